@@ -1,0 +1,28 @@
+import { defineConfig } from "vitest/config";
+
+// Whole-system tests share two cores with real server processes: few files at a time keeps their timing honest.
+const shared = { environment: "node", pool: "forks", testTimeout: 30_000, hookTimeout: 60_000 } as const;
+
+export default defineConfig({
+  test: {
+    maxWorkers: 2,
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: "fast",
+          include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+          exclude: ["**/*.long.test.ts", "**/node_modules/**"],
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: "long",
+          include: ["src/**/*.long.test.ts", "test/**/*.long.test.ts"],
+          testTimeout: 600_000,
+        },
+      },
+    ],
+  },
+});

@@ -1,0 +1,29 @@
+/** How much of a call's arguments an audit event keeps; secrets are masked in each. */
+export const AUDIT_PAYLOADS = ["none", "digest", "redacted", "full"] as const;
+export type AuditPayloads = (typeof AUDIT_PAYLOADS)[number];
+
+/** When a decision must be on disk: before the message leaves for the upstream, or before its answer leaves for the agent. */
+export const AUDIT_DURABILITIES = ["before-dispatch", "before-answer"] as const;
+export type AuditDurability = (typeof AUDIT_DURABILITIES)[number];
+
+/** Settings of the organization; a setting is here once it works. */
+export interface OrganizationSettings {
+  readonly auditPayloads: AuditPayloads;
+  readonly auditDurability: AuditDurability;
+}
+
+export const DEFAULT_SETTINGS: OrganizationSettings = {
+  auditPayloads: "redacted",
+  auditDurability: "before-dispatch",
+};
+
+/** The one organization that an installation serves. */
+export interface Organization {
+  readonly id: string;
+  readonly name: string;
+  readonly settings: OrganizationSettings;
+  readonly version: number;
+  /** Milliseconds since the Unix epoch, as every time inside the program. */
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}

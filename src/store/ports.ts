@@ -1,0 +1,251 @@
+import type { Agent, AgentStatus } from "../domain/agent.ts";
+import type { ApiKey, KeyKind, KeyStatus } from "../domain/api-key.ts";
+import type { AuditEvent, AuditEventDraft, Outcome } from "../domain/audit-event.ts";
+import type { Group, Member, MemberStatus } from "../domain/member.ts";
+import type { Ref } from "../domain/names.ts";
+import type { Organization } from "../domain/organization.ts";
+import type { Role } from "../domain/role.ts";
+import type { HealthState, Server, ServerHealth, ServerStatus, ServerTool, Transport } from "../domain/server.ts";
+import type { Page, PageRequest } from "../lib/paging.ts";
+
+/*
+ * What the rest of the program asks of a database, one narrow port per aggregate. Rules for every implementation:
+ * - `get` throws `not_found` and names the ref; `find` gives undefined.
+ * - `insert` throws `conflict` for a duplicate name. Names compare exactly (they are ASCII).
+ * - `save` stores an entity whose `version` is one above the stored one and throws `conflict` otherwise.
+ * - lists are ordered by id (UUIDv7: time of creation), the page key is the id; rows added while paging never shift a page.
+ */
+
+/** A row that a transaction touched. After the commit the live view reloads these and nothing else. */
+export interface Change {
+  readonly kind: "organization" | "member" | "group" | "server" | "agent" | "apiKey" | "policy" | "skill";
+  readonly id: string;
+}
+
+export interface Repositories {
+  readonly organization: OrganizationRepository;
+  readonly members: MemberRepository;
+  readonly groups: GroupRepository;
+  readonly servers: ServerRepository;
+  readonly agents: AgentRepository;
+  readonly apiKeys: ApiKeyRepository;
+  readonly audit: AuditRepository;
+  readonly idempotency: IdempotencyRepository;
+  readonly values: ValueRepository;
+}
+
+/** A database with a lifetime. Both SQLite and PostgreSQL pass the same conformance suite. */
+export interface Store {
+  readonly dialect: "sqlite" | "postgres";
+  /** A consistent read. MUST NOT write. */
+  read<T>(work: (repositories: Repositories) => Promise<T>): Promise<T>;
+  /**
+   * Runs `work` in one serialized write transaction; commits when it resolves, rolls back when it throws. Resolves only after
+   * every `onCommitted` listener has, so that the live view is current before an operation answers. Keep outbound calls outside.
+   */
+  transaction<T>(work: (repositories: Repositories) => Promise<T>): Promise<T>;
+  /** MUST be called before the first transaction. Listeners run in order, after the commit, one transaction at a time. */
+  onCommitted(listener: (changes: readonly Change[]) => Promise<void>): void;
+  /** Whether the database answers; rejects with `unavailable` when it does not. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface OrganizationRepository {
+  get(): Promise<Organization>;
+  find(): Promise<Organization | undefined>;
+  insert(organization: Organization): Promise<void>;
+  save(organization: Organization): Promise<void>;
+}
+
+export interface MemberFilter {
+  readonly role?: Role | undefined;
+  readonly status?: MemberStatus | undefined;
+  readonly groupId?: string | undefined;
+  readonly query?: string | undefined;
+}
+
+export interface MemberRepository {
+  /** By id or email (compared in lower case). */
+  get(ref: Ref): Promise<Member>;
+  find(ref: Ref): Promise<Member | undefined>;
+  list(filter: MemberFilter, page: PageRequest): Promise<Page<Member>>;
+  insert(member: Member): Promise<void>;
+  save(member: Member): Promise<void>;
+}
+
+export interface GroupRepository {
+  find(ref: Ref): Promise<Group | undefined>;
+  /** The groups of these ids, in any order; unknown ids are left out. */
+  byIds(ids: readonly string[]): Promise<readonly Group[]>;
+  list(query: string | undefined, page: PageRequest): Promise<Page<Group>>;
+  insert(group: Group): Promise<void>;
+}
+
+export interface ServerFilter {
+  readonly status?: ServerStatus | undefined;
+  readonly health?: HealthState | undefined;
+  readonly transport?: Transport | undefined;
+  readonly groupId?: string | undefined;
+  /** Servers that this agent is assigned to. */
+  readonly agentId?: string | undefined;
+  readonly ids?: readonly string[] | undefined;
+  /** Part of the name or description, case-insensitive for ASCII; `%` and `_` are ordinary characters. */
+  readonly query?: string | undefined;
+}
+
+export interface ServerRepository {
+  get(ref: Ref): Promise<Server>;
+  find(ref: Ref): Promise<Server | undefined>;
+  list(filter: ServerFilter, page: PageRequest): Promise<Page<Server>>;
+  countByStatus(): Promise<Readonly<Record<ServerStatus, number>>>;
+  insert(server: Server): Promise<void>;
+  save(server: Server): Promise<void>;
+  /** Also removes its tools. */
+  delete(id: string): Promise<void>;
+  /** Observed, not managed: does not raise the version. Keeps a bounded history per server. */
+  saveHealth(id: string, health: ServerHealth): Promise<void>;
+  /** The newest first. */
+  healthHistory(id: string, limit: number): Promise<readonly ServerHealth[]>;
+  tools(serverId: string): Promise<readonly ServerTool[]>;
+  toolCounts(serverIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  /** Replaces the stored tools of a server. */
+  saveTools(serverId: string, tools: readonly ServerTool[]): Promise<void>;
+}
+
+export interface AgentFilter {
+  readonly type?: string | undefined;
+  readonly status?: AgentStatus | undefined;
+  readonly serverId?: string | undefined;
+  readonly groupId?: string | undefined;
+  readonly owner?: string | undefined;
+  readonly ids?: readonly string[] | undefined;
+  readonly query?: string | undefined;
+}
+
+export interface AgentRepository {
+  get(ref: Ref): Promise<Agent>;
+  find(ref: Ref): Promise<Agent | undefined>;
+  list(filter: AgentFilter, page: PageRequest): Promise<Page<Agent>>;
+  countByStatus(): Promise<Readonly<Record<AgentStatus, number>>>;
+  /** How many agents are assigned to each of these servers. */
+  countByServer(serverIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  countByOwner(memberIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  insert(agent: Agent): Promise<void>;
+  save(agent: Agent): Promise<void>;
+  delete(id: string): Promise<void>;
+  /** Observed, not managed: does not raise the version. */
+  touch(id: string, lastSeenAt: number): Promise<void>;
+}
+
+export interface ApiKeyFilter {
+  readonly status?: KeyStatus | undefined;
+  readonly role?: Role | undefined;
+  readonly kind?: KeyKind | undefined;
+  readonly agentId?: string | undefined;
+  readonly memberId?: string | undefined;
+  /** Not used since this time (never used counts from its creation). */
+  readonly unusedSince?: number | undefined;
+  readonly query?: string | undefined;
+  /** The time that decides `status`. */
+  readonly now: number;
+}
+
+export interface KeyUse {
+  readonly keyId: string;
+  readonly at: number;
+  readonly ip: string | null;
+  /** Uses since the last record. */
+  readonly count: number;
+}
+
+export interface ApiKeyRepository {
+  get(ref: Ref): Promise<ApiKey>;
+  find(ref: Ref): Promise<ApiKey | undefined>;
+  findByHash(hash: string): Promise<ApiKey | undefined>;
+  list(filter: ApiKeyFilter, page: PageRequest): Promise<Page<ApiKey>>;
+  /** Active keys of the agent. */
+  activeOfAgent(agentId: string, now: number): Promise<readonly ApiKey[]>;
+  countByMember(memberIds: readonly string[], now: number): Promise<ReadonlyMap<string, number>>;
+  counts(now: number): Promise<{ readonly active: number; readonly unused: number; readonly revoked: number }>;
+  insert(key: ApiKey): Promise<void>;
+  save(key: ApiKey): Promise<void>;
+  /** Observed, not managed: does not raise the version. */
+  recordUse(uses: readonly KeyUse[]): Promise<void>;
+}
+
+export interface AuditFilter {
+  readonly from?: number | undefined;
+  readonly to?: number | undefined;
+  /** Id or name of the actor. */
+  readonly actor?: string | undefined;
+  readonly actorType?: string | undefined;
+  /** Exact actions, or prefixes that end with a dot. */
+  readonly actions?: readonly string[] | undefined;
+  /** Id or name of the resource. */
+  readonly resource?: string | undefined;
+  readonly resourceType?: string | undefined;
+  /** Ids as recorded with the event. */
+  readonly serverId?: string | undefined;
+  readonly agentId?: string | undefined;
+  readonly outcome?: Outcome | undefined;
+  readonly policyId?: string | undefined;
+  readonly correlationId?: string | undefined;
+  readonly sessionId?: string | undefined;
+  /** Part of action, actor name, resource name or reason. */
+  readonly query?: string | undefined;
+}
+
+export interface AuditGroup {
+  readonly key: string;
+  readonly name: string;
+  readonly events: number;
+  readonly allowed: number;
+  readonly denied: number;
+  readonly errors: number;
+  readonly firstAt: number;
+  readonly lastAt: number;
+}
+
+/** A decision that the gateway staged before its message left, and that has no outcome yet. */
+export interface StagedDecision {
+  readonly id: string;
+  readonly draft: AuditEventDraft;
+}
+
+export interface AuditRepository {
+  /** Appends a finished event to the staging table, in the caller's transaction. */
+  stage(draft: AuditEventDraft): Promise<void>;
+  /** The oldest staged events, in the order in which they were staged. */
+  takeStaged(limit: number): Promise<readonly AuditEventDraft[]>;
+  /** Moves staged events to the log under their `seq`; MUST run in the transaction that took them. */
+  append(events: readonly AuditEvent[]): Promise<void>;
+  /** `seq` of the last recorded event, 0 for an empty log. */
+  lastSeq(): Promise<number>;
+  /** The page key is the `seq` as decimal text. */
+  list(filter: AuditFilter, page: PageRequest & { readonly order: "asc" | "desc" }): Promise<Page<AuditEvent>>;
+  group(filter: AuditFilter, by: "actor" | "action" | "resource", page: PageRequest): Promise<Page<AuditGroup>>;
+}
+
+export interface IdempotentAnswer {
+  readonly callerId: string;
+  readonly key: string;
+  readonly operation: string;
+  /** SHA-256 of the canonical input, hex. */
+  readonly inputHash: string;
+  /** The answer without its secrets. */
+  readonly answer: unknown;
+  readonly expiresAt: number;
+}
+
+export interface IdempotencyRepository {
+  find(callerId: string, key: string, now: number): Promise<IdempotentAnswer | undefined>;
+  /** Also drops what has expired. */
+  insert(answer: IdempotentAnswer, now: number): Promise<void>;
+}
+
+/** Single values of the installation itself: the wrapped pepper, the schema's own marks. Never a secret in clear. */
+export interface ValueRepository {
+  find(name: string): Promise<string | undefined>;
+  set(name: string, value: string): Promise<void>;
+}

@@ -73,6 +73,8 @@ export interface Server {
   readonly envNames: readonly string[];
   /** The vault's sealed form of `ServerSecrets`. */
   readonly sealedSecrets: string;
+  /** Raised by one with each new `sealedSecrets`, and sealed with them; sessions know by it that they hold an older credential. */
+  readonly secretsVersion: number;
   readonly credential: CredentialSummary;
   readonly groups: readonly string[];
   readonly owner: string | null;

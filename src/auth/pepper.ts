@@ -1,0 +1,22 @@
+import { randomBytes } from "node:crypto";
+import type { Store } from "../store/ports.ts";
+import type { Vault } from "../vault/vault.ts";
+
+const NAME = "api-key-pepper";
+const PEPPER_BYTES = 32;
+export const PEPPER_CONTEXT = { table: "values", id: NAME, version: 1 } as const;
+
+/** The secret under which API keys are hashed: made once, sealed in the vault, so that rotating the master key keeps every key valid. */
+export async function loadPepper(store: Store, vault: Vault): Promise<Buffer> {
+  const sealed = await store.read((repositories) => repositories.values.find(NAME));
+  if (sealed !== undefined) return parsePepper(vault.open(sealed, PEPPER_CONTEXT));
+  const pepper = randomBytes(PEPPER_BYTES);
+  const fresh = vault.seal(pepper.toString("base64"), PEPPER_CONTEXT);
+  await store.transaction((repositories) => repositories.values.set(NAME, fresh));
+  return pepper;
+}
+
+function parsePepper(value: unknown): Buffer {
+  if (typeof value !== "string") throw new Error("invariant violated: the sealed pepper is text");
+  return Buffer.from(value, "base64");
+}

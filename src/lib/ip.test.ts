@@ -1,0 +1,22 @@
+import { expect, test } from "vitest";
+import { isIpInRanges, parseIpRange, type IpRange } from "./ip.ts";
+
+test.each([
+  ["10.1.2.3", "10.0.0.0/8", true],
+  ["::ffff:10.1.2.3", "10.0.0.0/8", true],
+  ["11.1.2.3", "10.0.0.0/8", false],
+  ["192.0.2.1", "192.0.2.1", true],
+  ["2001:db8::5", "2001:db8::/32", true],
+  ["2001:db9::5", "2001:db8::/32", false],
+  ["10.1.2.3", "::/0", false],
+  ["garbage", "0.0.0.0/0", false],
+])("%s in %s: %s", (ip, range, expected) => {
+  const parsed = parseIpRange(range);
+  expect(parsed).toBeDefined();
+  const ranges: IpRange[] = parsed === undefined ? [] : [parsed];
+  expect(isIpInRanges(ip, ranges)).toBe(expected);
+});
+
+test.each(["10.0.0.0/33", "10.1", "example.com", "", "0x7f.1"])("%s is no range", (text) => {
+  expect(parseIpRange(text)).toBeUndefined();
+});

@@ -1,0 +1,26 @@
+import ipaddr from "ipaddr.js";
+
+type Address = ReturnType<typeof ipaddr.process>;
+
+/** An address or a CIDR range, parsed once; IPv4-mapped IPv6 counts as IPv4. Undefined for anything else. */
+export type IpRange = readonly [Address, number];
+
+/** Parses `10.0.0.0/8`, `192.0.2.1`, `2001:db8::/32` …; undefined where the text is neither an address nor a range. */
+export function parseIpRange(text: string): IpRange | undefined {
+  if (ipaddr.isValidCIDR(text)) return ipaddr.parseCIDR(text);
+  if (!isIpAddress(text)) return undefined;
+  const address = ipaddr.process(text);
+  return [address, address.kind() === "ipv4" ? 32 : 128];
+}
+
+/** Whether the text is an IPv4 address in four parts or an IPv6 address; shorthand such as `127.1` is not one. */
+export function isIpAddress(text: string): boolean {
+  return ipaddr.IPv4.isValidFourPartDecimal(text) || ipaddr.IPv6.isValid(text);
+}
+
+/** Whether an address is in one of the ranges. An address that does not parse is in none. */
+export function isIpInRanges(ip: string, ranges: readonly IpRange[]): boolean {
+  if (!isIpAddress(ip)) return false;
+  const address = ipaddr.process(ip);
+  return ranges.some(([network, bits]) => network.kind() === address.kind() && address.match(network, bits));
+}

@@ -1,0 +1,159 @@
+import type { Agent, Assignment } from "../domain/agent.ts";
+import type { ApiKey } from "../domain/api-key.ts";
+import type { Group, Member } from "../domain/member.ts";
+import type { Organization } from "../domain/organization.ts";
+import { parseServerSecrets } from "../domain/server-secrets.ts";
+import type { Server, ServerSecrets, ServerTool } from "../domain/server.ts";
+import { compileGlobs, type GlobMatcher } from "../lib/glob.ts";
+import type { Page, PageRequest } from "../lib/paging.ts";
+import type { Change, Repositories } from "../store/ports.ts";
+import type { Vault } from "../vault/vault.ts";
+import type { AgentView, AssignmentView, ServerView } from "./snapshot.ts";
+
+/** A snapshot under construction. It becomes immutable when it is published. */
+export interface MutableSnapshot {
+  revision: number;
+  organization: Organization;
+  keyByHash: Map<string, ApiKey>;
+  keyById: Map<string, ApiKey>;
+  agentById: Map<string, AgentView>;
+  serverById: Map<string, ServerView>;
+  serverIdByName: Map<string, string>;
+  memberById: Map<string, Member>;
+  groupById: Map<string, Group>;
+}
+
+interface Sources {
+  readonly repositories: Repositories;
+  readonly vault: Vault;
+}
+
+const PAGE_ROWS = 200;
+/** Only a filter by status looks at the time, and loading takes keys of every status. */
+const ANY_TIME = 0;
+
+/** The whole view from the database, at start. */
+export async function loadAll({ repositories, vault }: Sources): Promise<MutableSnapshot> {
+  const snapshot: MutableSnapshot = {
+    revision: 1,
+    organization: await repositories.organization.get(),
+    keyByHash: new Map(),
+    keyById: new Map(),
+    agentById: new Map(),
+    serverById: new Map(),
+    serverIdByName: new Map(),
+    memberById: new Map(),
+    groupById: new Map(),
+  };
+  await eachRow(
+    (page) => repositories.apiKeys.list({ now: ANY_TIME }, page),
+    (key) => setKey(snapshot, key),
+  );
+  await eachRow(
+    (page) => repositories.agents.list({}, page),
+    (agent) => setAgent(snapshot, agent),
+  );
+  await eachRow(
+    (page) => repositories.members.list({}, page),
+    (member) => snapshot.memberById.set(member.id, member),
+  );
+  await eachRow(
+    (page) => repositories.groups.list(undefined, page),
+    (group) => snapshot.groupById.set(group.id, group),
+  );
+  const servers: Server[] = [];
+  await eachRow(
+    (page) => repositories.servers.list({}, page),
+    (server) => servers.push(server),
+  );
+  for (const server of servers)
+    setServer(snapshot, toServerView(server, await repositories.servers.tools(server.id), vault));
+  return snapshot;
+}
+
+/** Brings one object of the view up to date: reloads it, or drops it where it is gone. */
+export async function reload(next: MutableSnapshot, { kind, id }: Change, sources: Sources): Promise<void> {
+  const reloaders: Partial<Record<Change["kind"], () => Promise<void>>> = {
+    organization: async () => {
+      next.organization = await sources.repositories.organization.get();
+    },
+    apiKey: () => reloadKey(next, id, sources),
+    agent: () => reloadAgent(next, id, sources),
+    server: () => reloadServer(next, id, sources),
+    member: async () => setOrDelete(next.memberById, id, await sources.repositories.members.find(id)),
+    group: async () => setOrDelete(next.groupById, id, await sources.repositories.groups.find(id)),
+  };
+  await reloaders[kind]?.();
+}
+
+async function reloadKey(next: MutableSnapshot, id: string, { repositories }: Sources): Promise<void> {
+  const key = await repositories.apiKeys.find(id);
+  if (key !== undefined) setKey(next, key);
+}
+
+async function reloadAgent(next: MutableSnapshot, id: string, { repositories }: Sources): Promise<void> {
+  const agent = await repositories.agents.find(id);
+  if (agent === undefined) next.agentById.delete(id);
+  else setAgent(next, agent);
+}
+
+async function reloadServer(next: MutableSnapshot, id: string, { repositories, vault }: Sources): Promise<void> {
+  const previous = next.serverById.get(id);
+  if (previous !== undefined) next.serverIdByName.delete(previous.server.name);
+  const server = await repositories.servers.find(id);
+  if (server === undefined) next.serverById.delete(id);
+  else setServer(next, toServerView(server, await repositories.servers.tools(id), vault));
+}
+
+function setKey(snapshot: MutableSnapshot, key: ApiKey): void {
+  snapshot.keyByHash.set(key.hash, key);
+  snapshot.keyById.set(key.id, key);
+}
+
+function setAgent(snapshot: MutableSnapshot, agent: Agent): void {
+  const views = agent.assignments.map((assignment) => [assignment.serverId, toAssignmentView(assignment)] as const);
+  snapshot.agentById.set(agent.id, { agent, assignmentByServerId: new Map(views) });
+}
+
+function setServer(snapshot: MutableSnapshot, view: ServerView): void {
+  snapshot.serverById.set(view.server.id, view);
+  snapshot.serverIdByName.set(view.server.name, view.server.id);
+}
+
+function setOrDelete<V>(map: Map<string, V>, id: string, value: V | undefined): void {
+  if (value === undefined) map.delete(id);
+  else map.set(id, value);
+}
+
+function toAssignmentView(assignment: Assignment): AssignmentView {
+  return {
+    assignment,
+    isToolAssigned: compileList(assignment.tools),
+    isResourceAssigned: compileList(assignment.resources),
+    isPromptAssigned: compileList(assignment.prompts),
+  };
+}
+
+/** An unset list allows all of its kind, an empty one none. */
+function compileList(globs: readonly string[] | null): GlobMatcher {
+  return compileGlobs(globs ?? ["*"]);
+}
+
+function toServerView(server: Server, tools: readonly ServerTool[], vault: Vault): ServerView {
+  let opened: ServerSecrets | undefined;
+  const context = { table: "servers", id: server.id, version: server.secretsVersion };
+  return {
+    server,
+    toolByName: new Map(tools.map((tool) => [tool.name, tool])),
+    secrets: () => (opened ??= parseServerSecrets(vault.open(server.sealedSecrets, context))),
+  };
+}
+
+async function eachRow<T>(list: (page: PageRequest) => Promise<Page<T>>, visit: (row: T) => void): Promise<void> {
+  let after: string | undefined;
+  do {
+    const page = await list({ limit: PAGE_ROWS, after });
+    page.items.forEach(visit);
+    after = page.next;
+  } while (after !== undefined);
+}

@@ -1,0 +1,42 @@
+import type { Agent, Assignment } from "../domain/agent.ts";
+import type { ApiKey } from "../domain/api-key.ts";
+import type { Group, Member } from "../domain/member.ts";
+import type { Organization } from "../domain/organization.ts";
+import type { Server, ServerSecrets, ServerTool } from "../domain/server.ts";
+import type { GlobMatcher } from "../lib/glob.ts";
+
+/** One server of an agent's assignment, compiled: what of it the agent may reach at most. */
+export interface AssignmentView {
+  readonly assignment: Assignment;
+  readonly isToolAssigned: GlobMatcher;
+  readonly isResourceAssigned: GlobMatcher;
+  readonly isPromptAssigned: GlobMatcher;
+}
+
+export interface AgentView {
+  readonly agent: Agent;
+  readonly assignmentByServerId: ReadonlyMap<string, AssignmentView>;
+}
+
+export interface ServerView {
+  readonly server: Server;
+  readonly toolByName: ReadonlyMap<string, ServerTool>;
+  /** Opened from the vault on first use and kept in memory with this view. */
+  readonly secrets: () => ServerSecrets;
+}
+
+/**
+ * Everything that a message is decided from, as of one committed revision. Immutable: a change makes a new snapshot that shares
+ * what it did not touch. An object that is in no map does not exist.
+ */
+export interface Snapshot {
+  readonly revision: number;
+  readonly organization: Organization;
+  readonly keyByHash: ReadonlyMap<string, ApiKey>;
+  readonly keyById: ReadonlyMap<string, ApiKey>;
+  readonly agentById: ReadonlyMap<string, AgentView>;
+  readonly serverById: ReadonlyMap<string, ServerView>;
+  readonly serverIdByName: ReadonlyMap<string, string>;
+  readonly memberById: ReadonlyMap<string, Member>;
+  readonly groupById: ReadonlyMap<string, Group>;
+}

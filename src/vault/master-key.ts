@@ -1,0 +1,61 @@
+import { randomBytes } from "node:crypto";
+import { chmodSync, existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { AppError } from "../lib/errors.ts";
+import { createMasterKey, type MasterKey } from "./envelope.ts";
+
+const KEY_FILE = "master.key";
+const EXAMPLE = "`openssl rand -base64 32` makes one";
+
+export interface MasterKeySource {
+  readonly dataDir: string;
+  /** The key itself, base64 or hex of 32 bytes. */
+  readonly key?: string | undefined;
+  readonly keyFile?: string | undefined;
+}
+
+/** The path of the key file that we made ourselves. */
+export function ownKeyFile(dataDir: string): string {
+  return join(dataDir, KEY_FILE);
+}
+
+/** The file that a rotation writes before it rewraps the database; see `rotate-master-key.ts`. */
+export function nextKeyFile(dataDir: string): string {
+  return join(dataDir, `${KEY_FILE}.next`);
+}
+
+/**
+ * The master key from the environment, a given file, or our own file in the data directory (made on first use, mode 0600).
+ * Throws `invalid_input` with one line that names the variable, the fault and a valid example.
+ */
+export function loadMasterKey(source: MasterKeySource): MasterKey {
+  if (source.key !== undefined) return parseMasterKey(source.key, "RUNLAYER_MASTER_KEY");
+  if (source.keyFile !== undefined) return readKeyFile(source.keyFile, "RUNLAYER_MASTER_KEY_FILE");
+  const path = ownKeyFile(source.dataDir);
+  if (!existsSync(path)) writeKeyFile(path, randomBytes(32));
+  return readKeyFile(path, "the key file in the data directory");
+}
+
+/** Reads a key file that only its owner may read. */
+export function readKeyFile(path: string, what: string): MasterKey {
+  if (!existsSync(path)) throw new AppError("invalid_input", `${what}: no file \`${path}\`; ${EXAMPLE}`);
+  const isOpenToOthers = process.platform !== "win32" && (statSync(path).mode & 0o077) !== 0;
+  if (isOpenToOthers) {
+    throw new AppError("invalid_input", `${what}: \`${path}\` is readable by others; run \`chmod 600 ${path}\``);
+  }
+  return parseMasterKey(readFileSync(path, "utf8").trim(), `${what} (${path})`);
+}
+
+/** Writes a key file whole or not at all, readable by its owner only. */
+export function writeKeyFile(path: string, bytes: Buffer): void {
+  const draft = `${path}.tmp`;
+  writeFileSync(draft, `${bytes.toString("base64")}\n`, { mode: 0o600, flush: true });
+  chmodSync(draft, 0o600);
+  renameSync(draft, path);
+}
+
+function parseMasterKey(text: string, what: string): MasterKey {
+  const bytes = /^[0-9a-f]{64}$/i.test(text) ? Buffer.from(text, "hex") : Buffer.from(text, "base64");
+  if (bytes.length === 32) return createMasterKey(bytes);
+  throw new AppError("invalid_input", `${what}: must be 32 bytes in base64 or hex, not ${bytes.length}; ${EXAMPLE}`);
+}

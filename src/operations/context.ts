@@ -42,7 +42,7 @@ export interface PrepareContext {
   readonly isDryRun: boolean;
   readonly signal: AbortSignal;
   readonly interaction: Interaction | undefined;
-  read<T>(work: (repositories: Repositories) => Promise<T>): Promise<T>;
+  readonly read: <T>(work: (repositories: Repositories) => Promise<T>) => Promise<T>;
   /** Tells the caller how far the work is. */
-  progress(done: number, total: number, message: string): void;
+  readonly progress: (done: number, total: number, message: string) => void;
 }

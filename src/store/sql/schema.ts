@@ -50,6 +50,8 @@ export interface ServerTable {
   readonly headerNames: JsonText;
   readonly envNames: JsonText;
   readonly sealedSecrets: string;
+  readonly secretsVersion: number;
+  readonly risk: string;
   readonly credential: JsonText;
   readonly groups: JsonText;
   readonly owner: string | null;

@@ -18,6 +18,7 @@ export function filteredEvents(db: Transaction<Database>, filter: AuditFilter) {
     const value = filter[name];
     if (value !== undefined) events = events.where(name, "=", value);
   }
+  if (filter.agentIds !== undefined) events = events.where("agentId", "in", [...filter.agentIds]);
   if (actor !== undefined)
     events = events.where((eb) => eb.or([eb("actorId", "=", actor), eb("actorName", "=", actor)]));
   if (resource !== undefined) {

@@ -1,5 +1,6 @@
 import type { Ref } from "../../../domain/names.ts";
 import type { Server, ServerHealth, ServerStatus, ServerTool } from "../../../domain/server.ts";
+import { highestSeverity, toolRisk } from "../../../domain/tool-definition.ts";
 import { isUuid } from "../../../lib/ids.ts";
 import type { Page, PageRequest } from "../../../lib/paging.ts";
 import type { ServerFilter, ServerRepository } from "../../ports.ts";
@@ -142,6 +143,8 @@ export class SqlServerRepository implements ServerRepository {
       const rows = tools.slice(first, first + TOOLS_PER_INSERT).map((tool) => toServerToolRow({ ...tool, serverId }));
       await db.insertInto("serverTools").values(rows).execute();
     }
+    const risk = highestSeverity(tools.map((tool) => toolRisk(tool.definition)));
+    await db.updateTable("servers").set({ risk }).where("id", "=", serverId).execute();
     touch({ kind: "server", id: serverId });
   }
 
@@ -167,11 +170,12 @@ export class SqlServerRepository implements ServerRepository {
   }
 
   #filtered(filter: ServerFilter) {
-    const { status, health, transport, groupId, agentId, ids, query } = filter;
+    const { status, health, transport, risk, groupId, agentId, ids, query } = filter;
     let servers = this.#context.db.selectFrom("servers");
     if (status !== undefined) servers = servers.where("status", "=", status);
     if (health !== undefined) servers = servers.where("healthState", "=", health);
     if (transport !== undefined) servers = servers.where("transport", "=", transport);
+    if (risk !== undefined) servers = servers.where("risk", "=", risk);
     if (groupId !== undefined) servers = servers.where((eb) => holdsId(eb.ref("groups"), groupId));
     if (agentId !== undefined) servers = servers.where("id", "in", this.#assignedTo(agentId));
     if (ids !== undefined) servers = servers.where((eb) => (ids.length === 0 ? eb.lit(false) : eb("id", "in", ids)));

@@ -14,8 +14,8 @@ export interface Services {
   newId(): string;
   /** Resolves when everything that was recorded before is visible to queries. */
   flushAudit(): Promise<void>;
-  /** Writes the uses of keys that are still counted in memory only. */
-  flushKeyUses(): Promise<void>;
+  /** Uses of a key that are counted in memory and not yet in its row. */
+  pendingKeyUse(keyId: string): { readonly at: number; readonly ip: string | null; readonly count: number } | undefined;
 }
 
 export interface KeyFactory {

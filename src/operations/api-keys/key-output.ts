@@ -2,7 +2,7 @@ import { z } from "zod";
 import { KEY_KINDS, keyStatus, type ApiKey } from "../../domain/api-key.ts";
 import { ROLES } from "../../domain/role.ts";
 import { toRfc3339 } from "../../lib/clock.ts";
-import type { Repositories } from "../../store/ports.ts";
+import type { HandleContext } from "../context.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** A key that nobody used for so long is a door that nobody watches. */
@@ -35,9 +35,10 @@ export const ApiKeyOutput = z.object({
 
 /** A key as it may be shown: never its hash, never itself. */
 export async function showApiKey(
-  key: ApiKey,
-  { repositories, now }: { repositories: Repositories; now: number },
+  stored: ApiKey,
+  { repositories, services, now }: Pick<HandleContext, "repositories" | "services" | "now">,
 ): Promise<z.output<typeof ApiKeyOutput>> {
+  const key = withPendingUse(stored, services);
   const agent = key.agentId === null ? undefined : await repositories.agents.find(key.agentId);
   const member = key.memberId === null ? undefined : await repositories.members.find(key.memberId);
   return {
@@ -59,6 +60,13 @@ export async function showApiKey(
     ...showStatus(key, now),
     flags: toFlags(key, now),
   };
+}
+
+/** The uses of the last minute are in memory only: a row is written at most once a minute. */
+function withPendingUse(key: ApiKey, services: HandleContext["services"]): ApiKey {
+  const use = services.pendingKeyUse(key.id);
+  if (use === undefined) return key;
+  return { ...key, lastUsedAt: use.at, lastUsedIp: use.ip, useCount: key.useCount + use.count };
 }
 
 function showStatus(key: ApiKey, now: number) {

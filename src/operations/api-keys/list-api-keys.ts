@@ -26,18 +26,13 @@ export const listApiKeys = defineOperation({
     ...pageInput,
   }),
   output: pageOutput(ApiKeyOutput),
-  async prepare(input, { services }) {
-    await services.flushKeyUses();
-    return async ({ repositories, now }) => {
-      const { status, role, kind, query, unusedForDays } = input;
-      const unusedSince = unusedForDays === undefined ? undefined : now - unusedForDays * DAY_MS;
-      const page = await repositories.apiKeys.list(
-        { status, role, kind, query, unusedSince, now },
-        toPageRequest(input),
-      );
-      const items = await Promise.all(page.items.map((key) => showApiKey(key, { repositories, now })));
-      return toPageAnswer({ ...page, items }, (key) => key);
-    };
+  async handle(input, context) {
+    const { repositories, now } = context;
+    const { status, role, kind, query, unusedForDays } = input;
+    const unusedSince = unusedForDays === undefined ? undefined : now - unusedForDays * DAY_MS;
+    const page = await repositories.apiKeys.list({ status, role, kind, query, unusedSince, now }, toPageRequest(input));
+    const items = await Promise.all(page.items.map((key) => showApiKey(key, context)));
+    return toPageAnswer({ ...page, items }, (key) => key);
   },
   summarize: ({ items, total }) => `${items.length} of ${total} keys.`,
 });

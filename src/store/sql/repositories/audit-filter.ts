@@ -1,7 +1,7 @@
 import { type ExpressionBuilder, type Transaction } from "kysely";
 import type { AuditFilter } from "../../ports.ts";
 import type { Database } from "../schema.ts";
-import { containsText, holdsId, startsWith } from "./matching.ts";
+import { containsText, holdsObject, startsWith } from "./matching.ts";
 
 type Events = ExpressionBuilder<Database, "auditEvents">;
 
@@ -25,7 +25,7 @@ export function filteredEvents(db: Transaction<Database>, filter: AuditFilter) {
     events = events.where((eb) => eb.or([eb("resourceId", "=", resource), eb("resourceName", "=", resource)]));
   }
   if (actions !== undefined) events = events.where((eb) => eb.or(actions.map((action) => isAction(eb, action))));
-  if (policyId !== undefined) events = events.where((eb) => holdsId(eb.ref("policies"), policyId));
+  if (policyId !== undefined) events = events.where((eb) => holdsObject(eb.ref("policies"), policyId));
   if (query === undefined) return events;
   return events.where((eb) =>
     containsText([eb.ref("action"), eb.ref("actorName"), eb.ref("resourceName"), eb.ref("reason")], query),

@@ -10,8 +10,7 @@ export type AuthFailure =
   | "wrong_kind"
   | "revoked_key"
   | "expired_key"
-  | "address_not_allowed"
-  | "member_not_active";
+  | "address_not_allowed";
 
 export type Authentication =
   | { readonly ok: true; readonly key: ApiKey }

@@ -63,11 +63,14 @@ export const updateMember = defineOperation({
 });
 
 async function refuseLosingTheLastOwner(before: Member, after: Member, { repositories }: HandleContext): Promise<void> {
-  const isOwner = ({ role, status }: Member): boolean => role === "owner" && status !== "suspended";
-  if (!isOwner(before) || isOwner(after)) return;
+  if (!isActingOwner(before) || isActingOwner(after)) return;
   const { items } = await repositories.members.list({ role: "owner" }, { limit: 200 });
-  if (items.some((member) => member.id !== before.id && isOwner(member))) return;
+  if (items.some((member) => member.id !== before.id && isActingOwner(member))) return;
   throw new AppError("conflict", "this is the last owner; make another member owner first");
+}
+
+function isActingOwner({ role, status }: Member): boolean {
+  return role === "owner" && status !== "suspended";
 }
 
 async function show(member: Member, { repositories, now }: HandleContext): Promise<z.output<typeof MemberOutput>> {

@@ -50,9 +50,12 @@ export const updateOrganization = defineOperation({
     await repositories.organization.save(changed);
     return { organization: showOrganization(changed) };
   },
-  event: ({ organization }, { expectedVersion: _, ...changed }) => ({
+  event: ({ organization }, input) => ({
     resource: { type: "organization", id: organization.id, name: organization.name },
-    details: { changed: Object.keys(changed), settings: organization.settings },
+    details: {
+      changed: Object.keys(input).filter((field) => field !== "expectedVersion"),
+      settings: organization.settings,
+    },
   }),
   summarize: ({ organization }) => `Organization \`${organization.id}\` is at version ${organization.version}.`,
 });

@@ -39,6 +39,7 @@ export interface Repositories {
   readonly apiKeys: ApiKeyRepository;
   readonly audit: AuditRepository;
   readonly idempotency: IdempotencyRepository;
+  readonly sealedRecords: SealedRecordRepository;
   readonly values: ValueRepository;
 }
 
@@ -255,7 +256,13 @@ export interface IdempotencyRepository {
   insert(answer: IdempotentAnswer, now: number): Promise<void>;
 }
 
-/** Single values of the installation itself: the wrapped pepper, the schema's own marks. Never a secret in clear. */
+/** Everything that the vault sealed, across all tables. */
+export interface SealedRecordRepository {
+  /** Replaces each sealed record by what `rewrap` makes of it; gives how many there are. */
+  rewrap(rewrap: (sealed: string) => string): Promise<number>;
+}
+
+/** Single values of the installation itself: the pepper, the audit journal's mark. A sealed one is named `sealed.…`; never a secret in clear. */
 export interface ValueRepository {
   find(name: string): Promise<string | undefined>;
   set(name: string, value: string): Promise<void>;

@@ -7,6 +7,7 @@ import { SqlGroupRepository } from "./group-repository.ts";
 import { SqlIdempotencyRepository } from "./idempotency-repository.ts";
 import { SqlMemberRepository } from "./member-repository.ts";
 import { SqlOrganizationRepository } from "./organization-repository.ts";
+import { SqlSealedRecordRepository } from "./sealed-record-repository.ts";
 import { SqlServerRepository } from "./server-repository.ts";
 import { SqlValueRepository } from "./value-repository.ts";
 
@@ -21,6 +22,7 @@ export function createRepositories(context: RepositoryContext): Repositories {
     apiKeys: new SqlApiKeyRepository(context),
     audit: new SqlAuditRepository(context),
     idempotency: new SqlIdempotencyRepository(context),
+    sealedRecords: new SqlSealedRecordRepository(context),
     values: new SqlValueRepository(context),
   };
 }

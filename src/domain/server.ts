@@ -84,6 +84,8 @@ export interface Server {
   readonly protocolVersion: string | null;
   readonly serverInfo: { readonly name: string; readonly version: string } | null;
   readonly health: ServerHealth;
+  /** The highest risk among its tools. Observed with them: `saveTools` sets it. */
+  readonly risk: Severity;
   readonly version: number;
   readonly createdAt: number;
   readonly updatedAt: number;

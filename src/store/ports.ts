@@ -5,7 +5,15 @@ import type { Group, Member, MemberStatus } from "../domain/member.ts";
 import type { Ref } from "../domain/names.ts";
 import type { Organization } from "../domain/organization.ts";
 import type { Role } from "../domain/role.ts";
-import type { HealthState, Server, ServerHealth, ServerStatus, ServerTool, Transport } from "../domain/server.ts";
+import type {
+  HealthState,
+  Server,
+  ServerHealth,
+  ServerStatus,
+  ServerTool,
+  Severity,
+  Transport,
+} from "../domain/server.ts";
 import type { Page, PageRequest } from "../lib/paging.ts";
 
 /*
@@ -86,6 +94,7 @@ export interface ServerFilter {
   readonly status?: ServerStatus | undefined;
   readonly health?: HealthState | undefined;
   readonly transport?: Transport | undefined;
+  readonly risk?: Severity | undefined;
   readonly groupId?: string | undefined;
   /** Servers that this agent is assigned to. */
   readonly agentId?: string | undefined;
@@ -109,7 +118,7 @@ export interface ServerRepository {
   healthHistory(id: string, limit: number): Promise<readonly ServerHealth[]>;
   tools(serverId: string): Promise<readonly ServerTool[]>;
   toolCounts(serverIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
-  /** Replaces the stored tools of a server. */
+  /** Replaces the stored tools of a server and sets its risk to the highest of theirs; does not raise the version. */
   saveTools(serverId: string, tools: readonly ServerTool[]): Promise<void>;
 }
 
@@ -188,6 +197,8 @@ export interface AuditFilter {
   /** Ids as recorded with the event. */
   readonly serverId?: string | undefined;
   readonly agentId?: string | undefined;
+  /** Only events of these agents; an empty list matches nothing. */
+  readonly agentIds?: readonly string[] | undefined;
   readonly outcome?: Outcome | undefined;
   readonly policyId?: string | undefined;
   readonly correlationId?: string | undefined;

@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
 import { assert } from "../lib/assert.ts";
+import { AppError } from "../lib/errors.ts";
 
 const ALGORITHM = "aes-256-gcm";
 const KEY_BYTES = 32;
@@ -32,7 +33,7 @@ export function sealText(text: string, context: string, masterKey: MasterKey): s
 /** Throws where the record was changed, belongs to another context or is under another master key. */
 export function openText(sealed: string, context: string, masterKey: MasterKey): string {
   const { keyId, wrapped, body } = parseSealed(sealed);
-  assert(keyId === masterKey.id, `sealed record is under master key ${keyId}, not ${masterKey.id}`);
+  assertKey(keyId, masterKey);
   const dataKey = decrypt(Buffer.from(wrapped, "base64url"), masterKey.bytes, masterKey.id);
   return decrypt(Buffer.from(body, "base64url"), dataKey, context).toString("utf8");
 }
@@ -41,13 +42,21 @@ export function openText(sealed: string, context: string, masterKey: MasterKey):
 export function rewrapSealed(sealed: string, from: MasterKey, to: MasterKey): string {
   const { keyId, wrapped, body } = parseSealed(sealed);
   if (keyId === to.id) return sealed;
-  assert(keyId === from.id, `sealed record is under master key ${keyId}, not ${from.id}`);
+  assertKey(keyId, from);
   const dataKey = decrypt(Buffer.from(wrapped, "base64url"), from.bytes, from.id);
   return [FORMAT, to.id, wrapDataKey(dataKey, to), body].join(".");
 }
 
 export function sealedKeyId(sealed: string): string {
   return parseSealed(sealed).keyId;
+}
+
+function assertKey(keyId: string, masterKey: MasterKey): void {
+  if (keyId === masterKey.id) return;
+  throw new AppError(
+    "unavailable",
+    `the secrets of this installation are sealed under another master key (id \`${keyId}\`, given \`${masterKey.id}\`); set RUNLAYER_MASTER_KEY or RUNLAYER_MASTER_KEY_FILE to that one`,
+  );
 }
 
 function wrapDataKey(dataKey: Buffer, masterKey: MasterKey): string {

@@ -1,0 +1,148 @@
+import type { AuditEventDraft } from "../domain/audit-event.ts";
+import { systemClock, type Clock } from "../lib/clock.ts";
+import { AppError } from "../lib/errors.ts";
+import type { AuditLog, DecisionDraft, Settlement } from "./audit-log.ts";
+import type { DecisionJournal, JournalEntry } from "./decision-journal.ts";
+import { GroupCommitter, type CommitReport } from "./group-committer.ts";
+import { OpenDecisions } from "./open-decisions.ts";
+import type { Sequencer } from "./sequencer.ts";
+import { settledEvent, UNKNOWN_AFTER_CRASH } from "./settled-event.ts";
+
+/** Beyond these the database has been away for long: refusing calls is better than running out of memory. */
+const DEPTH_MAX = 50_000;
+const SIZE_MAX = 64 * 1024 * 1024;
+
+export interface AuditLogOptions {
+  /** Of the same database as the sequencer's. */
+  readonly journal: DecisionJournal;
+  readonly sequencer: Sequencer;
+  readonly clock?: Clock | undefined;
+  readonly depthMax?: number | undefined;
+  /** Told of each group commit, for metrics. */
+  readonly onCommit?: ((commit: CommitReport) => void) | undefined;
+  /** Told of failed writes and dropped events. */
+  readonly onProblem?: ((error: unknown) => void) | undefined;
+}
+
+/**
+ * Opens the log and first brings in what a crash left: settled decisions become their events, open ones become `error`,
+ * `unknown_after_crash`. Rejects when journal or database cannot be used.
+ */
+export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> {
+  const log = new DurableAuditLog(options);
+  await log.recover();
+  return log;
+}
+
+class DurableAuditLog implements AuditLog {
+  readonly #options: AuditLogOptions;
+  readonly #clock: Clock;
+  readonly #committer: GroupCommitter;
+  readonly #open: OpenDecisions;
+  #isClosed = false;
+
+  constructor(options: AuditLogOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#committer = new GroupCommitter(options);
+    this.#open = new OpenDecisions({ clock: this.#clock, announce: (event) => this.post(event) });
+  }
+
+  get depth(): number {
+    return this.#committer.depth + this.#options.sequencer.depth;
+  }
+
+  get openDecisions(): number {
+    return this.#open.count;
+  }
+
+  get isHealthy(): boolean {
+    return this.#committer.isHealthy && this.#options.sequencer.isHealthy;
+  }
+
+  async recover(): Promise<void> {
+    const { journal, sequencer } = this.#options;
+    const { finished, open } = await journal.recover();
+    sequencer.hand(finished);
+    for (const decision of open) {
+      const text = JSON.stringify({ id: decision.id, ...UNKNOWN_AFTER_CRASH });
+      const event = settledEvent(decision, UNKNOWN_AFTER_CRASH);
+      this.#committer.add({ kind: "settled", id: decision.id, event, text, size: text.length });
+    }
+    await this.flush();
+  }
+
+  async stage(decision: DecisionDraft): Promise<void> {
+    this.#refuseIfUnable();
+    const text = JSON.stringify(decision);
+    await this.#committer.addDurably({ kind: "decided", decision, text, size: text.length });
+    this.#open.add(decision, text.length);
+  }
+
+  settle(id: string, settlement: Settlement): void {
+    const open = this.#open.take(id);
+    if (open === undefined) return;
+    const { kept, text } = this.#toKept(id, settlement);
+    const event = settledEvent(open.decision, kept);
+    this.#committer.add({ kind: "settled", id, event, text, size: open.size + text.length });
+  }
+
+  async record(event: AuditEventDraft): Promise<void> {
+    this.#refuseIfUnable();
+    await this.#committer.addDurably(toRecorded(event));
+  }
+
+  post(event: AuditEventDraft): void {
+    if (this.#isClosed || this.#isFull) {
+      this.#options.onProblem?.(new Error(`audit event \`${event.action}\` dropped: the queue is full or closed`));
+    } else this.#committer.add(toRecorded(event));
+  }
+
+  async flush(): Promise<void> {
+    await this.#committer.flush();
+    await this.#options.sequencer.flush();
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    for (const { decision, since } of this.#open.list()) {
+      const durationMs = this.#clock.now() - since;
+      this.settle(decision.id, { outcome: "error", reason: "shutdown", durationMs });
+    }
+    this.#isClosed = true;
+    this.#open.close();
+    try {
+      await this.#committer.close();
+      await this.#options.sequencer.close();
+    } finally {
+      await this.#options.journal.close();
+    }
+  }
+
+  get #isFull(): boolean {
+    const { depthMax = DEPTH_MAX, sequencer } = this.#options;
+    return this.depth >= depthMax || this.#committer.size + sequencer.size >= SIZE_MAX;
+  }
+
+  #refuseIfUnable(): void {
+    if (this.#isClosed) throw new AppError("unavailable", "the audit log is closed; the server is shutting down");
+    if (this.#isFull) throw new AppError("unavailable", "the audit log is full; try again when the database answers");
+  }
+
+  /** An outcome must not be lost because its details hold what JSON cannot: that is our mistake, reported, not the call's. */
+  #toKept(id: string, settlement: Settlement): { readonly kept: Settlement; readonly text: string } {
+    const kept = { ...settlement, durationMs: Math.round(settlement.durationMs) };
+    try {
+      return { kept, text: JSON.stringify({ id, ...kept }) };
+    } catch (error) {
+      this.#options.onProblem?.(error);
+      const plain = { ...kept, details: undefined };
+      return { kept: plain, text: JSON.stringify({ id, ...plain }) };
+    }
+  }
+}
+
+function toRecorded(event: AuditEventDraft): JournalEntry {
+  const text = JSON.stringify(event);
+  return { kind: "recorded", event, text, size: text.length };
+}

@@ -1,0 +1,171 @@
+import { performance } from "node:perf_hooks";
+import { AppError } from "../lib/errors.ts";
+import type { DecisionJournal, JournalEntry } from "./decision-journal.ts";
+import type { Sequencer } from "./sequencer.ts";
+
+/** Outcomes ride along with the next decision; this is how long they wait for one. */
+const LINGER_MS = 20;
+const RETRY_MS = 1_000;
+
+export interface CommitReport {
+  readonly durationMs: number;
+  readonly entries: number;
+}
+
+export interface GroupCommitterOptions {
+  readonly journal: DecisionJournal;
+  readonly sequencer: Sequencer;
+  readonly onCommit?: ((commit: CommitReport) => void) | undefined;
+  readonly onProblem?: ((error: unknown) => void) | undefined;
+}
+
+interface Waiting {
+  readonly entry: JournalEntry;
+  /** Absent for what nobody waits for: it is kept and tried again when a write fails. */
+  readonly waiter?: { readonly resolve: () => void; readonly reject: (error: AppError) => void };
+}
+
+/**
+ * Writes entries to the journal in groups: while one write is on its way the next group gathers, so that a group grows with the
+ * load and the disk is asked once for all. Hands the finished events on in the journal's order, and only when they are durable.
+ */
+export class GroupCommitter {
+  readonly #options: GroupCommitterOptions;
+  #waiting: Waiting[] = [];
+  #size = 0;
+  #inFlight = 0;
+  #added = 0;
+  #done = 0;
+  #running: Promise<boolean> | undefined;
+  #isScheduled = false;
+  #timer: NodeJS.Timeout | undefined;
+  #failure: unknown;
+
+  constructor(options: GroupCommitterOptions) {
+    this.#options = options;
+  }
+
+  get depth(): number {
+    return this.#waiting.length + this.#inFlight;
+  }
+
+  /** Characters that wait. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** False from a failed write until a write works; one is tried every second. */
+  get isHealthy(): boolean {
+    return this.#failure === undefined;
+  }
+
+  /** Resolves when the entry is durable; rejects with `unavailable` when it is not and never will be. */
+  addDurably(entry: JournalEntry): Promise<void> {
+    if (!this.isHealthy) return Promise.reject(this.#refusal());
+    return new Promise((resolve, reject) => {
+      this.#push({ entry, waiter: { resolve, reject } });
+      this.#writeSoon();
+    });
+  }
+
+  /** Never waits, never fails: written with the next group, and again until it works. */
+  add(entry: JournalEntry): void {
+    this.#push({ entry });
+    this.#writeWithin(LINGER_MS);
+  }
+
+  /** Resolves when all that was added before is durable; rejects with `unavailable` when a write fails. */
+  async flush(): Promise<void> {
+    const target = this.#added;
+    while (this.#done < target) if (!(await this.#write())) throw this.#refusal();
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.flush();
+    } finally {
+      await this.#running;
+      clearTimeout(this.#timer);
+    }
+  }
+
+  #push(waiting: Waiting): void {
+    this.#waiting.push(waiting);
+    this.#size += waiting.entry.size;
+    this.#added += 1;
+  }
+
+  /** After the events of this turn of the loop, so that all messages that arrived together share a write. */
+  #writeSoon(): void {
+    if (this.#isScheduled || this.#running !== undefined) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      void this.#write();
+    });
+  }
+
+  #writeWithin(delayMs: number): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      void this.#write();
+    }, delayMs).unref();
+  }
+
+  /** Gives whether the group was written. Never rejects. One group at a time: a caller meanwhile hears of the running one. */
+  #write(): Promise<boolean> {
+    if (this.#running !== undefined) return this.#running;
+    if (this.#waiting.length === 0 && this.isHealthy) return Promise.resolve(true);
+    const group = this.#waiting;
+    this.#waiting = [];
+    this.#inFlight = group.length;
+    this.#running = this.#writeGroup(group).finally(() => {
+      this.#running = undefined;
+      this.#inFlight = 0;
+      this.#goOn();
+    });
+    return this.#running;
+  }
+
+  #goOn(): void {
+    if (!this.isHealthy) this.#writeWithin(RETRY_MS);
+    else if (this.#waiting.some(({ waiter }) => waiter !== undefined)) this.#writeSoon();
+    else if (this.#waiting.length > 0) this.#writeWithin(LINGER_MS);
+  }
+
+  async #writeGroup(group: readonly Waiting[]): Promise<boolean> {
+    const { journal, sequencer, onCommit } = this.#options;
+    const startedAt = performance.now();
+    try {
+      const finished = await journal.commit(group.map(({ entry }) => entry));
+      this.#failure = undefined;
+      this.#leave(group);
+      sequencer.hand(finished);
+      onCommit?.({ durationMs: performance.now() - startedAt, entries: group.length });
+      for (const { waiter } of group) waiter?.resolve();
+      return true;
+    } catch (error) {
+      this.#fail(group, error);
+      return false;
+    }
+  }
+
+  #fail(group: readonly Waiting[], error: unknown): void {
+    this.#failure = error;
+    this.#options.onProblem?.(error);
+    const refused = group.filter(({ waiter }) => waiter !== undefined);
+    this.#waiting = [...group.filter(({ waiter }) => waiter === undefined), ...this.#waiting];
+    this.#leave(refused);
+    for (const { waiter } of refused) waiter?.reject(this.#refusal());
+  }
+
+  #leave(group: readonly Waiting[]): void {
+    this.#done += group.length;
+    for (const { entry } of group) this.#size -= entry.size;
+  }
+
+  #refusal(): AppError {
+    const message = "the audit log cannot be written; free disk space in the data directory or repair the disk";
+    return new AppError("unavailable", message, { cause: this.#failure });
+  }
+}

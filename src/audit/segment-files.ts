@@ -1,0 +1,136 @@
+import { close, constants, fdatasync, open, write } from "node:fs";
+import { mkdir, open as openHandle, readdir, readFile, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+const NAME = /^decisions-(\d{8})\.journal$/;
+const SPARE = "spare.journal";
+
+/**
+ * Linux makes a write with `O_DSYNC` durable in one trip to the thread pool; elsewhere a second one is needed (on macOS only
+ * libuv's `fdatasync` empties the disk's cache).
+ */
+const SYNC_FLAG = process.platform === "linux" ? constants.O_DSYNC : 0;
+
+const openFile = promisify(open);
+const closeFile = promisify(close);
+
+/** An open segment. Not for two writes at a time. */
+export interface Segment {
+  readonly number: number;
+  /** All bytes durable at `position` when it resolves. */
+  write(bytes: Buffer, position: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * The files of a journal in one directory of its own. Files are written full of zeros before they are used and used again
+ * afterwards: overwriting allocated blocks needs no change of the file system's own records, which is a third of the time and CPU of
+ * a small durable append, and the space is there when the disk is full.
+ */
+export class SegmentFiles {
+  readonly #directory: string;
+  readonly #bytes: number;
+  #hasSpare = false;
+  #preparing: Promise<void> | undefined;
+
+  constructor(directory: string, bytes: number) {
+    this.#directory = directory;
+    this.#bytes = bytes;
+  }
+
+  /** Numbers of the segments that an earlier process left, in order. Makes the directory if it is missing. */
+  async list(): Promise<readonly number[]> {
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    const names = await readdir(this.#directory);
+    // A spare of unknown age may be half filled: start over.
+    await rm(join(this.#directory, SPARE), { force: true });
+    return names
+      .flatMap((name) => NAME.exec(name)?.[1] ?? [])
+      .map(Number)
+      .toSorted((left, right) => left - right);
+  }
+
+  read(number: number): Promise<Buffer> {
+    return readFile(this.#path(number));
+  }
+
+  /** Fills a spare file in the background, so that the next `create` takes no time. */
+  async prepare(): Promise<void> {
+    if (this.#hasSpare) return;
+    this.#preparing ??= this.#fillSpare().finally(() => {
+      this.#preparing = undefined;
+    });
+    await this.#preparing;
+  }
+
+  async create(number: number): Promise<Segment> {
+    await this.prepare();
+    await rename(join(this.#directory, SPARE), this.#path(number));
+    this.#hasSpare = false;
+    // The name must survive the loss of power as surely as the bytes do.
+    await this.#syncDirectory();
+    return openSegment(this.#path(number), number);
+  }
+
+  /** Gives a segment up; its file becomes the spare if there is none. */
+  async retire(number: number): Promise<void> {
+    if (this.#hasSpare || this.#preparing !== undefined) return rm(this.#path(number), { force: true });
+    await rename(this.#path(number), join(this.#directory, SPARE));
+    this.#hasSpare = true;
+  }
+
+  async #fillSpare(): Promise<void> {
+    const handle = await openHandle(join(this.#directory, SPARE), "w", 0o600);
+    try {
+      const zeros = Buffer.alloc(Math.min(this.#bytes, 256 * 1024));
+      for (let at = 0; at < this.#bytes; at += zeros.length) await handle.write(zeros, 0, zeros.length, at);
+      await handle.sync();
+    } catch (error) {
+      // A half file must not hold the last free blocks of a full disk.
+      await handle.truncate(0);
+      throw error;
+    } finally {
+      await handle.close();
+    }
+    this.#hasSpare = true;
+  }
+
+  async #syncDirectory(): Promise<void> {
+    if (process.platform === "win32") return;
+    const handle = await openHandle(this.#directory, "r");
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  }
+
+  #path(number: number): string {
+    return join(this.#directory, `decisions-${String(number).padStart(8, "0")}.journal`);
+  }
+}
+
+async function openSegment(path: string, number: number): Promise<Segment> {
+  const fd = await openFile(path, constants.O_WRONLY | SYNC_FLAG);
+  return {
+    number,
+    async write(bytes, position) {
+      let written = 0;
+      while (written < bytes.length) written += await writeOnce(fd, { bytes, from: written, position });
+      if (SYNC_FLAG === 0) await promisify(fdatasync)(fd);
+    },
+    close: () => closeFile(fd),
+  };
+}
+
+/** One write, which may be short. The callback form costs less than a file handle's promise. */
+function writeOnce(fd: number, part: { bytes: Buffer; from: number; position: number }): Promise<number> {
+  const { bytes, from, position } = part;
+  return new Promise((resolve, reject) => {
+    write(fd, bytes, from, bytes.length - from, position + from, (error, count) => {
+      if (error === null) resolve(count);
+      else reject(error);
+    });
+  });
+}

@@ -1,0 +1,188 @@
+import type { AuditEventDraft } from "../domain/audit-event.ts";
+import { AppError } from "../lib/errors.ts";
+import type { Repositories, Store } from "../store/ports.ts";
+import type { DecisionJournal, FinishedEvent } from "./decision-journal.ts";
+import { toEvent } from "./leaf.ts";
+
+/**
+ * Most events that one transaction moves. Rows get cheaper up to about this size, and hashing this many keeps the event loop
+ * for about two milliseconds.
+ */
+const BATCH_MAX = 256;
+
+/** How long a finished event may wait for company; a read flushes and never waits for this. */
+const LINGER_MS = 100;
+
+const RETRY_MS = 1_000;
+
+export interface SequencerOptions {
+  readonly store: Store;
+  /** Marks and frees what was moved; absent where no gateway runs. */
+  readonly journal?: DecisionJournal | undefined;
+  /** Told of a failed move, which is tried again after a second. */
+  readonly onProblem?: ((error: unknown) => void) | undefined;
+}
+
+/**
+ * Moves events into the log under a gapless `seq`: those that operations staged in their transactions, and those that
+ * the gateway finished. The only writer of the log in its database.
+ */
+export interface Sequencer {
+  /** Takes events in the order of settlement. Never waits. */
+  hand(events: readonly FinishedEvent[]): void;
+  /** Says that an operation staged an event, so that it moves soon. Forgetting it costs time only: `flush` looks anyway. */
+  nudge(): void;
+  /** Resolves when all that was staged or handed over before the call is visible; rejects with `unavailable` otherwise. */
+  flush(): Promise<void>;
+  /** Stops the timers after a last flush. */
+  close(): Promise<void>;
+  /** Handed over and not yet in the log. */
+  readonly depth: number;
+  /** What `depth` weighs in memory, in characters of JSON. */
+  readonly size: number;
+  /** False from a failed move until one works. */
+  readonly isHealthy: boolean;
+}
+
+export function createSequencer(options: SequencerOptions): Sequencer {
+  return new BatchSequencer(options);
+}
+
+class BatchSequencer implements Sequencer {
+  readonly #options: SequencerOptions;
+  #queue: FinishedEvent[] = [];
+  #size = 0;
+  #handed = 0;
+  #moved = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> | undefined;
+  #next: Promise<void> | undefined;
+  #isHealthy = true;
+
+  constructor(options: SequencerOptions) {
+    this.#options = options;
+  }
+
+  get depth(): number {
+    return this.#queue.length;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get isHealthy(): boolean {
+    return this.#isHealthy;
+  }
+
+  hand(events: readonly FinishedEvent[]): void {
+    for (const event of events) {
+      this.#queue.push(event);
+      this.#size += event.size;
+    }
+    this.#handed += events.length;
+    if (this.#queue.length >= BATCH_MAX && this.#isHealthy) this.#start();
+    else if (events.length > 0) this.#moveWithin(LINGER_MS);
+  }
+
+  nudge(): void {
+    this.#moveWithin(LINGER_MS);
+  }
+
+  async flush(): Promise<void> {
+    try {
+      await this.#drain();
+    } catch (error) {
+      throw new AppError("unavailable", "the audit log cannot be written; try again when the database answers", {
+        cause: error,
+      });
+    }
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.flush();
+    } finally {
+      clearTimeout(this.#timer);
+    }
+  }
+
+  #moveWithin(delayMs: number): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#start();
+    }, delayMs).unref();
+  }
+
+  /** In the background: a failure was reported and is tried again, so nobody has to hear of it here. */
+  #start(): void {
+    this.#drain().catch(() => undefined);
+  }
+
+  /** One drain runs at a time; whoever asks meanwhile shares the one after it, because the running one may have read already. */
+  #drain(): Promise<void> {
+    if (this.#running === undefined) return this.#run();
+    this.#next ??= this.#running
+      .catch(() => undefined)
+      .then(() => {
+        this.#next = undefined;
+        return this.#run();
+      });
+    return this.#next;
+  }
+
+  #run(): Promise<void> {
+    this.#running = this.#moveAll().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  /** Until what was there at the start is moved. What arrives meanwhile is moved too but not waited for. */
+  async #moveAll(): Promise<void> {
+    const target = this.#handed;
+    try {
+      let mayBeMore = this.#queue.length > 0 || (await this.#hasStaged());
+      while (mayBeMore || this.#moved < target) mayBeMore = await this.#moveBatch();
+      this.#isHealthy = true;
+    } catch (error) {
+      this.#isHealthy = false;
+      this.#moveWithin(RETRY_MS);
+      this.#options.onProblem?.(error);
+      throw error;
+    }
+    if (this.#queue.length > 0) this.#moveWithin(LINGER_MS);
+  }
+
+  async #hasStaged(): Promise<boolean> {
+    const staged = await this.#options.store.read(({ audit }) => audit.takeStaged(1));
+    return staged.length > 0;
+  }
+
+  /** One transaction. Gives whether more staged events may wait. */
+  async #moveBatch(): Promise<boolean> {
+    const { store, journal } = this.#options;
+    const batch = this.#queue.slice(0, BATCH_MAX);
+    const stagedCount = await store.transaction(async (repositories) => {
+      const staged = await repositories.audit.takeStaged(BATCH_MAX);
+      const finished = batch.length === 0 ? [] : await this.#claim(repositories, batch);
+      await append(repositories, [...staged, ...finished.map(({ event }) => event)]);
+      return staged.length;
+    });
+    this.#queue = this.#queue.slice(batch.length);
+    this.#moved += batch.length;
+    for (const { size } of batch) this.#size -= size;
+    journal?.release(batch);
+    return stagedCount === BATCH_MAX;
+  }
+
+  async #claim(repositories: Repositories, batch: readonly FinishedEvent[]): Promise<readonly FinishedEvent[]> {
+    return (await this.#options.journal?.claim(repositories, batch)) ?? batch;
+  }
+}
+
+async function append(repositories: Repositories, drafts: readonly AuditEventDraft[]): Promise<void> {
+  if (drafts.length === 0) return;
+  const lastSeq = await repositories.audit.lastSeq();
+  await repositories.audit.append(drafts.map((draft, index) => toEvent(draft, lastSeq + 1 + index)));
+}

@@ -1,0 +1,136 @@
+import { DEFAULT_SETTINGS, type Organization } from "../domain/organization.ts";
+import type { ApiKey, KeyOrigin } from "../domain/api-key.ts";
+import type { AuditEventDraft } from "../domain/audit-event.ts";
+import type { Member } from "../domain/member.ts";
+import { AppError } from "../lib/errors.ts";
+import { newId } from "../lib/ids.ts";
+import type { Repositories, Store } from "../store/ports.ts";
+import { generateApiKey, hashApiKey, toKeyHint } from "./api-key-format.ts";
+
+const BOOTSTRAP_NAME = "bootstrap";
+const FIRST_KEY_NAME = "first-owner";
+const HOST_ACTOR = { type: "system", id: "host", name: "host" } as const;
+
+export interface FirstStartOptions {
+  readonly store: Store;
+  readonly pepper: Buffer;
+  /** `RUNLAYER_BOOTSTRAP_KEY`. */
+  readonly bootstrapKey: string | undefined;
+  readonly now: number;
+}
+
+/**
+ * Makes the organization, its first owner and the first key where there are none. Gives the key if it was generated, to be
+ * printed once; a key given by environment is never given back. Throws `invalid_input` for a bootstrap key that may not be used.
+ */
+export async function firstStart({ store, pepper, bootstrapKey, now }: FirstStartOptions): Promise<string | undefined> {
+  const organization = await store.read((repositories) => repositories.organization.find());
+  if (organization !== undefined && bootstrapKey === undefined) return undefined;
+  return store.transaction(async (repositories) => {
+    const owner = organization === undefined ? await foundOrganization(repositories, now) : undefined;
+    const context = { repositories, pepper, now, owner };
+    if (bootstrapKey !== undefined) return acceptBootstrapKey(bootstrapKey, context);
+    return createOwnerKey({ name: FIRST_KEY_NAME, origin: "first-start" }, context);
+  });
+}
+
+interface KeyContext {
+  readonly repositories: Repositories;
+  readonly pepper: Buffer;
+  readonly now: number;
+  /** The member who answers for the key. */
+  readonly owner: Member | undefined;
+}
+
+/** A new owner key made on the host, beside the running of any server. Gives the key itself. */
+export async function createOwnerKey(
+  { name, origin }: { readonly name: string; readonly origin: KeyOrigin },
+  context: KeyContext,
+): Promise<string> {
+  const secret = generateApiKey("organization");
+  await insertOwnerKey(secret, { name, origin }, context);
+  return secret;
+}
+
+async function foundOrganization(repositories: Repositories, now: number): Promise<Member> {
+  const organization: Organization = {
+    id: newId(),
+    name: "My organization",
+    settings: DEFAULT_SETTINGS,
+    version: 1,
+    createdAt: now,
+    updatedAt: now,
+  };
+  const owner: Member = {
+    id: newId(),
+    email: "owner@localhost",
+    name: "First owner",
+    role: "owner",
+    status: "active",
+    source: "local",
+    groups: [],
+    lastActiveAt: null,
+    version: 1,
+    createdAt: now,
+    updatedAt: now,
+  };
+  await repositories.organization.insert(organization);
+  await repositories.members.insert(owner);
+  const resource = { type: "organization", id: organization.id, name: organization.name };
+  await repositories.audit.stage(toEvent("organization.create", resource, { now, details: { owner: owner.email } }));
+  return owner;
+}
+
+/** The same value again is a no-op, another one is refused, and a revoked one never revives (contract section 2). */
+async function acceptBootstrapKey(key: string, context: KeyContext): Promise<undefined> {
+  const known = await context.repositories.apiKeys.findByHash(hashApiKey(key, context.pepper));
+  if (known !== undefined) return;
+  const earlier = await context.repositories.apiKeys.find(BOOTSTRAP_NAME);
+  if (earlier !== undefined) {
+    throw new AppError(
+      "invalid_input",
+      "RUNLAYER_BOOTSTRAP_KEY: differs from the bootstrap key of the first start; remove it, and make new keys with create_api_key or `npx runlayer keys create`",
+    );
+  }
+  await insertOwnerKey(key, { name: BOOTSTRAP_NAME, origin: "bootstrap" }, context);
+}
+
+async function insertOwnerKey(
+  secret: string,
+  { name, origin }: { readonly name: string; readonly origin: KeyOrigin },
+  { repositories, pepper, now, owner }: KeyContext,
+): Promise<void> {
+  const key: ApiKey = {
+    id: newId(),
+    name,
+    kind: "organization",
+    origin,
+    hash: hashApiKey(secret, pepper),
+    hint: toKeyHint(secret, "organization"),
+    description: null,
+    role: "owner",
+    agentId: null,
+    memberId: owner?.id ?? null,
+    allowedIps: [],
+    createdBy: HOST_ACTOR,
+    createdAt: now,
+    expiresAt: null,
+    revoked: null,
+    lastUsedAt: null,
+    lastUsedIp: null,
+    useCount: 0,
+    version: 1,
+  };
+  await repositories.apiKeys.insert(key);
+  const resource = { type: "apiKey", id: key.id, name: key.name };
+  await repositories.audit.stage(toEvent("key.create", resource, { now, details: { role: key.role, origin } }));
+}
+
+function toEvent(
+  action: string,
+  resource: AuditEventDraft["resource"],
+  { now, details }: { readonly now: number; readonly details: Readonly<Record<string, unknown>> },
+): AuditEventDraft {
+  const id = newId();
+  return { id, time: now, actor: HOST_ACTOR, action, resource, outcome: "success", correlationId: id, details };
+}

@@ -1,0 +1,87 @@
+import { z } from "zod";
+import { AGENT_STATUSES, type Agent, type Assignment } from "../../domain/agent.ts";
+import { toRfc3339 } from "../../lib/clock.ts";
+import type { Repositories } from "../../store/ports.ts";
+import type { HandleContext } from "../context.ts";
+import { groupNames } from "../groups.ts";
+
+const Named = z.object({ id: z.string(), name: z.string() });
+const Globs = z.array(z.string());
+
+export const AgentOutput = z.object({
+  id: z.string(),
+  name: z.string(),
+  type: z.string(),
+  description: z.string().nullable(),
+  owner: Named.nullable(),
+  status: z.enum(AGENT_STATUSES),
+  servers: z.array(
+    z.object({
+      server: Named,
+      tools: Globs.optional(),
+      resources: Globs.optional(),
+      prompts: Globs.optional(),
+    }),
+  ),
+  groups: z.array(z.string()),
+  lastSeenAt: z.string().nullable(),
+  key: z.object({ id: z.string(), hint: z.string(), createdAt: z.string() }).nullable(),
+  liveSessions: z.int(),
+  version: z.int(),
+  createdAt: z.string(),
+  updatedAt: z.string(),
+});
+
+/** Shows agents with names instead of ids, reading what they refer to. */
+export async function showAgents(
+  agents: readonly Agent[],
+  context: Pick<HandleContext, "repositories" | "services" | "now">,
+): Promise<z.output<typeof AgentOutput>[]> {
+  const names = await groupNames(
+    context.repositories,
+    agents.flatMap((agent) => agent.groups),
+  );
+  return Promise.all(agents.map((agent) => show(agent, names, context)));
+}
+
+export async function showAgent(
+  agent: Agent,
+  context: Pick<HandleContext, "repositories" | "services" | "now">,
+): Promise<z.output<typeof AgentOutput>> {
+  return show(agent, await groupNames(context.repositories, agent.groups), context);
+}
+
+async function show(
+  agent: Agent,
+  groups: ReadonlyMap<string, string>,
+  { repositories, services, now }: Pick<HandleContext, "repositories" | "services" | "now">,
+): Promise<z.output<typeof AgentOutput>> {
+  const owner = agent.owner === null ? undefined : await repositories.members.find(agent.owner);
+  const [key] = await repositories.apiKeys.activeOfAgent(agent.id, now);
+  return {
+    id: agent.id,
+    name: agent.name,
+    type: agent.type,
+    description: agent.description,
+    owner: owner === undefined ? null : { id: owner.id, name: owner.name },
+    status: agent.status,
+    servers: await Promise.all(agent.assignments.map((assignment) => showAssignment(assignment, repositories))),
+    groups: agent.groups.map((id) => groups.get(id) ?? id),
+    lastSeenAt: agent.lastSeenAt === null ? null : toRfc3339(agent.lastSeenAt),
+    key: key === undefined ? null : { id: key.id, hint: key.hint, createdAt: toRfc3339(key.createdAt) },
+    liveSessions: services.sessions.countByAgent(agent.id),
+    version: agent.version,
+    createdAt: toRfc3339(agent.createdAt),
+    updatedAt: toRfc3339(agent.updatedAt),
+  };
+}
+
+async function showAssignment({ serverId, tools, resources, prompts }: Assignment, repositories: Repositories) {
+  const server = await repositories.servers.find(serverId);
+  return {
+    server: { id: serverId, name: server?.name ?? serverId },
+    ...(tools === null ? {} : { tools: [...tools] }),
+    ...(resources === null ? {} : { resources: [...resources] }),
+    ...(prompts === null ? {} : { prompts: [...prompts] }),
+  };
+}

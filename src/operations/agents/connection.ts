@@ -1,0 +1,25 @@
+import { z } from "zod";
+import type { Agent } from "../../domain/agent.ts";
+import type { HandleContext } from "../context.ts";
+import { toClientConfig } from "./client-config.ts";
+
+/** How the agent's client reaches its servers. `config` holds the key. */
+export const ConnectionOutput = z.object({
+  servers: z.record(z.string(), z.string()).describe("Gateway URL by server name"),
+  config: z.string().describe("Ready-to-paste client configuration; holds the key"),
+  configPath: z.string().describe("Where this client reads it"),
+});
+
+export async function toConnection(
+  agent: Agent,
+  key: string,
+  { repositories, services }: Pick<HandleContext, "repositories" | "services">,
+): Promise<z.output<typeof ConnectionOutput>> {
+  const urls: Record<string, string> = {};
+  for (const { serverId } of agent.assignments) {
+    const { name } = await repositories.servers.get(serverId);
+    urls[name] = `${services.publicUrl}/gateway/${name}/mcp`;
+  }
+  const config = toClientConfig(agent.type, { urls, key });
+  return { servers: urls, config: config.text, configPath: config.path };
+}

@@ -1,0 +1,52 @@
+import { z } from "zod";
+import { AGENT_STATUSES } from "../../domain/agent.ts";
+import { READERS } from "../../domain/role.ts";
+import type { AgentFilter } from "../../store/ports.ts";
+import type { HandleContext } from "../context.ts";
+import { defineOperation } from "../define-operation.ts";
+import { pageInput, pageOutput, QueryField, RefField, toPageAnswer, toPageRequest } from "../fields.ts";
+import { requireGroupId } from "../groups.ts";
+import { agentFields } from "./agent-fields.ts";
+import { AgentOutput, showAgents } from "./agent-output.ts";
+
+const Input = z.object({
+  type: agentFields.type.optional().describe("Only agents of this type"),
+  status: z.enum(AGENT_STATUSES).optional().describe("Only agents with this status"),
+  server: RefField.optional().describe("Only agents assigned to this server"),
+  group: RefField.optional().describe("Only agents of this group"),
+  owner: RefField.optional().describe("Only agents that this member answers for"),
+  query: QueryField,
+  ...pageInput,
+});
+
+/** Owner of nothing: the filter of a `member` key that no member answers for. */
+const NOBODY = "00000000-0000-0000-0000-000000000000";
+
+/** The registered agents, page by page. */
+export const listAgents = defineOperation({
+  name: "list_agents",
+  title: "List agents",
+  description:
+    "Lists agents with type, owner, status, assigned servers and when they were last seen, oldest first. Filter by type, status, server, group, owner or text.",
+  route: "GET /agents",
+  command: "agents list",
+  roles: [...READERS, "member"],
+  effect: "read",
+  input: Input,
+  output: pageOutput(AgentOutput),
+  async handle(input, context) {
+    const page = await context.repositories.agents.list(await toFilter(input, context), toPageRequest(input));
+    const shown = await showAgents(page.items, context);
+    return toPageAnswer({ ...page, items: shown }, (agent) => agent);
+  },
+  summarize: ({ items, total }) => `${items.length} of ${total} agents.`,
+});
+
+async function toFilter(input: z.output<typeof Input>, { repositories, caller }: HandleContext): Promise<AgentFilter> {
+  const { type, status, query } = input;
+  const serverId = input.server === undefined ? undefined : (await repositories.servers.get(input.server)).id;
+  const groupId = input.group === undefined ? undefined : await requireGroupId(input.group, repositories);
+  const asked = input.owner === undefined ? undefined : (await repositories.members.get(input.owner)).id;
+  const own = caller.memberId ?? NOBODY;
+  return { type, status, query, serverId, groupId, owner: caller.role === "member" ? own : asked };
+}

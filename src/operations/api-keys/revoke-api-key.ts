@@ -1,0 +1,82 @@
+import { z } from "zod";
+import type { ApiKey } from "../../domain/api-key.ts";
+import { GUARDIANS, isRoleWithin } from "../../domain/role.ts";
+import { AppError } from "../../lib/errors.ts";
+import type { HandleContext } from "../context.ts";
+import { defineOperation } from "../define-operation.ts";
+import { RefField, text } from "../fields.ts";
+import { ApiKeyOutput, showApiKey } from "./key-output.ts";
+
+/** Cuts off an API key at once. Irreversible; revoking twice is not an error. */
+export const revokeApiKey = defineOperation({
+  name: "revoke_api_key",
+  title: "Revoke API key",
+  description:
+    "Cuts off a key at once, open streams included. Irreversible. Needs `confirm: true`; without it, shows the impact. Revoking twice is not an error.",
+  route: "POST /api-keys/{id}/revoke",
+  command: "api-keys revoke",
+  roles: GUARDIANS,
+  effect: "destroy",
+  action: "key.revoke",
+  input: z.object({
+    id: RefField.describe("Key, by id or name, as list_api_keys shows it"),
+    reason: text(500).optional().describe("Why; kept with the key and in the audit log"),
+  }),
+  output: z.object({
+    apiKey: ApiKeyOutput,
+    impact: z.object({ liveSessions: z.int(), wasActive: z.boolean(), agent: z.string().optional() }),
+  }),
+  async handle({ id, reason }, context) {
+    const { repositories, services, now } = context;
+    const key = await repositories.apiKeys.get(id);
+    await refuseWiderKey(key, context);
+    const revoked = key.revoked === null ? await save(key, { at: now, reason: reason ?? null }, context) : key;
+    const apiKey = await showApiKey(revoked, context);
+    const impact = {
+      liveSessions: services.sessions.countByKey(key.id),
+      wasActive: key.revoked === null,
+      ...(apiKey.agent === undefined ? {} : { agent: apiKey.agent.name }),
+    };
+    return { apiKey, impact };
+  },
+  event: ({ apiKey, impact }, { reason }) => ({
+    resource: { type: "apiKey", id: apiKey.id, name: apiKey.name },
+    details: {
+      kind: apiKey.kind,
+      wasActive: impact.wasActive,
+      liveSessions: impact.liveSessions,
+      ...(reason === undefined ? {} : { reason }),
+      ...(apiKey.agent === undefined ? {} : { agent: apiKey.agent }),
+    },
+  }),
+  summarize: ({ apiKey, impact }) =>
+    `Key \`${apiKey.name}\` (${apiKey.id}): revocation ${impact.wasActive ? `ends ${impact.liveSessions} live sessions` : "was done before"}.`,
+});
+
+/** Nobody revokes a key whose role is beyond their own, nor the last key of the owners: that would lock everybody out. */
+async function refuseWiderKey(key: ApiKey, { repositories, caller, now }: HandleContext): Promise<void> {
+  if (key.role === null) return;
+  if (!isRoleWithin(key.role, caller.role)) {
+    throw new AppError(
+      "forbidden",
+      `a caller with role \`${caller.role}\` does not revoke a key with role \`${key.role}\``,
+    );
+  }
+  if (key.role !== "owner" || key.revoked !== null) return;
+  const owners = await repositories.apiKeys.list({ role: "owner", status: "active", now }, { limit: 2 });
+  if (owners.items.some((other) => other.id !== key.id)) return;
+  throw new AppError(
+    "conflict",
+    "this is the last active owner key; create another one first, or nobody could manage this installation",
+  );
+}
+
+async function save(
+  key: ApiKey,
+  revoked: NonNullable<ApiKey["revoked"]>,
+  { repositories }: HandleContext,
+): Promise<ApiKey> {
+  const changed = { ...key, revoked, version: key.version + 1 };
+  await repositories.apiKeys.save(changed);
+  return changed;
+}

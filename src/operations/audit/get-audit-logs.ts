@@ -1,0 +1,110 @@
+import { z } from "zod";
+import { ACTOR_TYPES, OUTCOMES } from "../../domain/audit-event.ts";
+import { READERS } from "../../domain/role.ts";
+import type { Repositories } from "../../store/ports.ts";
+import type { HandleContext } from "../context.ts";
+import { defineOperation } from "../define-operation.ts";
+import { pageInput, RefField, text, TimeField, toPageAnswer, toPageRequest } from "../fields.ts";
+import { ownAgentIds } from "./own-agents.ts";
+import { AuditEventOutput, AuditGroupOutput, showAuditEvent, showAuditGroup } from "./event-output.ts";
+
+const Action = z
+  .string()
+  .regex(/^[a-z]+(?:\.[a-z_]+)*\.?$/i, "must be an action such as `tool.call` or a prefix such as `tool.`");
+
+const Input = z.object({
+  from: TimeField.optional().describe("First time, RFC 3339"),
+  to: TimeField.optional().describe("Last time, RFC 3339"),
+  actor: text(254).optional().describe("Who did it, by id or name"),
+  actorType: z.enum(ACTOR_TYPES).optional().describe("What kind of caller did it"),
+  action: z
+    .union([Action, z.array(Action).min(1).max(50)])
+    .optional()
+    .describe("Actions, or prefixes that end with a dot"),
+  resource: text(512).optional().describe("What it was done to, by id or name"),
+  resourceType: text(64).optional().describe("Kind of the resource, such as `server`, `agent`, `apiKey`, `tool`"),
+  server: RefField.optional().describe("Events of this server and its tools; a deleted one by its id"),
+  agent: RefField.optional().describe("Events of this agent; a deleted one by its id"),
+  outcome: z.enum(OUTCOMES).optional().describe("How it ended"),
+  correlationId: text(200).optional().describe("Events that belong to one call"),
+  sessionId: text(200).optional().describe("Events of one session"),
+  query: text(200).min(1).optional().describe("Part of action, actor, resource or reason"),
+  groupBy: z.enum(["actor", "action", "resource"]).optional().describe("Answer counts by this instead of events"),
+  order: z.enum(["asc", "desc"]).optional().describe("`asc`, the oldest first, unless told"),
+  ...pageInput,
+});
+
+type Input = z.output<typeof Input>;
+
+/** What happened, in order. */
+export const getAuditLogs = defineOperation({
+  name: "get_audit_logs",
+  title: "Get audit logs",
+  description:
+    "Lists audit events in order: every management change and every decided message of the gateway, with who, what, on which resource and how it ended. `groupBy` answers counts by actor, action or resource instead: an access review in one call.",
+  route: "GET /audit-events",
+  command: "audit list",
+  roles: [...READERS, "member"],
+  effect: "read",
+  input: Input,
+  output: z.object({
+    items: z.array(AuditEventOutput).optional(),
+    groups: z.array(AuditGroupOutput).optional(),
+    total: z.int(),
+    totalIsLowerBound: z.literal(true).optional(),
+    nextCursor: z.string().optional(),
+  }),
+  async prepare(input, { services }) {
+    // What was answered before this call is in the answer of this call.
+    await services.flushAudit();
+    return (context) => answer(input, context);
+  },
+  summarize: ({ items, groups, total }) =>
+    groups === undefined ? `${items?.length ?? 0} of ${total} events.` : `${groups.length} of ${total} groups.`,
+});
+
+async function answer(input: Input, context: HandleContext) {
+  const { audit, apiKeys } = context.repositories;
+  const filter = await toFilter(input, context);
+  const page = toPageRequest(input);
+  if (input.groupBy === undefined) {
+    return toPageAnswer(await audit.list(filter, { ...page, order: input.order ?? "asc" }), showAuditEvent);
+  }
+  const { groupBy } = input;
+  const found = await audit.group(filter, groupBy, page);
+  const shown = await Promise.all(
+    found.items.map((group) => showAuditGroup(group, { groupBy, apiKeys, now: context.now })),
+  );
+  const { items, ...rest } = toPageAnswer({ ...found, items: shown }, (group) => group);
+  return { ...rest, groups: items };
+}
+
+async function toFilter(input: Input, { repositories, caller }: HandleContext) {
+  const { from, to, actor, actorType, action, resource, resourceType, outcome, correlationId, sessionId, query } =
+    input;
+  const actions = typeof action === "string" ? [action] : action;
+  const serverId = input.server === undefined ? undefined : await idOf(input.server, repositories.servers);
+  const agentId = input.agent === undefined ? undefined : await idOf(input.agent, repositories.agents);
+  const agentIds = caller.role === "member" ? await ownAgentIds(caller, repositories) : undefined;
+  return {
+    from,
+    to,
+    actor,
+    actorType,
+    actions,
+    resource,
+    resourceType,
+    outcome,
+    correlationId,
+    sessionId,
+    query,
+    serverId,
+    agentId,
+    agentIds,
+  };
+}
+
+/** The id of an object by name; of one that is gone only the id itself is left. */
+async function idOf(ref: string, repository: Repositories["servers"] | Repositories["agents"]): Promise<string> {
+  return (await repository.find(ref))?.id ?? ref;
+}

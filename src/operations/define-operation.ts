@@ -1,0 +1,150 @@
+import { z } from "zod";
+import type { ResourceRef } from "../domain/audit-event.ts";
+import type { Role } from "../domain/role.ts";
+import { commonFields, CommonInputSchema, type CommonInput } from "./common-fields.ts";
+import type { HandleContext, PrepareContext } from "./context.ts";
+import { toInvalidInput } from "./invalid-input.ts";
+
+/** `destroy` asks for confirmation before it runs. */
+export type Effect = "read" | "write" | "destroy";
+
+/** What the audit event of a mutation says beyond caller, time and outcome. MUST hold no secret. */
+export interface EventFacts {
+  readonly resource: ResourceRef;
+  readonly details?: Readonly<Record<string, unknown>> | undefined;
+}
+
+type Handle<Input, Answer> = (input: Input, context: HandleContext) => Promise<Answer>;
+
+/** Does slow work first, outside the transaction, and gives the handler that finishes inside it. */
+type Prepare<Input, Answer> = (
+  input: Input,
+  context: PrepareContext,
+) => Promise<(context: HandleContext) => Promise<Answer>>;
+
+interface Common<Input, Answer> {
+  /** The MCP tool's name and the OpenAPI operation id. */
+  readonly name: string;
+  readonly title: string;
+  /** What it does, when to use it, what it returns. */
+  readonly description: string;
+  /** Its place below `/api/v1`: `GET /servers/{id}`. */
+  readonly route: string;
+  /** Its place in the CLI: `servers get`. */
+  readonly command: string;
+  readonly roles: readonly Role[];
+  readonly effect: Effect;
+  /** Takes an `idempotencyKey`: a repeated call creates nothing twice. */
+  readonly isCreation?: true;
+  /** Members of the output that only the first answer shows. */
+  readonly secrets?: readonly string[];
+  /** The audit action of a mutation, `<object>.<verb>`. */
+  readonly action?: string;
+  /** Why this call needs `confirm`, where that depends on its input. A destructive operation always does. */
+  needsConfirmation?(input: Input, context: HandleContext): Promise<boolean>;
+  /** Of a mutation: what its audit event names. Undefined where nothing changed. */
+  event?(output: Answer, input: Input): EventFacts | undefined;
+  /** One sentence of our own words, ids, names and counts: a model that holds an administrator's key reads it. */
+  summarize(output: Answer): string;
+}
+
+type Definition<I extends z.ZodRawShape, O extends z.ZodRawShape> = Common<
+  z.output<z.ZodObject<I>>,
+  z.output<z.ZodObject<O>>
+> & {
+  readonly input: z.ZodObject<I>;
+  readonly output: z.ZodObject<O>;
+} & (
+    | { readonly handle: Handle<z.output<z.ZodObject<I>>, z.input<z.ZodObject<O>>> }
+    | { readonly prepare: Prepare<z.output<z.ZodObject<I>>, z.input<z.ZodObject<O>>> }
+  );
+
+/** An operation as the registry and the surfaces see it: data, and a way to start one call. */
+export interface Operation {
+  readonly name: string;
+  readonly title: string;
+  readonly description: string;
+  readonly route: string;
+  readonly command: string;
+  readonly roles: readonly Role[];
+  readonly effect: Effect;
+  readonly isCreation: boolean;
+  readonly secrets: readonly string[];
+  readonly action: string | undefined;
+  /** With the fields that the registry adds (`dryRun`, `confirm`, `idempotencyKey`). */
+  readonly input: z.ZodObject;
+  /** With the members that the registry adds (`secretOmitted`). */
+  readonly output: z.ZodObject;
+  /** Parses the input of one call; throws `invalid_input` that names each field at fault. */
+  start(raw: unknown): OperationCall;
+}
+
+export interface Answer {
+  readonly output: Readonly<Record<string, unknown>>;
+  readonly summary: string;
+}
+
+/** One call with its parsed input. The registry runs the steps in this order; `handle` may run twice, once as a rehearsal. */
+export interface OperationCall {
+  readonly common: CommonInput;
+  prepare(context: PrepareContext): Promise<void>;
+  needsConfirmation(context: HandleContext): Promise<boolean>;
+  handle(context: HandleContext): Promise<Answer & { readonly event: EventFacts | undefined }>;
+}
+
+/** Declares an operation once; the surfaces derive their faces from it and the registry runs it (see `execute.ts`). */
+export function defineOperation<I extends z.ZodRawShape, O extends z.ZodRawShape>(
+  definition: Definition<I, O>,
+): Operation {
+  const { name, title, description, route, command, roles, effect } = definition;
+  const isCreation = definition.isCreation ?? false;
+  const secrets = definition.secrets ?? [];
+  const input = z.strictObject({ ...definition.input.shape, ...commonFields({ effect, isCreation }) });
+  return {
+    name,
+    title,
+    description,
+    route,
+    command,
+    roles,
+    effect,
+    isCreation,
+    secrets,
+    input,
+    action: definition.action,
+    output: z.object({ ...definition.output.shape, ...secretOmission(secrets) }),
+    start(raw = {}) {
+      const parsed = input.safeParse(raw);
+      if (!parsed.success) throw toInvalidInput(parsed.error);
+      return startCall(definition, raw);
+    },
+  };
+}
+
+function startCall<I extends z.ZodRawShape, O extends z.ZodRawShape>(
+  definition: Definition<I, O>,
+  raw: unknown,
+): OperationCall {
+  const input = definition.input.strip().parse(raw);
+  let finish = "handle" in definition ? (context: HandleContext) => definition.handle(input, context) : undefined;
+  return {
+    common: CommonInputSchema.parse(raw),
+    async prepare(context) {
+      if ("prepare" in definition) finish = await definition.prepare(input, context);
+    },
+    async needsConfirmation(context) {
+      if (definition.effect === "destroy") return true;
+      return (await definition.needsConfirmation?.(input, context)) ?? false;
+    },
+    async handle(context) {
+      if (finish === undefined) throw new Error("invariant violated: prepare runs before handle");
+      const output = definition.output.parse(await finish(context));
+      return { output, summary: definition.summarize(output), event: definition.event?.(output, input) };
+    },
+  };
+}
+
+function secretOmission(secrets: readonly string[]) {
+  if (secrets.length === 0) return {};
+  return { secretOmitted: z.literal(true).optional().describe("Set where a repeated call leaves the secret out") };
+}

@@ -1,0 +1,44 @@
+import type { Group } from "../domain/member.ts";
+import { isName } from "../domain/names.ts";
+import { AppError } from "../lib/errors.ts";
+import type { Repositories } from "../store/ports.ts";
+import type { HandleContext } from "./context.ts";
+
+/** Names of groups by id, for showing. */
+export async function groupNames(
+  repositories: Repositories,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const groups = await repositories.groups.byIds([...new Set(ids)]);
+  return new Map(groups.map(({ id, name }) => [id, name]));
+}
+
+/** The ids of groups given by id or name. A name that is new brings its group into being: that is how groups are made. */
+export async function resolveGroups(
+  refs: readonly string[],
+  { repositories, services, now }: Pick<HandleContext, "repositories" | "services" | "now">,
+): Promise<readonly string[]> {
+  const ids = new Set<string>();
+  for (const ref of refs) {
+    const found = (await repositories.groups.find(ref)) ?? (await createGroup(ref, { repositories, services, now }));
+    ids.add(found.id);
+  }
+  return [...ids];
+}
+
+async function createGroup(
+  name: string,
+  { repositories, services, now }: Pick<HandleContext, "repositories" | "services" | "now">,
+): Promise<Group> {
+  if (!isName(name)) throw new AppError("not_found", `no group \`${name}\`, and it is no name for a new one`);
+  const group = { id: services.newId(), name, createdAt: now };
+  await repositories.groups.insert(group);
+  return group;
+}
+
+/** The id of a group that must exist, for filters. */
+export async function requireGroupId(ref: string, repositories: Repositories): Promise<string> {
+  const group = await repositories.groups.find(ref);
+  if (group === undefined) throw new AppError("not_found", `group \`${ref}\` does not exist; check the name`);
+  return group.id;
+}

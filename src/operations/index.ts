@@ -1,0 +1,37 @@
+import { createAgent } from "./agents/create-agent.ts";
+import { deleteAgent } from "./agents/delete-agent.ts";
+import { getAgent } from "./agents/get-agent.ts";
+import { listAgents } from "./agents/list-agents.ts";
+import { updateAgent } from "./agents/update-agent.ts";
+import { createApiKey } from "./api-keys/create-api-key.ts";
+import { listApiKeys } from "./api-keys/list-api-keys.ts";
+import { revokeApiKey } from "./api-keys/revoke-api-key.ts";
+import { getAuditLogs } from "./audit/get-audit-logs.ts";
+import type { Operation } from "./define-operation.ts";
+import { listMembers } from "./members/list-members.ts";
+import { getOrganization } from "./organization/get-organization.ts";
+import { createMcpServer } from "./servers/create-mcp-server.ts";
+import { deleteMcpServer } from "./servers/delete-mcp-server.ts";
+import { getMcpServer } from "./servers/get-mcp-server.ts";
+import { listMcpServers } from "./servers/list-mcp-servers.ts";
+import { updateMcpServer } from "./servers/update-mcp-server.ts";
+
+/** Every operation, in the order of the contract. A line here puts it on all faces: MCP, REST, OpenAPI and CLI. */
+export const OPERATIONS: readonly Operation[] = [
+  getOrganization,
+  listMembers,
+  createMcpServer,
+  listMcpServers,
+  getMcpServer,
+  updateMcpServer,
+  deleteMcpServer,
+  createAgent,
+  listAgents,
+  getAgent,
+  updateAgent,
+  deleteAgent,
+  createApiKey,
+  listApiKeys,
+  revokeApiKey,
+  getAuditLogs,
+];

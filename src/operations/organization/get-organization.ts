@@ -1,0 +1,41 @@
+import { z } from "zod";
+import { READERS } from "../../domain/role.ts";
+import { defineOperation } from "../define-operation.ts";
+import { OrganizationOutput, showOrganization } from "./organization-output.ts";
+
+const Inventory = z.object({
+  servers: z.object({ total: z.int(), active: z.int(), disabled: z.int(), quarantined: z.int() }),
+  agents: z.object({ total: z.int(), active: z.int(), suspended: z.int() }),
+  members: z.int(),
+  apiKeys: z.object({ active: z.int(), unused: z.int(), revoked: z.int() }),
+});
+
+/** Who we are, what we have. */
+export const getOrganization = defineOperation({
+  name: "get_organization",
+  title: "Get organization",
+  description:
+    "Shows the organization with its settings and an inventory of servers, agents, members and API keys. Use it first, to learn what this installation governs.",
+  route: "GET /organization",
+  command: "organization get",
+  roles: READERS,
+  effect: "read",
+  input: z.object({}),
+  output: z.object({ organization: OrganizationOutput, inventory: Inventory }),
+  async handle(_input, { repositories, now }) {
+    const servers = await repositories.servers.countByStatus();
+    const agents = await repositories.agents.countByStatus();
+    const members = await repositories.members.list({}, { limit: 1 });
+    return {
+      organization: showOrganization(await repositories.organization.get()),
+      inventory: {
+        servers: { ...servers, total: servers.active + servers.disabled + servers.quarantined },
+        agents: { ...agents, total: agents.active + agents.suspended },
+        members: members.total,
+        apiKeys: await repositories.apiKeys.counts(now),
+      },
+    };
+  },
+  summarize: ({ organization, inventory }) =>
+    `Organization \`${organization.id}\`: ${inventory.servers.total} servers, ${inventory.agents.total} agents, ${inventory.apiKeys.active} active keys.`,
+});

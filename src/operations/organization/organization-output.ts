@@ -1,0 +1,19 @@
+import { z } from "zod";
+import { AUDIT_DURABILITIES, AUDIT_PAYLOADS, type Organization } from "../../domain/organization.ts";
+import { toRfc3339 } from "../../lib/clock.ts";
+
+export const OrganizationOutput = z.object({
+  id: z.string(),
+  name: z.string(),
+  createdAt: z.string(),
+  version: z.int(),
+  settings: z.object({
+    auditPayloads: z.enum(AUDIT_PAYLOADS),
+    auditDurability: z.enum(AUDIT_DURABILITIES),
+  }),
+});
+
+export function showOrganization(organization: Organization): z.output<typeof OrganizationOutput> {
+  const { id, name, version, settings, createdAt } = organization;
+  return { id, name, version, settings: { ...settings }, createdAt: toRfc3339(createdAt) };
+}

@@ -1,0 +1,59 @@
+import { z } from "zod";
+import { READERS } from "../../domain/role.ts";
+import { HEALTH_STATES, SERVER_STATUSES, SEVERITIES, TRANSPORTS } from "../../domain/server.ts";
+import type { Repositories } from "../../store/ports.ts";
+import { defineOperation } from "../define-operation.ts";
+import { pageInput, pageOutput, QueryField, RefField, toPageAnswer, toPageRequest } from "../fields.ts";
+import { groupNames, requireGroupId } from "../groups.ts";
+import { ServerSummary, summarizeServer } from "./server-output.ts";
+
+const Input = z.object({
+  status: z.enum(SERVER_STATUSES).optional().describe("Only servers with this status"),
+  health: z.enum(HEALTH_STATES).optional().describe("Only servers in this state"),
+  transport: z.enum(TRANSPORTS).optional().describe("Only servers reached this way"),
+  group: RefField.optional().describe("Only servers of this group"),
+  agent: RefField.optional().describe("Only servers that this agent is assigned to"),
+  risk: z.enum(SEVERITIES).optional().describe("Only servers with this risk"),
+  query: QueryField,
+  ...pageInput,
+});
+
+/** The registered servers, page by page. */
+export const listMcpServers = defineOperation({
+  name: "list_mcp_servers",
+  title: "List MCP servers",
+  description:
+    "Lists registered servers with status, health, risk and how many tools and agents they have, oldest first. Filter by status, health, transport, group, agent, risk or text.",
+  route: "GET /servers",
+  command: "servers list",
+  roles: READERS,
+  effect: "read",
+  input: Input,
+  output: pageOutput(ServerSummary),
+  async handle(input, { repositories, services }) {
+    const page = await repositories.servers.list(await toFilter(input, repositories), toPageRequest(input));
+    const ids = page.items.map((server) => server.id);
+    const toolCounts = await repositories.servers.toolCounts(ids);
+    const agentCounts = await repositories.agents.countByServer(ids);
+    const names = await groupNames(
+      repositories,
+      page.items.flatMap((server) => server.groups),
+    );
+    return toPageAnswer(page, (server) =>
+      summarizeServer(server, {
+        toolCount: toolCounts.get(server.id) ?? 0,
+        agentCount: agentCounts.get(server.id) ?? 0,
+        groupNames: names,
+        publicUrl: services.publicUrl,
+      }),
+    );
+  },
+  summarize: ({ items, total }) => `${items.length} of ${total} servers.`,
+});
+
+async function toFilter(input: z.output<typeof Input>, repositories: Repositories) {
+  const { status, health, transport, risk, query } = input;
+  const groupId = input.group === undefined ? undefined : await requireGroupId(input.group, repositories);
+  const agentId = input.agent === undefined ? undefined : (await repositories.agents.get(input.agent)).id;
+  return { status, health, transport, risk, query, groupId, agentId };
+}

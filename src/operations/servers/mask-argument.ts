@@ -1,0 +1,16 @@
+import { toSafeText } from "../../lib/safe-text.ts";
+
+const ARGUMENT_CHARACTERS_MAX = 500;
+// `--api-key=…`, `TOKEN=…`, and long runs of key characters with digits and letters mixed, as tokens have.
+const NAMED_SECRET = /^(-{0,2}[\w.-]*(?:key|token|secret|password|passwd|pwd|auth|credential)[\w.-]*[=:])(.+)$/i;
+const TOKEN_LIKE = /(?=[A-Za-z0-9_\-+/=]*\d)(?=[A-Za-z0-9_\-+/=]*[A-Za-z])[A-Za-z0-9_\-+/=]{20,}/g;
+const USER_INFO = /(:\/\/)[^/@\s]+@/g;
+
+/** An argument of a stdio command as it may be shown: people put tokens there, so what looks like one is hidden. */
+export function maskArgument(argument: string): string {
+  const named = NAMED_SECRET.exec(argument);
+  if (named !== null) return `${toSafeText(named[1] ?? "", ARGUMENT_CHARACTERS_MAX)}********`;
+  const isPath = /^[@./~]/.test(argument) && !argument.includes("://");
+  const masked = argument.replaceAll(USER_INFO, "$1********@");
+  return toSafeText(isPath ? masked : masked.replaceAll(TOKEN_LIKE, "********"), ARGUMENT_CHARACTERS_MAX);
+}

@@ -1,0 +1,211 @@
+import { z } from "zod";
+import { assertServerName } from "../../domain/names.ts";
+import type { Server, ServerTool } from "../../domain/server.ts";
+import { mergeTools } from "../../domain/tool-definition.ts";
+import { isGuardian } from "../../domain/role.ts";
+import { toRfc3339 } from "../../lib/clock.ts";
+import { AppError } from "../../lib/errors.ts";
+import type { HandleContext, PrepareContext } from "../context.ts";
+import { defineOperation } from "../define-operation.ts";
+import { ExpectedVersionField, RefField } from "../fields.ts";
+import { resolveGroups } from "../groups.ts";
+import { requireVersion } from "../require-version.ts";
+import type { Discovery, ProbeTarget } from "../services.ts";
+import { approveToolChanges, ToolApprovals } from "./approve-tool-changes.ts";
+import { DiscoveryOutput, notContacted, showDiscovery, toHealth, toObserved } from "./discovery-output.ts";
+import { changeEndpoint, ENDPOINT_FIELDS, openEndpoint, summarizeCredential } from "./server-endpoint.ts";
+import { serverFields } from "./server-fields.ts";
+import { ServerOutput, showServer } from "./server-output.ts";
+import { checkServerRights, checkStdioAllowed } from "./server-rights.ts";
+
+const CONTACT_TIMEOUT_MS = 15_000;
+
+const Input = z.object({
+  id: RefField.describe("Server, by id or name"),
+  name: serverFields.name.optional(),
+  description: serverFields.description.nullable().optional(),
+  transport: serverFields.transport.optional(),
+  url: serverFields.url.optional(),
+  headers: serverFields.headers.nullable().optional(),
+  command: serverFields.command.optional(),
+  args: serverFields.args.nullable().optional(),
+  env: serverFields.env.nullable().optional(),
+  cwd: serverFields.cwd.nullable().optional(),
+  credential: serverFields.credential.optional(),
+  groups: serverFields.groups.optional(),
+  owner: serverFields.owner.nullable().optional(),
+  status: serverFields.status.optional(),
+  allowPrivateNetwork: serverFields.allowPrivateNetwork.optional(),
+  shareable: serverFields.shareable.optional(),
+  approveToolChanges: ToolApprovals.optional(),
+  force: z.boolean().optional().describe("Store a new credential without trying it on the endpoint"),
+  expectedVersion: ExpectedVersionField,
+  confirm: z.boolean().optional().describe("Start a changed `stdio` command now, to see what it offers"),
+});
+
+type Input = z.output<typeof Input>;
+
+const Rotation = z.object({
+  verified: z.union([z.literal(true), z.literal("not_challenged"), z.literal("skipped")]),
+  rotatedAt: z.string(),
+});
+
+/** What was found out before the transaction, and on which version of the server. */
+interface Contact {
+  readonly seen: Server;
+  readonly endpoint: ProbeTarget;
+  readonly isEndpointChanged: boolean;
+  readonly discovery: Discovery | undefined;
+  readonly verified: z.output<typeof Rotation>["verified"] | undefined;
+}
+
+/** Changes a server; a new credential is tried before the old one goes. */
+export const updateMcpServer = defineOperation({
+  name: "update_mcp_server",
+  title: "Update MCP server",
+  description:
+    "Changes a server: configuration, credential, groups, owner, status (`disabled`, `quarantined`, `active`), or accepts changed tools. A new credential is verified against the endpoint first; if that fails the old one stays. Returns the server and, for a new credential, the rotation.",
+  route: "PATCH /servers/{id}",
+  command: "servers update",
+  roles: ["owner", "admin", "security", "operator"],
+  effect: "write",
+  action: "server.update",
+  input: Input,
+  output: z.object({ server: ServerOutput, rotation: Rotation.optional(), discovery: DiscoveryOutput.optional() }),
+  async prepare(input, context) {
+    const contact = await contactEndpoint(input, context);
+    return (handleContext) => store(input, contact, handleContext);
+  },
+  event: ({ server, rotation }, input) => ({
+    resource: { type: "server", id: server.id, name: server.name },
+    details: {
+      changed: Object.keys(input).filter((field) => !NOT_CHANGES.has(field)),
+      ...(input.status === undefined ? {} : { status: server.status }),
+      ...(rotation === undefined ? {} : { credentialVerified: rotation.verified }),
+    },
+  }),
+  summarize: ({ server, rotation }) =>
+    `Server \`${server.name}\` (${server.id}) is at version ${server.version}, ${server.status}${rotation === undefined ? "" : `; credential verified: ${rotation.verified}`}.`,
+});
+
+const NOT_CHANGES: ReadonlySet<string> = new Set(["id", "force", "expectedVersion", "confirm"]);
+
+async function contactEndpoint(input: Input, context: PrepareContext): Promise<Contact> {
+  const { caller, services } = context;
+  const seen = await context.read((repositories) => repositories.servers.get(input.id));
+  requireVersion(seen, input.expectedVersion);
+  if (input.name !== undefined) assertServerName(input.name);
+  checkServerRights(input, caller.role, seen);
+  const current = openEndpoint(seen, services.vault);
+  const isEndpointChanged = ENDPOINT_FIELDS.some((field) => input[field] !== undefined);
+  const endpoint = isEndpointChanged ? changeEndpoint(current, input) : current;
+  if (isEndpointChanged) checkStdioAllowed(endpoint.transport, services);
+  if (isEndpointChanged && endpoint.url !== null) await services.probe.checkAddress(endpoint.url, endpoint);
+  const isQuiet = context.isDryRun || !isEndpointChanged;
+  const verified = isQuiet ? undefined : await verifyCredential(input, endpoint, context);
+  const discovery = isQuiet ? undefined : await discover(input, endpoint, context);
+  return { seen, endpoint, isEndpointChanged, discovery, verified };
+}
+
+async function verifyCredential(
+  input: Input,
+  endpoint: ProbeTarget,
+  context: PrepareContext,
+): Promise<Contact["verified"]> {
+  if (input.credential === undefined || endpoint.transport === "stdio") return undefined;
+  if (input.force === true) return "skipped";
+  const options = { timeoutMs: CONTACT_TIMEOUT_MS, signal: context.signal };
+  const result = await context.services.probe.verifyCredential(endpoint, options);
+  if (result.verified !== false) return result.verified;
+  throw new AppError(
+    "upstream_error",
+    "the endpoint did not accept the new credential, the old one stays; correct it, or use `force: true` to store it unverified",
+    { details: { error: result.error } },
+  );
+}
+
+async function discover(input: Input, endpoint: ProbeTarget, context: PrepareContext): Promise<Discovery> {
+  if (endpoint.transport === "stdio" && input.confirm !== true)
+    return notContacted("not started without `confirm: true`");
+  return context.services.probe.discover(endpoint, { timeoutMs: CONTACT_TIMEOUT_MS, signal: context.signal });
+}
+
+async function store(input: Input, contact: Contact, context: HandleContext) {
+  const { repositories, now } = context;
+  const current = await repositories.servers.get(contact.seen.id);
+  // The endpoint was checked against what was stored then: a change in between makes that check worthless.
+  requireVersion(current, contact.seen.version);
+  const changed = await applyChange(current, { input, contact }, context);
+  await repositories.servers.save(changed);
+  await saveObserved(changed, { input, contact }, context);
+  const stored = await repositories.servers.get(changed.id);
+  return {
+    server: await showServer(stored, context),
+    ...(contact.verified === undefined ? {} : { rotation: { verified: contact.verified, rotatedAt: toRfc3339(now) } }),
+    ...(contact.discovery === undefined ? {} : { discovery: showDiscovery(contact.discovery) }),
+  };
+}
+
+async function applyChange(
+  current: Server,
+  { input, contact }: { input: Input; contact: Contact },
+  context: HandleContext,
+): Promise<Server> {
+  const { repositories, now } = context;
+  const owner = typeof input.owner === "string" ? (await repositories.members.get(input.owner)).id : input.owner;
+  return {
+    ...current,
+    ...(contact.isEndpointChanged ? sealEndpoint(current, { input, endpoint: contact.endpoint }, context) : {}),
+    ...(contact.discovery?.state === "ok" ? toObserved(contact.discovery) : {}),
+    name: input.name ?? current.name,
+    description: input.description === undefined ? current.description : input.description,
+    groups: input.groups === undefined ? current.groups : await resolveGroups(input.groups, context),
+    owner: owner === undefined ? current.owner : owner,
+    status: input.status ?? current.status,
+    shareable: input.shareable ?? current.shareable,
+    version: current.version + 1,
+    updatedAt: now,
+  };
+}
+
+function sealEndpoint(
+  current: Server,
+  { input, endpoint }: { input: Input; endpoint: ProbeTarget },
+  { services, now }: HandleContext,
+): Partial<Server> {
+  const { transport, url, command, cwd, allowPrivateNetwork, credential, headers, env, args } = endpoint;
+  const secretsVersion = current.secretsVersion + 1;
+  const context = { table: "servers", id: current.id, version: secretsVersion };
+  return {
+    transport,
+    url,
+    command,
+    cwd,
+    allowPrivateNetwork,
+    headerNames: Object.keys(headers),
+    envNames: Object.keys(env),
+    sealedSecrets: services.vault.seal({ credential, headers, env, args }, context),
+    secretsVersion,
+    credential: input.credential === undefined ? current.credential : summarizeCredential(credential, now),
+  };
+}
+
+async function saveObserved(
+  server: Server,
+  { input, contact }: { input: Input; contact: Contact },
+  { repositories, caller, now }: HandleContext,
+): Promise<void> {
+  let tools: readonly ServerTool[] | undefined;
+  if (contact.discovery?.state === "ok") {
+    // Whoever points a server elsewhere sees what it offers there; guardians accept it by doing so.
+    const isAccepted = isGuardian(caller.role) && contact.endpoint.url !== contact.seen.url;
+    const known = await repositories.servers.tools(server.id);
+    tools = mergeTools(known, contact.discovery.tools, { serverId: server.id, seenAt: now, isAccepted });
+  }
+  if (input.approveToolChanges !== undefined) {
+    tools = approveToolChanges(tools ?? (await repositories.servers.tools(server.id)), input.approveToolChanges);
+  }
+  if (tools !== undefined) await repositories.servers.saveTools(server.id, tools);
+  const health = contact.discovery === undefined ? undefined : toHealth(contact.discovery, now);
+  if (health !== undefined) await repositories.servers.saveHealth(server.id, health);
+}

@@ -1,0 +1,69 @@
+import type { KeyKind } from "../domain/api-key.ts";
+import type { Credential, ServerSecrets, ToolDefinition, Transport } from "../domain/server.ts";
+import type { Vault } from "../vault/vault.ts";
+
+/** What operations need of the rest of the program, wired by the composition root. */
+export interface Services {
+  readonly vault: Vault;
+  readonly probe: UpstreamProbe;
+  readonly keys: KeyFactory;
+  readonly sessions: LiveSessions;
+  /** Base URL under which clients reach this installation, without a trailing slash. */
+  readonly publicUrl: string;
+  readonly isStdioAllowed: boolean;
+  newId(): string;
+  /** Resolves when everything that was recorded before is visible to queries. */
+  flushAudit(): Promise<void>;
+  /** Uses of a key that are counted in memory and not yet in its row. */
+  pendingKeyUse(keyId: string): { readonly at: number; readonly ip: string | null; readonly count: number } | undefined;
+}
+
+export interface KeyFactory {
+  /** A new key and what is stored of it. */
+  create(kind: KeyKind): { readonly secret: string; readonly hash: string; readonly hint: string };
+}
+
+/** The agents' sessions on this node. */
+export interface LiveSessions {
+  countByServer(serverId: string): number;
+  countByAgent(agentId: string): number;
+  countByKey(keyId: string): number;
+}
+
+/** An endpoint to contact. Everything in clear: the target MUST NOT be logged. */
+export interface ProbeTarget extends ServerSecrets {
+  readonly transport: Transport;
+  readonly url: string | null;
+  readonly command: string | null;
+  readonly cwd: string | null;
+  readonly allowPrivateNetwork: boolean;
+}
+
+/** Names and texts in here come from the upstream: never trust, bound and escape before showing. */
+export interface Discovery {
+  readonly state: "ok" | "unreachable" | "unauthorized" | "not_mcp" | "not_contacted";
+  readonly protocolVersion?: string | undefined;
+  readonly serverInfo?: { readonly name: string; readonly version: string } | undefined;
+  readonly tools: readonly ToolDefinition[];
+  readonly resources: readonly { readonly uri: string; readonly name: string }[];
+  readonly prompts: readonly { readonly name: string }[];
+  readonly latencyMs?: number | undefined;
+  readonly error?: string | undefined;
+}
+
+export interface UpstreamProbe {
+  /** Contacts an endpoint and lists what it offers. Never throws for what the endpoint does; see `state`. */
+  discover(target: ProbeTarget, options: ProbeOptions): Promise<Discovery>;
+  /** Whether the endpoint accepts the credential. `not_challenged`: it also answers without one. */
+  verifyCredential(
+    target: ProbeTarget & { readonly credential: Credential },
+    options: ProbeOptions,
+  ): Promise<{ readonly verified: true | "not_challenged" } | { readonly verified: false; readonly error: string }>;
+  /** Throws `invalid_input` for an address that this installation never connects to. */
+  checkAddress(url: string, options: { readonly allowPrivateNetwork: boolean }): Promise<void>;
+}
+
+export interface ProbeOptions {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}

@@ -1,0 +1,36 @@
+import { AppError } from "../lib/errors.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Store } from "./ports.ts";
+import { migrate } from "./sql/migrations.ts";
+import { openPostgres } from "./sql/postgres/open-postgres.ts";
+import { SqlStore } from "./sql/sql-store.ts";
+import { openSqlite } from "./sql/sqlite/open-sqlite.ts";
+import { toStoreError } from "./sql/to-store-error.ts";
+
+export interface StoreSettings {
+  /** Made with mode 0700 if it does not exist. Not used with `databaseUrl`. */
+  readonly dataDir: string;
+  /** `postgres://…`; without it a SQLite file in the data directory. */
+  readonly databaseUrl?: string | undefined;
+  readonly clock: Clock;
+}
+
+/**
+ * Opens the database and brings its schema up to date. Throws `unavailable`, with one line for the operator, when it cannot be
+ * opened, when another process has it, or when it is of a newer program. The caller MUST close the store.
+ */
+export async function openStore({ dataDir, databaseUrl, clock }: StoreSettings): Promise<Store> {
+  const backend = databaseUrl === undefined ? await openSqlite(dataDir) : await openPostgres(databaseUrl);
+  try {
+    await migrate(backend.writer, backend.dialect, clock.now());
+    await backend.start();
+    return new SqlStore(backend);
+  } catch (error) {
+    await backend.close();
+    const known = toStoreError(error);
+    if (known instanceof AppError) throw known;
+    throw new AppError("unavailable", "the database cannot be brought to this program's schema; the log says why", {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,61 @@
+import { CamelCasePlugin, Kysely, PostgresDialect, type Transaction, sql } from "kysely";
+import { Pool, type PoolConfig, types } from "pg";
+import { AppError } from "../../../lib/errors.ts";
+import type { Database } from "../schema.ts";
+import type { SqlBackend } from "../sql-store.ts";
+import { InstanceGuard } from "./instance-guard.ts";
+
+/** One for the writer, the others for readers; the guard has its own. */
+const CONNECTIONS_MAX = 8;
+const CONNECT_MS_MAX = 10_000;
+
+/** Key of the lock that writers take turns with: a number that nothing else in the database is likely to use. */
+const WRITE_LOCK = 7_420_002;
+
+// Counts and times come as 64-bit integers, which pg gives as text: ours are all below 2^53.
+const { INT8, NUMERIC } = types.builtins;
+const numberTypes: NonNullable<PoolConfig["types"]> = {
+  getTypeParser: (oid, format) => (oid === INT8 || oid === NUMERIC ? Number : types.getTypeParser(oid, format)),
+};
+
+/**
+ * Connects to PostgreSQL 15 or newer. Throws `unavailable` when it does not answer, is too old, or when another Runlayer has the
+ * database. The URL's password never enters a message.
+ */
+export async function openPostgres(databaseUrl: string): Promise<SqlBackend> {
+  const guard = await InstanceGuard.acquire(databaseUrl);
+  const pool = new Pool({
+    connectionString: databaseUrl,
+    max: CONNECTIONS_MAX,
+    connectionTimeoutMillis: CONNECT_MS_MAX,
+    types: numberTypes,
+    application_name: "runlayer",
+  });
+  // An idle connection that the server ends is replaced at the next use; without a listener it would end the process.
+  pool.on("error", () => undefined);
+  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }), plugins: [new CamelCasePlugin()] });
+  return {
+    dialect: "postgres",
+    writer: db,
+    reader: db,
+    start: () => guard.claim(db),
+    enterTransaction: (trx) => enterTransaction(trx, guard),
+    close: async () => {
+      await db.destroy();
+      await guard.release();
+    },
+  };
+}
+
+async function enterTransaction(trx: Transaction<Database>, guard: InstanceGuard): Promise<void> {
+  await sql`select pg_advisory_xact_lock(${sql.lit(WRITE_LOCK)})`.execute(trx);
+  // Read after the lock: a node that lost the database meanwhile sees who has it now.
+  const owner = await trx
+    .selectFrom("installationValues")
+    .select("value")
+    .where("name", "=", InstanceGuard.VALUE_NAME)
+    .executeTakeFirst();
+  if (owner?.value !== guard.instanceId) {
+    throw new AppError("unavailable", "another Runlayer has taken this database; restart this one to see its state");
+  }
+}

@@ -1,0 +1,177 @@
+import type { Agent, AgentStatus } from "../../../domain/agent.ts";
+import type { Ref } from "../../../domain/names.ts";
+import { AppError } from "../../../lib/errors.ts";
+import { isUuid } from "../../../lib/ids.ts";
+import type { Page, PageRequest } from "../../../lib/paging.ts";
+import type { AgentFilter, AgentRepository } from "../../ports.ts";
+import type { AgentTable, AssignmentTable } from "../schema.ts";
+import type { RepositoryContext } from "./context.ts";
+import { containsText, holdsId } from "./matching.ts";
+import { countUpTo, toPage } from "./pages.ts";
+import { type Noun, notFound, staleSave, taken } from "./refusals.ts";
+import { toAgent, toAgentRow, toAssignmentRows } from "./stored-agent.ts";
+
+const NOUN: Noun = { singular: "agent", listedBy: "list_agents" };
+
+/** Six columns each stay far below SQLite's 32 766 parameters. */
+const ASSIGNMENTS_PER_INSERT = 500;
+
+export class SqlAgentRepository implements AgentRepository {
+  readonly #context: RepositoryContext;
+
+  constructor(context: RepositoryContext) {
+    this.#context = context;
+  }
+
+  async get(ref: Ref): Promise<Agent> {
+    const found = await this.find(ref);
+    if (found === undefined) throw notFound(NOUN, ref);
+    return found;
+  }
+
+  async find(ref: Ref): Promise<Agent | undefined> {
+    const agents = this.#context.db.selectFrom("agents").selectAll();
+    const found = isUuid(ref) ? agents.where("id", "=", ref.toLowerCase()) : agents.where("name", "=", ref);
+    const [agent] = await this.#withAssignments(await found.execute());
+    return agent;
+  }
+
+  async list(filter: AgentFilter, page: PageRequest): Promise<Page<Agent>> {
+    let query = this.#filtered(filter).selectAll();
+    if (page.after !== undefined) query = query.where("id", ">", page.after);
+    const rows = await query
+      .orderBy("id")
+      .limit(page.limit + 1)
+      .execute();
+    return toPage(page, {
+      items: await this.#withAssignments(rows),
+      count: await countUpTo(this.#context.db, this.#filtered(filter)),
+      keyOf: (agent) => agent.id,
+    });
+  }
+
+  async countByStatus(): Promise<Readonly<Record<AgentStatus, number>>> {
+    const rows = await this.#context.db
+      .selectFrom("agents")
+      .select((eb) => ["status", eb.fn.countAll<number>().as("count")])
+      .groupBy("status")
+      .execute();
+    const counts = new Map(rows.map((row) => [row.status, row.count]));
+    return { active: counts.get("active") ?? 0, suspended: counts.get("suspended") ?? 0 };
+  }
+
+  async countByServer(serverIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    if (serverIds.length === 0) return new Map();
+    const rows = await this.#context.db
+      .selectFrom("agentAssignments")
+      .select((eb) => ["serverId", eb.fn.countAll<number>().as("count")])
+      .where("serverId", "in", serverIds)
+      .groupBy("serverId")
+      .execute();
+    return new Map(rows.map((row) => [row.serverId, row.count]));
+  }
+
+  async countByOwner(memberIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    if (memberIds.length === 0) return new Map();
+    const rows = await this.#context.db
+      .selectFrom("agents")
+      .select((eb) => ["owner", eb.fn.countAll<number>().as("count")])
+      .where("owner", "in", memberIds)
+      .groupBy("owner")
+      .execute();
+    return new Map(rows.map((row) => [row.owner ?? "", row.count]));
+  }
+
+  async insert(agent: Agent): Promise<void> {
+    await this.#assertFree(agent);
+    await this.#context.db.insertInto("agents").values(toAgentRow(agent)).execute();
+    await this.#insertAssignments(agent);
+    this.#context.touch({ kind: "agent", id: agent.id });
+  }
+
+  async save(agent: Agent): Promise<void> {
+    const { db, touch } = this.#context;
+    await this.#assertFree(agent);
+    const { numUpdatedRows } = await db
+      .updateTable("agents")
+      .set(toAgentRow(agent))
+      .where("id", "=", agent.id)
+      .where("version", "=", agent.version - 1)
+      .executeTakeFirstOrThrow();
+    if (numUpdatedRows === 0n) throw staleSave(NOUN, agent, (await this.find(agent.id))?.version);
+    await db.deleteFrom("agentAssignments").where("agentId", "=", agent.id).execute();
+    await this.#insertAssignments(agent);
+    touch({ kind: "agent", id: agent.id });
+  }
+
+  async delete(id: string): Promise<void> {
+    const { db, touch } = this.#context;
+    const { numDeletedRows } = await db.deleteFrom("agents").where("id", "=", id).executeTakeFirstOrThrow();
+    if (numDeletedRows === 0n) throw notFound(NOUN, id);
+    touch({ kind: "agent", id });
+  }
+
+  async touch(id: string, lastSeenAt: number): Promise<void> {
+    await this.#context.db.updateTable("agents").set({ lastSeenAt }).where("id", "=", id).execute();
+  }
+
+  async #insertAssignments(agent: Agent): Promise<void> {
+    await this.#assertServersExist(agent);
+    const rows = toAssignmentRows(agent);
+    for (let first = 0; first < rows.length; first += ASSIGNMENTS_PER_INSERT) {
+      const some = rows.slice(first, first + ASSIGNMENTS_PER_INSERT);
+      await this.#context.db.insertInto("agentAssignments").values(some).execute();
+    }
+  }
+
+  async #assertServersExist({ assignments }: Agent): Promise<void> {
+    const ids = assignments.map((assignment) => assignment.serverId);
+    const repeated = ids.find((id, index) => ids.indexOf(id) !== index);
+    if (repeated !== undefined) {
+      throw new AppError("invalid_input", `server \`${repeated}\` is assigned twice; name it once`, {
+        details: { field: "servers" },
+      });
+    }
+    if (ids.length === 0) return;
+    const rows = await this.#context.db.selectFrom("servers").select("id").where("id", "in", ids).execute();
+    const known = new Set(rows.map((row) => row.id));
+    const unknown = ids.find((id) => !known.has(id));
+    if (unknown !== undefined) throw notFound({ singular: "server", listedBy: "list_mcp_servers" }, unknown);
+  }
+
+  async #assertFree({ id, name }: Agent): Promise<void> {
+    const holder = await this.#context.db.selectFrom("agents").select("id").where("name", "=", name).executeTakeFirst();
+    if (holder !== undefined && holder.id !== id) throw taken(NOUN, "name", name);
+  }
+
+  async #withAssignments(rows: readonly AgentTable[]): Promise<Agent[]> {
+    if (rows.length === 0) return [];
+    const ids = rows.map((row) => row.id);
+    const assignments = await this.#context.db
+      .selectFrom("agentAssignments")
+      .selectAll()
+      .where("agentId", "in", ids)
+      .orderBy("agentId")
+      .orderBy("place")
+      .execute();
+    const byAgent = Map.groupBy(assignments, (assignment: AssignmentTable) => assignment.agentId);
+    return rows.map((row) => toAgent(row, byAgent.get(row.id) ?? []));
+  }
+
+  #filtered(filter: AgentFilter) {
+    const { type, status, serverId, groupId, owner, ids, query } = filter;
+    let agents = this.#context.db.selectFrom("agents");
+    if (type !== undefined) agents = agents.where("type", "=", type);
+    if (status !== undefined) agents = agents.where("status", "=", status);
+    if (serverId !== undefined) agents = agents.where("id", "in", this.#assignedTo(serverId));
+    if (groupId !== undefined) agents = agents.where((eb) => holdsId(eb.ref("groups"), groupId));
+    if (owner !== undefined) agents = agents.where("owner", "=", owner);
+    if (ids !== undefined) agents = agents.where((eb) => (ids.length === 0 ? eb.lit(false) : eb("id", "in", ids)));
+    if (query === undefined) return agents;
+    return agents.where((eb) => containsText([eb.ref("name"), eb.ref("description")], query));
+  }
+
+  #assignedTo(serverId: string) {
+    return this.#context.db.selectFrom("agentAssignments").select("agentId").where("serverId", "=", serverId);
+  }
+}

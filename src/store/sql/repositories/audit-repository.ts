@@ -1,0 +1,116 @@
+import { sql } from "kysely";
+import type { AuditEvent, AuditEventDraft } from "../../../domain/audit-event.ts";
+import { assert } from "../../../lib/assert.ts";
+import type { Page, PageRequest } from "../../../lib/paging.ts";
+import type { AuditFilter, AuditGroup, AuditRepository } from "../../ports.ts";
+import { filteredEvents } from "./audit-filter.ts";
+import { insertAuditRows } from "./audit-inserts.ts";
+import type { RepositoryContext } from "./context.ts";
+import { countUpTo, toPage } from "./pages.ts";
+import { parseDraft, toAuditEvent, toAuditRow } from "./stored-audit-event.ts";
+
+const GROUP_COLUMNS = {
+  actor: { key: "actorId", name: "actorName" },
+  action: { key: "action", name: "action" },
+  resource: { key: "resourceId", name: "resourceName" },
+} as const;
+
+export class SqlAuditRepository implements AuditRepository {
+  readonly #context: RepositoryContext;
+  /** Place in the staging table of each draft that this transaction took, by id. */
+  readonly #taken = new Map<string, number>();
+
+  constructor(context: RepositoryContext) {
+    this.#context = context;
+  }
+
+  async stage(draft: AuditEventDraft): Promise<void> {
+    await this.#context.db
+      .insertInto("auditStaging")
+      .values({ draft: JSON.stringify(draft) })
+      .execute();
+  }
+
+  async takeStaged(limit: number): Promise<readonly AuditEventDraft[]> {
+    const rows = await this.#context.db
+      .selectFrom("auditStaging")
+      .selectAll()
+      .orderBy("position")
+      .limit(limit)
+      .execute();
+    return rows.map((row) => {
+      const draft = parseDraft(row.draft);
+      this.#taken.set(draft.id, row.position);
+      return draft;
+    });
+  }
+
+  async append(events: readonly AuditEvent[]): Promise<void> {
+    await insertAuditRows(this.#context.db, events.map(toAuditRow));
+    const positions = events.flatMap((event) => this.#taken.get(event.id) ?? []);
+    if (positions.length === 0) return;
+    const last = Math.max(...positions);
+    for (const event of events) this.#taken.delete(event.id);
+    const isGap = [...this.#taken.values()].some((position) => position < last);
+    assert(!isGap, "staged events are recorded oldest first, none left out");
+    await this.#context.db.deleteFrom("auditStaging").where("position", "<=", last).execute();
+  }
+
+  async lastSeq(): Promise<number> {
+    const row = await this.#context.db
+      .selectFrom("auditEvents")
+      .select(sql<number>`coalesce(max(seq), 0)`.as("seq"))
+      .executeTakeFirstOrThrow();
+    return row.seq;
+  }
+
+  async list(filter: AuditFilter, page: PageRequest & { readonly order: "asc" | "desc" }): Promise<Page<AuditEvent>> {
+    const { db } = this.#context;
+    let query = filteredEvents(db, filter).selectAll();
+    if (page.after !== undefined) query = query.where("seq", page.order === "asc" ? ">" : "<", toSeq(page.after));
+    const rows = await query
+      .orderBy("seq", page.order)
+      .limit(page.limit + 1)
+      .execute();
+    return toPage(page, {
+      items: rows.map(toAuditEvent),
+      count: await countUpTo(db, filteredEvents(db, filter)),
+      keyOf: (event) => String(event.seq),
+    });
+  }
+
+  async group(filter: AuditFilter, by: "actor" | "action" | "resource", page: PageRequest): Promise<Page<AuditGroup>> {
+    const { db } = this.#context;
+    const { key, name } = GROUP_COLUMNS[by];
+    const keys = filteredEvents(db, filter).groupBy(key);
+    let query = keys.select((eb) => [
+      eb.ref(key).as("key"),
+      eb.fn.max<string>(name).as("name"),
+      eb.fn.countAll<number>().as("events"),
+      outcomes("success").as("allowed"),
+      outcomes("denied").as("denied"),
+      outcomes("error").as("errors"),
+      eb.fn.min<number>("time").as("firstAt"),
+      eb.fn.max<number>("time").as("lastAt"),
+    ]);
+    if (page.after !== undefined) query = query.where(key, ">", page.after);
+    return toPage(page, {
+      items: await query
+        .orderBy(key)
+        .limit(page.limit + 1)
+        .execute(),
+      count: await countUpTo(db, keys),
+      keyOf: (group) => group.key,
+    });
+  }
+}
+
+function outcomes(outcome: string) {
+  return sql<number>`sum(case when outcome = ${outcome} then 1 else 0 end)`;
+}
+
+function toSeq(key: string): number {
+  const seq = Number(key);
+  // A cursor of another list: nothing is behind it.
+  return Number.isSafeInteger(seq) ? seq : Number.MAX_SAFE_INTEGER;
+}

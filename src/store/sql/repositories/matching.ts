@@ -1,0 +1,25 @@
+import { type Expression, type RawBuilder, type SqlBool, sql } from "kysely";
+
+/** Whether one of the columns contains the text; ASCII letters match in either case, `%` and `_` match themselves. */
+export function containsText(columns: readonly Expression<string | null>[], text: string): Expression<SqlBool> {
+  const pattern = `%${escapeLike(text)}%`;
+  const tests = columns.map((column) => sql<SqlBool>`lower(${column}) like lower(${pattern}) escape '\\'`);
+  return sql<SqlBool>`(${sql.join(tests, sql` or `)})`;
+}
+
+/** Whether the column starts with the text, case-sensitive on PostgreSQL; use it for lower-case words only. */
+export function startsWith(column: Expression<string>, text: string): RawBuilder<SqlBool> {
+  return sql<SqlBool>`${column} like ${`${escapeLike(text)}%`} escape '\\'`;
+}
+
+/**
+ * Whether a JSON array of ids holds this one. Ids are UUIDs, so that the quoted text can be nothing else; the tables are small
+ * and a join table would have to be kept in step with three aggregates.
+ */
+export function holdsId(column: Expression<string | null>, id: string): Expression<SqlBool> {
+  return sql<SqlBool>`${column} like ${`%${escapeLike(JSON.stringify(id))}%`} escape '\\'`;
+}
+
+function escapeLike(text: string): string {
+  return text.replaceAll(/[\\%_]/g, (character) => `\\${character}`);
+}

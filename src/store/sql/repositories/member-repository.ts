@@ -1,0 +1,103 @@
+import { z } from "zod";
+import { MEMBER_STATUSES, type Member } from "../../../domain/member.ts";
+import type { Ref } from "../../../domain/names.ts";
+import { ROLES } from "../../../domain/role.ts";
+import { isUuid } from "../../../lib/ids.ts";
+import type { Page, PageRequest } from "../../../lib/paging.ts";
+import type { MemberFilter, MemberRepository } from "../../ports.ts";
+import type { MemberTable } from "../schema.ts";
+import type { RepositoryContext } from "./context.ts";
+import { storedNames } from "./json-text.ts";
+import { containsText, holdsId } from "./matching.ts";
+import { countUpTo, toPage } from "./pages.ts";
+import { type Noun, notFound, staleSave, taken } from "./refusals.ts";
+
+const NOUN: Noun = { singular: "member", listedBy: "list_members" };
+
+const storedMember = z.object({
+  id: z.string(),
+  email: z.string(),
+  name: z.string(),
+  role: z.enum(ROLES),
+  status: z.enum(MEMBER_STATUSES),
+  source: z.literal("local"),
+  groups: storedNames,
+  lastActiveAt: z.number().nullable(),
+  version: z.number(),
+  createdAt: z.number(),
+  updatedAt: z.number(),
+});
+
+export class SqlMemberRepository implements MemberRepository {
+  readonly #context: RepositoryContext;
+
+  constructor(context: RepositoryContext) {
+    this.#context = context;
+  }
+
+  async get(ref: Ref): Promise<Member> {
+    const found = await this.find(ref);
+    if (found === undefined) throw notFound(NOUN, ref);
+    return found;
+  }
+
+  async find(ref: Ref): Promise<Member | undefined> {
+    const key = ref.toLowerCase();
+    const row = await this.#context.db
+      .selectFrom("members")
+      .selectAll()
+      .where(isUuid(ref) ? "id" : "emailKey", "=", key)
+      .executeTakeFirst();
+    return row === undefined ? undefined : storedMember.parse(row);
+  }
+
+  async list(filter: MemberFilter, page: PageRequest): Promise<Page<Member>> {
+    let query = this.#filtered(filter).selectAll();
+    if (page.after !== undefined) query = query.where("id", ">", page.after);
+    const rows = await query
+      .orderBy("id")
+      .limit(page.limit + 1)
+      .execute();
+    return toPage(page, {
+      items: rows.map((row) => storedMember.parse(row)),
+      count: await countUpTo(this.#context.db, this.#filtered(filter)),
+      keyOf: (member) => member.id,
+    });
+  }
+
+  async insert(member: Member): Promise<void> {
+    await this.#assertFree(member);
+    await this.#context.db.insertInto("members").values(toRow(member)).execute();
+    this.#context.touch({ kind: "member", id: member.id });
+  }
+
+  async save(member: Member): Promise<void> {
+    await this.#assertFree(member);
+    const { numUpdatedRows } = await this.#context.db
+      .updateTable("members")
+      .set(toRow(member))
+      .where("id", "=", member.id)
+      .where("version", "=", member.version - 1)
+      .executeTakeFirstOrThrow();
+    if (numUpdatedRows === 0n) throw staleSave(NOUN, member, (await this.find(member.id))?.version);
+    this.#context.touch({ kind: "member", id: member.id });
+  }
+
+  async #assertFree({ id, email }: Member): Promise<void> {
+    const holder = await this.find(email);
+    if (holder !== undefined && holder.id !== id) throw taken(NOUN, "email", email);
+  }
+
+  #filtered({ role, status, groupId, query }: MemberFilter) {
+    let members = this.#context.db.selectFrom("members");
+    if (role !== undefined) members = members.where("role", "=", role);
+    if (status !== undefined) members = members.where("status", "=", status);
+    if (groupId !== undefined) members = members.where((eb) => holdsId(eb.ref("groups"), groupId));
+    if (query !== undefined) members = members.where((eb) => containsText([eb.ref("name"), eb.ref("email")], query));
+    return members;
+  }
+}
+
+function toRow(member: Member): MemberTable {
+  return { ...member, emailKey: member.email.toLowerCase(), groups: JSON.stringify(member.groups) };
+}

@@ -1,0 +1,61 @@
+import { z } from "zod";
+import { AUDIT_DURABILITIES, AUDIT_PAYLOADS, type Organization } from "../../../domain/organization.ts";
+import { AppError } from "../../../lib/errors.ts";
+import type { OrganizationRepository } from "../../ports.ts";
+import type { OrganizationTable } from "../schema.ts";
+import type { RepositoryContext } from "./context.ts";
+import { jsonText } from "./json-text.ts";
+import { type Noun, staleSave, taken } from "./refusals.ts";
+
+const NOUN: Noun = { singular: "organization", listedBy: "get_organization" };
+
+const storedOrganization = z.object({
+  id: z.string(),
+  name: z.string(),
+  settings: jsonText(z.object({ auditPayloads: z.enum(AUDIT_PAYLOADS), auditDurability: z.enum(AUDIT_DURABILITIES) })),
+  version: z.number(),
+  createdAt: z.number(),
+  updatedAt: z.number(),
+});
+
+export class SqlOrganizationRepository implements OrganizationRepository {
+  readonly #context: RepositoryContext;
+
+  constructor(context: RepositoryContext) {
+    this.#context = context;
+  }
+
+  async get(): Promise<Organization> {
+    const found = await this.find();
+    if (found !== undefined) return found;
+    throw new AppError("not_found", "this installation has no organization yet; start the server once");
+  }
+
+  async find(): Promise<Organization | undefined> {
+    const row = await this.#context.db.selectFrom("organizations").selectAll().executeTakeFirst();
+    return row === undefined ? undefined : storedOrganization.parse(row);
+  }
+
+  async insert(organization: Organization): Promise<void> {
+    const existing = await this.find();
+    if (existing !== undefined) throw taken(NOUN, "name", existing.name);
+    await this.#context.db.insertInto("organizations").values(toRow(organization)).execute();
+    this.#context.touch({ kind: "organization", id: organization.id });
+  }
+
+  async save(organization: Organization): Promise<void> {
+    const { db, touch } = this.#context;
+    const { numUpdatedRows } = await db
+      .updateTable("organizations")
+      .set(toRow(organization))
+      .where("id", "=", organization.id)
+      .where("version", "=", organization.version - 1)
+      .executeTakeFirstOrThrow();
+    if (numUpdatedRows === 0n) throw staleSave(NOUN, organization, (await this.find())?.version);
+    touch({ kind: "organization", id: organization.id });
+  }
+}
+
+function toRow(organization: Organization): OrganizationTable {
+  return { ...organization, settings: JSON.stringify(organization.settings) };
+}

@@ -1,0 +1,26 @@
+import type { Repositories } from "../../ports.ts";
+import { SqlAgentRepository } from "./agent-repository.ts";
+import { SqlApiKeyRepository } from "./api-key-repository.ts";
+import { SqlAuditRepository } from "./audit-repository.ts";
+import type { RepositoryContext } from "./context.ts";
+import { SqlGroupRepository } from "./group-repository.ts";
+import { SqlIdempotencyRepository } from "./idempotency-repository.ts";
+import { SqlMemberRepository } from "./member-repository.ts";
+import { SqlOrganizationRepository } from "./organization-repository.ts";
+import { SqlServerRepository } from "./server-repository.ts";
+import { SqlValueRepository } from "./value-repository.ts";
+
+/** All repositories on one transaction; they MUST NOT be used after it. */
+export function createRepositories(context: RepositoryContext): Repositories {
+  return {
+    organization: new SqlOrganizationRepository(context),
+    members: new SqlMemberRepository(context),
+    groups: new SqlGroupRepository(context),
+    servers: new SqlServerRepository(context),
+    agents: new SqlAgentRepository(context),
+    apiKeys: new SqlApiKeyRepository(context),
+    audit: new SqlAuditRepository(context),
+    idempotency: new SqlIdempotencyRepository(context),
+    values: new SqlValueRepository(context),
+  };
+}

@@ -1,0 +1,50 @@
+import { z } from "zod";
+import { AGENT_STATUSES, type Agent, type Assignment } from "../../../domain/agent.ts";
+import type { AgentTable, AssignmentTable } from "../schema.ts";
+import { storedNames, toJsonOrNull } from "./json-text.ts";
+
+const storedAssignment = z.object({
+  serverId: z.string(),
+  tools: storedNames.nullable(),
+  resources: storedNames.nullable(),
+  prompts: storedNames.nullable(),
+});
+
+const storedAgent = z.object({
+  id: z.string(),
+  name: z.string(),
+  type: z.string(),
+  description: z.string().nullable(),
+  owner: z.string().nullable(),
+  status: z.enum(AGENT_STATUSES),
+  groups: storedNames,
+  lastSeenAt: z.number().nullable(),
+  version: z.number(),
+  createdAt: z.number(),
+  updatedAt: z.number(),
+});
+
+/** Throws for rows that no version of this program can have written. `assignments` MUST be in their order. */
+export function toAgent(row: AgentTable, assignments: readonly AssignmentTable[]): Agent {
+  return {
+    ...storedAgent.parse(row),
+    assignments: assignments.map((assignment) => storedAssignment.parse(assignment)),
+  };
+}
+
+export function toAgentRow(agent: Agent): AgentTable {
+  const { id, name, type, description, owner, status, lastSeenAt, version, createdAt, updatedAt } = agent;
+  const groups = JSON.stringify(agent.groups);
+  return { id, name, type, description, owner, status, groups, lastSeenAt, version, createdAt, updatedAt };
+}
+
+export function toAssignmentRows(agent: Agent): AssignmentTable[] {
+  return agent.assignments.map((assignment: Assignment, place) => ({
+    agentId: agent.id,
+    serverId: assignment.serverId,
+    place,
+    tools: toJsonOrNull(assignment.tools),
+    resources: toJsonOrNull(assignment.resources),
+    prompts: toJsonOrNull(assignment.prompts),
+  }));
+}

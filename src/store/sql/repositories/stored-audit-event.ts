@@ -1,0 +1,116 @@
+import { z } from "zod";
+import { ACTOR_TYPES, type AuditEvent, type AuditEventDraft, OUTCOMES } from "../../../domain/audit-event.ts";
+import type { AuditEventTable } from "../schema.ts";
+import { jsonText } from "./json-text.ts";
+
+const party = z.object({ id: z.string(), name: z.string() });
+const actorContext = z.object({
+  onBehalfOf: party.optional(),
+  ip: z.string().optional(),
+  client: z.string().optional(),
+});
+
+const draft = z.object({
+  id: z.string(),
+  time: z.number(),
+  actor: actorContext.extend({ type: z.enum(ACTOR_TYPES), id: z.string(), name: z.string() }),
+  action: z.string(),
+  resource: party.extend({ type: z.string() }),
+  outcome: z.enum(OUTCOMES),
+  reason: z.string().optional(),
+  policies: z.array(party).optional(),
+  correlationId: z.string(),
+  sessionId: z.string().optional(),
+  durationMs: z.number().optional(),
+  details: z.record(z.string(), z.unknown()),
+});
+
+const storedEvent = z.object({
+  seq: z.number(),
+  id: z.string(),
+  time: z.number(),
+  actorType: z.enum(ACTOR_TYPES),
+  actorId: z.string(),
+  actorName: z.string(),
+  actorContext: jsonText(actorContext).nullable(),
+  action: z.string(),
+  resourceType: z.string(),
+  resourceId: z.string(),
+  resourceName: z.string(),
+  outcome: z.enum(OUTCOMES),
+  reason: z.string().nullable(),
+  policies: jsonText(z.array(party)).nullable(),
+  correlationId: z.string(),
+  sessionId: z.string().nullable(),
+  durationMs: z.number().nullable(),
+  details: jsonText(z.record(z.string(), z.unknown())),
+  leafHash: z.string(),
+});
+
+const storedDraft = jsonText(draft);
+
+/** Throws for text that `stage` cannot have written. */
+export function parseDraft(text: string): AuditEventDraft {
+  return storedDraft.parse(text);
+}
+
+/** The event exactly as it was recorded: members that were absent stay absent, so that its leaf hash still fits. */
+export function toAuditEvent(row: AuditEventTable): AuditEvent {
+  const stored = storedEvent.parse(row);
+  return {
+    seq: stored.seq,
+    id: stored.id,
+    time: stored.time,
+    actor: { type: stored.actorType, id: stored.actorId, name: stored.actorName, ...stored.actorContext },
+    action: stored.action,
+    resource: { type: stored.resourceType, id: stored.resourceId, name: stored.resourceName },
+    outcome: stored.outcome,
+    ...(stored.reason === null ? {} : { reason: stored.reason }),
+    ...(stored.policies === null ? {} : { policies: stored.policies }),
+    correlationId: stored.correlationId,
+    ...(stored.sessionId === null ? {} : { sessionId: stored.sessionId }),
+    ...(stored.durationMs === null ? {} : { durationMs: stored.durationMs }),
+    details: stored.details,
+    leafHash: stored.leafHash,
+  };
+}
+
+export function toAuditRow(event: AuditEvent): AuditEventTable {
+  const { actor, resource, policies } = event;
+  return {
+    seq: event.seq,
+    id: event.id,
+    time: event.time,
+    actorType: actor.type,
+    actorId: actor.id,
+    actorName: actor.name,
+    actorContext: contextOf(event),
+    action: event.action,
+    resourceType: resource.type,
+    resourceId: resource.id,
+    resourceName: resource.name,
+    outcome: event.outcome,
+    reason: event.reason ?? null,
+    policies: policies === undefined ? null : JSON.stringify(policies.map(({ id, name }) => ({ id, name }))),
+    correlationId: event.correlationId,
+    sessionId: event.sessionId ?? null,
+    durationMs: event.durationMs ?? null,
+    details: JSON.stringify(event.details),
+    leafHash: event.leafHash,
+    serverId: idIn(event, "server"),
+    agentId: idIn(event, "agent"),
+  };
+}
+
+function contextOf({ actor: { onBehalfOf, ip, client } }: AuditEvent): string | null {
+  if (onBehalfOf === undefined && ip === undefined && client === undefined) return null;
+  return JSON.stringify({ onBehalfOf, ip, client });
+}
+
+/** The server or agent of an event: what it was about, else `details.serverId` or `details.agentId`, else who did it. */
+function idIn({ actor, resource, details }: AuditEvent, kind: "server" | "agent"): string | null {
+  if (resource.type === kind) return resource.id;
+  const detail = details[`${kind}Id`];
+  if (typeof detail === "string") return detail;
+  return actor.type === kind ? actor.id : null;
+}

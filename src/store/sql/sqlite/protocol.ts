@@ -1,0 +1,43 @@
+/** The main thread and the SQLite worker talk in these messages only. */
+
+/** Which of the worker's connections a message is for: the one that writes, or one of the readers. */
+export type ConnectionIndex = number;
+
+export const WRITER: ConnectionIndex = 0;
+
+/** Reads that may be open at once; more wait for their turn. Statements take turns in the worker anyway. */
+export const READERS = 4;
+
+export interface Statement {
+  readonly sql: string;
+  readonly parameters: readonly unknown[];
+}
+
+/** Statements run in order; the first that fails ends the message. One message is one round trip. */
+export interface StatementsRequest {
+  readonly kind: "run";
+  readonly id: number;
+  readonly connection: ConnectionIndex;
+  readonly statements: readonly Statement[];
+}
+
+/** `stop` closes the files and ends the worker. */
+export type WorkerRequest = StatementsRequest | { readonly kind: "stop" };
+
+export interface StatementResult {
+  /** Typed by the query that asked: `never` here, so that nobody reads them on the way. */
+  readonly rows: never[];
+  readonly changes: number;
+}
+
+export type WorkerReply =
+  | { readonly kind: "ready" }
+  | { readonly kind: "refused"; readonly code: string; readonly message: string }
+  | { readonly kind: "done"; readonly id: number; readonly results: readonly StatementResult[] }
+  | { readonly kind: "failed"; readonly id: number; readonly code: string; readonly message: string };
+
+export interface WorkerSettings {
+  readonly databaseFile: string;
+  /** A database of its own whose exclusive lock says that this process has the data directory. */
+  readonly lockFile: string;
+}

@@ -1,0 +1,122 @@
+import { parentPort, workerData } from "node:worker_threads";
+import SqliteDatabase from "better-sqlite3";
+import { z } from "zod";
+import { assert } from "../../../lib/assert.ts";
+import {
+  READERS,
+  type Statement,
+  type StatementResult,
+  type StatementsRequest,
+  type WorkerReply,
+  type WorkerRequest,
+} from "./protocol.ts";
+
+/*
+ * The only thread that touches the database file: SQLite's calls block, and here nobody else waits for an fsync. Connection 0
+ * writes, the others read their own snapshot of the write-ahead log.
+ */
+
+const settings = z.object({ databaseFile: z.string(), lockFile: z.string() }).parse(workerData);
+// A statement is compiled once. The program has some hundred texts; past that a list filter made up new ones.
+const CACHED_STATEMENTS_MAX = 500;
+
+type PreparedStatement = SqliteDatabase.Statement<unknown[], never>;
+
+interface Connection {
+  readonly database: SqliteDatabase.Database;
+  readonly statements: Map<string, PreparedStatement>;
+}
+
+const port = parentPort;
+assert(port !== null, "the SQLite worker runs in a worker thread");
+const reply = (message: WorkerReply): void => port.postMessage(message);
+const opened = openAll();
+if (opened !== undefined) {
+  port.on("message", (request: WorkerRequest) =>
+    request.kind === "run" ? answer(request, opened.connections) : stop(),
+  );
+  reply({ kind: "ready" });
+}
+
+interface Opened {
+  readonly lock: SqliteDatabase.Database;
+  readonly connections: readonly Connection[];
+}
+
+function openAll(): Opened | undefined {
+  try {
+    const lock = holdLock();
+    const writer = openWriter();
+    return { lock, connections: [writer, ...Array.from({ length: READERS }, openReader)] };
+  } catch (error) {
+    reply({ kind: "refused", ...describe(error) });
+    return undefined;
+  }
+}
+
+/** The kernel drops the lock with the process, however it dies, so that it cannot go stale. */
+function holdLock(): SqliteDatabase.Database {
+  const lock = new SqliteDatabase(settings.lockFile, { timeout: 0 });
+  try {
+    lock.exec("BEGIN EXCLUSIVE");
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
+  return lock;
+}
+
+function openWriter(): Connection {
+  const database = new SqliteDatabase(settings.databaseFile, { timeout: 5000 });
+  database.pragma("journal_mode = WAL");
+  // FULL: a commit is on the disk before it is answered; NORMAL would lose the last ones with the power.
+  database.pragma("synchronous = FULL");
+  database.pragma("foreign_keys = ON");
+  return { database, statements: new Map() };
+}
+
+function openReader(): Connection {
+  return {
+    database: new SqliteDatabase(settings.databaseFile, { timeout: 5000, readonly: true }),
+    statements: new Map(),
+  };
+}
+
+/** Readers close first, so that the writer as the last one takes the write-ahead log away; the lock outlives them all. */
+function stop(): void {
+  for (const { database } of opened?.connections.toReversed() ?? []) database.close();
+  opened?.lock.close();
+  port?.close();
+}
+
+function answer(request: StatementsRequest, all: readonly Connection[]): void {
+  try {
+    const connection = all[request.connection];
+    assert(connection !== undefined, "the connection exists");
+    const results = request.statements.map((statement) => run(connection, statement));
+    reply({ kind: "done", id: request.id, results });
+  } catch (error) {
+    reply({ kind: "failed", id: request.id, ...describe(error) });
+  }
+}
+
+function run(connection: Connection, { sql, parameters }: Statement): StatementResult {
+  const statement = prepared(connection, sql);
+  if (!statement.reader) return { rows: [], changes: statement.run(parameters).changes };
+  return { rows: statement.all(parameters), changes: 0 };
+}
+
+function prepared({ database, statements }: Connection, sql: string): PreparedStatement {
+  const known = statements.get(sql);
+  if (known !== undefined) return known;
+  const fresh = database.prepare<unknown[], never>(sql);
+  const [oldest] = statements.keys();
+  if (statements.size >= CACHED_STATEMENTS_MAX && oldest !== undefined) statements.delete(oldest);
+  statements.set(sql, fresh);
+  return fresh;
+}
+
+function describe(error: unknown): { readonly code: string; readonly message: string } {
+  if (error instanceof SqliteDatabase.SqliteError) return { code: error.code, message: error.message };
+  return { code: "ERROR", message: error instanceof Error ? error.message : String(error) };
+}

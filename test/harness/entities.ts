@@ -1,0 +1,148 @@
+import type { Agent } from "../../src/domain/agent.ts";
+import type { ApiKey } from "../../src/domain/api-key.ts";
+import type { AuditEvent, AuditEventDraft } from "../../src/domain/audit-event.ts";
+import type { Group, Member } from "../../src/domain/member.ts";
+import { DEFAULT_SETTINGS, type Organization } from "../../src/domain/organization.ts";
+import type { Server, ServerTool } from "../../src/domain/server.ts";
+import { newId } from "../../src/lib/ids.ts";
+
+/* Valid entities for tests; each takes what the test is about. Names and ids are fresh unless given. */
+
+const AT = Date.UTC(2026, 0, 1);
+let lastNumber = 0;
+
+function freshName(kind: string): string {
+  lastNumber += 1;
+  return `${kind}-${lastNumber}`;
+}
+
+export function anOrganization(given: Partial<Organization> = {}): Organization {
+  return { id: newId(), name: "Acme", settings: DEFAULT_SETTINGS, version: 1, createdAt: AT, updatedAt: AT, ...given };
+}
+
+export function aMember(given: Partial<Member> = {}): Member {
+  return {
+    id: newId(),
+    email: `${freshName("member")}@example.com`,
+    name: "Ada Example",
+    role: "member",
+    status: "active",
+    source: "local",
+    groups: [],
+    lastActiveAt: null,
+    version: 1,
+    createdAt: AT,
+    updatedAt: AT,
+    ...given,
+  };
+}
+
+export function aGroup(given: Partial<Group> = {}): Group {
+  return { id: newId(), name: freshName("group"), createdAt: AT, ...given };
+}
+
+export function aServer(given: Partial<Server> = {}): Server {
+  return {
+    id: newId(),
+    name: freshName("server"),
+    description: null,
+    transport: "streamable-http",
+    url: "https://mcp.example.com/mcp",
+    command: null,
+    cwd: null,
+    headerNames: ["X-Team"],
+    envNames: [],
+    sealedSecrets: "sealed",
+    secretsVersion: 1,
+    credential: { type: "bearer", rotatedAt: AT, hint: "1234", names: [], tokenUrl: null },
+    groups: [],
+    owner: null,
+    status: "active",
+    allowPrivateNetwork: false,
+    shareable: true,
+    protocolVersion: "2025-11-25",
+    serverInfo: { name: "example", version: "1.0.0" },
+    health: { state: "unknown", checkedAt: null, latencyMs: null, error: null },
+    risk: "info",
+    version: 1,
+    createdAt: AT,
+    updatedAt: AT,
+    ...given,
+  };
+}
+
+export function aTool(given: Partial<ServerTool> = {}): ServerTool {
+  const name = given.name ?? freshName("tool");
+  return {
+    serverId: newId(),
+    name,
+    digest: "d".repeat(64),
+    definition: { name, inputSchema: { type: "object" }, annotations: { readOnlyHint: true } },
+    state: "approved",
+    pending: null,
+    firstSeenAt: AT,
+    lastSeenAt: AT,
+    ...given,
+  };
+}
+
+export function anAgent(given: Partial<Agent> = {}): Agent {
+  return {
+    id: newId(),
+    name: freshName("agent"),
+    type: "claude-code",
+    description: null,
+    owner: null,
+    status: "active",
+    assignments: [],
+    groups: [],
+    lastSeenAt: null,
+    version: 1,
+    createdAt: AT,
+    updatedAt: AT,
+    ...given,
+  };
+}
+
+export function anApiKey(given: Partial<ApiKey> = {}): ApiKey {
+  return {
+    id: newId(),
+    name: freshName("key"),
+    kind: "organization",
+    origin: "operation",
+    hash: newId(),
+    hint: "rl_org_…1234",
+    description: null,
+    role: "operator",
+    agentId: null,
+    memberId: null,
+    allowedIps: [],
+    createdBy: { type: "key", id: newId(), name: "root" },
+    createdAt: AT,
+    expiresAt: null,
+    revoked: null,
+    lastUsedAt: null,
+    lastUsedIp: null,
+    useCount: 0,
+    version: 1,
+    ...given,
+  };
+}
+
+export function aDraft(given: Partial<AuditEventDraft> = {}): AuditEventDraft {
+  return {
+    id: newId(),
+    time: AT,
+    actor: { type: "agent", id: newId(), name: "builder" },
+    action: "tool.call",
+    resource: { type: "tool", id: newId(), name: "github/create_issue" },
+    outcome: "success",
+    correlationId: newId(),
+    details: { tool: "create_issue" },
+    ...given,
+  };
+}
+
+export function anEvent(seq: number, given: Partial<AuditEventDraft> = {}): AuditEvent {
+  return { ...aDraft(given), seq, leafHash: String(seq).padStart(64, "0") };
+}

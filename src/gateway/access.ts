@@ -18,7 +18,11 @@ export type Access =
       readonly ok: false;
       readonly refusal: AccessRefusal;
       /** Who was refused, where the key says so. */
-      readonly known?: { readonly agent: AgentView; readonly server: Server | undefined; readonly ip: string | undefined };
+      readonly known?: {
+        readonly agent: AgentView;
+        readonly server: Server | undefined;
+        readonly ip: string | undefined;
+      };
       /** Why the key was not accepted. */
       readonly keyFault?: string | undefined;
     };
@@ -26,7 +30,8 @@ export type Access =
 const UNAUTHENTICATED: AccessRefusal = {
   status: 401,
   code: "unauthenticated",
-  message: "the agent key is missing or not accepted; send `Authorization: Bearer rl_agent_…` with a key that is active",
+  message:
+    "the agent key is missing or not accepted; send `Authorization: Bearer rl_agent_…` with a key that is active",
 };
 const SUSPENDED: AccessRefusal = {
   status: 403,

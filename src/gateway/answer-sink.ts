@@ -1,5 +1,5 @@
 import { finishAnswer } from "./answer.ts";
-import { parseUpstreamEnvelope, type Envelope } from "./envelope/envelope.ts";
+import { parseUpstreamEnvelope, type Envelope, type RpcId } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
 import { one } from "./http/request-headers.ts";
 import { errorMessage, respondEmpty, respondJson } from "./http/respond.ts";
@@ -53,7 +53,11 @@ export class AnswerSink implements UpstreamSink {
   end(): void {
     if (this.#relay !== undefined) return this.#relay.end();
     this.#exchange.pending?.markAnswered();
-    const finishers = { json: () => this.#finishJson(), error: () => this.#finishError(), empty: () => this.#finishEmpty() };
+    const finishers = {
+      json: () => this.#finishJson(),
+      error: () => this.#finishError(),
+      empty: () => this.#finishEmpty(),
+    };
     if (this.#mode !== "stream") finishers[this.#mode]();
   }
 
@@ -100,9 +104,7 @@ export class AnswerSink implements UpstreamSink {
     const { pending, response } = this.#exchange;
     const body = this.#body();
     const envelope = parsed(body);
-    const id = pending?.facts.envelope.id ?? null;
-    const isOwn =
-      envelope?.kind === "response" && envelope.error !== undefined && (envelope.id === null || envelope.id === id);
+    const isOwn = isErrorTo(envelope, pending?.facts.envelope.id);
     if (this.#status === 404) this.#exchange.dropSession();
     if (!isOwn && this.#status >= 500)
       return this.#exchange.fail({ kind: "refused", text: `it answered with HTTP status ${this.#status}` });
@@ -119,7 +121,10 @@ export class AnswerSink implements UpstreamSink {
   #finishEmpty(): void {
     const { pending, response } = this.#exchange;
     if (pending !== undefined)
-      return this.#exchange.fail({ kind: "refused", text: `it answered with HTTP status ${this.#status} and no message` });
+      return this.#exchange.fail({
+        kind: "refused",
+        text: `it answered with HTTP status ${this.#status} and no message`,
+      });
     respondEmpty(response, 202);
   }
 
@@ -127,6 +132,11 @@ export class AnswerSink implements UpstreamSink {
     const [only] = this.#chunks;
     return only !== undefined && this.#chunks.length === 1 ? only : Buffer.concat(this.#chunks, this.#bytes);
   }
+}
+
+function isErrorTo(envelope: Envelope | undefined, id: RpcId | undefined): boolean {
+  if (envelope?.kind !== "response" || envelope.error === undefined) return false;
+  return envelope.id === null || envelope.id === id;
 }
 
 function parsed(body: Buffer): Envelope | undefined {
@@ -139,7 +149,8 @@ function parsed(body: Buffer): Envelope | undefined {
 }
 
 function faultOfHead(status: number, headers: Headers): UpstreamFault | undefined {
-  if (status >= 300 && status < 400) return { kind: "refused", text: "it redirects, which the gateway does not follow" };
+  if (status >= 300 && status < 400)
+    return { kind: "refused", text: "it redirects, which the gateway does not follow" };
   // Its words are about our credential, never the agent's: neither the status nor the challenge is for the agent.
   if (status === 401 || status === 403 || status === 407)
     return { kind: "credential", text: `it refused the gateway's credential (HTTP ${status})` };
@@ -148,4 +159,3 @@ function faultOfHead(status: number, headers: Headers): UpstreamFault | undefine
     return { kind: "refused", text: "it used a content encoding that was not asked for" };
   return undefined;
 }
-

@@ -40,7 +40,9 @@ function ownTasks(envelope: ResponseEnvelope, { context, scope }: Exchange): Edi
     if (id === undefined || text === undefined || tool === undefined) return [];
     const sealed = JSON.stringify(context.sealer.seal("task", scope, `${tool}\n${text}`));
     const window = bytes.subarray(item.start, item.end);
-    return [splice(window, [{ start: id.start - item.start, end: id.end - item.start, text: sealed }]).toString("utf8")];
+    return [
+      splice(window, [{ start: id.start - item.start, end: id.end - item.start, text: sealed }]).toString("utf8"),
+    ];
   });
   edits.push({ start: list.start, end: list.end, text: `[${own.join(",")}]` });
   return edits;
@@ -49,7 +51,11 @@ function ownTasks(envelope: ResponseEnvelope, { context, scope }: Exchange): Edi
 function outcomeOf({ bytes, result, error }: ResponseEnvelope): CallEnd {
   if (result === undefined) {
     const code = valueAt(bytes, memberOf({ members: error?.members ?? [] }, "code"));
-    return { outcome: "error", reason: "rpc_error", details: typeof code === "number" ? { errorCode: code } : undefined };
+    return {
+      outcome: "error",
+      reason: "rpc_error",
+      details: typeof code === "number" ? { errorCode: code } : undefined,
+    };
   }
   const isError = memberOf(result, "isError");
   if (isError !== undefined && valueAt(bytes, isError) === true) return { outcome: "error", reason: "tool_error" };

@@ -90,11 +90,20 @@ function judge(
   return judged;
 }
 
-async function deny(exchange: Exchange, envelope: RequestEnvelope, { rule, question, decision }: Judged): Promise<void> {
+async function deny(
+  exchange: Exchange,
+  envelope: RequestEnvelope,
+  { rule, question, decision }: Judged,
+): Promise<void> {
   const { context, caller } = exchange;
   const reason = decision.effect === "deny" ? decision.reason : "unforeseen";
   const draft = draftOf(exchange, envelope, { rule, question, decision });
-  await context.audit.record({ ...draft, outcome: "denied", reason, durationMs: performance.now() - exchange.receivedAt });
+  await context.audit.record({
+    ...draft,
+    outcome: "denied",
+    reason,
+    durationMs: performance.now() - exchange.receivedAt,
+  });
   context.metrics?.denied(caller.server.server.name, reason);
   const data = {
     type: "runlayer.denied",
@@ -127,7 +136,9 @@ function draftOf(
   const args = memberOf(envelope.params, "arguments");
   const { auditPayloads } = caller.snapshot.organization.settings;
   const payload =
-    args === undefined ? {} : toPayload(envelope.bytes.subarray(args.start, args.end), auditPayloads, context.maskSecrets);
+    args === undefined
+      ? {}
+      : toPayload(envelope.bytes.subarray(args.start, args.end), auditPayloads, context.maskSecrets);
   return toDraft(subjectOf(caller), {
     event: rule.event ?? "message.refused",
     time: context.clock.now(),
@@ -163,7 +174,9 @@ async function handleNotification(exchange: Exchange, envelope: NotificationEnve
 async function handleResponse(exchange: Exchange, envelope: ResponseEnvelope): Promise<void> {
   const { context, scope, session } = exchange;
   const asked =
-    envelope.id === null ? undefined : context.serverRequests.take({ ...scope, sessionId: session?.id, id: envelope.id });
+    envelope.id === null
+      ? undefined
+      : context.serverRequests.take({ ...scope, sessionId: session?.id, id: envelope.id });
   // Within a session the upstream itself knows what it asked; without one the answer could be to another agent's question.
   if (asked === undefined && session === undefined)
     throw RpcRefusal.invalidRequest("this answer is to no request that was sent to you");

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import type { AuthFailureAggregator } from "../audit/auth-failures.ts";
 import type { AuditLog } from "../audit/audit-log.ts";
 import type { Authentication, AuthenticationRequest, FindKeyByHash } from "../auth/authenticate.ts";
 import type { ServerHealth, ToolDefinition } from "../domain/server.ts";
@@ -40,7 +41,12 @@ export interface TrafficObserver {
   toolsListed(serverId: string, tools: readonly ToolDefinition[]): void;
   health(serverId: string, health: Pick<ServerHealth, "state" | "latencyMs" | "error">): void;
   /** An agent sent a message that was let in. */
-  keyUsed(use: { readonly keyId: string; readonly agentId: string; readonly ip: string | undefined; readonly at: number }): void;
+  keyUsed(use: {
+    readonly keyId: string;
+    readonly agentId: string;
+    readonly ip: string | undefined;
+    readonly at: number;
+  }): void;
 }
 
 export interface GatewayOptions {
@@ -50,6 +56,8 @@ export interface GatewayOptions {
   readonly upstreams: Upstreams;
   /** 32 secret bytes, the same on every node and after a restart. */
   readonly sealKey: Buffer;
+  /** Shared with the other surfaces: one flood, one count. */
+  readonly authFailures: Pick<AuthFailureAggregator, "note">;
   readonly clock: Clock;
   /** The client's address as the listener determines it. */
   readonly clientIp: (request: IncomingMessage) => string | undefined;

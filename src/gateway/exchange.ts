@@ -103,7 +103,9 @@ export class Exchange implements LiveExchange {
           code: RPC_CODES.internalError,
           message: `server \`${server.name}\` ${phraseOf(fault)}`,
         },
-        { data: { type: isTimeout ? "runlayer.timeout" : "runlayer.upstream_error", correlationId: this.correlationId } },
+        {
+          data: { type: isTimeout ? "runlayer.timeout" : "runlayer.upstream_error", correlationId: this.correlationId },
+        },
       ),
     );
   }

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { identify, type Access } from "./access.ts";
-import { AuthFailures } from "./auth-failures.ts";
 import { handleMessage } from "./client-messages.ts";
 import { DEFAULT_LIMITS, type GatewayContext, type GatewayOptions, type Tally } from "./context.ts";
 import { challengeOf, Exchange } from "./exchange.ts";
@@ -37,20 +36,23 @@ const PATH = /^\/gateway\/([a-z0-9][a-z0-9-]{0,62})\/mcp(?:\?|$)/;
 /** Makes the gateway and ties it to the live view: what a change forbids ends before the operation that made it answers. */
 export function createGateway(options: GatewayOptions): Gateway {
   const context = createContext(options);
-  const failures = new AuthFailures();
-  const stopUpkeep = startUpkeep(context, failures);
+  const stopUpkeep = startUpkeep(context);
   const stopFollowing = options.liveView.onSwap((next) => {
     context.exchanges.enforce(next, options.clock.now());
     for (const session of context.sessions.list()) if (!isStillAllowed(session, next)) endForbidden(context, session);
   });
   return {
     handle(request, response) {
-      serve(context, { request, response, failures }).catch((error: unknown) => {
+      serve(context, { request, response }).catch((error: unknown) => {
         if (error instanceof ClientGoneError || response.destroyed) return;
         options.onProblem("a message could not be handled", error);
         respondRefusal(
           response,
-          new RpcRefusal({ status: 500, code: RPC_CODES.internalError, message: "something went wrong in the gateway" }),
+          new RpcRefusal({
+            status: 500,
+            code: RPC_CODES.internalError,
+            message: "something went wrong in the gateway",
+          }),
         );
       });
     },
@@ -61,7 +63,6 @@ export function createGateway(options: GatewayOptions): Gateway {
     close() {
       stopUpkeep();
       stopFollowing();
-      failures.report(options.audit, options.clock);
       const refusal = { status: 404, code: "shutdown", message: "the gateway shuts down" } as const;
       for (const exchange of context.exchanges.list()) exchange.forbid(refusal);
     },
@@ -92,7 +93,6 @@ function createContext(options: GatewayOptions): GatewayContext {
 interface Http {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly failures: AuthFailures;
 }
 
 async function serve(context: GatewayContext, http: Http): Promise<void> {
@@ -124,7 +124,12 @@ async function route(exchange: Exchange): Promise<void> {
   const { method } = request;
   if (method !== "POST" && method !== "GET" && method !== "DELETE") {
     const headers = { allow: "POST, GET, DELETE" };
-    return respondProblem(response, { status: 405, code: "invalid_input", message: "use POST, GET or DELETE", headers });
+    return respondProblem(response, {
+      status: 405,
+      code: "invalid_input",
+      message: "use POST, GET or DELETE",
+      headers,
+    });
   }
   if (method === "POST") checkPostHeaders(request);
   exchange.session = findSession(exchange);
@@ -140,18 +145,22 @@ function findSession({ request, context, scope, caller }: Exchange): Session | u
   if (sealed === undefined || protocolVersionOf(request.headers) === MODERN_VERSION) return undefined;
   const session = context.sessions.find(scope, sealed, caller.key.id);
   if (session !== undefined) return session;
-  throw new RpcRefusal({ status: 404, code: RPC_CODES.invalidRequest, message: "no such session; start a new one with `initialize`" });
+  throw new RpcRefusal({
+    status: 404,
+    code: RPC_CODES.invalidRequest,
+    message: "no such session; start a new one with `initialize`",
+  });
 }
 
 async function refuseAccess(
   context: GatewayContext,
   { access, name }: { access: Extract<Access, { ok: false }>; name: string },
-  { request, response, failures }: Http,
+  { request, response }: Http,
 ): Promise<void> {
   const { refusal, known } = access;
   const answer = { ...refusal, headers: challengeOf(refusal) };
   if (known === undefined) {
-    failures.add(context.clientIp(request), access.keyFault ?? "unknown");
+    context.authFailures.note({ ip: context.clientIp(request), kind: access.keyFault ?? "unknown_key" });
     return respondProblem(response, answer);
   }
   const subject = {
@@ -168,18 +177,28 @@ async function refuseAccess(
     await context.audit.record({ ...draft, outcome: "denied", reason });
   } catch (error) {
     context.onProblem("a denial could not be recorded", error);
-    return respondProblem(response, { status: 503, code: "unavailable", message: "the gateway cannot record now; try again later" });
+    return respondProblem(response, {
+      status: 503,
+      code: "unavailable",
+      message: "the gateway cannot record now; try again later",
+    });
   }
   context.metrics?.denied(known.server?.name ?? "", reason);
   respondProblem(response, answer);
 }
 
-function isStillAllowed({ agentId, serverId, keyId }: Session, snapshot: GatewayContext["liveView"]["current"]): boolean {
+function isStillAllowed(
+  { agentId, serverId, keyId }: Session,
+  snapshot: GatewayContext["liveView"]["current"],
+): boolean {
   const agent = snapshot.agentById.get(agentId);
   const key = snapshot.keyById.get(keyId);
   const status = snapshot.serverById.get(serverId)?.server.status;
   return (
-    agent?.agent.status === "active" && agent.assignmentByServerId.has(serverId) && status === "active" && key?.revoked === null
+    agent?.agent.status === "active" &&
+    agent.assignmentByServerId.has(serverId) &&
+    status === "active" &&
+    key?.revoked === null
   );
 }
 

@@ -1,16 +1,14 @@
 import type { Dispatcher } from "undici";
 import { faultOf } from "../lib/egress/request.ts";
-import type { ServerView } from "../snapshot/snapshot.ts";
 import type { Upstream, UpstreamCall, UpstreamFault, UpstreamRequest, UpstreamSink } from "./upstream.ts";
-
-/** Headers that carry the server's credential and its fixed headers, names and values in turn; a promise where a token is fetched. */
-export type HeadersOf = (server: ServerView) => readonly string[] | Promise<readonly string[]>;
 
 export interface HttpUpstreamOptions {
   readonly dispatcher: Dispatcher;
   readonly url: URL;
-  readonly server: ServerView;
-  readonly headersOf: HeadersOf;
+  /** The server's credential and its fixed headers, names and values in turn; a promise while a token is fetched. */
+  readonly headers: () => readonly string[] | Promise<readonly string[]>;
+  /** The server did not take the credential. */
+  readonly onUnauthorized: () => void;
 }
 
 /** A streamable-HTTP server: the bytes of a message leave as they came, over pooled connections. */
@@ -18,8 +16,8 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
   const target = { origin: options.url.origin, path: options.url.pathname + options.url.search };
   return {
     send(request, sink) {
-      const call = new HttpCall(sink);
-      const credential = options.headersOf(options.server);
+      const call = new HttpCall(sink, options.onUnauthorized);
+      const credential = options.headers();
       if (credential instanceof Promise) {
         credential.then(
           (headers) => call.start(options.dispatcher, target, { request, credential: headers }),
@@ -34,12 +32,14 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
 
 class HttpCall implements UpstreamCall, Dispatcher.DispatchHandler {
   readonly #sink: UpstreamSink;
+  readonly #onUnauthorized: () => void;
   #controller: Dispatcher.DispatchController | undefined;
   #isDone = false;
   #hasHead = false;
 
-  constructor(sink: UpstreamSink) {
+  constructor(sink: UpstreamSink, onUnauthorized: () => void) {
     this.#sink = sink;
+    this.#onUnauthorized = onUnauthorized;
   }
 
   start(
@@ -93,6 +93,7 @@ class HttpCall implements UpstreamCall, Dispatcher.DispatchHandler {
   ): void {
     if (this.#isDone || status < 200) return;
     this.#hasHead = true;
+    if (status === 401) this.#onUnauthorized();
     this.#sink.head(status, headers);
   }
 

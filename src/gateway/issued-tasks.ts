@@ -10,7 +10,6 @@ const TASKS_MAX = 50_000;
 
 export function createIssuedTasks(): IssuedTasks {
   const tools = new Map<string, string>();
-  const keyOf = ({ agentId, serverId }: HandleScope, taskId: string): string => `${agentId} ${serverId} ${taskId}`;
   return {
     remember(scope, taskId, tool) {
       const key = keyOf(scope, taskId);
@@ -21,4 +20,8 @@ export function createIssuedTasks(): IssuedTasks {
     },
     toolOf: (scope, taskId) => tools.get(keyOf(scope, taskId)),
   };
+}
+
+function keyOf({ agentId, serverId }: HandleScope, taskId: string): string {
+  return `${agentId} ${serverId} ${taskId}`;
 }

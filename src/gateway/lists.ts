@@ -1,7 +1,14 @@
 import { createHash } from "node:crypto";
 import type { ToolDefinition } from "../domain/server.ts";
 import { couldBeAllowed, type Caller, type Target } from "./decide.ts";
-import { itemsAt, memberOf, textAt, valueAt, type RequestEnvelope, type ResponseEnvelope } from "./envelope/envelope.ts";
+import {
+  itemsAt,
+  memberOf,
+  textAt,
+  valueAt,
+  type RequestEnvelope,
+  type ResponseEnvelope,
+} from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Member } from "./envelope/json-scanner.ts";
 import type { Action, ListKind } from "./methods.ts";
@@ -48,9 +55,14 @@ export class ListFilter {
   }
 
   /** Tells of a server's complete list of tools when it differs from the last one. */
-  observe(answer: ResponseEnvelope, request: RequestEnvelope, { context, caller }: Pick<Exchange, "context" | "caller">): void {
+  observe(
+    answer: ResponseEnvelope,
+    request: RequestEnvelope,
+    { context, caller }: Pick<Exchange, "context" | "caller">,
+  ): void {
     const list = memberOf(answer.result, "tools");
-    const isPart = memberOf(answer.result, "nextCursor") !== undefined || memberOf(request.params, "cursor") !== undefined;
+    const isPart =
+      memberOf(answer.result, "nextCursor") !== undefined || memberOf(request.params, "cursor") !== undefined;
     if (list === undefined || isPart || context.observer === undefined) return;
     const { id } = caller.server.server;
     const digest = createHash("sha256").update(answer.bytes.subarray(list.start, list.end)).digest("hex");
@@ -73,8 +85,13 @@ export class ListFilter {
 }
 
 function filterEntries(source: Buffer, rule: EntryRule, caller: Caller): Buffer {
-  const kept = itemsAt(source, { start: 0, end: source.length }).filter((item) => isVisible(source, item, { rule, caller }));
-  const pieces = kept.flatMap((item, index) => [Buffer.from(index === 0 ? "" : ","), source.subarray(item.start, item.end)]);
+  const kept = itemsAt(source, { start: 0, end: source.length }).filter((item) =>
+    isVisible(source, item, { rule, caller }),
+  );
+  const pieces = kept.flatMap((item, index) => [
+    Buffer.from(index === 0 ? "" : ","),
+    source.subarray(item.start, item.end),
+  ]);
   return Buffer.concat([Buffer.from("["), ...pieces, Buffer.from("]")]);
 }
 

@@ -45,11 +45,21 @@ export function createGatewayMetrics(registry: Registry, sources: () => MetricsS
     buckets: ADDED_BUCKETS,
     registers,
   });
+  registerGauges(registry, sources);
+  return {
+    called: (server, outcome) => calls.inc({ server, outcome }),
+    denied: (server, reason) => denials.inc({ server, reason }),
+    upstreamFailed: (server, kind) => failures.inc({ server, kind }),
+    added: (seconds) => added.observe(seconds),
+  };
+}
+
+function registerGauges(registry: Registry, sources: () => MetricsSources | undefined): void {
   const gauge = (name: string, help: string, read: (from: MetricsSources) => number): Gauge =>
     new Gauge({
       name,
       help,
-      registers,
+      registers: [registry],
       collect() {
         const from = sources();
         this.set(from === undefined ? 0 : read(from));
@@ -58,11 +68,9 @@ export function createGatewayMetrics(registry: Registry, sources: () => MetricsS
   gauge("runlayer_gateway_live_sessions", "Sessions seen lately", (from) => from.liveSessions());
   gauge("runlayer_gateway_live_exchanges", "Requests and streams in flight", (from) => from.liveExchanges());
   gauge("runlayer_audit_queue_depth", "Audit events that wait for the disk", (from) => from.audit.depth);
-  gauge("runlayer_audit_open_decisions", "Recorded decisions without an outcome yet", (from) => from.audit.openDecisions);
-  return {
-    called: (server, outcome) => calls.inc({ server, outcome }),
-    denied: (server, reason) => denials.inc({ server, reason }),
-    upstreamFailed: (server, kind) => failures.inc({ server, kind }),
-    added: (seconds) => added.observe(seconds),
-  };
+  gauge(
+    "runlayer_audit_open_decisions",
+    "Recorded decisions without an outcome yet",
+    (from) => from.audit.openDecisions,
+  );
 }

@@ -58,7 +58,8 @@ export function modernHeaders(
   if (header === undefined) throw mismatch("the header `Mcp-Name` is missing");
   if (decodeHeaderValue(header) !== name) throw mismatch(`the header \`Mcp-Name\` and \`params.${source}\` differ`);
   passed.push("mcp-name", source === "taskId" ? encodeHeaderValue(upstreamName(name ?? "")) : header);
-  if (envelope.method === "tools/call") passed.push(...paramHeaders(envelope, headers, server.toolByName.get(name ?? "")));
+  if (envelope.method === "tools/call")
+    passed.push(...paramHeaders(envelope, headers, server.toolByName.get(name ?? "")));
   return passed;
 }
 
@@ -73,11 +74,12 @@ function paramHeaders(
   return declared.flatMap(({ header, path }) => {
     const name = `mcp-param-${header.toLowerCase()}`;
     const value = path.reduce(memberOfValue, args);
-    if (value === undefined || value === null || typeof value === "object") return [];
+    if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean") return [];
     const sent = one(headers[name]);
     if (sent === undefined) throw mismatch(`the header \`${name}\` is missing`);
     const decoded = decodeHeaderValue(sent);
-    const isSame = typeof value === "number" && decoded !== undefined ? Number(decoded) === value : decoded === String(value);
+    const isSame =
+      typeof value === "number" && decoded !== undefined ? Number(decoded) === value : decoded === String(value);
     if (!isSame) throw mismatch(`the header \`${name}\` and the arguments differ`);
     return [name, sent];
   });

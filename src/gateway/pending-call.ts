@@ -1,6 +1,5 @@
 import type { DecisionDraft } from "../audit/audit-log.ts";
 import type { Outcome } from "../domain/audit-event.ts";
-import { newId } from "../lib/ids.ts";
 import type { GatewayContext } from "./context.ts";
 import type { RequestEnvelope } from "./envelope/envelope.ts";
 import type { MethodRule } from "./methods.ts";
@@ -33,7 +32,6 @@ export class PendingCall {
   #isSettled = false;
   #sentAt: number | undefined;
   #answeredAt: number | undefined;
-  #isAnnounced = false;
 
   constructor(context: GatewayContext, facts: CallFacts) {
     this.#context = context;
@@ -67,27 +65,6 @@ export class PendingCall {
     this.#context.metrics?.called(serverName, outcome);
     const upstreamMs = this.#sentAt === undefined ? 0 : (this.#answeredAt ?? now) - this.#sentAt;
     this.#context.metrics?.added(Math.max(0, now - receivedAt - upstreamMs) / 1000);
-  }
-
-  /** Says in the log that a long call runs, once it ran longer than `afterMs`. */
-  announceAfter(afterMs: number): void {
-    const { draft, receivedAt } = this.facts;
-    const isDue = draft?.action === "tool.call" && performance.now() - receivedAt > afterMs;
-    if (!isDue || this.#isAnnounced || this.#isSettled) return;
-    this.#isAnnounced = true;
-    const { actor, resource, correlationId, sessionId, details } = draft;
-    const time = this.#context.clock.now();
-    this.#context.audit.post({
-      id: newId(),
-      time,
-      actor,
-      action: "tool.started",
-      resource,
-      outcome: "success",
-      correlationId,
-      sessionId,
-      details,
-    });
   }
 
   async #stage(draft: DecisionDraft): Promise<void> {

@@ -52,7 +52,11 @@ export function toDraft(subject: Subject, facts: DraftFacts): DecisionDraft {
 }
 
 /** What the log keeps of a call's arguments. `bytes` is their JSON as sent; secrets are masked in every form. */
-export function toPayload(bytes: Buffer, setting: AuditPayloads, maskSecrets: (value: unknown) => unknown): Record<string, unknown> {
+export function toPayload(
+  bytes: Buffer,
+  setting: AuditPayloads,
+  maskSecrets: (value: unknown) => unknown,
+): Record<string, unknown> {
   if (setting === "none") return {};
   if (setting === "digest" || bytes.length > PAYLOAD_BYTES_MAX) {
     const argumentsDigest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
@@ -65,7 +69,9 @@ export function toPayload(bytes: Buffer, setting: AuditPayloads, maskSecrets: (v
 
 function shorten(value: unknown): unknown {
   if (typeof value === "string")
-    return value.length <= REDACTED_TEXT_MAX ? value : `${value.slice(0, REDACTED_TEXT_MAX).toWellFormed()}… (${value.length} characters)`;
+    return value.length <= REDACTED_TEXT_MAX
+      ? value
+      : `${value.slice(0, REDACTED_TEXT_MAX).toWellFormed()}… (${value.length} characters)`;
   if (Array.isArray(value)) return value.map(shorten);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, shorten(member)]));

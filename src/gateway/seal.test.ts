@@ -20,7 +20,7 @@ test.each([
   ["an empty text", "session", scope, ""],
   ["a cut text", "session", scope, sealed.slice(0, -2)],
   ["other characters", "session", scope, `${sealed}=`],
-] as const)("does not open a handle for %s", (_, kind, other, text) => {
+] as const)("does not open a handle for %s", (...[, kind, other, text]) => {
   expect(sealer.open(kind, other, text)).toBeUndefined();
 });
 

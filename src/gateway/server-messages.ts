@@ -15,9 +15,13 @@ export function relayServerNotification(envelope: NotificationEnvelope, exchange
   if (rule === undefined) return false;
   const uri = textAt(envelope.bytes, memberOf(envelope.params, "uri"));
   if (rule.target === "resource" && uri === undefined) return false;
-  const target: Target =
-    rule.target === "resource" ? { type: "resource", name: uri ?? "" } : serverTarget(exchange);
-  return decide(exchange.caller, toQuestion(rule, target, () => undefined)).effect === "allow";
+  const target: Target = rule.target === "resource" ? { type: "resource", name: uri ?? "" } : serverTarget(exchange);
+  return (
+    decide(
+      exchange.caller,
+      toQuestion(rule, target, () => undefined),
+    ).effect === "allow"
+  );
 }
 
 /**
@@ -27,12 +31,18 @@ export function relayServerNotification(envelope: NotificationEnvelope, exchange
 export async function relayServerRequest(envelope: RequestEnvelope, exchange: Exchange): Promise<Buffer | undefined> {
   const rule = SERVER_REQUESTS.get(envelope.method);
   if (rule === undefined) {
-    answerForClient(envelope, exchange, { code: RPC_CODES.methodNotFound, message: "the method is not known to the gateway" });
+    answerForClient(envelope, exchange, {
+      code: RPC_CODES.methodNotFound,
+      message: "the method is not known to the gateway",
+    });
     return undefined;
   }
   const { context, caller, session, scope } = exchange;
   const target = serverTarget(exchange);
-  const decision = decide(caller, toQuestion(rule, target, () => valueAt(envelope.bytes, envelope.params)));
+  const decision = decide(
+    caller,
+    toQuestion(rule, target, () => valueAt(envelope.bytes, envelope.params)),
+  );
   const draft = toDraft(subjectOf(caller), {
     event: rule.event ?? "message.refused",
     time: context.clock.now(),
@@ -44,7 +54,10 @@ export async function relayServerRequest(envelope: RequestEnvelope, exchange: Ex
   if (decision.effect === "deny") {
     await context.audit.record({ ...draft, outcome: "denied", reason: decision.reason });
     context.metrics?.denied(caller.server.server.name, decision.reason);
-    answerForClient(envelope, exchange, { code: RPC_CODES.denied, message: "the organization's rules do not allow this request" });
+    answerForClient(envelope, exchange, {
+      code: RPC_CODES.denied,
+      message: "the organization's rules do not allow this request",
+    });
     return undefined;
   }
   if (rule.event !== undefined) await context.audit.stage(draft);

@@ -29,7 +29,12 @@ export function recordSessionEnd(exchange: Exchange, reason: string): void {
   if (session === undefined) return;
   context.sessions.end(session);
   const now = context.clock.now();
-  const draft = toDraft(subjectOf(caller), { event: "session.end", time: now, sessionId: session.id, details: { reason } });
+  const draft = toDraft(subjectOf(caller), {
+    event: "session.end",
+    time: now,
+    sessionId: session.id,
+    details: { reason },
+  });
   context.audit.post({ ...draft, outcome: "success", durationMs: now - session.openedAt });
 }
 

@@ -19,7 +19,10 @@ export interface Session extends HandleScope {
  * restart and on other nodes; the list is for people, metrics and the audit log.
  */
 export interface Sessions {
-  open(scope: HandleScope, facts: { id: string; upstreamId: string; keyId: string; client: string | undefined }): Session;
+  open(
+    scope: HandleScope,
+    facts: { id: string; upstreamId: string; keyId: string; client: string | undefined },
+  ): Session;
   /** Undefined for an id that was not issued to this agent at this server. */
   find(scope: HandleScope, sealed: string, keyId: string): Session | undefined;
   end(session: Session): void;
@@ -51,7 +54,7 @@ export function createSessions(sealer: Sealer, clock: Clock): Sessions {
       if (known !== undefined) return isOf(known, scope) ? touch(known, keyId) : undefined;
       const opened = sealer.open("session", scope, sealed);
       if (opened === undefined) return undefined;
-      const [id = "", upstreamId = ""] = splitOnce(opened);
+      const [id, upstreamId] = splitOnce(opened);
       const now = clock.now();
       return add({ ...scope, id, sealed, upstreamId, openedAt: now, lastSeenAt: now, client: undefined, keyId });
     },

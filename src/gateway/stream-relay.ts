@@ -152,7 +152,8 @@ export class StreamRelay {
   #relayAnswer(envelope: ResponseEnvelope): Buffer | undefined {
     const { pending, session, context } = this.#exchange;
     const isExpected = pending !== undefined && !pending.isSettled && envelope.id === pending.facts.envelope.id;
-    const awaited = session === undefined || envelope.id === null ? undefined : context.suspended.take(session.id, envelope.id);
+    const awaited =
+      session === undefined || envelope.id === null ? undefined : context.suspended.take(session.id, envelope.id);
     const call = isExpected ? pending : awaited;
     if (call === undefined) {
       context.onProblem(`server \`${this.#exchange.caller.server.server.name}\`: an answer to no request was dropped`);

@@ -1,5 +1,12 @@
 import type { Target } from "./decide.ts";
-import { itemsAt, memberOf, membersAt, textAt, type NotificationEnvelope, type RequestEnvelope } from "./envelope/envelope.ts";
+import {
+  itemsAt,
+  memberOf,
+  membersAt,
+  textAt,
+  type NotificationEnvelope,
+  type RequestEnvelope,
+} from "./envelope/envelope.ts";
 import type { Member } from "./envelope/json-scanner.ts";
 import type { MethodRule, TargetKind } from "./methods.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
@@ -18,7 +25,9 @@ export function readTargets(
     resource: () => [{ type: "resource", name: text(envelope.params, "uri") }],
     server: () => [{ type: "server", name: serverName }],
     reference: () => [readReference(envelope.bytes, memberOf(envelope.params, "ref"))],
-    task: () => [{ type: "tool", name: toolOfTask(text(envelope.params, "taskId")) ?? refuse("`taskId` names no task of yours") }],
+    task: () => [
+      { type: "tool", name: toolOfTask(text(envelope.params, "taskId")) ?? refuse("`taskId` names no task of yours") },
+    ],
     subscription: () => readSubscription(envelope, serverName),
   };
   return readers[rule.target]();
@@ -29,7 +38,8 @@ function readReference(bytes: Buffer, ref: Member | undefined): Target {
   const parent = { members: membersAt(bytes, ref) };
   const type = textAt(bytes, memberOf(parent, "type"));
   if (type === "ref/prompt") return { type: "prompt", name: requiredText(bytes, memberOf(parent, "name"), "ref.name") };
-  if (type === "ref/resource") return { type: "resource", name: requiredText(bytes, memberOf(parent, "uri"), "ref.uri") };
+  if (type === "ref/resource")
+    return { type: "resource", name: requiredText(bytes, memberOf(parent, "uri"), "ref.uri") };
   return refuse("`ref.type` must be `ref/prompt` or `ref/resource`");
 }
 
@@ -40,7 +50,10 @@ function readSubscription(
 ): readonly [Target, ...Target[]] {
   const filter = { members: membersAt(bytes, memberOf(params, "notifications")) };
   const uris = itemsAt(bytes, memberOf(filter, "resourceSubscriptions"));
-  const resources = uris.map((item): Target => ({ type: "resource", name: requiredText(bytes, item, "resourceSubscriptions") }));
+  const resources = uris.map((item): Target => ({
+    type: "resource",
+    name: requiredText(bytes, item, "resourceSubscriptions"),
+  }));
   return [{ type: "server", name: serverName }, ...resources];
 }
 

@@ -1,36 +1,34 @@
-import type { AuthFailures } from "./auth-failures.ts";
 import type { GatewayContext } from "./context.ts";
 import { Exchange } from "./exchange.ts";
 import { toDraft } from "./record.ts";
 import type { Session } from "./sessions.ts";
 
 const TICK_MS = 5000;
-/** A call that runs longer is announced in the log (contract section 4). */
-const ANNOUNCE_AFTER_MS = 60_000;
 /** After so long without a message a session is taken as ended; its client may still come back. */
 const SESSION_IDLE_MS = 60 * 60_000;
 /** A question to a client, or an answer on a resumed stream, that did not come by then is given up. */
 const UNANSWERED_MS = 10 * 60_000;
 
-/** What time alone brings about: expiry, idleness, long calls, counted failures. Gives a function that stops it. */
-export function startUpkeep(context: GatewayContext, failures: AuthFailures): () => void {
-  const timer = setInterval(() => tick(context, failures), TICK_MS);
+/** What time alone brings about: expiry, idleness, questions without an answer. Gives a function that stops it. */
+export function startUpkeep(context: GatewayContext): () => void {
+  const timer = setInterval(() => tick(context), TICK_MS);
   timer.unref();
   return () => clearInterval(timer);
 }
 
-function tick(context: GatewayContext, failures: AuthFailures): void {
+function tick(context: GatewayContext): void {
   const now = context.clock.now();
-  failures.report(context.audit, context.clock);
   context.exchanges.enforce(context.liveView.current, now);
-  for (const exchange of context.exchanges.list())
-    if (exchange instanceof Exchange) exchange.pending?.announceAfter(ANNOUNCE_AFTER_MS);
   context.suspended.expire(now - UNANSWERED_MS);
-  for (const { decisionId, startedAt } of context.serverRequests.takeWhere((asked) => asked.startedAt < now - UNANSWERED_MS))
+  for (const { decisionId, startedAt } of context.serverRequests.takeWhere(
+    (asked) => asked.startedAt < now - UNANSWERED_MS,
+  ))
     if (decisionId !== undefined)
       context.audit.settle(decisionId, { outcome: "error", durationMs: now - startedAt, reason: "no_answer" });
   // A stream that stands open is a session in use, however silent.
-  const used = new Set(context.exchanges.list().map((exchange) => (exchange instanceof Exchange ? exchange.session : undefined)));
+  const used = new Set(
+    context.exchanges.list().map((exchange) => (exchange instanceof Exchange ? exchange.session : undefined)),
+  );
   for (const session of used) if (session !== undefined) session.lastSeenAt = now;
   for (const session of context.sessions.takeIdle(now - SESSION_IDLE_MS)) recordEnd(context, session, "idle");
 }

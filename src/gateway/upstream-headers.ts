@@ -11,7 +11,9 @@ export function upstreamHeaders(exchange: Exchange, modern: readonly string[] = 
   return [
     ...passedHeaders(headers),
     ...(version === undefined ? [] : ["mcp-protocol-version", version]),
-    ...(exchange.session === undefined || version === MODERN_VERSION ? [] : ["mcp-session-id", exchange.session.upstreamId]),
+    ...(exchange.session === undefined || version === MODERN_VERSION
+      ? []
+      : ["mcp-session-id", exchange.session.upstreamId]),
     ...modern,
   ];
 }

@@ -1,0 +1,161 @@
+import { finishAnswer } from "./answer.ts";
+import { parseUpstreamEnvelope, type Envelope, type RpcId } from "./envelope/envelope.ts";
+import type { Exchange } from "./exchange.ts";
+import { one } from "./http/request-headers.ts";
+import { errorMessage, respondEmpty, respondJson } from "./http/respond.ts";
+import { RpcRefusal } from "./rpc-refusal.ts";
+import { StreamRelay } from "./stream-relay.ts";
+import type { UpstreamFault, UpstreamSink } from "./upstream.ts";
+
+type Headers = Readonly<Record<string, string | string[] | undefined>>;
+type Mode = "json" | "stream" | "empty" | "error";
+
+/** Enough of an error's body to find its JSON-RPC error in. */
+const ERROR_BYTES_MAX = 64 * 1024;
+
+/**
+ * Takes an upstream's answer to a POST or GET and gives the client its own: one JSON message, an event stream, a bare status,
+ * or one clear error. Nothing of the upstream's head passes but what is named here: no cookie, redirect or challenge.
+ */
+export class AnswerSink implements UpstreamSink {
+  readonly #exchange: Exchange;
+  #mode: Mode = "empty";
+  #status = 0;
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+  #relay: StreamRelay | undefined;
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange;
+  }
+
+  head(status: number, headers: Headers): void {
+    this.#status = status;
+    const fault = faultOfHead(status, headers);
+    if (fault !== undefined) return this.#exchange.fail(fault);
+    const type = one(headers["content-type"])?.toLowerCase() ?? "";
+    if (status >= 400) this.#mode = "error";
+    else if (type.startsWith("text/event-stream")) this.#startStream(headers);
+    else if (type.startsWith("application/json")) this.#startJson(headers);
+  }
+
+  data(chunk: Buffer): void {
+    if (this.#relay !== undefined) return this.#relay.push(chunk);
+    if (this.#mode === "empty") return;
+    const limit = this.#mode === "error" ? ERROR_BYTES_MAX : this.#exchange.context.limits.answerBytesMax;
+    if (this.#bytes + chunk.length > limit) return this.#overflow();
+    this.#bytes += chunk.length;
+    this.#chunks.push(chunk);
+    if (this.#mode === "json" && !this.#exchange.hold(chunk.length))
+      this.#exchange.fail({ kind: "unavailable", text: "too many large answers at one time" });
+  }
+
+  end(): void {
+    if (this.#relay !== undefined) return this.#relay.end();
+    this.#exchange.pending?.markAnswered();
+    const finishers = {
+      json: () => this.#finishJson(),
+      error: () => this.#finishError(),
+      empty: () => this.#finishEmpty(),
+    };
+    if (this.#mode !== "stream") finishers[this.#mode]();
+  }
+
+  fail(fault: UpstreamFault): void {
+    if (this.#relay !== undefined) this.#relay.fail(fault);
+    else this.#exchange.fail(fault);
+  }
+
+  #startStream(headers: Headers): void {
+    this.#mode = "stream";
+    this.#exchange.openSession(one(headers["mcp-session-id"]));
+    this.#relay = new StreamRelay(this.#exchange);
+  }
+
+  #startJson(headers: Headers): void {
+    this.#mode = "json";
+    this.#exchange.openSession(one(headers["mcp-session-id"]));
+    if (Number(one(headers["content-length"]) ?? 0) > this.#exchange.context.limits.answerBytesMax) this.#overflow();
+  }
+
+  #overflow(): void {
+    // An error's text beyond its bound is cut, and then is no JSON-RPC error; only answers are refused for their size.
+    if (this.#mode === "error") return;
+    const limit = this.#exchange.context.limits.answerBytesMax;
+    this.#exchange.fail({ kind: "refused", text: `its answer is larger than ${limit} bytes` });
+  }
+
+  #finishJson(): void {
+    const { pending } = this.#exchange;
+    const envelope = parsed(this.#body());
+    if (pending === undefined) return this.#finishEmpty();
+    if (envelope?.kind !== "response" || envelope.id !== pending.facts.envelope.id)
+      return this.#exchange.fail({ kind: "refused", text: "its answer is no JSON-RPC answer to this request" });
+    const finish = (): void => {
+      if (this.#exchange.isOver) return;
+      const { bytes, end } = finishAnswer(envelope, pending, this.#exchange);
+      pending.settle(end);
+      respondJson(this.#exchange.response, { status: 200, body: bytes, headers: this.#exchange.answerHeaders });
+    };
+    this.#exchange.whenDurable(finish);
+  }
+
+  #finishError(): void {
+    const { pending, response } = this.#exchange;
+    const body = this.#body();
+    const envelope = parsed(body);
+    const isOwn = isErrorTo(envelope, pending?.facts.envelope.id);
+    if (this.#status === 404) this.#exchange.dropSession();
+    if (!isOwn && this.#status >= 500)
+      return this.#exchange.fail({ kind: "refused", text: `it answered with HTTP status ${this.#status}` });
+    const idText = pending?.facts.envelope.idText ?? "null";
+    const refusal = RpcRefusal.invalidRequest(`the server refused the request with HTTP status ${this.#status}`);
+    const answer = isOwn ? body : errorMessage(idText, { code: refusal.code, message: refusal.message });
+    this.#exchange.whenDurable(() => {
+      pending?.settle({ outcome: "error", reason: "rpc_error", details: { status: this.#status } });
+      respondJson(response, { status: this.#status, body: answer });
+    });
+  }
+
+  /** No content: right for notifications and answers, no answer to a request. */
+  #finishEmpty(): void {
+    const { pending, response } = this.#exchange;
+    if (pending !== undefined)
+      return this.#exchange.fail({
+        kind: "refused",
+        text: `it answered with HTTP status ${this.#status} and no message`,
+      });
+    respondEmpty(response, 202);
+  }
+
+  #body(): Buffer {
+    const [only] = this.#chunks;
+    return only !== undefined && this.#chunks.length === 1 ? only : Buffer.concat(this.#chunks, this.#bytes);
+  }
+}
+
+function isErrorTo(envelope: Envelope | undefined, id: RpcId | undefined): boolean {
+  if (envelope?.kind !== "response" || envelope.error === undefined) return false;
+  return envelope.id === null || envelope.id === id;
+}
+
+function parsed(body: Buffer): Envelope | undefined {
+  try {
+    return parseUpstreamEnvelope(body);
+  } catch (error) {
+    if (error instanceof RpcRefusal) return undefined;
+    throw error;
+  }
+}
+
+function faultOfHead(status: number, headers: Headers): UpstreamFault | undefined {
+  if (status >= 300 && status < 400)
+    return { kind: "refused", text: "it redirects, which the gateway does not follow" };
+  // Its words are about our credential, never the agent's: neither the status nor the challenge is for the agent.
+  if (status === 401 || status === 403 || status === 407)
+    return { kind: "credential", text: `it refused the gateway's credential (HTTP ${status})` };
+  const encoding = one(headers["content-encoding"]);
+  if (encoding !== undefined && encoding !== "identity")
+    return { kind: "refused", text: "it used a content encoding that was not asked for" };
+  return undefined;
+}

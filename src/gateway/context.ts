@@ -1,0 +1,91 @@
+import type { IncomingMessage } from "node:http";
+import type { AuthFailureAggregator } from "../audit/auth-failures.ts";
+import type { AuditLog } from "../audit/audit-log.ts";
+import type { Authentication, AuthenticationRequest, FindKeyByHash } from "../auth/authenticate.ts";
+import type { ServerHealth, ToolDefinition } from "../domain/server.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { LiveView } from "../snapshot/live-view.ts";
+import type { IssuedTasks } from "./issued-tasks.ts";
+import type { ListFilter } from "./lists.ts";
+import type { LiveExchanges } from "./live-exchanges.ts";
+import type { GatewayMetrics } from "./metrics.ts";
+import type { Sealer } from "./seal.ts";
+import type { ServerRequests } from "./server-requests.ts";
+import type { Sessions } from "./sessions.ts";
+import type { SuspendedCalls } from "./suspended-calls.ts";
+import type { Upstreams } from "./upstream.ts";
+
+/** Upper bounds of what one message or answer may cost. */
+export interface GatewayLimits {
+  readonly messageBytesMax: number;
+  /** Of one JSON answer or one event of a stream. */
+  readonly answerBytesMax: number;
+  /** Of all answers that are held in memory at one time. */
+  readonly heldBytesMax: number;
+  /** A client that takes nothing for so long is cut off. */
+  readonly stalledClientMs: number;
+}
+
+export const DEFAULT_LIMITS: GatewayLimits = {
+  // The limit of the MCP SDKs, so that what a server takes directly passes.
+  messageBytesMax: 4 * 1024 * 1024,
+  // Images and files come in base64 in one message.
+  answerBytesMax: 32 * 1024 * 1024,
+  heldBytesMax: 256 * 1024 * 1024,
+  stalledClientMs: 120_000,
+};
+
+/** Told what traffic shows about a server. MUST NOT throw; what it keeps is its own business. */
+export interface TrafficObserver {
+  /** The server's complete list of tools, when it differs from the last one seen. */
+  toolsListed(serverId: string, tools: readonly ToolDefinition[]): void;
+  health(serverId: string, health: Pick<ServerHealth, "state" | "latencyMs" | "error">): void;
+  /** An agent sent a message that was let in. */
+  keyUsed(use: {
+    readonly keyId: string;
+    readonly agentId: string;
+    readonly ip: string | undefined;
+    readonly at: number;
+  }): void;
+}
+
+export interface GatewayOptions {
+  readonly liveView: LiveView;
+  readonly audit: AuditLog;
+  readonly authenticate: (request: AuthenticationRequest, findKey: FindKeyByHash) => Authentication;
+  readonly upstreams: Upstreams;
+  /** 32 secret bytes, the same on every node and after a restart. */
+  readonly sealKey: Buffer;
+  /** Shared with the other surfaces: one flood, one count. */
+  readonly authFailures: Pick<AuthFailureAggregator, "note">;
+  readonly clock: Clock;
+  /** The client's address as the listener determines it. */
+  readonly clientIp: (request: IncomingMessage) => string | undefined;
+  /** A copy of a call's arguments in which secrets are masked. */
+  readonly maskSecrets: (value: unknown) => unknown;
+  /** Faults that an operator should know of. MUST NOT throw. */
+  readonly onProblem: (message: string, cause?: unknown) => void;
+  readonly observer?: TrafficObserver | undefined;
+  readonly metrics?: GatewayMetrics | undefined;
+  readonly limits?: Partial<GatewayLimits> | undefined;
+}
+
+/** What every part of the gateway shares. */
+export interface GatewayContext extends Omit<GatewayOptions, "limits" | "sealKey"> {
+  readonly limits: GatewayLimits;
+  readonly sealer: Sealer;
+  readonly sessions: Sessions;
+  readonly serverRequests: ServerRequests;
+  readonly issuedTasks: IssuedTasks;
+  readonly exchanges: LiveExchanges;
+  readonly lists: ListFilter;
+  readonly heldBytes: Tally;
+  /** Calls whose stream ended before their answer, until a resumed stream brings it. */
+  readonly suspended: SuspendedCalls;
+}
+
+/** A running sum. */
+export interface Tally {
+  /** Gives the new sum. */
+  add(amount: number): number;
+}

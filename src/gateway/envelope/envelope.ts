@@ -1,0 +1,215 @@
+import { isUtf8 } from "node:buffer";
+import { RpcRefusal } from "../rpc-refusal.ts";
+import {
+  JsonFaultError,
+  JsonScanner,
+  type JsonFault,
+  type Member,
+  type ScanLimits,
+  type Span,
+} from "./json-scanner.ts";
+
+export type RpcId = string | number;
+
+interface Parsed {
+  /** The message exactly as it came: what was decided on is what is forwarded. */
+  readonly bytes: Buffer;
+}
+
+export interface RequestEnvelope extends Parsed {
+  readonly kind: "request";
+  readonly id: RpcId;
+  /** The id exactly as written, to be echoed. */
+  readonly idText: string;
+  readonly method: string;
+  readonly params: Member | undefined;
+}
+
+export interface NotificationEnvelope extends Parsed {
+  readonly kind: "notification";
+  readonly method: string;
+  readonly params: Member | undefined;
+}
+
+export interface ResponseEnvelope extends Parsed {
+  readonly kind: "response";
+  /** Null only for an error that answers no request in particular. */
+  readonly id: RpcId | null;
+  readonly result: Member | undefined;
+  readonly error: Member | undefined;
+}
+
+/** One JSON-RPC message (MCP has no batches on the gateway), parsed no further than a decision needs. */
+export type Envelope = RequestEnvelope | NotificationEnvelope | ResponseEnvelope;
+
+/** Deeper JSON than this is an attack on parsers, not a tool call. */
+const DEPTH_MAX = 96;
+/** Who calls us must be read alike by every parser, at every depth. */
+const CLIENT_LIMITS: ScanLimits = { depthMax: DEPTH_MAX, collectDepth: 2, uniqueDepth: DEPTH_MAX };
+/** Of an upstream's message we act on the envelope and the first level of its content only. */
+const UPSTREAM_LIMITS: ScanLimits = { depthMax: 256, collectDepth: 2, uniqueDepth: 2 };
+
+const ID_CHARACTERS_MAX = 256;
+const METHOD_CHARACTERS_MAX = 128;
+
+const MESSAGE_NAMES = foldedNames(["jsonrpc", "id", "method", "params", "result", "error"]);
+/** Names in `params` that some revision of the protocol gives a meaning to. */
+const PARAMS_NAMES = foldedNames(
+  `_meta name arguments uri uriTemplate ref argument context cursor level requestId reason progressToken progress total
+  message protocolVersion capabilities clientInfo taskId task status statusMessage requestState inputResponses notifications
+  resultType logger data requestedSchema elicitationId mode url messages systemPrompt modelPreferences includeContext
+  temperature maxTokens stopSequences metadata tools toolChoice roots ttl`.split(/\s+/),
+);
+
+/**
+ * Parses a message of a client. Throws `RpcRefusal` for everything that two parsers could read differently, before anything is
+ * decided: member names that repeat or that equal a protocol name but for case, bad UTF-8, a byte-order mark, a batch.
+ */
+export function parseEnvelope(bytes: Buffer): Envelope {
+  const message = scanMessage(bytes, CLIENT_LIMITS);
+  checkCase(message.members, MESSAGE_NAMES);
+  const params = memberOf(message, "params");
+  if (params !== undefined) checkCase(params.members, PARAMS_NAMES);
+  return toEnvelope(bytes, message);
+}
+
+/** Parses a message of an upstream. Throws `RpcRefusal` where it is no JSON-RPC message. */
+export function parseUpstreamEnvelope(bytes: Buffer): Envelope {
+  return toEnvelope(bytes, scanMessage(bytes, UPSTREAM_LIMITS));
+}
+
+export function memberOf(
+  parent: { readonly members: readonly Member[] } | undefined,
+  name: string,
+): Member | undefined {
+  return parent?.members.find((member) => member.name === name);
+}
+
+/** The value at this place, built. The bytes were scanned before, so they are JSON. */
+export function valueAt(bytes: Buffer, span: Span | undefined): unknown {
+  if (span === undefined) return undefined;
+  const value: unknown = JSON.parse(bytes.toString("utf8", span.start, span.end));
+  return value;
+}
+
+/** The text at this place; undefined where there is none or it is of another type. */
+export function textAt(bytes: Buffer, span: Span | undefined): string | undefined {
+  if (span === undefined || bytes[span.start] !== 0x22) return undefined;
+  const value = valueAt(bytes, span);
+  return typeof value === "string" ? value : undefined;
+}
+
+/** Members of the object at this place, one level further down than the envelope was collected; empty for other values. */
+export function membersAt(bytes: Buffer, span: Span | undefined): readonly Member[] {
+  if (span === undefined || bytes[span.start] !== 0x7b) return [];
+  const limits = { depthMax: UPSTREAM_LIMITS.depthMax, collectDepth: 2, uniqueDepth: 0 };
+  return new JsonScanner(bytes, limits, span.start).next().members;
+}
+
+/** Items of the array at this place with the members of each; empty for other values. */
+export function itemsAt(bytes: Buffer, span: Span | undefined): readonly Member[] {
+  if (span === undefined || bytes[span.start] !== 0x5b) return [];
+  return new JsonScanner(
+    bytes,
+    { depthMax: UPSTREAM_LIMITS.depthMax, collectDepth: 1, uniqueDepth: 1 },
+    span.start,
+  ).items();
+}
+
+function scanMessage(bytes: Buffer, limits: ScanLimits): Member {
+  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf)
+    throw RpcRefusal.invalidRequest("the message begins with a byte-order mark; send plain UTF-8");
+  if (!isUtf8(bytes)) throw RpcRefusal.invalidRequest("the message is not valid UTF-8");
+  const message = scan(bytes, limits);
+  const first = bytes[message.start];
+  if (first === 0x5b) throw RpcRefusal.invalidRequest("batches are not accepted; send one message per request");
+  if (first !== 0x7b) throw RpcRefusal.invalidRequest("the message is not a JSON object");
+  return message;
+}
+
+function scan(bytes: Buffer, limits: ScanLimits): Member {
+  try {
+    return new JsonScanner(bytes, limits).document();
+  } catch (error) {
+    if (!(error instanceof JsonFaultError)) throw error;
+    throw toRefusal(error);
+  }
+}
+
+function toRefusal({ fault, at }: JsonFaultError): RpcRefusal {
+  const refusals: Readonly<Record<JsonFault, () => RpcRefusal>> = {
+    syntax: () => RpcRefusal.parseError(`the message is not valid JSON (byte ${at})`),
+    duplicate: () => RpcRefusal.invalidRequest(`an object repeats a member name (byte ${at}); send each name once`),
+    surrogate: () => RpcRefusal.invalidRequest(`a member name holds half of a surrogate pair (byte ${at})`),
+    depth: () => RpcRefusal.invalidRequest(`the message is nested too deeply (byte ${at})`),
+  };
+  return refusals[fault]();
+}
+
+function toEnvelope(bytes: Buffer, message: Member): Envelope {
+  if (textAt(bytes, memberOf(message, "jsonrpc")) !== "2.0")
+    throw RpcRefusal.invalidRequest("the member `jsonrpc` must be `2.0`");
+  const id = memberOf(message, "id");
+  const method = memberOf(message, "method");
+  if (method === undefined) return toResponse(bytes, message, id);
+  if (memberOf(message, "result") !== undefined || memberOf(message, "error") !== undefined)
+    throw RpcRefusal.invalidRequest("a message with `method` holds no `result` and no `error`");
+  const common = { bytes, method: readMethod(bytes, method), params: readParams(bytes, message) };
+  if (id === undefined) return { kind: "notification", ...common };
+  return { kind: "request", id: readId(bytes, id), idText: bytes.toString("utf8", id.start, id.end), ...common };
+}
+
+function toResponse(bytes: Buffer, message: Member, id: Member | undefined): ResponseEnvelope {
+  const result = memberOf(message, "result");
+  const error = memberOf(message, "error");
+  if ((result === undefined) === (error === undefined))
+    throw RpcRefusal.invalidRequest("a message has either `method`, or `result`, or `error`");
+  const isNullId = id === undefined || bytes[id.start] === 0x6e;
+  if (isNullId && result !== undefined) throw RpcRefusal.invalidRequest("a result must carry the `id` of its request");
+  return { kind: "response", bytes, id: isNullId ? null : readId(bytes, id), result, error };
+}
+
+function readMethod(bytes: Buffer, span: Span): string {
+  const method = textAt(bytes, span);
+  if (method === undefined || method.length > METHOD_CHARACTERS_MAX)
+    throw RpcRefusal.invalidRequest("the member `method` must be a short text");
+  return method;
+}
+
+function readParams(bytes: Buffer, message: Member): Member | undefined {
+  const params = memberOf(message, "params");
+  if (params !== undefined && bytes[params.start] !== 0x7b)
+    throw RpcRefusal.invalidRequest("the member `params` must be an object");
+  return params;
+}
+
+function readId(bytes: Buffer, span: Span): RpcId {
+  if (span.end - span.start > ID_CHARACTERS_MAX) throw RpcRefusal.invalidRequest("the member `id` is too long");
+  const id = valueAt(bytes, span);
+  if (typeof id === "string" && id.isWellFormed()) return id;
+  // Every parser gives a safe integer the same value; a fraction or an exponent it may not.
+  if (
+    Number.isSafeInteger(id) &&
+    typeof id === "number" &&
+    /^-?\d+$/.test(bytes.toString("latin1", span.start, span.end))
+  )
+    return id;
+  throw RpcRefusal.invalidRequest("the member `id` must be a text or an integer");
+}
+
+function checkCase(members: readonly Member[], names: ReadonlyMap<string, string>): void {
+  for (const { name } of members) {
+    const meant = names.get(fold(name));
+    if (meant !== undefined && meant !== name)
+      throw RpcRefusal.invalidRequest(`the member name \`${meant}\` is written in another case`);
+  }
+}
+
+function foldedNames(names: readonly string[]): ReadonlyMap<string, string> {
+  return new Map(names.map((name) => [fold(name), name]));
+}
+
+/** Unicode simple case folding, as far as it can reach an ASCII name: the Kelvin sign and the long s are its only strangers. */
+function fold(name: string): string {
+  return name.replaceAll("\u212a", "k").replaceAll("\u017f", "s").toLowerCase();
+}

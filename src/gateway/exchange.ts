@@ -1,0 +1,206 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { newId } from "../lib/ids.ts";
+import { recheck, type AccessRefusal } from "./access.ts";
+import type { GatewayContext } from "./context.ts";
+import type { Caller } from "./decide.ts";
+import { formatSse } from "./sse.ts";
+import { errorMessage, respondProblem, respondRefusal } from "./http/respond.ts";
+import type { LiveExchange } from "./live-exchanges.ts";
+import type { PendingCall } from "./pending-call.ts";
+import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
+import type { HandleScope } from "./seal.ts";
+import type { Session } from "./sessions.ts";
+import type { Upstream, UpstreamCall, UpstreamFault, UpstreamRequest, UpstreamSink } from "./upstream.ts";
+
+/** One HTTP request of a client with what it causes upstream. Ends both sides together, whichever ends first. */
+export class Exchange implements LiveExchange {
+  readonly context: GatewayContext;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly receivedAt = performance.now();
+  caller: Caller;
+  session: Session | undefined;
+  pending: PendingCall | undefined;
+  #call: UpstreamCall | undefined;
+  #isOver = false;
+  #isPaused = false;
+  #heldBytes = 0;
+
+  constructor(context: GatewayContext, http: { request: IncomingMessage; response: ServerResponse }, caller: Caller) {
+    this.context = context;
+    this.request = http.request;
+    this.response = http.response;
+    this.caller = caller;
+    context.exchanges.add(this);
+    http.response.on("close", () => this.#closed());
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  get scope(): HandleScope {
+    return { agentId: this.caller.agent.agent.id, serverId: this.caller.server.server.id };
+  }
+
+  get upstream(): Upstream {
+    return this.context.upstreams.of(this.caller.server, this.scope);
+  }
+
+  /** The caller as of now, after something was waited for. False where it lost its right: the client has been told. */
+  refresh(): boolean {
+    if (this.#isOver) return false;
+    const access = recheck(this.caller, this.context.liveView.current, this.context.clock.now());
+    if (access.ok) {
+      this.caller = access.caller;
+      return true;
+    }
+    this.forbid(access.refusal);
+    return false;
+  }
+
+  send(request: UpstreamRequest, sink: UpstreamSink): void {
+    this.pending?.markSent();
+    this.#call = this.upstream.send(request, sink);
+    if (this.#isOver) this.#call.abort();
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    this.#call?.pause();
+  }
+
+  resume(): void {
+    if (this.#isPaused) this.#call?.resume();
+    this.#isPaused = false;
+  }
+
+  forbid(refusal: AccessRefusal): void {
+    if (this.#isOver) return;
+    this.pending?.settle({ outcome: "error", reason: refusal.code });
+    this.#call?.abort();
+    if (!this.response.headersSent) respondProblem(this.response, { ...refusal, headers: challengeOf(refusal) });
+    // What a client has not taken yet it does not get; the connection closes now, not when it cares to read.
+    if (this.response.headersSent && this.response.writableEnded) this.response.socket?.destroySoon();
+    else this.response.destroy();
+    this.#over();
+  }
+
+  /** The upstream let us down: the client gets one clear error, the log the reason. */
+  fail(fault: UpstreamFault): void {
+    if (this.#isOver) return;
+    const { server } = this.caller.server;
+    this.#call?.abort();
+    this.pending?.markAnswered();
+    this.pending?.settle({ outcome: "error", reason: `upstream_${fault.kind}`, details: { fault: fault.text } });
+    this.context.metrics?.upstreamFailed(server.name, fault.kind);
+    this.context.onProblem(`server \`${server.name}\`: ${fault.text}`, fault.cause);
+    const isTimeout = fault.kind === "timeout";
+    this.refuse(
+      new RpcRefusal(
+        {
+          status: isTimeout ? 504 : 502,
+          code: RPC_CODES.internalError,
+          message: `server \`${server.name}\` ${phraseOf(fault)}`,
+        },
+        {
+          data: { type: isTimeout ? "runlayer.timeout" : "runlayer.upstream_error", correlationId: this.correlationId },
+        },
+      ),
+    );
+  }
+
+  /** Answers with an error of our own, in whatever form the answer has begun. */
+  refuse(refusal: RpcRefusal): void {
+    const { response } = this;
+    const idText = this.pending?.facts.envelope.idText ?? "null";
+    if (response.destroyed || response.writableEnded) return;
+    if (!response.headersSent) return respondRefusal(response, refusal, idText);
+    if (this.pending === undefined) return void response.end();
+    response.end(formatSse({ data: errorMessage(idText, refusal), id: undefined, type: "message", retry: undefined }));
+  }
+
+  /** Runs `work` once the decision is on disk, at once where it is; never where it cannot be recorded. */
+  whenDurable(work: () => void): void {
+    const { pending } = this;
+    if (pending === undefined || pending.isDurable) return work();
+    pending.durable.then(
+      () => {
+        if (!this.#isOver) work();
+      },
+      (error: unknown) => this.unrecorded(error),
+    );
+  }
+
+  /** The log cannot be written: nothing is sent and nothing is answered that it does not hold. */
+  unrecorded(cause: unknown): void {
+    this.#call?.abort();
+    this.context.onProblem("a decision could not be recorded", cause);
+    this.refuse(
+      new RpcRefusal({
+        status: 503,
+        code: RPC_CODES.unavailable,
+        message: "the gateway cannot record this message now, so it refuses it; try again later",
+      }),
+    );
+  }
+
+  /** Notes the session that the answer to `initialize` opens; its sealed id goes into the head of our answer. */
+  openSession(upstreamId: string | undefined): void {
+    const { pending } = this;
+    if (upstreamId === undefined || pending?.facts.envelope.method !== "initialize") return;
+    const id = pending.facts.draft?.sessionId ?? newId();
+    const { key, client } = this.caller;
+    this.session = this.context.sessions.open(this.scope, { id, upstreamId, keyId: key.id, client });
+  }
+
+  /** The upstream does not know the session any more. */
+  dropSession(): void {
+    if (this.session !== undefined) this.context.sessions.end(this.session);
+  }
+
+  get answerHeaders(): Readonly<Record<string, string>> {
+    const isOpening = this.pending?.facts.envelope.method === "initialize" && this.session !== undefined;
+    return isOpening && this.session !== undefined ? { "mcp-session-id": this.session.sealed } : {};
+  }
+
+  /** Counts bytes of an answer that is held in memory until it is complete. False where all answers together hold too much. */
+  hold(bytes: number): boolean {
+    this.#heldBytes += bytes;
+    return this.context.heldBytes.add(bytes) <= this.context.limits.heldBytesMax;
+  }
+
+  get correlationId(): string | undefined {
+    return this.pending?.facts.draft?.correlationId;
+  }
+
+  #closed(): void {
+    if (this.#isOver) return;
+    if (!this.response.writableFinished) this.pending?.settle({ outcome: "error", reason: "client_disconnected" });
+    this.#call?.abort();
+    this.#over();
+  }
+
+  #over(): void {
+    this.#isOver = true;
+    this.context.heldBytes.add(-this.#heldBytes);
+    this.context.exchanges.remove(this);
+  }
+}
+
+/** RFC 6750 §3: a refusal for want of credentials says which scheme is expected. */
+export function challengeOf({ status }: AccessRefusal): Readonly<Record<string, string>> {
+  return status === 401 ? { "www-authenticate": "Bearer" } : {};
+}
+
+function phraseOf({ kind, text }: UpstreamFault): string {
+  const phrases: Readonly<Record<UpstreamFault["kind"], string>> = {
+    unreachable: `cannot be reached (${text}); try again later`,
+    timeout: "did not answer in time; try again later",
+    reset: `broke off its answer (${text}); try again`,
+    refused: `gave no usable answer: ${text}`,
+    credential: `is not usable: ${text}; ask an administrator of this gateway`,
+    unavailable: `is not available: ${text}`,
+  };
+  return phrases[kind];
+}

@@ -1,0 +1,218 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { identify, type Access } from "./access.ts";
+import { handleMessage } from "./client-messages.ts";
+import { DEFAULT_LIMITS, type GatewayContext, type GatewayOptions, type Tally } from "./context.ts";
+import { challengeOf, Exchange } from "./exchange.ts";
+import { ClientGoneError, readBody } from "./http/read-body.ts";
+import { checkPostHeaders, MODERN_VERSION, one, protocolVersionOf } from "./http/request-headers.ts";
+import { respondProblem, respondRefusal } from "./http/respond.ts";
+import { createIssuedTasks } from "./issued-tasks.ts";
+import { ListFilter } from "./lists.ts";
+import { createLiveExchanges } from "./live-exchanges.ts";
+import { toDraft } from "./record.ts";
+import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
+import { createSealer } from "./seal.ts";
+import { createServerRequests } from "./server-requests.ts";
+import { endSession, openStream } from "./session-requests.ts";
+import { createSessions, type Session } from "./sessions.ts";
+import { SuspendedCalls } from "./suspended-calls.ts";
+import { recordEnd, startUpkeep } from "./upkeep.ts";
+
+/** The data plane: what agents send to servers passes here and nowhere else. */
+export interface Gateway {
+  /** Serves a request whose path is below `/gateway/`. Host and Origin MUST have been checked. */
+  handle(request: IncomingMessage, response: ServerResponse): void;
+  /** Sessions that this node has seen lately, the oldest first. */
+  sessions(): readonly Session[];
+  /** Requests and streams in flight. */
+  readonly liveExchanges: number;
+  /** Ends everything that is open. */
+  close(): void;
+}
+
+// A server's name as the domain allows it, and nothing encoded: one server has one path.
+const PATH = /^\/gateway\/([a-z0-9][a-z0-9-]{0,62})\/mcp(?:\?|$)/;
+
+/** Makes the gateway and ties it to the live view: what a change forbids ends before the operation that made it answers. */
+export function createGateway(options: GatewayOptions): Gateway {
+  const context = createContext(options);
+  const stopUpkeep = startUpkeep(context);
+  const stopFollowing = options.liveView.onSwap((next) => {
+    context.exchanges.enforce(next, options.clock.now());
+    for (const session of context.sessions.list()) if (!isStillAllowed(session, next)) endForbidden(context, session);
+  });
+  return {
+    handle(request, response) {
+      serve(context, { request, response }).catch((error: unknown) => {
+        if (error instanceof ClientGoneError || response.destroyed) return;
+        options.onProblem("a message could not be handled", error);
+        respondRefusal(
+          response,
+          new RpcRefusal({
+            status: 500,
+            code: RPC_CODES.internalError,
+            message: "something went wrong in the gateway",
+          }),
+        );
+      });
+    },
+    sessions: () => context.sessions.list(),
+    get liveExchanges() {
+      return context.exchanges.count;
+    },
+    close() {
+      stopUpkeep();
+      stopFollowing();
+      const refusal = { status: 404, code: "shutdown", message: "the gateway shuts down" } as const;
+      for (const exchange of context.exchanges.list()) exchange.forbid(refusal);
+    },
+  };
+}
+
+function createContext(options: GatewayOptions): GatewayContext {
+  const { sealKey, limits, ...shared } = options;
+  const sealer = createSealer(sealKey);
+  return {
+    ...shared,
+    limits: { ...DEFAULT_LIMITS, ...limits },
+    sealer,
+    sessions: createSessions(sealer, options.clock),
+    serverRequests: createServerRequests(({ decisionId, startedAt }) => {
+      if (decisionId === undefined) return;
+      const durationMs = options.clock.now() - startedAt;
+      options.audit.settle(decisionId, { outcome: "error", durationMs, reason: "no_answer" });
+    }),
+    issuedTasks: createIssuedTasks(),
+    exchanges: createLiveExchanges(),
+    lists: new ListFilter(),
+    heldBytes: createTally(),
+    suspended: new SuspendedCalls(),
+  };
+}
+
+interface Http {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+async function serve(context: GatewayContext, http: Http): Promise<void> {
+  const { request, response } = http;
+  const name = PATH.exec(request.url ?? "")?.[1];
+  if (name === undefined) {
+    const message = "no such path; an agent's servers are at `/gateway/<server>/mcp`";
+    return respondProblem(response, { status: 404, code: "not_found", message });
+  }
+  const access = identify(request, name, context);
+  if (!access.ok) return refuseAccess(context, { access, name }, http);
+  context.observer?.keyUsed({
+    keyId: access.caller.key.id,
+    agentId: access.caller.agent.agent.id,
+    ip: access.caller.ip,
+    at: context.clock.now(),
+  });
+  const exchange = new Exchange(context, http, access.caller);
+  try {
+    await route(exchange);
+  } catch (error) {
+    if (!(error instanceof RpcRefusal)) throw error;
+    respondRefusal(response, error);
+  }
+}
+
+async function route(exchange: Exchange): Promise<void> {
+  const { request, response, context } = exchange;
+  const { method } = request;
+  if (method !== "POST" && method !== "GET" && method !== "DELETE") {
+    const headers = { allow: "POST, GET, DELETE" };
+    return respondProblem(response, {
+      status: 405,
+      code: "invalid_input",
+      message: "use POST, GET or DELETE",
+      headers,
+    });
+  }
+  if (method === "POST") checkPostHeaders(request);
+  exchange.session = findSession(exchange);
+  if (method === "GET") return openStream(exchange);
+  if (method === "DELETE") return endSession(exchange);
+  const bytes = await readBody(request, context.limits.messageBytesMax);
+  if (exchange.refresh()) await handleMessage(exchange, bytes);
+}
+
+/** The session that the client names. An id that is not its own looks like one that has ended (MCP: 404, start anew). */
+function findSession({ request, context, scope, caller }: Exchange): Session | undefined {
+  const sealed = one(request.headers["mcp-session-id"]);
+  if (sealed === undefined || protocolVersionOf(request.headers) === MODERN_VERSION) return undefined;
+  const session = context.sessions.find(scope, sealed, caller.key.id);
+  if (session !== undefined) return session;
+  throw new RpcRefusal({
+    status: 404,
+    code: RPC_CODES.invalidRequest,
+    message: "no such session; start a new one with `initialize`",
+  });
+}
+
+async function refuseAccess(
+  context: GatewayContext,
+  { access, name }: { access: Extract<Access, { ok: false }>; name: string },
+  { request, response }: Http,
+): Promise<void> {
+  const { refusal, known } = access;
+  const answer = { ...refusal, headers: challengeOf(refusal) };
+  if (known === undefined) {
+    context.authFailures.note({ ip: context.clientIp(request), kind: access.keyFault ?? "unknown_key" });
+    return respondProblem(response, answer);
+  }
+  const subject = {
+    snapshot: context.liveView.current,
+    agent: known.agent.agent,
+    server: known.server,
+    ip: known.ip,
+    client: request.headers["user-agent"]?.slice(0, 200),
+  };
+  const reason = refusal.code === "not_found" ? "not_assigned" : refusal.code;
+  const target = { type: "server", name } as const;
+  const draft = toDraft(subject, { event: "session.open", time: context.clock.now(), target });
+  try {
+    await context.audit.record({ ...draft, outcome: "denied", reason });
+  } catch (error) {
+    context.onProblem("a denial could not be recorded", error);
+    return respondProblem(response, {
+      status: 503,
+      code: "unavailable",
+      message: "the gateway cannot record now; try again later",
+    });
+  }
+  context.metrics?.denied(known.server?.name ?? "", reason);
+  respondProblem(response, answer);
+}
+
+function isStillAllowed(
+  { agentId, serverId, keyId }: Session,
+  snapshot: GatewayContext["liveView"]["current"],
+): boolean {
+  const agent = snapshot.agentById.get(agentId);
+  const key = snapshot.keyById.get(keyId);
+  const status = snapshot.serverById.get(serverId)?.server.status;
+  return (
+    agent?.agent.status === "active" &&
+    agent.assignmentByServerId.has(serverId) &&
+    status === "active" &&
+    key?.revoked === null
+  );
+}
+
+function endForbidden(context: GatewayContext, session: Session): void {
+  context.sessions.end(session);
+  recordEnd(context, session, "access_ended");
+}
+
+function createTally(): Tally {
+  let sum = 0;
+  return {
+    add(amount) {
+      sum += amount;
+      return sum;
+    },
+  };
+}

@@ -1,0 +1,66 @@
+import type { ServerResponse } from "node:http";
+import type { RpcRefusal } from "../rpc-refusal.ts";
+
+/** The id of the request that an error answers, as written; `null` where there is none. */
+export type IdText = string;
+
+interface RpcError {
+  readonly code: number;
+  readonly message: string;
+  readonly data?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** One JSON-RPC error message. `idText` MUST be JSON. */
+export function errorMessage(idText: IdText, { code, message, data }: RpcError): Buffer {
+  const error = JSON.stringify({ code, message, ...(data === undefined ? {} : { data }) });
+  return Buffer.from(`{"jsonrpc":"2.0","id":${idText},"error":${error}}`);
+}
+
+/** Answers with a JSON body in one piece. Does nothing where the answer has begun or the client is gone. */
+export function respondJson(
+  response: ServerResponse,
+  {
+    status,
+    body,
+    headers = {},
+  }: { status: number; body: Buffer; headers?: Readonly<Record<string, string>> | undefined },
+): void {
+  if (response.headersSent || response.destroyed) return;
+  response.writeHead(status, {
+    "content-type": "application/json",
+    "content-length": body.length,
+    "cache-control": "no-store",
+    ...headers,
+  });
+  response.end(body);
+}
+
+/** Answers with the refusal as a JSON-RPC error. */
+export function respondRefusal(response: ServerResponse, refusal: RpcRefusal, idText: IdText = "null"): void {
+  const isUnread = refusal.status === 413;
+  respondJson(response, {
+    status: refusal.status,
+    body: errorMessage(idText, refusal),
+    // The rest of an oversized body is not read, so the connection cannot serve another request.
+    headers: isUnread ? { connection: "close" } : undefined,
+  });
+}
+
+export function respondEmpty(
+  response: ServerResponse,
+  status: number,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  if (response.headersSent || response.destroyed) return;
+  response.writeHead(status, { "content-length": 0, ...headers });
+  response.end();
+}
+
+/** A JSON object that is no JSON-RPC message: for what is refused before a message is looked at. */
+export function respondProblem(
+  response: ServerResponse,
+  problem: { status: number; code: string; message: string; headers?: Readonly<Record<string, string>> | undefined },
+): void {
+  const body = Buffer.from(JSON.stringify({ error: { code: problem.code, message: problem.message } }));
+  respondJson(response, { status: problem.status, body, headers: problem.headers });
+}

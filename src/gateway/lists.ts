@@ -1,0 +1,134 @@
+import { createHash } from "node:crypto";
+import type { ToolDefinition } from "../domain/server.ts";
+import { couldBeAllowed, type Caller, type Target } from "./decide.ts";
+import {
+  itemsAt,
+  memberOf,
+  textAt,
+  valueAt,
+  type RequestEnvelope,
+  type ResponseEnvelope,
+} from "./envelope/envelope.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Member } from "./envelope/json-scanner.ts";
+import type { Action, ListKind } from "./methods.ts";
+import type { Edit } from "./splice.ts";
+import type { AssignmentView } from "../snapshot/snapshot.ts";
+
+interface EntryRule {
+  readonly action: Action;
+  readonly type: Target["type"];
+  readonly nameMember: string;
+}
+
+const ENTRY_RULES: Readonly<Record<Exclude<ListKind, "tasks">, EntryRule>> = {
+  tools: { action: "call_tool", type: "tool", nameMember: "name" },
+  prompts: { action: "get_prompt", type: "prompt", nameMember: "name" },
+  resources: { action: "read_resource", type: "resource", nameMember: "uri" },
+  resourceTemplates: { action: "read_resource", type: "resource", nameMember: "uriTemplate" },
+};
+
+/** 2026-07-28: how long a client may keep a filtered list. Rights change sooner than servers. */
+const LIST_TTL_MS_MAX = 5000;
+
+interface CachedList {
+  readonly source: Buffer;
+  readonly filtered: Buffer;
+}
+
+/**
+ * Takes out of a list what the caller may not use. The entries that remain keep their bytes. One result is kept per view and
+ * list, so that an unchanged list is compared, not filtered again.
+ */
+export class ListFilter {
+  readonly #cache = new WeakMap<AssignmentView, Map<string, CachedList>>();
+  /** Digest of the last complete list of tools by server. */
+  readonly #seen = new Map<string, string>();
+
+  /** The edits that filter this answer to a list request and make it private. */
+  edits(envelope: ResponseEnvelope, kind: Exclude<ListKind, "tasks">, caller: Caller): Edit[] {
+    const { bytes } = envelope;
+    const list = memberOf(envelope.result, kind);
+    if (list === undefined) return [];
+    const filtered = this.#filtered(bytes.subarray(list.start, list.end), kind, caller);
+    return [{ start: list.start, end: list.end, text: filtered }, ...cacheEdits(envelope)];
+  }
+
+  /** Tells of a server's complete list of tools when it differs from the last one. */
+  observe(
+    answer: ResponseEnvelope,
+    request: RequestEnvelope,
+    { context, caller }: Pick<Exchange, "context" | "caller">,
+  ): void {
+    const list = memberOf(answer.result, "tools");
+    const isPart =
+      memberOf(answer.result, "nextCursor") !== undefined || memberOf(request.params, "cursor") !== undefined;
+    if (list === undefined || isPart || context.observer === undefined) return;
+    const { id } = caller.server.server;
+    const digest = createHash("sha256").update(answer.bytes.subarray(list.start, list.end)).digest("hex");
+    if (this.#seen.get(id) === digest) return;
+    this.#seen.set(id, digest);
+    context.observer.toolsListed(id, toDefinitions(valueAt(answer.bytes, list)));
+  }
+
+  #filtered(source: Buffer, kind: Exclude<ListKind, "tasks">, caller: Caller): Buffer {
+    const views = this.#cache.get(caller.assignment) ?? new Map<string, CachedList>();
+    this.#cache.set(caller.assignment, views);
+    const key = `${caller.server.server.id} ${kind}`;
+    const known = views.get(key);
+    if (known?.source.equals(source) === true) return known.filtered;
+    const filtered = filterEntries(source, ENTRY_RULES[kind], caller);
+    // A copy: the source is a window into a larger message, which it would keep in memory.
+    views.set(key, { source: Buffer.from(source), filtered });
+    return filtered;
+  }
+}
+
+function filterEntries(source: Buffer, rule: EntryRule, caller: Caller): Buffer {
+  const kept = itemsAt(source, { start: 0, end: source.length }).filter((item) =>
+    isVisible(source, item, { rule, caller }),
+  );
+  const pieces = kept.flatMap((item, index) => [
+    Buffer.from(index === 0 ? "" : ","),
+    source.subarray(item.start, item.end),
+  ]);
+  return Buffer.concat([Buffer.from("["), ...pieces, Buffer.from("]")]);
+}
+
+function isVisible(source: Buffer, item: Member, { rule, caller }: { rule: EntryRule; caller: Caller }): boolean {
+  const name = textAt(source, memberOf(item, rule.nameMember));
+  if (name === undefined) return false;
+  if (rule.nameMember === "uriTemplate") return couldMatchTemplate(name, caller);
+  return couldBeAllowed(caller, { action: rule.action, target: { type: rule.type, name } });
+}
+
+/** Whether some resource of the template could be assigned: its fixed beginning and that of a glob must be able to agree. */
+function couldMatchTemplate(template: string, { assignment }: Caller): boolean {
+  const globs = assignment.assignment.resources;
+  if (globs === null) return true;
+  const fixed = template.split("{", 1)[0] ?? "";
+  return globs.some((glob) => {
+    const beginning = glob.split("*", 1)[0] ?? "";
+    return glob.includes("*") ? fixed.startsWith(beginning) || beginning.startsWith(fixed) : glob.startsWith(fixed);
+  });
+}
+
+function toDefinitions(tools: unknown): ToolDefinition[] {
+  if (!Array.isArray(tools)) return [];
+  return tools.filter(isDefinition);
+}
+
+function isDefinition(tool: unknown): tool is ToolDefinition {
+  return typeof tool === "object" && tool !== null && "name" in tool && typeof tool.name === "string";
+}
+
+function cacheEdits({ bytes, result }: ResponseEnvelope): Edit[] {
+  const edits: Edit[] = [];
+  const ttl = memberOf(result, "ttlMs");
+  const ttlMs = valueAt(bytes, ttl);
+  if (ttl !== undefined && !(typeof ttlMs === "number" && ttlMs <= LIST_TTL_MS_MAX))
+    edits.push({ start: ttl.start, end: ttl.end, text: String(LIST_TTL_MS_MAX) });
+  const scope = memberOf(result, "cacheScope");
+  if (scope !== undefined) edits.push({ start: scope.start, end: scope.end, text: '"private"' });
+  return edits;
+}

@@ -1,0 +1,38 @@
+import type { Snapshot } from "../snapshot/snapshot.ts";
+import { recheck, type AccessRefusal } from "./access.ts";
+import type { Caller } from "./decide.ts";
+
+/** A request or stream in flight. */
+export interface LiveExchange {
+  readonly caller: Caller;
+  /** Ends both directions at once: the upstream's side is aborted, the client's is closed. */
+  forbid(refusal: AccessRefusal): void;
+}
+
+/** Everything that is open now, so that a change can end it before the operation that made it answers. */
+export interface LiveExchanges {
+  add(exchange: LiveExchange): void;
+  remove(exchange: LiveExchange): void;
+  /** Ends what the snapshot no longer allows. Synchronous. */
+  enforce(snapshot: Snapshot, nowMs: number): void;
+  list(): readonly LiveExchange[];
+  readonly count: number;
+}
+
+export function createLiveExchanges(): LiveExchanges {
+  const live = new Set<LiveExchange>();
+  return {
+    add: (exchange) => void live.add(exchange),
+    remove: (exchange) => void live.delete(exchange),
+    enforce(snapshot, nowMs) {
+      for (const exchange of live) {
+        const access = recheck(exchange.caller, snapshot, nowMs);
+        if (!access.ok) exchange.forbid(access.refusal);
+      }
+    },
+    list: () => [...live],
+    get count() {
+      return live.size;
+    },
+  };
+}

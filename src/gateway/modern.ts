@@ -1,0 +1,122 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type { ServerView } from "../snapshot/snapshot.ts";
+import { memberOf, membersAt, textAt, valueAt, type Envelope, type RequestEnvelope } from "./envelope/envelope.ts";
+import { MODERN_VERSION, one, protocolVersionOf } from "./http/request-headers.ts";
+import { findParamHeaders } from "./param-headers.ts";
+import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
+
+const VERSION_KEY = "io.modelcontextprotocol/protocolVersion";
+/** Which member of `params` the header `Mcp-Name` repeats, by method (2026-07-28, standard request headers). */
+const NAME_SOURCES: ReadonlyMap<string, string> = new Map([
+  ["tools/call", "name"],
+  ["prompts/get", "name"],
+  ["resources/read", "uri"],
+  ["tasks/get", "taskId"],
+  ["tasks/update", "taskId"],
+  ["tasks/cancel", "taskId"],
+]);
+const SENTINEL = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/;
+
+/** Whether the message is of the stateless revision. Throws `RpcRefusal` where header and body name different ones. */
+export function isModern(envelope: Envelope, headers: IncomingHttpHeaders): boolean {
+  const header = protocolVersionOf(headers);
+  const claim = envelope.kind === "response" ? undefined : claimedVersion(envelope);
+  if (claim !== undefined && claim !== header) {
+    if (header === undefined && claim !== MODERN_VERSION) throw unsupported(claim);
+    throw mismatch("the revision in `_meta` and in `MCP-Protocol-Version` differ");
+  }
+  if (header !== MODERN_VERSION) return false;
+  if (envelope.kind === "request" && envelope.method === "initialize")
+    throw mismatch(`\`initialize\` is no method of ${MODERN_VERSION}`);
+  if (envelope.kind === "request" && claim === undefined)
+    throw new RpcRefusal({
+      status: 400,
+      code: RPC_CODES.invalidParams,
+      message: `a request of ${MODERN_VERSION} names its revision in \`params._meta["${VERSION_KEY}"]\``,
+    });
+  return true;
+}
+
+/**
+ * The `Mcp-*` headers for the upstream, names and values in turn, proved to say what the body says: a server that routes by
+ * headers then acts on what was decided. Throws `RpcRefusal` (-32020) where they disagree.
+ */
+export function modernHeaders(
+  envelope: RequestEnvelope,
+  headers: IncomingHttpHeaders,
+  { server, upstreamName }: { server: ServerView; upstreamName: (sealed: string) => string },
+): string[] {
+  const method = one(headers["mcp-method"]);
+  if (method === undefined) throw mismatch("the header `Mcp-Method` is missing");
+  if (method !== envelope.method) throw mismatch("the header `Mcp-Method` and the body name different methods");
+  const passed = ["mcp-method", method];
+  const source = NAME_SOURCES.get(envelope.method);
+  if (source === undefined) return passed;
+  const name = textAt(envelope.bytes, memberOf(envelope.params, source));
+  const header = one(headers["mcp-name"]);
+  if (name === undefined && header === undefined) return passed;
+  if (header === undefined) throw mismatch("the header `Mcp-Name` is missing");
+  if (decodeHeaderValue(header) !== name) throw mismatch(`the header \`Mcp-Name\` and \`params.${source}\` differ`);
+  passed.push("mcp-name", source === "taskId" ? encodeHeaderValue(upstreamName(name ?? "")) : header);
+  if (envelope.method === "tools/call")
+    passed.push(...paramHeaders(envelope, headers, server.toolByName.get(name ?? "")));
+  return passed;
+}
+
+function paramHeaders(
+  { bytes, params }: RequestEnvelope,
+  headers: IncomingHttpHeaders,
+  tool: { readonly definition: { readonly inputSchema?: unknown } } | undefined,
+): string[] {
+  const declared = findParamHeaders(tool?.definition.inputSchema);
+  if (declared.length === 0) return [];
+  const args = valueAt(bytes, memberOf(params, "arguments"));
+  return declared.flatMap(({ header, path }) => {
+    const name = `mcp-param-${header.toLowerCase()}`;
+    const value = path.reduce(memberOfValue, args);
+    if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean") return [];
+    const sent = one(headers[name]);
+    if (sent === undefined) throw mismatch(`the header \`${name}\` is missing`);
+    const decoded = decodeHeaderValue(sent);
+    const isSame =
+      typeof value === "number" && decoded !== undefined ? Number(decoded) === value : decoded === String(value);
+    if (!isSame) throw mismatch(`the header \`${name}\` and the arguments differ`);
+    return [name, sent];
+  });
+}
+
+function memberOfValue(value: unknown, name: string): unknown {
+  if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return undefined;
+  return Reflect.get(value, name);
+}
+
+/** A value that a header cannot hold comes in base64 between marks. Undefined where what is between them is not valid. */
+export function decodeHeaderValue(value: string): string | undefined {
+  if (!value.startsWith("=?base64?")) return value;
+  const encoded = SENTINEL.exec(value)?.[1];
+  if (encoded === undefined) return undefined;
+  const bytes = Buffer.from(encoded, "base64");
+  const text = bytes.toString("utf8");
+  return bytes.toString("base64") === encoded && Buffer.from(text).equals(bytes) ? text : undefined;
+}
+
+export function encodeHeaderValue(text: string): string {
+  const isPlain = /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(text) && !text.startsWith("=?base64?");
+  return isPlain ? text : `=?base64?${Buffer.from(text).toString("base64")}?=`;
+}
+
+function claimedVersion({ bytes, params }: Exclude<Envelope, { kind: "response" }>): string | undefined {
+  const meta = memberOf(params, "_meta");
+  if (meta === undefined) return undefined;
+  return textAt(bytes, memberOf({ members: membersAt(bytes, meta) }, VERSION_KEY));
+}
+
+function mismatch(message: string): RpcRefusal {
+  return new RpcRefusal({ status: 400, code: RPC_CODES.headerMismatch, message });
+}
+
+function unsupported(requested: string): RpcRefusal {
+  const message = `the protocol revision is not supported; use ${MODERN_VERSION}, or open a session with \`initialize\``;
+  const data = { supported: [MODERN_VERSION], requested: requested.slice(0, 64) };
+  return new RpcRefusal({ status: 400, code: RPC_CODES.unsupportedVersion, message }, { data });
+}

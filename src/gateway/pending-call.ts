@@ -1,0 +1,74 @@
+import type { DecisionDraft } from "../audit/audit-log.ts";
+import type { Outcome } from "../domain/audit-event.ts";
+import type { GatewayContext } from "./context.ts";
+import type { RequestEnvelope } from "./envelope/envelope.ts";
+import type { MethodRule } from "./methods.ts";
+
+export interface CallFacts {
+  readonly envelope: RequestEnvelope;
+  readonly rule: MethodRule;
+  /** The tool that is called, if one is. */
+  readonly tool: string | undefined;
+  readonly serverName: string;
+  /** The staged decision; undefined for what is not recorded when it is allowed. */
+  readonly draft: DecisionDraft | undefined;
+  /** `performance.now()` when the request came. */
+  readonly receivedAt: number;
+}
+
+export interface CallEnd {
+  readonly outcome: Outcome;
+  readonly reason?: string | undefined;
+  readonly details?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** A request of a client between its decision and its outcome. It becomes exactly one audit event, however it ends. */
+export class PendingCall {
+  readonly facts: CallFacts;
+  /** Resolves when the decision is on disk. */
+  readonly durable: Promise<void>;
+  isDurable = false;
+  readonly #context: GatewayContext;
+  #isSettled = false;
+  #sentAt: number | undefined;
+  #answeredAt: number | undefined;
+
+  constructor(context: GatewayContext, facts: CallFacts) {
+    this.#context = context;
+    this.facts = facts;
+    this.isDurable = facts.draft === undefined;
+    this.durable = facts.draft === undefined ? Promise.resolve() : this.#stage(facts.draft);
+    // Whoever needs it awaits it; a failure that comes before is not an unhandled one.
+    this.durable.catch(() => undefined);
+  }
+
+  get isSettled(): boolean {
+    return this.#isSettled;
+  }
+
+  markSent(): void {
+    this.#sentAt = performance.now();
+  }
+
+  markAnswered(): void {
+    this.#answeredAt ??= performance.now();
+  }
+
+  /** The outcome, once: later ones are ignored. MUST be called before the last byte of the answer leaves. */
+  settle({ outcome, reason, details }: CallEnd): void {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    const { draft, receivedAt, serverName } = this.facts;
+    if (draft === undefined) return;
+    const now = performance.now();
+    this.#context.audit.settle(draft.id, { outcome, durationMs: now - receivedAt, reason, details });
+    this.#context.metrics?.called(serverName, outcome);
+    const upstreamMs = this.#sentAt === undefined ? 0 : (this.#answeredAt ?? now) - this.#sentAt;
+    this.#context.metrics?.added(Math.max(0, now - receivedAt - upstreamMs) / 1000);
+  }
+
+  async #stage(draft: DecisionDraft): Promise<void> {
+    await this.#context.audit.stage(draft);
+    this.isDurable = true;
+  }
+}

@@ -1,0 +1,108 @@
+import { createHash } from "node:crypto";
+import type { DecisionDraft } from "../audit/audit-log.ts";
+import type { Agent } from "../domain/agent.ts";
+import type { Actor, ResourceRef } from "../domain/audit-event.ts";
+import type { AuditPayloads } from "../domain/organization.ts";
+import type { Server } from "../domain/server.ts";
+import { newId } from "../lib/ids.ts";
+import type { Snapshot } from "../snapshot/snapshot.ts";
+import type { Caller, DecidingPolicy, Target } from "./decide.ts";
+
+/** Arguments beyond this are recorded by their digest only: the log is no place for files. */
+const PAYLOAD_BYTES_MAX = 16 * 1024;
+const REDACTED_TEXT_MAX = 256;
+const NAME_CHARACTERS_MAX = 512;
+
+export interface Subject {
+  readonly snapshot: Snapshot;
+  readonly agent: Agent;
+  readonly server: Server | undefined;
+  readonly ip: string | undefined;
+  readonly client: string | undefined;
+}
+
+export interface DraftFacts {
+  readonly event: string;
+  readonly time: number;
+  readonly target?: Target | undefined;
+  readonly sessionId?: string | undefined;
+  readonly policies?: readonly DecidingPolicy[] | undefined;
+  readonly details?: Readonly<Record<string, unknown>> | undefined;
+}
+
+export function subjectOf(caller: Caller): Subject {
+  const { snapshot, ip, client } = caller;
+  return { snapshot, agent: caller.agent.agent, server: caller.server.server, ip, client };
+}
+
+/** The event of a message before its outcome. */
+export function toDraft(subject: Subject, facts: DraftFacts): DecisionDraft {
+  const id = newId();
+  return {
+    id,
+    time: facts.time,
+    actor: toActor(subject),
+    action: facts.event,
+    resource: toResource(subject.server, facts.target),
+    policies: facts.policies?.length === 0 ? undefined : facts.policies,
+    correlationId: id,
+    sessionId: facts.sessionId,
+    details: { ...targetDetails(subject.server, facts.target), ...facts.details },
+  };
+}
+
+/** What the log keeps of a call's arguments. `bytes` is their JSON as sent; secrets are masked in every form. */
+export function toPayload(
+  bytes: Buffer,
+  setting: AuditPayloads,
+  maskSecrets: (value: unknown) => unknown,
+): Record<string, unknown> {
+  if (setting === "none") return {};
+  if (setting === "digest" || bytes.length > PAYLOAD_BYTES_MAX) {
+    const argumentsDigest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+    return { argumentsDigest, argumentsBytes: bytes.length };
+  }
+  const value: unknown = JSON.parse(bytes.toString("utf8"));
+  const masked = maskSecrets(value);
+  return { arguments: setting === "full" ? masked : shorten(masked) };
+}
+
+function shorten(value: unknown): unknown {
+  if (typeof value === "string")
+    return value.length <= REDACTED_TEXT_MAX
+      ? value
+      : `${value.slice(0, REDACTED_TEXT_MAX).toWellFormed()}… (${value.length} characters)`;
+  if (Array.isArray(value)) return value.map(shorten);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, shorten(member)]));
+}
+
+function toActor({ snapshot, agent, ip, client }: Subject): Actor {
+  const owner = agent.owner === null ? undefined : snapshot.memberById.get(agent.owner);
+  return {
+    type: "agent",
+    id: agent.id,
+    name: agent.name,
+    onBehalfOf: owner === undefined ? undefined : { id: owner.id, name: owner.name },
+    ip,
+    client,
+  };
+}
+
+function toResource(server: Server | undefined, target: Target | undefined): ResourceRef {
+  if (server === undefined) return { type: "server", id: "", name: bounded(target?.name ?? "") };
+  if (target === undefined || target.type === "server") return { type: "server", id: server.id, name: server.name };
+  const name = bounded(target.name);
+  return { type: target.type, id: `${server.id}/${name}`, name: `${server.name}/${name}` };
+}
+
+function targetDetails(server: Server | undefined, target: Target | undefined): Record<string, unknown> {
+  if (server === undefined) return {};
+  const details = { server: { id: server.id, name: server.name } };
+  if (target === undefined || target.type === "server") return details;
+  return { ...details, [target.type === "resource" ? "uri" : target.type]: bounded(target.name) };
+}
+
+function bounded(name: string): string {
+  return name.slice(0, NAME_CHARACTERS_MAX).toWellFormed();
+}

@@ -1,0 +1,50 @@
+/** JSON-RPC and MCP error codes that the gateway answers with. */
+export const RPC_CODES = {
+  parseError: -32700,
+  invalidRequest: -32600,
+  methodNotFound: -32601,
+  invalidParams: -32602,
+  internalError: -32603,
+  /** A policy or the assignment said no (contract section 5). */
+  denied: -32011,
+  /** The gateway can neither record nor decide. */
+  unavailable: -32013,
+  /** 2026-07-28: `Mcp-*` headers and the body disagree. */
+  headerMismatch: -32020,
+  /** 2026-07-28: the revision is none that is spoken here. */
+  unsupportedVersion: -32022,
+} as const;
+
+export interface RefusalOptions {
+  readonly data?: Readonly<Record<string, unknown>> | undefined;
+  readonly cause?: unknown;
+}
+
+/**
+ * A message that is answered by the gateway itself with a JSON-RPC error. The text is shown to the client: it names the fault
+ * and never holds a secret or an upstream's words.
+ */
+export class RpcRefusal extends Error {
+  override readonly name = "RpcRefusal";
+  readonly status: number;
+  readonly code: number;
+  readonly data: Readonly<Record<string, unknown>> | undefined;
+
+  constructor(
+    answer: { readonly status: number; readonly code: number; readonly message: string },
+    options: RefusalOptions = {},
+  ) {
+    super(answer.message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.status = answer.status;
+    this.code = answer.code;
+    this.data = options.data;
+  }
+
+  static invalidRequest(message: string): RpcRefusal {
+    return new RpcRefusal({ status: 400, code: RPC_CODES.invalidRequest, message });
+  }
+
+  static parseError(message: string): RpcRefusal {
+    return new RpcRefusal({ status: 400, code: RPC_CODES.parseError, message });
+  }
+}

@@ -1,0 +1,84 @@
+import { decide, toQuestion, type Target } from "./decide.ts";
+import { memberOf, textAt, valueAt, type NotificationEnvelope, type RequestEnvelope } from "./envelope/envelope.ts";
+import type { Exchange } from "./exchange.ts";
+import { sealHandles } from "./handles.ts";
+import { errorMessage } from "./http/respond.ts";
+import { SERVER_NOTIFICATIONS, SERVER_REQUESTS } from "./methods.ts";
+import { subjectOf, toDraft } from "./record.ts";
+import { RPC_CODES } from "./rpc-refusal.ts";
+import { splice } from "./splice.ts";
+import { postToUpstream } from "./upstream-headers.ts";
+
+/** Whether a notification of an upstream may pass to the client. Unknown ones and such about what is not assigned may not. */
+export function relayServerNotification(envelope: NotificationEnvelope, exchange: Exchange): boolean {
+  const rule = SERVER_NOTIFICATIONS.get(envelope.method);
+  if (rule === undefined) return false;
+  const uri = textAt(envelope.bytes, memberOf(envelope.params, "uri"));
+  if (rule.target === "resource" && uri === undefined) return false;
+  const target: Target = rule.target === "resource" ? { type: "resource", name: uri ?? "" } : serverTarget(exchange);
+  return (
+    decide(
+      exchange.caller,
+      toQuestion(rule, target, () => undefined),
+    ).effect === "allow"
+  );
+}
+
+/**
+ * Decides a request of an upstream (sampling, elicitation, roots). Gives the bytes for the client, once the decision is on disk;
+ * undefined where it may not pass: then the upstream gets an error in the client's stead.
+ */
+export async function relayServerRequest(envelope: RequestEnvelope, exchange: Exchange): Promise<Buffer | undefined> {
+  const rule = SERVER_REQUESTS.get(envelope.method);
+  if (rule === undefined) {
+    answerForClient(envelope, exchange, {
+      code: RPC_CODES.methodNotFound,
+      message: "the method is not known to the gateway",
+    });
+    return undefined;
+  }
+  const { context, caller, session, scope } = exchange;
+  const target = serverTarget(exchange);
+  const decision = decide(
+    caller,
+    toQuestion(rule, target, () => valueAt(envelope.bytes, envelope.params)),
+  );
+  const draft = toDraft(subjectOf(caller), {
+    event: rule.event ?? "message.refused",
+    time: context.clock.now(),
+    target,
+    sessionId: session?.id,
+    policies: decision.policies,
+    details: { method: envelope.method },
+  });
+  if (decision.effect === "deny") {
+    await context.audit.record({ ...draft, outcome: "denied", reason: decision.reason });
+    context.metrics?.denied(caller.server.server.name, decision.reason);
+    answerForClient(envelope, exchange, {
+      code: RPC_CODES.denied,
+      message: "the organization's rules do not allow this request",
+    });
+    return undefined;
+  }
+  if (rule.event !== undefined) await context.audit.stage(draft);
+  context.serverRequests.add({
+    ...scope,
+    sessionId: session?.id,
+    id: envelope.id,
+    decisionId: rule.event === undefined ? undefined : draft.id,
+    startedAt: context.clock.now(),
+  });
+  return splice(envelope.bytes, sealHandles(envelope, { scope, tool: undefined }, context));
+}
+
+function answerForClient(
+  envelope: RequestEnvelope,
+  exchange: Exchange,
+  error: { readonly code: number; readonly message: string },
+): void {
+  postToUpstream(exchange, errorMessage(envelope.idText, error));
+}
+
+function serverTarget({ caller }: Exchange): Target {
+  return { type: "server", name: caller.server.server.name };
+}

@@ -1,0 +1,86 @@
+import { AnswerSink } from "./answer-sink.ts";
+import type { Exchange } from "./exchange.ts";
+import { checkStreamHeaders, MODERN_VERSION, one, protocolVersionOf } from "./http/request-headers.ts";
+import { respondEmpty, respondRefusal } from "./http/respond.ts";
+import { subjectOf, toDraft } from "./record.ts";
+import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
+import { upstreamHeaders } from "./upstream-headers.ts";
+import type { UpstreamFault, UpstreamSink } from "./upstream.ts";
+
+/** GET: the stream on which an upstream speaks on its own, or on which a broken one is resumed. Throws `RpcRefusal`. */
+export function openStream(exchange: Exchange): void {
+  refuseModern(exchange);
+  checkStreamHeaders(exchange.request);
+  const last = one(exchange.request.headers["last-event-id"]);
+  const resumed = last === undefined ? [] : ["last-event-id", openEventId(exchange, last)];
+  const headers = ["accept", "text/event-stream", ...upstreamHeaders(exchange), ...resumed];
+  exchange.send({ method: "GET", headers }, new AnswerSink(exchange));
+}
+
+/** DELETE: the client ends its session. Throws `RpcRefusal`. */
+export function endSession(exchange: Exchange): void {
+  refuseModern(exchange);
+  exchange.send({ method: "DELETE", headers: upstreamHeaders(exchange) }, new DeletionSink(exchange));
+}
+
+/** Records that a session ended, and why. */
+export function recordSessionEnd(exchange: Exchange, reason: string): void {
+  const { session, context, caller } = exchange;
+  if (session === undefined) return;
+  context.sessions.end(session);
+  const now = context.clock.now();
+  const draft = toDraft(subjectOf(caller), {
+    event: "session.end",
+    time: now,
+    sessionId: session.id,
+    details: { reason },
+  });
+  context.audit.post({ ...draft, outcome: "success", durationMs: now - session.openedAt });
+}
+
+function openEventId({ context, scope, session }: Exchange, sealed: string): string {
+  const opened = context.sealer.open("event", scope, sealed);
+  const prefix = `${session?.upstreamId ?? ""}\n`;
+  if (opened?.startsWith(prefix) === true) return opened.slice(prefix.length);
+  throw RpcRefusal.invalidRequest("the event id is not one that this session gave to you; open the stream without it");
+}
+
+/** 2026-07-28 has neither sessions nor a standing stream. */
+function refuseModern({ request }: Exchange): void {
+  if (protocolVersionOf(request.headers) !== MODERN_VERSION) return;
+  throw new RpcRefusal({
+    status: 405,
+    code: RPC_CODES.invalidRequest,
+    message: `${MODERN_VERSION} knows only POST here; use \`subscriptions/listen\` for notifications`,
+  });
+}
+
+class DeletionSink implements UpstreamSink {
+  readonly #exchange: Exchange;
+  #status = 0;
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange;
+  }
+
+  head(status: number): void {
+    this.#status = status;
+  }
+
+  data(): void {
+    // Whatever it says, the status is the answer.
+  }
+
+  end(): void {
+    const isGone = this.#status < 300 || this.#status === 404;
+    if (isGone) recordSessionEnd(this.#exchange, "client");
+    if (this.#status < 300) return respondEmpty(this.#exchange.response, 200);
+    const status = this.#status === 404 || this.#status === 405 ? this.#status : 502;
+    const message = `the server answered the end of the session with HTTP status ${this.#status}`;
+    respondRefusal(this.#exchange.response, new RpcRefusal({ status, code: RPC_CODES.invalidRequest, message }));
+  }
+
+  fail(fault: UpstreamFault): void {
+    this.#exchange.fail(fault);
+  }
+}

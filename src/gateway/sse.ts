@@ -1,0 +1,143 @@
+/** One event of an event stream, as far as the gateway looks into it. */
+export interface SseEvent {
+  /** The text of its `data` lines, joined; undefined where there is none. */
+  readonly data: Buffer | undefined;
+  readonly id: string | undefined;
+  readonly type: string | undefined;
+  readonly retry: string | undefined;
+}
+
+export class SseOverflowError extends Error {
+  override readonly name = "SseOverflowError";
+
+  constructor() {
+    super("an event is larger than the limit");
+  }
+}
+
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+const COLON = 0x3a;
+const SPACE = 0x20;
+
+/**
+ * Cuts an event stream into events (WHATWG HTML §9.2.6). Holds no more than one unfinished event of at most `bytesMax`;
+ * `push` throws `SseOverflowError` past it. Comments are dropped: they keep a connection open that is not the client's.
+ */
+export class SseParser {
+  readonly #bytesMax: number;
+  #rest: Buffer[] = [];
+  #restBytes = 0;
+  #data: Buffer[] = [];
+  #dataBytes = 0;
+  #id: string | undefined;
+  #type: string | undefined;
+  #retry: string | undefined;
+  #isAfterCarriageReturn = false;
+  #isStart = true;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /** The events that this chunk completes. */
+  push(chunk: Buffer): SseEvent[] {
+    const events: SseEvent[] = [];
+    let start = this.#skipLineFeed(chunk);
+    for (let at = this.#endOfLine(chunk, start); at !== -1; at = this.#endOfLine(chunk, start)) {
+      const event = this.#line(this.#take(chunk.subarray(start, at)));
+      if (event !== undefined) events.push(event);
+      const isPair = chunk[at] === CARRIAGE_RETURN && chunk[at + 1] === LINE_FEED;
+      this.#isAfterCarriageReturn = chunk[at] === CARRIAGE_RETURN && at + 1 === chunk.length;
+      start = at + (isPair ? 2 : 1);
+    }
+    this.#keep(chunk.subarray(start));
+    return events;
+  }
+
+  #skipLineFeed(chunk: Buffer): number {
+    const isSecondHalf = this.#isAfterCarriageReturn && chunk[0] === LINE_FEED;
+    if (chunk.length > 0) this.#isAfterCarriageReturn = false;
+    return isSecondHalf ? 1 : 0;
+  }
+
+  #endOfLine(chunk: Buffer, from: number): number {
+    const feed = chunk.indexOf(LINE_FEED, from);
+    const line = feed === -1 ? chunk.subarray(from) : chunk.subarray(from, feed);
+    const carriage = line.indexOf(CARRIAGE_RETURN);
+    return carriage === -1 ? feed : from + carriage;
+  }
+
+  #take(piece: Buffer): Buffer {
+    this.#checkSize(piece.length);
+    const line = this.#rest.length === 0 ? piece : Buffer.concat([...this.#rest, piece]);
+    this.#rest = [];
+    this.#restBytes = 0;
+    if (!this.#isStart) return line;
+    this.#isStart = false;
+    return line[0] === 0xef && line[1] === 0xbb && line[2] === 0xbf ? line.subarray(3) : line;
+  }
+
+  #keep(piece: Buffer): void {
+    if (piece.length === 0) return;
+    this.#checkSize(piece.length);
+    this.#rest.push(piece);
+    this.#restBytes += piece.length;
+  }
+
+  #checkSize(more: number): void {
+    if (this.#dataBytes + this.#restBytes + more > this.#bytesMax) throw new SseOverflowError();
+  }
+
+  #line(line: Buffer): SseEvent | undefined {
+    if (line.length === 0) return this.#dispatch();
+    const colon = line.indexOf(COLON);
+    if (colon === 0) return undefined;
+    const name = line.toString("utf8", 0, colon === -1 ? line.length : colon);
+    const valueStart = colon === -1 ? line.length : colon + (line[colon + 1] === SPACE ? 2 : 1);
+    this.#field(name, line.subarray(valueStart));
+    return undefined;
+  }
+
+  #field(name: string, value: Buffer): void {
+    if (name === "data") {
+      this.#data.push(value);
+      this.#dataBytes += value.length + 1;
+    } else if (name === "id" && !value.includes(0)) this.#id = value.toString("utf8");
+    else if (name === "event") this.#type = value.toString("utf8");
+    else if (name === "retry" && /^\d{1,9}$/.test(value.toString("latin1"))) this.#retry = value.toString("latin1");
+  }
+
+  #dispatch(): SseEvent | undefined {
+    const isEmpty = this.#data.length === 0 && this.#id === undefined && this.#retry === undefined;
+    const event = { data: this.#joined(), id: this.#id, type: this.#type, retry: this.#retry };
+    this.#data = [];
+    this.#dataBytes = 0;
+    this.#id = undefined;
+    this.#type = undefined;
+    this.#retry = undefined;
+    return isEmpty ? undefined : event;
+  }
+
+  #joined(): Buffer | undefined {
+    const [only] = this.#data;
+    if (this.#data.length <= 1) return only;
+    return Buffer.concat(this.#data.flatMap((line, index) => (index === 0 ? [line] : [Buffer.from("\n"), line])));
+  }
+}
+
+/** The bytes of one event. Line breaks inside `data` are JSON white space and become spaces. */
+export function formatSse(event: SseEvent): Buffer {
+  const parts: Buffer[] = [];
+  if (event.type !== undefined) parts.push(Buffer.from(`event: ${event.type}\n`));
+  if (event.id !== undefined) parts.push(Buffer.from(`id: ${event.id}\n`));
+  if (event.retry !== undefined) parts.push(Buffer.from(`retry: ${event.retry}\n`));
+  if (event.data !== undefined) parts.push(Buffer.from("data: "), onOneLine(event.data), Buffer.from("\n"));
+  parts.push(Buffer.from("\n"));
+  return Buffer.concat(parts);
+}
+
+function onOneLine(data: Buffer): Buffer {
+  if (!data.includes(LINE_FEED) && !data.includes(CARRIAGE_RETURN)) return data;
+  return Buffer.from(data.map((byte) => (byte === LINE_FEED || byte === CARRIAGE_RETURN ? SPACE : byte)));
+}

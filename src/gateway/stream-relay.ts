@@ -1,0 +1,195 @@
+import { once } from "node:events";
+import { finishAnswer } from "./answer.ts";
+import {
+  parseUpstreamEnvelope,
+  type Envelope,
+  type NotificationEnvelope,
+  type ResponseEnvelope,
+} from "./envelope/envelope.ts";
+import type { Exchange } from "./exchange.ts";
+import { sealHandles } from "./handles.ts";
+import { RpcRefusal } from "./rpc-refusal.ts";
+import { relayServerNotification, relayServerRequest } from "./server-messages.ts";
+import { splice } from "./splice.ts";
+import { formatSse, SseOverflowError, SseParser, type SseEvent } from "./sse.ts";
+import type { UpstreamFault } from "./upstream.ts";
+
+/** So much may wait in memory for a slow client before the upstream is told to wait. */
+const QUEUE_BYTES_MAX = 256 * 1024;
+
+/**
+ * Passes an event stream on, event by event: each message in it is decided, its handles are sealed, and the answer that the
+ * stream was opened for ends the call. Holds at most one event beyond its queue, however fast the upstream is.
+ */
+export class StreamRelay {
+  readonly #exchange: Exchange;
+  readonly #parser: SseParser;
+  readonly #queue: SseEvent[] = [];
+  #queuedBytes = 0;
+  #isPumping = false;
+  #hasEnded = false;
+  #hasEventId = false;
+  #fault: UpstreamFault | undefined;
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange;
+    this.#parser = new SseParser(exchange.context.limits.answerBytesMax);
+    // A stream that nothing is known of yet has its head at once: clients wait for it to know that they are connected.
+    if (exchange.pending === undefined) this.#pump();
+  }
+
+  push(chunk: Buffer): void {
+    try {
+      for (const event of this.#parser.push(chunk)) {
+        this.#queue.push(event);
+        this.#queuedBytes += event.data?.length ?? 0;
+      }
+    } catch (error) {
+      if (!(error instanceof SseOverflowError)) throw error;
+      return this.#exchange.fail({ kind: "refused", text: "an event of its stream is too large" });
+    }
+    if (this.#queuedBytes > QUEUE_BYTES_MAX) this.#exchange.pause();
+    this.#pump();
+  }
+
+  end(): void {
+    this.#hasEnded = true;
+    this.#pump();
+  }
+
+  fail(fault: UpstreamFault): void {
+    this.#fault = fault;
+    this.end();
+  }
+
+  #pump(): void {
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    this.#exchange.whenDurable(() => {
+      this.#drain().catch((error: unknown) => {
+        this.#exchange.fail({ kind: "refused", text: "its stream could not be read", cause: error });
+      });
+    });
+  }
+
+  async #drain(): Promise<void> {
+    this.#writeHead();
+    for (let event = this.#next(); event !== undefined; event = this.#next()) {
+      const relayed = this.#relay(event);
+      const bytes = relayed instanceof Promise ? await relayed : relayed;
+      if (this.#exchange.isOver || this.#exchange.response.writableEnded) return;
+      if (bytes !== undefined && !this.#exchange.response.write(bytes)) await this.#drained();
+    }
+    this.#isPumping = false;
+    if (this.#hasEnded) this.#finish();
+    else this.#exchange.resume();
+  }
+
+  #next(): SseEvent | undefined {
+    const event = this.#queue.shift();
+    this.#queuedBytes -= event?.data?.length ?? 0;
+    return event;
+  }
+
+  #writeHead(): void {
+    const { response } = this.#exchange;
+    if (response.headersSent || response.destroyed) return;
+    response.writeHead(200, {
+      "content-type": "text/event-stream",
+      "cache-control": "no-store",
+      "x-accel-buffering": "no",
+      ...this.#exchange.answerHeaders,
+    });
+    // With a call pending the head leaves together with the first event.
+    if (this.#exchange.pending === undefined) response.flushHeaders();
+  }
+
+  /** Waits for the client to take what it was sent; one that never does is cut off. */
+  async #drained(): Promise<void> {
+    const { response, context } = this.#exchange;
+    const stalled = AbortSignal.timeout(context.limits.stalledClientMs);
+    const closed = new AbortController();
+    const close = (): void => closed.abort();
+    response.once("close", close);
+    try {
+      await once(response, "drain", { signal: AbortSignal.any([stalled, closed.signal]) });
+    } catch (error) {
+      if (!stalled.aborted && !closed.signal.aborted) throw error;
+      response.destroy();
+    } finally {
+      response.off("close", close);
+    }
+  }
+
+  #relay(event: SseEvent): Buffer | undefined | Promise<Buffer | undefined> {
+    const id = this.#sealEventId(event.id);
+    const format = (data: Buffer | undefined): Buffer => formatSse({ data, id, type: event.type, retry: event.retry });
+    if (event.data === undefined || event.data.length === 0) return format(event.data);
+    if (event.type !== undefined && event.type !== "message") return undefined;
+    const relayed = this.#relayMessage(toEnvelope(event.data));
+    // A message that is held back still moves the place from which a client may resume.
+    const orPlace = (data: Buffer | undefined): Buffer | undefined =>
+      data !== undefined ? format(data) : id === undefined ? undefined : format(Buffer.alloc(0));
+    return relayed instanceof Promise ? relayed.then(orPlace) : orPlace(relayed);
+  }
+
+  #relayMessage(envelope: Envelope | undefined): Buffer | undefined | Promise<Buffer | undefined> {
+    if (envelope === undefined) {
+      this.#exchange.fail({ kind: "refused", text: "its stream holds bytes that are no JSON-RPC message" });
+      return undefined;
+    }
+    if (envelope.kind === "response") return this.#relayAnswer(envelope);
+    if (envelope.kind === "request") return relayServerRequest(envelope, this.#exchange);
+    return this.#relayNotification(envelope);
+  }
+
+  #relayNotification(envelope: NotificationEnvelope): Buffer | undefined {
+    if (!relayServerNotification(envelope, this.#exchange)) return undefined;
+    const { context, scope, pending } = this.#exchange;
+    return splice(envelope.bytes, sealHandles(envelope, { scope, tool: pending?.facts.tool }, context));
+  }
+
+  #relayAnswer(envelope: ResponseEnvelope): Buffer | undefined {
+    const { pending, session, context } = this.#exchange;
+    const isExpected = pending !== undefined && !pending.isSettled && envelope.id === pending.facts.envelope.id;
+    const awaited =
+      session === undefined || envelope.id === null ? undefined : context.suspended.take(session.id, envelope.id);
+    const call = isExpected ? pending : awaited;
+    if (call === undefined) {
+      context.onProblem(`server \`${this.#exchange.caller.server.server.name}\`: an answer to no request was dropped`);
+      return undefined;
+    }
+    call.markAnswered();
+    const { bytes, end } = finishAnswer(envelope, call, this.#exchange);
+    call.settle(end);
+    return bytes;
+  }
+
+  #sealEventId(id: string | undefined): string | undefined {
+    if (id === undefined || id === "") return id;
+    this.#hasEventId = true;
+    const { context, scope, session } = this.#exchange;
+    return context.sealer.seal("event", scope, `${session?.upstreamId ?? ""}\n${id}`);
+  }
+
+  #finish(): void {
+    const { pending, session, context, response } = this.#exchange;
+    if (pending !== undefined && !pending.isSettled) {
+      if (this.#hasEventId && session !== undefined) context.suspended.add(session.id, pending, context.clock.now());
+      else {
+        const fault = this.#fault ?? { kind: "reset", text: "the stream ended without an answer" };
+        return this.#exchange.fail(fault);
+      }
+    }
+    response.end();
+  }
+}
+
+function toEnvelope(data: Buffer): Envelope | undefined {
+  try {
+    return parseUpstreamEnvelope(data);
+  } catch (error) {
+    if (error instanceof RpcRefusal) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,69 @@
+import type { Target } from "./decide.ts";
+import {
+  itemsAt,
+  memberOf,
+  membersAt,
+  textAt,
+  type NotificationEnvelope,
+  type RequestEnvelope,
+} from "./envelope/envelope.ts";
+import type { Member } from "./envelope/json-scanner.ts";
+import type { MethodRule, TargetKind } from "./methods.ts";
+import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
+
+/** What a message acts on; the tool of a task is told by `toolOfTask`. Throws `RpcRefusal` where the message names nothing. */
+export function readTargets(
+  rule: MethodRule,
+  envelope: RequestEnvelope | NotificationEnvelope,
+  { toolOfTask, serverName }: { toolOfTask: (taskId: string) => string | undefined; serverName: string },
+): readonly [Target, ...Target[]] {
+  const text = (parent: { readonly members: readonly Member[] } | undefined, name: string): string =>
+    requiredText(envelope.bytes, memberOf(parent, name), name);
+  const readers: Readonly<Record<TargetKind, () => readonly [Target, ...Target[]]>> = {
+    tool: () => [{ type: "tool", name: text(envelope.params, "name") }],
+    prompt: () => [{ type: "prompt", name: text(envelope.params, "name") }],
+    resource: () => [{ type: "resource", name: text(envelope.params, "uri") }],
+    server: () => [{ type: "server", name: serverName }],
+    reference: () => [readReference(envelope.bytes, memberOf(envelope.params, "ref"))],
+    task: () => [
+      { type: "tool", name: toolOfTask(text(envelope.params, "taskId")) ?? refuse("`taskId` names no task of yours") },
+    ],
+    subscription: () => readSubscription(envelope, serverName),
+  };
+  return readers[rule.target]();
+}
+
+/** `ref` of `completion/complete`: a prompt by name or a resource by URI (or its template). */
+function readReference(bytes: Buffer, ref: Member | undefined): Target {
+  const parent = { members: membersAt(bytes, ref) };
+  const type = textAt(bytes, memberOf(parent, "type"));
+  if (type === "ref/prompt") return { type: "prompt", name: requiredText(bytes, memberOf(parent, "name"), "ref.name") };
+  if (type === "ref/resource")
+    return { type: "resource", name: requiredText(bytes, memberOf(parent, "uri"), "ref.uri") };
+  return refuse("`ref.type` must be `ref/prompt` or `ref/resource`");
+}
+
+/** `subscriptions/listen` (2026-07-28): the resources to be told of, if any; lists are the server's own business. */
+function readSubscription(
+  { bytes, params }: RequestEnvelope | NotificationEnvelope,
+  serverName: string,
+): readonly [Target, ...Target[]] {
+  const filter = { members: membersAt(bytes, memberOf(params, "notifications")) };
+  const uris = itemsAt(bytes, memberOf(filter, "resourceSubscriptions"));
+  const resources = uris.map((item): Target => ({
+    type: "resource",
+    name: requiredText(bytes, item, "resourceSubscriptions"),
+  }));
+  return [{ type: "server", name: serverName }, ...resources];
+}
+
+function requiredText(bytes: Buffer, member: Member | undefined, name: string): string {
+  const text = textAt(bytes, member);
+  // Half a surrogate pair reads differently in each language, so it could name two things.
+  if (text === undefined || !text.isWellFormed()) return refuse(`\`params.${name}\` must be a text`);
+  return text;
+}
+
+function refuse(message: string): never {
+  throw new RpcRefusal({ status: 200, code: RPC_CODES.invalidParams, message });
+}

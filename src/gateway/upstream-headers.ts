@@ -1,0 +1,58 @@
+import type { Exchange } from "./exchange.ts";
+import { MODERN_VERSION, passedHeaders, protocolVersionOf } from "./http/request-headers.ts";
+import type { UpstreamSink } from "./upstream.ts";
+
+export const ACCEPT_POST = "application/json, text/event-stream";
+
+/** Names and values in turn of what an upstream gets with a message; everything that is not named here stays behind. */
+export function upstreamHeaders(exchange: Exchange, modern: readonly string[] = []): string[] {
+  const { headers } = exchange.request;
+  const version = protocolVersionOf(headers);
+  return [
+    ...passedHeaders(headers),
+    ...(version === undefined ? [] : ["mcp-protocol-version", version]),
+    ...(exchange.session === undefined || version === MODERN_VERSION
+      ? []
+      : ["mcp-session-id", exchange.session.upstreamId]),
+    ...modern,
+  ];
+}
+
+export function postHeaders(exchange: Exchange, modern: readonly string[] = []): string[] {
+  return ["content-type", "application/json", "accept", ACCEPT_POST, ...upstreamHeaders(exchange, modern)];
+}
+
+/** Sends a message of the gateway's own in the client's session. Nobody waits for what comes back. */
+export function postToUpstream(exchange: Exchange, body: Buffer): void {
+  exchange.upstream.send({ method: "POST", headers: postHeaders(exchange), body }, new IgnoredAnswer(exchange));
+}
+
+/** Ends the upstream's side of a session whose client lost its right; the client cannot do it any more. */
+export function deleteUpstreamSession(exchange: Exchange): void {
+  if (exchange.session === undefined) return;
+  exchange.upstream.send({ method: "DELETE", headers: upstreamHeaders(exchange) }, new IgnoredAnswer(exchange));
+}
+
+class IgnoredAnswer implements UpstreamSink {
+  readonly #exchange: Exchange;
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange;
+  }
+
+  head(): void {
+    // The status changes nothing: there is nobody to tell.
+  }
+
+  data(): void {
+    // Read to its end, so that the connection can serve again.
+  }
+
+  end(): void {
+    // Nothing to do.
+  }
+
+  fail({ text, cause }: Parameters<UpstreamSink["fail"]>[0]): void {
+    this.#exchange.context.onProblem(`server \`${this.#exchange.caller.server.server.name}\`: ${text}`, cause);
+  }
+}

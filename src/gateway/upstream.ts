@@ -1,0 +1,42 @@
+import type { ServerView } from "../snapshot/snapshot.ts";
+
+/** One HTTP request towards an upstream. Credentials are added by the upstream itself, never by who sends. */
+export interface UpstreamRequest {
+  readonly method: "POST" | "GET" | "DELETE";
+  /** Names and values in turn; names in lower case. */
+  readonly headers: readonly string[];
+  readonly body?: Buffer | undefined;
+}
+
+/** Takes what comes back, in order: one head, then data, then one end or failure. A failure may come at any time. */
+export interface UpstreamSink {
+  head(status: number, headers: Readonly<Record<string, string | string[] | undefined>>): void;
+  data(chunk: Buffer): void;
+  end(): void;
+  /** `fault` is safe to show: a code or a short phrase of our own, never the upstream's words. */
+  fail(fault: UpstreamFault): void;
+}
+
+export interface UpstreamFault {
+  readonly kind: "unreachable" | "timeout" | "reset" | "refused" | "credential" | "unavailable";
+  readonly text: string;
+  readonly cause?: unknown;
+}
+
+/** An exchange in flight. */
+export interface UpstreamCall {
+  /** Ends it at once; the sink hears nothing more. */
+  abort(): void;
+  pause(): void;
+  resume(): void;
+}
+
+/** Reaches one upstream server. HTTP servers take the bytes as they are; others are made to look like one. */
+export interface Upstream {
+  send(request: UpstreamRequest, sink: UpstreamSink): UpstreamCall;
+}
+
+/** Finds the way to a server. `scope` keeps what belongs to one agent apart from every other. */
+export interface Upstreams {
+  of(server: ServerView, scope: { readonly agentId: string }): Upstream;
+}

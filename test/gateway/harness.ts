@@ -1,0 +1,259 @@
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, type IncomingMessage, type RequestListener, type Server as HttpServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { AuthFailureAggregator } from "../../src/audit/auth-failures.ts";
+import type { AuditLog } from "../../src/audit/audit-log.ts";
+import { openAuditLog } from "../../src/audit/durable-audit-log.ts";
+import { createFileJournal } from "../../src/audit/file-journal.ts";
+import { createSequencer } from "../../src/audit/sequencer.ts";
+import { generateApiKey, hashApiKey, toKeyHint } from "../../src/auth/api-key-format.ts";
+import { createAuthenticator } from "../../src/auth/authenticate.ts";
+import type { Agent, Assignment } from "../../src/domain/agent.ts";
+import type { AuditEvent } from "../../src/domain/audit-event.ts";
+import { DEFAULT_SETTINGS, type OrganizationSettings } from "../../src/domain/organization.ts";
+import type { Credential, Server } from "../../src/domain/server.ts";
+import { createCredentialSource } from "../../src/gateway/credentials.ts";
+import type { GatewayOptions } from "../../src/gateway/context.ts";
+import { createGateway, type Gateway } from "../../src/gateway/gateway.ts";
+import { createUpstreams } from "../../src/gateway/upstreams.ts";
+import { systemClock } from "../../src/lib/clock.ts";
+import { createEgress } from "../../src/lib/egress/egress.ts";
+import { newId } from "../../src/lib/ids.ts";
+import { createLiveView, type LiveView } from "../../src/snapshot/live-view.ts";
+import { openStore } from "../../src/store/open-store.ts";
+import type { Store } from "../../src/store/ports.ts";
+import { createMasterKey } from "../../src/vault/envelope.ts";
+import { createVault, type Vault } from "../../src/vault/vault.ts";
+
+const pepper = randomBytes(32);
+
+/** A real gateway over a real store, audit log and live view, on a port of its own. */
+export interface Harness {
+  readonly url: string;
+  readonly gateway: Gateway;
+  readonly store: Store;
+  readonly liveView: LiveView;
+  readonly audit: AuditLog;
+  readonly problems: string[];
+  addServer(server: Partial<Server> & { name: string }, credential?: Credential): Promise<Server>;
+  addAgent(name: string, assignments: readonly (Partial<Assignment> & { serverId: string })[]): Promise<AgentKey>;
+  setSettings(settings: Partial<OrganizationSettings>): Promise<void>;
+  events(action?: string): Promise<readonly AuditEvent[]>;
+  close(): Promise<void>;
+}
+
+export interface AgentKey {
+  readonly agent: Agent;
+  readonly key: string;
+  readonly keyId: string;
+}
+
+export type HarnessOptions = Partial<Pick<GatewayOptions, "limits" | "observer" | "metrics" | "maskSecrets">> & {
+  readonly headersTimeoutMs?: number | undefined;
+  /** Stands between the gateway and its log. */
+  readonly wrapAudit?: ((audit: AuditLog) => AuditLog) | undefined;
+};
+
+export async function startHarness(options: HarnessOptions = {}): Promise<Harness> {
+  const { headersTimeoutMs, wrapAudit, ...passed } = options;
+  const dataDir = mkdtempSync(join(tmpdir(), "runlayer-gateway-"));
+  await insertOrganization(dataDir);
+  const store = await openStore({ dataDir, clock: systemClock });
+  const vault = createVault(createMasterKey(randomBytes(32)));
+  const liveView = await createLiveView(store, vault);
+  const problems: string[] = [];
+  const journal = createFileJournal({ directory: join(dataDir, "journal"), store });
+  const log = await openAuditLog({ journal, sequencer: createSequencer({ store, journal }) });
+  const audit = wrapAudit === undefined ? log : wrapAudit(log);
+  const egress = createEgress({ ownListeners: () => [], headersTimeoutMs });
+  const credentials = createCredentialSource({ egress, clock: systemClock });
+  const authFailures = new AuthFailureAggregator({ clock: systemClock, emit: (event) => audit.post(event) });
+  const gateway = createGateway({
+    liveView,
+    audit,
+    authenticate: createAuthenticator(pepper),
+    authFailures,
+    upstreams: createUpstreams({
+      egress,
+      credentials,
+      bridged: {
+        of() {
+          throw new Error("no bridge here");
+        },
+      },
+    }),
+    sealKey: randomBytes(32),
+    clock: systemClock,
+    clientIp: (request: IncomingMessage) => request.socket.remoteAddress,
+    maskSecrets: (value) => value,
+    onProblem: (message) => problems.push(message),
+    ...passed,
+  });
+  const listener = await listen((request, response) => gateway.handle(request, response));
+  return {
+    url: listener.url,
+    gateway,
+    store,
+    liveView,
+    audit,
+    problems,
+    addServer: (server, credential) => insertServer({ store, vault }, server, credential ?? { type: "none" }),
+    addAgent: (name, assignments) => insertAgent(store, name, assignments),
+    setSettings: (settings) => saveSettings(store, settings),
+    async events(action) {
+      await log.flush();
+      const filter = action === undefined ? {} : { actions: [action] };
+      const page = await store.read((tx) => tx.audit.list(filter, { limit: 200, order: "asc" }));
+      return page.items;
+    },
+    async close() {
+      gateway.close();
+      authFailures.close();
+      await listener.close();
+      await log.close();
+      await egress.close();
+      await store.close();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+export interface Listener {
+  readonly url: string;
+  readonly server: HttpServer;
+  close(): Promise<void>;
+}
+
+export async function listen(handler: RequestListener, port = 0): Promise<Listener> {
+  const server = createServer(handler);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.listen(port, "127.0.0.1", resolve);
+  await promise;
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    server,
+    close: async () => {
+      const closed = Promise.withResolvers<void>();
+      server.close(() => closed.resolve());
+      server.closeAllConnections();
+      await closed.promise;
+    },
+  };
+}
+
+/** In a store of its own: the live view wants to be there before the first transaction of a store, and needs an organization. */
+async function insertOrganization(dataDir: string): Promise<void> {
+  const store = await openStore({ dataDir, clock: systemClock });
+  const now = Date.now();
+  const organization = {
+    id: newId(),
+    name: "test",
+    settings: DEFAULT_SETTINGS,
+    version: 1,
+    createdAt: now,
+    updatedAt: now,
+  };
+  await store.transaction((tx) => tx.organization.insert(organization));
+  await store.close();
+}
+
+async function saveSettings(store: Store, settings: Partial<OrganizationSettings>): Promise<void> {
+  await store.transaction(async (tx) => {
+    const before = await tx.organization.get();
+    await tx.organization.save({
+      ...before,
+      settings: { ...before.settings, ...settings },
+      version: before.version + 1,
+    });
+  });
+}
+
+async function insertServer(
+  { store, vault }: { store: Store; vault: Vault },
+  patch: Partial<Server> & { name: string },
+  credential: Credential,
+): Promise<Server> {
+  const id = newId();
+  const secrets = { credential, headers: {}, env: {}, args: [] };
+  const server: Server = {
+    id,
+    description: null,
+    transport: "streamable-http",
+    url: null,
+    command: null,
+    cwd: null,
+    headerNames: [],
+    envNames: [],
+    sealedSecrets: vault.seal(secrets, { table: "servers", id, version: 1 }),
+    secretsVersion: 1,
+    credential: { type: credential.type, rotatedAt: null, hint: null, names: [], tokenUrl: null },
+    groups: [],
+    owner: null,
+    status: "active",
+    allowPrivateNetwork: true,
+    shareable: false,
+    protocolVersion: null,
+    serverInfo: null,
+    health: { state: "unknown", checkedAt: null, latencyMs: null, error: null },
+    risk: "info",
+    version: 1,
+    createdAt: Date.now(),
+    updatedAt: Date.now(),
+    ...patch,
+  };
+  await store.transaction((tx) => tx.servers.insert(server));
+  return server;
+}
+
+async function insertAgent(
+  store: Store,
+  name: string,
+  assignments: readonly (Partial<Assignment> & { serverId: string })[],
+): Promise<AgentKey> {
+  const key = generateApiKey("agent");
+  const now = Date.now();
+  const agent: Agent = {
+    id: newId(),
+    name,
+    type: "custom",
+    description: null,
+    owner: null,
+    status: "active",
+    assignments: assignments.map((assignment) => ({ tools: null, resources: null, prompts: null, ...assignment })),
+    groups: [],
+    lastSeenAt: null,
+    version: 1,
+    createdAt: now,
+    updatedAt: now,
+  };
+  const keyId = newId();
+  await store.transaction(async (tx) => {
+    await tx.agents.insert(agent);
+    await tx.apiKeys.insert({
+      id: keyId,
+      name: `${name}-key`,
+      kind: "agent",
+      origin: "operation",
+      hash: hashApiKey(key, pepper),
+      hint: toKeyHint(key, "agent"),
+      description: null,
+      role: null,
+      agentId: agent.id,
+      memberId: null,
+      allowedIps: [],
+      createdBy: { type: "system", id: "test", name: "test" },
+      createdAt: now,
+      expiresAt: null,
+      revoked: null,
+      lastUsedAt: null,
+      lastUsedIp: null,
+      useCount: 0,
+      version: 1,
+    });
+  });
+  return { agent, key, keyId };
+}

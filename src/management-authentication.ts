@@ -1,11 +1,12 @@
 import type { AuthFailureAggregator } from "./audit/auth-failures.ts";
-import type { Authentication, AuthenticationRequest, FindKeyByHash } from "./auth/authenticate.ts";
+import type { Authentication, AuthenticationRequest, AuthFailure, FindKeyByHash } from "./auth/authenticate.ts";
 import type { KeyUsage } from "./auth/key-usage.ts";
 import type { ApiKey } from "./domain/api-key.ts";
-import { isRoleWithin } from "./domain/role.ts";
+import { isRoleWithin, type Role } from "./domain/role.ts";
 import type { Clock } from "./lib/clock.ts";
 import type { Caller } from "./operations/context.ts";
 import type { LiveView } from "./snapshot/live-view.ts";
+import type { Authenticate } from "./surfaces/authentication.ts";
 
 export interface ManagementAuthenticationOptions {
   readonly authenticate: (request: AuthenticationRequest, findKey: FindKeyByHash) => Authentication;
@@ -15,48 +16,44 @@ export interface ManagementAuthenticationOptions {
   readonly clock: Clock;
 }
 
-export interface ManagementRequest {
-  readonly authorization: string | undefined;
-  readonly ip: string | undefined;
-  /** Self-declared by the client. */
-  readonly client?: string | undefined;
-}
-
-/** Says who calls the management surfaces, by organization key; undefined where nobody is let in, which is counted. */
-export function createManagementAuthentication(
-  options: ManagementAuthenticationOptions,
-): (request: ManagementRequest) => Caller | undefined {
+/** Says who calls the management surfaces, by organization key, from memory. A refusal is counted, a use too. */
+export function createManagementAuthentication(options: ManagementAuthenticationOptions): Authenticate {
   const { authenticate, liveView, usage, failures, clock } = options;
-  return ({ authorization, ip, client }) => {
+  return (request) => {
     const nowMs = clock.now();
     const snapshot = liveView.current;
-    const result = authenticate({ authorization, ip, nowMs, kind: "organization" }, (hash) =>
-      snapshot.keyByHash.get(hash),
-    );
-    const { key } = result;
-    const reason = result.ok ? memberProblem(result.key, liveView) : result.reason;
-    if (reason !== undefined || key === undefined || key.role === null) {
-      failures.note({ ip, kind: reason ?? "wrong_kind", hint: key?.hint });
-      return undefined;
+    const result = authenticate({ ...request, nowMs }, (hash) => snapshot.keyByHash.get(hash));
+    const checked = result.ok ? checkMember(result.key, liveView) : result;
+    if (!checked.ok) {
+      failures.note({ ip: request.ip, kind: checked.reason, hint: checked.key?.hint });
+      return { ok: false, reason: checked.reason };
     }
-    usage.note(key.id, ip, nowMs);
-    return {
-      actor: { type: "key", id: key.id, name: key.name, ...onBehalfOf(key, liveView), ip, client },
-      role: key.role,
-      memberId: key.memberId,
-    };
+    const { key, role } = checked;
+    usage.note(key.id, request.ip, nowMs);
+    const caller = toCaller(key, { role, ip: request.ip, liveView });
+    return { ok: true, identity: { caller, keyId: key.id, keyExpiresAt: key.expiresAt } };
   };
 }
 
+type MemberCheck =
+  | { readonly ok: true; readonly key: ApiKey; readonly role: Role }
+  | { readonly ok: false; readonly reason: AuthFailure; readonly key: ApiKey };
+
 /** A key does not outlive the rights of the member who answers for it. An invited member has not signed in yet, but may hold keys. */
-function memberProblem({ memberId, role }: ApiKey, { current }: LiveView): string | undefined {
-  if (memberId === null || role === null) return undefined;
-  const member = current.memberById.get(memberId);
-  if (member === undefined || member.status === "suspended") return "member_not_active";
-  return isRoleWithin(role, member.role) ? undefined : "beyond_member_role";
+function checkMember(key: ApiKey, { current }: LiveView): MemberCheck {
+  if (key.role === null) return { ok: false, reason: "wrong_kind", key };
+  if (key.memberId === null) return { ok: true, key, role: key.role };
+  const member = current.memberById.get(key.memberId);
+  if (member === undefined || member.status === "suspended") return { ok: false, reason: "member_not_active", key };
+  if (!isRoleWithin(key.role, member.role)) return { ok: false, reason: "beyond_member_role", key };
+  return { ok: true, key, role: key.role };
 }
 
-function onBehalfOf({ memberId }: ApiKey, { current }: LiveView): Pick<Caller["actor"], "onBehalfOf"> {
-  const member = memberId === null ? undefined : current.memberById.get(memberId);
-  return member === undefined ? {} : { onBehalfOf: { id: member.id, name: member.name } };
+function toCaller(
+  key: ApiKey,
+  { role, ip, liveView }: { readonly role: Role; readonly ip: string | undefined; readonly liveView: LiveView },
+): Caller {
+  const member = key.memberId === null ? undefined : liveView.current.memberById.get(key.memberId);
+  const onBehalfOf = member === undefined ? undefined : { id: member.id, name: member.name };
+  return { actor: { type: "key", id: key.id, name: key.name, onBehalfOf, ip }, role, memberId: key.memberId };
 }

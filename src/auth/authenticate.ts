@@ -10,7 +10,10 @@ export type AuthFailure =
   | "wrong_kind"
   | "revoked_key"
   | "expired_key"
-  | "address_not_allowed";
+  | "address_not_allowed"
+  /** The member who answers for the key is suspended, or holds less than the key by now. */
+  | "member_not_active"
+  | "beyond_member_role";
 
 export type Authentication =
   | { readonly ok: true; readonly key: ApiKey }

@@ -30,6 +30,7 @@ export interface Repositories {
   readonly agents: AgentRepository;
   readonly apiKeys: ApiKeyRepository;
   readonly audit: AuditRepository;
+  readonly decisions: DecisionRepository;
   readonly idempotency: IdempotencyRepository;
   readonly values: ValueRepository;
 }
@@ -207,12 +208,6 @@ export interface AuditGroup {
   readonly lastAt: number;
 }
 
-/** A decision that the gateway staged before its message left, and that has no outcome yet. */
-export interface StagedDecision {
-  readonly id: string;
-  readonly draft: AuditEventDraft;
-}
-
 export interface AuditRepository {
   /** Appends a finished event to the staging table, in the caller's transaction. */
   stage(draft: AuditEventDraft): Promise<void>;
@@ -225,6 +220,19 @@ export interface AuditRepository {
   /** The page key is the `seq` as decimal text. */
   list(filter: AuditFilter, page: PageRequest & { readonly order: "asc" | "desc" }): Promise<Page<AuditEvent>>;
   group(filter: AuditFilter, by: "actor" | "action" | "resource", page: PageRequest): Promise<Page<AuditGroup>>;
+}
+
+/** What the gateway recorded and the log does not have yet: a decision without its outcome, or a whole event. */
+export type HeldDecision = Omit<AuditEventDraft, "outcome"> & { readonly outcome?: Outcome | undefined };
+
+/** Where decisions are durable while their messages are on the way, on a database that nodes share. */
+export interface DecisionRepository {
+  /** One that is held already stays as it is. */
+  hold(decisions: readonly HeldDecision[]): Promise<void>;
+  /** In the order of their ids, behind `after`. */
+  held(page: PageRequest): Promise<readonly HeldDecision[]>;
+  /** Gives the ids of those that were held. */
+  release(ids: readonly string[]): Promise<readonly string[]>;
 }
 
 export interface IdempotentAnswer {

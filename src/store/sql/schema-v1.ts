@@ -152,6 +152,11 @@ async function createAudit({ db, counter }: SchemaStep): Promise<void> {
     .addColumn("draft", "text", (column) => column.notNull())
     .execute();
   await db.schema
+    .createTable("auditDecisions")
+    .addColumn("id", "text", (column) => column.primaryKey())
+    .addColumn("draft", "text", (column) => column.notNull())
+    .execute();
+  await db.schema
     .createTable("auditEvents")
     .addColumn("seq", counter.type, (column) => column.primaryKey())
     .addColumn("id", "text", (column) => column.notNull())

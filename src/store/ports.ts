@@ -16,7 +16,8 @@ import type { Page, PageRequest } from "../lib/paging.ts";
  * - lists are ordered by id (UUIDv7: time of creation), the page key is the id; rows added while paging never shift a page.
  */
 
-/** A row that a transaction touched. After the commit the live view reloads these and nothing else. */
+/**
+ * A row that a transaction touched. Marks that no decision rests on (last seen, key use) are not reported. After the commit the live view reloads these and nothing else. */
 export interface Change {
   readonly kind: "organization" | "member" | "group" | "server" | "agent" | "apiKey" | "policy" | "skill";
   readonly id: string;
@@ -44,7 +45,10 @@ export interface Store {
    * every `onCommitted` listener has, so that the live view is current before an operation answers. Keep outbound calls outside.
    */
   transaction<T>(work: (repositories: Repositories) => Promise<T>): Promise<T>;
-  /** MUST be called before the first transaction. Listeners run in order, after the commit, one transaction at a time. */
+  /**
+   * MUST be called before the first transaction. Listeners run in order, after the commit, one transaction at a time, and MUST
+   * NOT start a transaction themselves. When one fails, `transaction` rejects although its changes are committed.
+   */
   onCommitted(listener: (changes: readonly Change[]) => Promise<void>): void;
   /** Whether the database answers; rejects with `unavailable` when it does not. */
   ping(): Promise<void>;
@@ -101,7 +105,7 @@ export interface ServerRepository {
   countByStatus(): Promise<Readonly<Record<ServerStatus, number>>>;
   insert(server: Server): Promise<void>;
   save(server: Server): Promise<void>;
-  /** Also removes its tools. */
+  /** Also removes its tools, its health and its assignments; agents that lose one are reported as changed. */
   delete(id: string): Promise<void>;
   /** Observed, not managed: does not raise the version. Keeps a bounded history per server. */
   saveHealth(id: string, health: ServerHealth): Promise<void>;
@@ -185,7 +189,7 @@ export interface AuditFilter {
   /** Id or name of the resource. */
   readonly resource?: string | undefined;
   readonly resourceType?: string | undefined;
-  /** Ids as recorded with the event. */
+  /** Ids as recorded with the event: its resource of that type, else `details.serverId` or `details.agentId`, else its actor. */
   readonly serverId?: string | undefined;
   readonly agentId?: string | undefined;
   readonly outcome?: Outcome | undefined;

@@ -12,6 +12,9 @@ import type { HandleScope } from "./seal.ts";
 import type { Session } from "./sessions.ts";
 import type { Upstream, UpstreamCall, UpstreamFault, UpstreamRequest, UpstreamSink } from "./upstream.ts";
 
+/** More than a socket takes at once means a client that does not read. */
+const UNREAD_BYTES_MAX = 64 * 1024;
+
 /** One HTTP request of a client with what it causes upstream. Ends both sides together, whichever ends first. */
 export class Exchange implements LiveExchange {
   readonly context: GatewayContext;
@@ -79,10 +82,12 @@ export class Exchange implements LiveExchange {
     if (this.#isOver) return;
     this.pending?.settle({ outcome: "error", reason: refusal.code });
     this.#call?.abort();
-    if (!this.response.headersSent) respondProblem(this.response, { ...refusal, headers: challengeOf(refusal) });
-    // What a client has not taken yet it does not get; the connection closes now, not when it cares to read.
-    if (this.response.headersSent && this.response.writableEnded) this.response.socket?.destroySoon();
-    else this.response.destroy();
+    const { response } = this;
+    // What a client has not taken yet it does not get: the connection closes now, not when it cares to read.
+    if (response.writableLength > UNREAD_BYTES_MAX) response.destroy();
+    else if (response.headersSent) this.refuse(new RpcRefusal({ ...refusal, code: RPC_CODES.denied }));
+    else respondProblem(response, { ...refusal, headers: challengeOf(refusal) });
+    response.socket?.destroySoon();
     this.#over();
   }
 

@@ -16,6 +16,7 @@ import type { UpstreamFault } from "./upstream.ts";
 
 /** So much may wait in memory for a slow client before the upstream is told to wait. */
 const QUEUE_BYTES_MAX = 256 * 1024;
+const HEAD_DELAY_MS = 20;
 
 /**
  * Passes an event stream on, event by event: each message in it is decided, its handles are sealed, and the answer that the
@@ -34,8 +35,9 @@ export class StreamRelay {
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
     this.#parser = new SseParser(exchange.context.limits.answerBytesMax);
-    // A stream that nothing is known of yet has its head at once: clients wait for it to know that they are connected.
-    if (exchange.pending === undefined) this.#pump();
+    // Clients wait for the head to know that they are connected; that of a quick answer leaves together with the answer.
+    if (exchange.pending === undefined) this.#openSoon(0);
+    else this.#openSoon(HEAD_DELAY_MS);
   }
 
   push(chunk: Buffer): void {
@@ -91,6 +93,17 @@ export class StreamRelay {
     return event;
   }
 
+  #openSoon(delayMs: number): void {
+    const open = (): void =>
+      this.#exchange.whenDurable(() => {
+        this.#writeHead();
+        if (!this.#exchange.response.destroyed) this.#exchange.response.flushHeaders();
+      });
+    if (delayMs === 0) return open();
+    const timer = setTimeout(open, delayMs);
+    this.#exchange.response.once("close", () => clearTimeout(timer));
+  }
+
   #writeHead(): void {
     const { response } = this.#exchange;
     if (response.headersSent || response.destroyed) return;
@@ -100,8 +113,6 @@ export class StreamRelay {
       "x-accel-buffering": "no",
       ...this.#exchange.answerHeaders,
     });
-    // With a call pending the head leaves together with the first event.
-    if (this.#exchange.pending === undefined) response.flushHeaders();
   }
 
   /** Waits for the client to take what it was sent; one that never does is cut off. */

@@ -58,3 +58,48 @@ function messagesOf(headers: Headers, text: string): Message[] {
     .filter((line) => line.startsWith("data: ") && line.length > 6)
     .map((line) => JSON.parse(line.slice(6)));
 }
+
+/** An event stream that stays open, read event by event. */
+export interface OpenStream {
+  readonly status: number;
+  readonly headers: Headers;
+  /** The next event; undefined at the end, also when the connection broke. */
+  next(): Promise<{ readonly id: string | undefined; readonly message: Message | undefined } | undefined>;
+  close(): void;
+}
+
+export async function openStream(url: string, init: RequestInit): Promise<OpenStream> {
+  const controller = new AbortController();
+  const response = await fetch(url, { ...init, signal: controller.signal });
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  let buffered = "";
+  return {
+    status: response.status,
+    headers: response.headers,
+    async next() {
+      while (!buffered.includes("\n\n")) {
+        const read = await reader?.read().catch(() => undefined);
+        if (read === undefined || read.done) return undefined;
+        buffered += read.value;
+      }
+      const at = buffered.indexOf("\n\n");
+      const lines = buffered.slice(0, at).split("\n");
+      buffered = buffered.slice(at + 2);
+      const field = (name: string): string | undefined =>
+        lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
+      const data = field("data");
+      return { id: field("id"), message: data === undefined || data === "" ? undefined : JSON.parse(data) };
+    },
+    close: () => controller.abort(),
+  };
+}
+
+export function streamInit(key: string, body: unknown, headers: Record<string, string> = {}): RequestInit {
+  const common = { authorization: `Bearer ${key}`, ...headers };
+  if (body === undefined) return { method: "GET", headers: { accept: "text/event-stream", ...common } };
+  return {
+    method: "POST",
+    headers: { "content-type": "application/json", accept: ACCEPT, ...common },
+    body: JSON.stringify(body),
+  };
+}

@@ -9,23 +9,30 @@ import { allEvents, newFolder, openAudit, removeFolder } from "./audit.ts";
 const LOAD = join(import.meta.dirname, "../fixtures/audit-load.ts");
 
 /** Kills a loaded audit log again and again, and requires one event for each thing that it ever acknowledged. */
-export async function provesCrashSafety(rounds: number): Promise<void> {
+export async function provesCrashSafety(rounds: number, databaseUrl?: string): Promise<void> {
   const folder = newFolder();
+  const place: Place = { folder, databaseUrl };
   try {
     const acknowledged = new Set<string>();
     for (let round = 0; round < rounds; round += 1) {
-      const lines = await loadAndKill(folder, 150 + ((round * 97) % 400));
+      const lines = await loadAndKill(place, 150 + ((round * 97) % 400));
       for (const line of lines) acknowledged.add(line.slice(2));
     }
     expect(acknowledged.size).toBeGreaterThan(rounds * 20);
-    await expectComplete(folder, acknowledged);
+    await expectComplete(place, acknowledged);
   } finally {
     removeFolder(folder);
   }
 }
 
-async function loadAndKill(folder: string, loadMs: number): Promise<readonly string[]> {
-  const child = spawn(process.execPath, [LOAD, folder], { stdio: ["ignore", "pipe", "inherit"] });
+interface Place {
+  readonly folder: string;
+  readonly databaseUrl?: string | undefined;
+}
+
+async function loadAndKill({ folder, databaseUrl }: Place, loadMs: number): Promise<readonly string[]> {
+  const place = databaseUrl === undefined ? [folder] : [folder, databaseUrl];
+  const child = spawn(process.execPath, [LOAD, ...place], { stdio: ["ignore", "pipe", "inherit"] });
   const exited = once(child, "exit");
   const lines: string[] = [];
   for await (const line of createInterface({ input: child.stdout })) {
@@ -37,8 +44,8 @@ async function loadAndKill(folder: string, loadMs: number): Promise<readonly str
   return lines;
 }
 
-async function expectComplete(folder: string, acknowledged: ReadonlySet<string>): Promise<void> {
-  const { log, store, problems } = await openAudit(folder);
+async function expectComplete(place: Place, acknowledged: ReadonlySet<string>): Promise<void> {
+  const { log, store, problems } = await openAudit(place.folder, place);
   const events = await allEvents(store);
   await log.close();
   await store.close();

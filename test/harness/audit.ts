@@ -5,6 +5,7 @@ import type { AuditLog, DecisionDraft } from "../../src/audit/audit-log.ts";
 import type { DecisionJournal } from "../../src/audit/decision-journal.ts";
 import { openAuditLog } from "../../src/audit/durable-audit-log.ts";
 import { createFileJournal } from "../../src/audit/file-journal.ts";
+import { createTableJournal } from "../../src/audit/table-journal.ts";
 import { createSequencer, type Sequencer } from "../../src/audit/sequencer.ts";
 import type { AuditEvent, AuditEventDraft } from "../../src/domain/audit-event.ts";
 import { systemClock, type Clock } from "../../src/lib/clock.ts";
@@ -21,6 +22,10 @@ export interface AuditParts {
 }
 
 export interface AuditSettings {
+  /** PostgreSQL instead of SQLite in the folder. */
+  readonly databaseUrl?: string | undefined;
+  /** The table journal; what PostgreSQL always has. */
+  readonly hasTableJournal?: boolean | undefined;
   readonly segmentBytes?: number | undefined;
   readonly depthMax?: number | undefined;
   readonly clock?: Clock | undefined;
@@ -42,21 +47,19 @@ export function journalFolder(dataDir: string): string {
   return join(dataDir, "journal");
 }
 
-/** The audit log as the program wires it, on a real SQLite file and a real journal. */
+/** The audit log as the program wires it, on a real database and a real journal. */
 export async function openAudit(dataDir: string, settings: AuditSettings = {}): Promise<AuditParts> {
   const problems: unknown[] = [];
   const onProblem = (problem: unknown): void => void problems.push(problem);
-  const real = await openStore({ dataDir, clock: systemClock });
+  const { databaseUrl, segmentBytes, depthMax, clock } = settings;
+  const real = await openStore({ dataDir, databaseUrl, clock: systemClock });
   const store = settings.wrapStore?.(real) ?? real;
-  const file = createFileJournal({
-    directory: journalFolder(dataDir),
-    store,
-    segmentBytes: settings.segmentBytes,
-    onProblem,
-  });
-  const journal = settings.wrapJournal?.(file) ?? file;
+  const bare =
+    settings.hasTableJournal === true || databaseUrl !== undefined
+      ? createTableJournal(store)
+      : createFileJournal({ directory: journalFolder(dataDir), store, segmentBytes, onProblem });
+  const journal = settings.wrapJournal?.(bare) ?? bare;
   const sequencer = createSequencer({ store, journal, onProblem });
-  const { depthMax, clock } = settings;
   const log = await openAuditLog({ journal, sequencer, depthMax, clock, onProblem });
   return { store, journal, sequencer, log, problems };
 }

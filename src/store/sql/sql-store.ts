@@ -1,4 +1,4 @@
-import { type Kysely, type Transaction, sql } from "kysely";
+import type { Kysely, Transaction } from "kysely";
 import { AppError } from "../../lib/errors.ts";
 import type { Change, Repositories, Store } from "../ports.ts";
 import type { Dialect } from "./migrations.ts";
@@ -15,10 +15,10 @@ export interface SqlBackend {
   readonly reader: Kysely<Database>;
   /** Runs once, on the migrated schema. */
   start(): Promise<void>;
-  /** Runs first in each write transaction: makes it the only one of this database. */
+  /** Runs first in each write transaction: proves that this process may write and that it is alone. */
   enterTransaction(db: Transaction<Database>): Promise<void>;
-  /** Throws `unavailable` when another process has taken the database. */
-  assertOwned(db: Transaction<Database>): Promise<void>;
+  /** MUST NOT wait for a transaction that is under way. */
+  ping(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -55,7 +55,6 @@ export class SqlStore implements Store {
         const touch = (change: Change) => void changes.set(`${change.kind} ${change.id}`, change);
         const answer = await this.#backend.writer.transaction().execute(async (db) => {
           await this.#backend.enterTransaction(db);
-          await this.#backend.assertOwned(db);
           return work(createRepositories({ db, touch }));
         });
         // Still in this writer's turn: the order of the news is the order of the commits.
@@ -74,12 +73,7 @@ export class SqlStore implements Store {
 
   async ping(): Promise<void> {
     this.#assertOpen();
-    await guarded(() =>
-      this.#readTransaction().execute(async (db) => {
-        await sql`select 1`.execute(db);
-        await this.#backend.assertOwned(db);
-      }),
-    );
+    await guarded(() => this.#backend.ping());
   }
 
   /** Refuses new work, lets what waits finish, then closes the database. */

@@ -1,4 +1,4 @@
-import type { Kysely, Transaction } from "kysely";
+import type { Kysely } from "kysely";
 import { Client } from "pg";
 import { AppError } from "../../../lib/errors.ts";
 import { newId } from "../../../lib/ids.ts";
@@ -66,7 +66,7 @@ export class InstanceGuard {
   }
 
   /** Throws `unavailable` when another process has marked the database since. */
-  async assertOwned(db: Transaction<Database>): Promise<void> {
+  async assertOwned(db: Kysely<Database>): Promise<void> {
     const owner = await db
       .selectFrom("installationValues")
       .select("value")

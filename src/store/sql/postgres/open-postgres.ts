@@ -8,6 +8,10 @@ import { InstanceGuard } from "./instance-guard.ts";
 const CONNECTIONS_MAX = 8;
 const CONNECT_MS_MAX = 10_000;
 
+/** The server ends what runs longer; the client gives up a little later, in case the server is not there to do it. */
+const STATEMENT_MS_MAX = 30_000;
+const ANSWER_MS_MAX = 35_000;
+
 /** Key of the lock that writers take turns with: a number that nothing else in the database is likely to use. */
 const WRITE_LOCK = 7_420_002;
 
@@ -27,6 +31,8 @@ export async function openPostgres(databaseUrl: string): Promise<SqlBackend> {
     connectionString: databaseUrl,
     max: CONNECTIONS_MAX,
     connectionTimeoutMillis: CONNECT_MS_MAX,
+    statement_timeout: STATEMENT_MS_MAX,
+    query_timeout: ANSWER_MS_MAX,
     types: numberTypes,
     application_name: "runlayer",
   });
@@ -39,7 +45,7 @@ export async function openPostgres(databaseUrl: string): Promise<SqlBackend> {
     reader: db,
     start: () => guard.claim(db),
     enterTransaction: (trx) => enterTransaction(trx, guard),
-    assertOwned: (trx) => guard.assertOwned(trx),
+    ping: () => guard.assertOwned(db),
     close: async () => {
       await db.destroy();
       await guard.release();
@@ -50,4 +56,6 @@ export async function openPostgres(databaseUrl: string): Promise<SqlBackend> {
 async function enterTransaction(trx: Transaction<Database>, guard: InstanceGuard): Promise<void> {
   await guard.hold();
   await sql`select pg_advisory_xact_lock(${sql.lit(WRITE_LOCK)})`.execute(trx);
+  // After the lock, so that a process that lost the database sees who has it now.
+  await guard.assertOwned(trx);
 }

@@ -1,6 +1,7 @@
 import type { Repositories } from "../../ports.ts";
 import { SqlAgentRepository } from "./agent-repository.ts";
 import { SqlApiKeyRepository } from "./api-key-repository.ts";
+import { SqlDecisionRepository } from "./decision-repository.ts";
 import { SqlAuditRepository } from "./audit-repository.ts";
 import type { RepositoryContext } from "./context.ts";
 import { SqlGroupRepository } from "./group-repository.ts";
@@ -21,6 +22,7 @@ export function createRepositories(context: RepositoryContext): Repositories {
     agents: new SqlAgentRepository(context),
     apiKeys: new SqlApiKeyRepository(context),
     audit: new SqlAuditRepository(context),
+    decisions: new SqlDecisionRepository(context),
     idempotency: new SqlIdempotencyRepository(context),
     sealedRecords: new SqlSealedRecordRepository(context),
     values: new SqlValueRepository(context),

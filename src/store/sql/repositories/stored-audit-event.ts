@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { ACTOR_TYPES, type AuditEvent, type AuditEventDraft, OUTCOMES } from "../../../domain/audit-event.ts";
+import type { HeldDecision } from "../../ports.ts";
 import type { AuditEventTable } from "../schema.ts";
 import { jsonText } from "./json-text.ts";
 
@@ -48,10 +49,16 @@ const storedEvent = z.object({
 });
 
 const storedDraft = jsonText(draft);
+const storedDecision = jsonText(draft.extend({ outcome: z.enum(OUTCOMES).optional() }));
 
 /** Throws for text that `stage` cannot have written. */
 export function parseDraft(text: string): AuditEventDraft {
   return storedDraft.parse(text);
+}
+
+/** Throws for text that `hold` cannot have written. */
+export function parseDecision(text: string): HeldDecision {
+  return storedDecision.parse(text);
 }
 
 /** The event exactly as it was recorded: members that were absent stay absent, so that its leaf hash still fits. */

@@ -1,12 +1,13 @@
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Worker } from "node:worker_threads";
 import SqliteDatabase from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { aServer } from "../../../../test/harness/entities.ts";
+import { aServer, anEvent } from "../../../../test/harness/entities.ts";
 import { systemClock } from "../../../lib/clock.ts";
 import { openStore } from "../../open-store.ts";
+import type { Store } from "../../ports.ts";
 
 let folder = "";
 beforeEach(() => {
@@ -22,6 +23,7 @@ test("keeps what was committed across a restart, in files that only their owner 
   expect(statSync(dataDir).mode & 0o777).toBe(0o700);
   for (const file of ["runlayer.db", "runlayer.db-wal"]) expect(statSync(join(dataDir, file)).mode & 0o777).toBe(0o600);
   await first.close();
+  expect(readdirSync(dataDir).toSorted()).toEqual(["runlayer.db", "runlayer.lock"]);
   const second = await openStore({ dataDir, clock: systemClock });
   expect(await second.read(({ servers }) => servers.get(server.name))).toEqual(server);
   await second.close();
@@ -58,14 +60,11 @@ test("refuses a database of a newer program, a file that is no database, a direc
   );
 });
 
-test("answers unavailable when its worker dies, and never hangs", async () => {
-  const started = Promise.withResolvers<Worker>();
-  process.once("worker", started.resolve);
-  const store = await openStore({ dataDir: folder, clock: systemClock });
-  const worker = await started.promise;
+test("answers unavailable when the worker that writes dies, and never hangs", async () => {
+  const { store, workers } = await openWatched();
   const running = store.transaction(async ({ values }) => {
     await values.set("half", "done");
-    await worker.terminate();
+    await workers[0]?.terminate();
     await values.set("more", "done");
   });
   const waiting = store.transaction(({ values }) => values.set("later", "done"));
@@ -76,6 +75,37 @@ test("answers unavailable when its worker dies, and never hangs", async () => {
   const next = await openStore({ dataDir: folder, clock: systemClock });
   expect(await next.read(({ values }) => values.find("half"))).toBeUndefined();
   await next.close();
+});
+
+test("answers unavailable when the worker that reads dies, and never hangs", async () => {
+  const { store, workers } = await openWatched();
+  const reading = store.read(async ({ values }) => {
+    await values.find("a");
+    await workers[1]?.terminate();
+    await values.find("b");
+  });
+  await expect(reading).rejects.toMatchObject({ code: "unavailable" });
+  await expect(store.ping()).rejects.toMatchObject({ code: "unavailable" });
+  await store.close();
+});
+
+test("commits while a long search runs", async () => {
+  const store = await openStore({ dataDir: folder, clock: systemClock });
+  await store.transaction(({ audit }) =>
+    audit.append(Array.from({ length: 20_000 }, (_, index) => anEvent(index + 1))),
+  );
+  let isSearching = true;
+  const search = Promise.all(
+    Array.from({ length: 20 }, () =>
+      store.read(({ audit }) => audit.list({ query: "nothing" }, { limit: 1, order: "asc" })),
+    ),
+  ).finally(() => {
+    isSearching = false;
+  });
+  await store.transaction(({ values }) => values.set("written", "meanwhile"));
+  expect(isSearching).toBe(true);
+  await search;
+  await store.close();
 });
 
 test("does not commit a transaction in which a statement failed, even if the failure was caught", async () => {
@@ -90,3 +120,13 @@ test("does not commit a transaction in which a statement failed, even if the fai
   await store.transaction(({ servers }) => servers.insert(server));
   await store.close();
 });
+
+/** A store with its workers: the one that writes, then the one that reads. */
+async function openWatched(): Promise<{ readonly store: Store; readonly workers: readonly Worker[] }> {
+  const workers: Worker[] = [];
+  const watch = (worker: Worker): void => void workers.push(worker);
+  process.on("worker", watch);
+  const store = await openStore({ dataDir: folder, clock: systemClock });
+  process.off("worker", watch);
+  return { store, workers };
+}

@@ -1,0 +1,159 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openStream, post, request, streamInit, type Posted } from "./client.ts";
+import { startHarness, type AgentKey, type Harness } from "./harness.ts";
+import { result, sendJson, startUpstream, type Received, type TestUpstream } from "./upstream.ts";
+
+const VERSION = "2026-07-28";
+const META = {
+  "io.modelcontextprotocol/protocolVersion": VERSION,
+  "io.modelcontextprotocol/clientCapabilities": {},
+  "io.modelcontextprotocol/clientInfo": { name: "test", version: "1" },
+};
+
+let harness: Harness;
+let upstream: TestUpstream;
+let alice: AgentKey;
+let bob: AgentKey;
+let url: string;
+
+beforeAll(async () => {
+  harness = await startHarness();
+  upstream = await startUpstream(serve);
+  const server = await harness.addServer({ name: "s", url: `${upstream.url}/mcp` });
+  const definition = {
+    name: "search",
+    inputSchema: {
+      type: "object",
+      properties: { region: { type: "string", "x-mcp-header": "Region" }, q: { type: "string" } },
+    },
+  };
+  const facts = { serverId: server.id, name: "search", digest: "x", state: "approved", pending: null } as const;
+  await harness.store.transaction((tx) =>
+    tx.servers.saveTools(server.id, [{ ...facts, definition, firstSeenAt: 1, lastSeenAt: 1 }]),
+  );
+  alice = await harness.addAgent("alice", [{ serverId: server.id, tools: ["s*"], resources: ["file:///a*"] }]);
+  bob = await harness.addAgent("bob", [{ serverId: server.id }]);
+  // A commit that names the server makes the live view read its tools.
+  await harness.store.transaction(async (tx) => {
+    const found = await tx.servers.get(server.id);
+    await tx.servers.save({ ...found, version: found.version + 1 });
+  });
+  url = `${harness.url}/gateway/s/mcp`;
+});
+
+afterAll(async () => {
+  await upstream.close();
+  await harness.close();
+});
+
+function serve(received: Received): void {
+  const { method } = received.message;
+  if (method === "tools/list")
+    return sendJson(
+      received,
+      result(received, { tools: [{ name: "search" }, { name: "x" }], ttlMs: 60000, cacheScope: "public" }),
+    );
+  if (received.message.params?.["name"] === "state")
+    return sendJson(
+      received,
+      result(received, { resultType: "input_required", requestState: "st-1", inputRequests: {} }),
+    );
+  sendJson(received, result(received, { resultType: "complete", content: [] }));
+}
+
+interface Lies {
+  readonly headers?: Record<string, string | undefined>;
+  readonly meta?: unknown;
+}
+
+async function send(agent: AgentKey, message: { method: string; params: Record<string, unknown> }, lies: Lies = {}) {
+  const name = message.params["name"] ?? message.params["uri"] ?? message.params["taskId"];
+  const honest = {
+    "mcp-protocol-version": VERSION,
+    "mcp-method": message.method,
+    ...(typeof name === "string" ? { "mcp-name": name } : {}),
+  };
+  const headers = Object.fromEntries(
+    Object.entries({ ...honest, ...lies.headers }).flatMap(([key, value]) =>
+      value === undefined ? [] : [[key, value]],
+    ),
+  );
+  const params = { ...message.params, _meta: "meta" in lies ? lies.meta : META };
+  return post(url, agent.key, request(1, message.method, params), { headers });
+}
+
+const SEARCH = { method: "tools/call", params: { name: "search", arguments: { q: "x" } } };
+
+test("passes a stateless call with its headers, and no session", async () => {
+  const answer = await send(alice, SEARCH, { headers: { "mcp-session-id": "made-up", "mcp-param-other": "1" } });
+  expect(answer.messages).toMatchObject([{ id: 1, result: { resultType: "complete" } }]);
+  const { headers } = upstream.received.at(-1) ?? {};
+  expect(headers).toMatchObject({ "mcp-protocol-version": VERSION, "mcp-method": "tools/call", "mcp-name": "search" });
+  expect(headers?.["mcp-session-id"]).toBeUndefined();
+  expect(headers?.["mcp-param-other"]).toBeUndefined();
+});
+
+const REGION = { method: "tools/call", params: { name: "search", arguments: { region: "é" } } };
+
+test.each<readonly [string, typeof SEARCH | typeof REGION, Lies, number]>([
+  ["another method in the header", SEARCH, { headers: { "mcp-method": "tools/list" } }, -32020],
+  ["no method in the headers", SEARCH, { headers: { "mcp-method": undefined } }, -32020],
+  ["another name in the header", SEARCH, { headers: { "mcp-name": "safe" } }, -32020],
+  ["no name in the headers", SEARCH, { headers: { "mcp-name": undefined } }, -32020],
+  ["a name in bad base64", SEARCH, { headers: { "mcp-name": "=?base64?!?=" } }, -32020],
+  ["an older revision in the header", SEARCH, { headers: { "mcp-protocol-version": "2025-11-25" } }, -32020],
+  ["no revision in the body", SEARCH, { meta: {} }, -32602],
+  [
+    "another revision in the body",
+    SEARCH,
+    { meta: { ...META, "io.modelcontextprotocol/protocolVersion": "2025-11-25" } },
+    -32020,
+  ],
+  ["no header for an argument that has one", REGION, {}, -32020],
+  ["another value in an argument's header", REGION, { headers: { "mcp-param-region": "e" } }, -32020],
+])("refuses %s", async (...[, message, lies, code]) => {
+  const before = upstream.received.length;
+  const answer = await send(alice, message, lies);
+  expect(answer.status).toBe(400);
+  expect(answer.messages).toMatchObject([{ id: 1, error: { code } }]);
+  expect(upstream.received.length).toBe(before);
+});
+
+test("passes an argument's header that says what the body says", async () => {
+  const encoded = `=?base64?${Buffer.from("é").toString("base64")}?=`;
+  const answer = await send(alice, REGION, { headers: { "mcp-param-region": encoded } });
+  expect(answer.status).toBe(200);
+  expect(upstream.received.at(-1)?.headers["mcp-param-region"]).toBe(encoded);
+});
+
+test("makes a filtered list private and short-lived", async () => {
+  const answer = await send(alice, { method: "tools/list", params: {} });
+  expect(answer.messages[0]?.result).toEqual({ tools: [{ name: "search" }], ttlMs: 5000, cacheScope: "private" });
+});
+
+test("seals request state to its agent", async () => {
+  const first = await send(alice, { method: "tools/call", params: { name: "state" } });
+  const state = String(first.messages[0]?.result?.["requestState"]);
+  expect(state).not.toContain("st-1");
+  await send(alice, { method: "tools/call", params: { name: "state", requestState: state, inputResponses: {} } });
+  expect(upstream.received.at(-1)?.message.params?.["requestState"]).toBe("st-1");
+  const stolen = await send(bob, { method: "tools/call", params: { name: "state", requestState: state } });
+  expect(stolen.messages).toMatchObject([{ error: { code: -32602 } }]);
+});
+
+test("denies a subscription to a resource that is not assigned", async () => {
+  expect((await subscribe("file:///b")).messages).toMatchObject([{ error: { code: -32011 } }]);
+  expect((await subscribe("file:///a2")).messages).toMatchObject([{ result: {} }]);
+});
+
+test("knows only POST, and answers an unknown method with 404", async () => {
+  const stream = await openStream(url, streamInit(alice.key, undefined, { "mcp-protocol-version": VERSION }));
+  expect(stream.status).toBe(405);
+  const unknown = await send(alice, { method: "tools/other", params: {} });
+  expect([unknown.status, unknown.messages[0]?.error?.code]).toEqual([404, -32601]);
+});
+
+async function subscribe(uri: string): Promise<Posted> {
+  const notifications = { resourceSubscriptions: ["file:///a1", uri] };
+  return send(alice, { method: "subscriptions/listen", params: { notifications } });
+}

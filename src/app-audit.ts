@@ -4,6 +4,7 @@ import type { AuditLog } from "./audit/audit-log.ts";
 import { AuthFailureAggregator } from "./audit/auth-failures.ts";
 import { openAuditLog } from "./audit/durable-audit-log.ts";
 import { createFileJournal } from "./audit/file-journal.ts";
+import { createTableJournal } from "./audit/table-journal.ts";
 import { createSequencer } from "./audit/sequencer.ts";
 import type { Clock } from "./lib/clock.ts";
 import type { Store } from "./store/ports.ts";
@@ -25,7 +26,9 @@ export interface AuditPartsOptions {
 /** Wires the audit log: journal, sequencer, the gateway's side and the counting of failed authentications. */
 export async function openAudit(options: AuditPartsOptions): Promise<AuditParts> {
   const { store, dataDir, clock, registry, onProblem, stack } = options;
-  const journal = createFileJournal({ directory: join(dataDir, "audit-journal"), store, onProblem });
+  const directory = join(dataDir, "audit-journal");
+  const isLocal = store.dialect === "sqlite";
+  const journal = isLocal ? createFileJournal({ directory, store, onProblem }) : createTableJournal(store);
   const sequencer = createSequencer({ store, journal, onProblem });
   const commitSeconds = new Histogram({
     name: "runlayer_audit_commit_seconds",

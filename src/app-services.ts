@@ -16,8 +16,7 @@ export interface ServiceParts {
   readonly probe: UpstreamProbe;
   readonly sessions: LiveSessions;
   readonly isStdioAllowed: boolean;
-  /** Known once the listener has its port. */
-  readonly publicUrl: () => string;
+  readonly publicUrl: string;
 }
 
 /** What operations need of the rest of the program. */
@@ -28,9 +27,7 @@ export function createServices(parts: ServiceParts): Services {
     sessions,
     isStdioAllowed,
     newId,
-    get publicUrl() {
-      return publicUrl();
-    },
+    publicUrl,
     keys: {
       create(kind) {
         const secret = generateApiKey(kind);

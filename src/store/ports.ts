@@ -56,7 +56,7 @@ export interface Store {
    */
   transaction<T>(work: (repositories: Repositories) => Promise<T>): Promise<T>;
   /**
-   * MUST be called before the first transaction. Listeners run in order, after the commit, one transaction at a time, and MUST
+   * Hears of every later commit. Listeners run in order, after the commit, one transaction at a time, and MUST
    * NOT start a transaction themselves. When one fails, `transaction` rejects although its changes are committed.
    */
   onCommitted(listener: (changes: readonly Change[]) => Promise<void>): void;

@@ -10,6 +10,7 @@ const ENCODED = /\u{F0000}([01])/gu;
 
 /** The form in which text that others chose is stored and searched. */
 export function toStoredText(text: string): string {
+  if (!text.includes("\0") && !text.includes(MARK)) return text;
   return text.replaceAll(ENCODABLE, (character) => (character === "\0" ? `${MARK}0` : `${MARK}1`));
 }
 

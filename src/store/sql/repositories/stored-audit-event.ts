@@ -111,7 +111,9 @@ function contextOf({ actor: { onBehalfOf, ip, client } }: AuditEvent): string | 
 /** The server or agent of an event: what it was about, else the one that its details name, else who did it. */
 function idIn({ actor, resource, details }: AuditEvent, kind: "server" | "agent"): string | null {
   if (resource.type === kind) return toStoredText(resource.id);
-  const named = party.safeParse(details[kind]);
-  if (named.success) return toStoredText(named.data.id);
+  const named = details[kind];
+  if (typeof named === "object" && named !== null && "id" in named && typeof named.id === "string") {
+    return toStoredText(named.id);
+  }
   return actor.type === kind ? toStoredText(actor.id) : null;
 }

@@ -15,13 +15,17 @@ export function parseDatetime(text: string): Instant | Failure {
   return { kind: "datetime", ms: match?.[8] === "-" ? ms + offsetMs : ms - offsetMs };
 }
 
-function toEpochMs(parts: readonly number[]): number | undefined {
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, milli = 0] = parts;
+function toEpochMs([year = 0, month = 0, day = 0, ...time]: readonly number[]): number | undefined {
   const date = new Date(0);
   date.setUTCFullYear(year, month - 1, day);
+  const sinceMidnight = toMsOfDay(time);
   if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return undefined;
+  return sinceMidnight === undefined ? undefined : date.getTime() + sinceMidnight;
+}
+
+function toMsOfDay([hour = 0, minute = 0, second = 0, milli = 0]: readonly number[]): number | undefined {
   if (hour > 23 || minute > 59 || second > 59) return undefined;
-  return date.getTime() + ((hour * 60 + minute) * 60 + second) * 1000 + milli;
+  return ((hour * 60 + minute) * 60 + second) * 1000 + milli;
 }
 
 function toOffsetMs(hours: number, minutes: number): number | undefined {

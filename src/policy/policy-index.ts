@@ -95,6 +95,7 @@ function changed(
 }
 
 function places(policy: CompiledPolicy): (readonly [string, string])[] {
+  if (policy.mode === "disabled") return [];
   const { principal = [ANY], resource = [ANY] } = policy.keys;
   // A product of two long lists would be larger than what it saves.
   const principals = principal.length * resource.length > PLACES_MAX ? [ANY] : principal;

@@ -46,7 +46,12 @@ function benchSize(size: number): void {
   );
   targets.push({ name: `decision p99 at ${size}`, measured: ours.p99, limit: size > 1_000 ? 200 : 20, unit: "µs" });
   if (size === 1_000) {
-    const tools = Array.from({ length: LIST_TOOLS }, (_, tool) => makeRequest(tool * 20, size));
+    // One agent's list: its tools come from ten servers.
+    const { subject } = makeRequest(1, size);
+    const tools = Array.from({ length: LIST_TOOLS }, (_, tool) => ({
+      ...makeRequest((tool % 10) * 50 + tool, size),
+      subject,
+    }));
     const list = measure(200, () => tools.filter((request) => couldAllow(index, request, SETTINGS)), 50);
     targets.push({ name: "500-tool list at 1000, p99", measured: list.p99 / 1000, limit: 2, unit: "ms" });
   }
@@ -73,34 +78,42 @@ function toRule(number: number): PolicyRule {
   return rule;
 }
 
+/** A number from 0 up to `count`, spread evenly and the same in each run, different for each `salt`. */
+function spread(number: number, salt: number, count: number): number {
+  return (Math.imul(Math.imul(number + 1, 0x9e3779b1) ^ Math.imul(salt, 0x85ebca6b), 0xc2b2ae35) >>> 8) % count;
+}
+
 /** What an organization writes: rules on servers, groups, agents and tools, some with conditions, few for everyone. */
 const RULES: readonly ((number: number) => PolicyRule)[] = [
   (number) => ({
     effect: "deny",
-    principals: { groups: [`group-${number % 200}`] },
-    resources: { servers: [serverId(number % 500)], tools: ["delete_*"] },
+    principals: { groups: [`group-${spread(number, 1, 200)}`] },
+    resources: { servers: [serverId(spread(number, 2, 500))], tools: ["delete_*"] },
   }),
   (number) => ({
     effect: "allow",
-    principals: { agents: [`agent-${number % 1_000}`] },
-    resources: { servers: [serverId(number % 500)] },
+    principals: { agents: [`agent-${spread(number, 3, 1_000)}`] },
+    resources: { servers: [serverId(spread(number, 4, 500))] },
   }),
   (number) => ({
     effect: "deny",
-    principals: { everyone: true, except: { groups: [`group-${number % 200}`] } },
-    resources: { servers: [serverId(number % 500)] },
+    principals: { everyone: true, except: { groups: [`group-${spread(number, 5, 200)}`] } },
+    resources: { servers: [serverId(spread(number, 6, 500))] },
     conditions: [{ field: "args.amount", operator: "gt", value: number }],
   }),
   (number) => ({
     effect: "require_approval",
-    principals: { agentTypes: [`type-${number % 20}`] },
-    resources: { groups: [`servers-${number % 100}`], tools: ["trait:destructive"] },
+    principals: { agentTypes: [`type-${spread(number, 7, 20)}`] },
+    resources: { groups: [`servers-${spread(number, 8, 100)}`], tools: ["trait:destructive"] },
     conditions: [{ field: "context.time", operator: "gte", value: "18:00" }],
   }),
   (number) => ({
     effect: "deny",
-    principals: { members: [`member-${number % 500}`], roles: number % 50 === 4 ? ["member"] : [] },
-    resources: { tools: [`${serverId(number % 500)}/tool_${number % 50}`] },
+    principals: {
+      members: [`member-${spread(number, 9, 500)}`],
+      roles: spread(number, 10, 10) === 0 ? ["member"] : [],
+    },
+    resources: { tools: [`${serverId(spread(number, 11, 500))}/tool_${spread(number, 12, 50)}`] },
     conditions: [{ field: "context.ip", operator: "in_cidr", value: "203.0.113.0/24" }],
   }),
 ];

@@ -90,7 +90,8 @@ function toolTest(tool: string): string {
   const slash = tool.indexOf("/");
   if (slash < 0) return nameTest(tool);
   const server = tool.slice(0, slash);
-  const name = nameTest(tool.slice(slash + 1));
+  const glob = tool.slice(slash + 1);
+  const name = nameTest(glob);
   if (server === "*") return name;
   if (!isUuid(server)) {
     throw new AppError(
@@ -101,6 +102,8 @@ function toolTest(tool: string): string {
       },
     );
   }
+  // One exact tool is an entity of its own, which the index finds at once.
+  if (!glob.includes("*")) return `resource == ${entity("Tool", `${server}/${glob}`)}`;
   return all([`resource in ${entity("Server", server)}`, name]);
 }
 

@@ -33,7 +33,7 @@ for (let batch = 0; batch < 100; batch += 1) {
       actor: { type: "agent", id: agents[index % agents.length] ?? "", name: "builder" },
       details: {
         tool: "create_issue",
-        serverId: agents[(index * 7) % agents.length],
+        server: { id: agents[(index * 7) % agents.length] ?? "", name: "github" },
         arguments: { body: "x".repeat(200) },
       },
     }),

@@ -200,7 +200,7 @@ export interface AuditFilter {
   /** Id or name of the resource. */
   readonly resource?: string | undefined;
   readonly resourceType?: string | undefined;
-  /** Ids as recorded with the event: its resource of that type, else `details.serverId` or `details.agentId`, else its actor. */
+  /** Ids as recorded with the event: its resource of that type, else `details.server` or `details.agent` (`{id, name}`), else its actor. */
   readonly serverId?: string | undefined;
   readonly agentId?: string | undefined;
   /** Only events of these agents; an empty list matches nothing. */

@@ -4,7 +4,7 @@ import { newId } from "../../src/lib/ids.ts";
 import type { AuditFilter, AuditGroup, Store } from "../../src/store/ports.ts";
 import { aDraft, anEvent } from "../harness/entities.ts";
 
-const STRANGE = 'Zoë 🦊 \u202E "q" \'%_ \\';
+const STRANGE = 'Zoë 🦊 \u202E "q" \'%_ \\ \0 \u{F0000}0 \u{F0000}';
 
 /** What every store promises of the audit log. The log MUST be empty. */
 export function auditConformance(storeOf: () => Store): void {
@@ -69,7 +69,7 @@ export function auditConformance(storeOf: () => Store): void {
     });
 
     test("gives an event back exactly as recorded: absent members stay absent", async () => {
-      const resource = { type: "tool", id: newId(), name: STRANGE };
+      const resource = { type: "tool", id: `${newId()}/\0`, name: STRANGE };
       const [full, bare] = await append([
         {
           actor: {
@@ -82,7 +82,7 @@ export function auditConformance(storeOf: () => Store): void {
           },
           resource,
           outcome: "denied",
-          reason: "policy",
+          reason: STRANGE,
           policies: [{ id: newId(), name: STRANGE }],
           sessionId: newId(),
           durationMs: 12.345,
@@ -90,8 +90,9 @@ export function auditConformance(storeOf: () => Store): void {
         },
         { resource, details: {} },
       ]);
-      const { items } = await list({ resource: resource.id });
-      expect(items).toStrictEqual([full, bare]);
+      for (const filter of [{ resource: resource.id }, { resource: STRANGE }, { query: STRANGE }]) {
+        expect((await list(filter)).items).toStrictEqual([full, bare]);
+      }
     });
 
     test("finds by each filter and by all of them", async () => {
@@ -109,7 +110,7 @@ export function auditConformance(storeOf: () => Store): void {
             { id: policyId, name: "wanted" },
           ],
           sessionId: newId(),
-          details: { serverId },
+          details: { server: { id: serverId, name: "s" } },
         },
         { time: 5_001, policies: [{ id: newId(), name: policyId }], reason: "waitsXfor" },
       ]);
@@ -159,7 +160,10 @@ export function auditConformance(storeOf: () => Store): void {
       const [server, agent] = [newId(), newId()];
       await append([
         { resource: { type: "server", id: server, name: "s" }, actor: { type: "key", id: newId(), name: "k" } },
-        { details: { serverId: server, agentId: agent }, actor: { type: "key", id: newId(), name: "k" } },
+        {
+          details: { server: { id: server, name: "s" }, agent: { id: agent, name: "a" } },
+          actor: { type: "key", id: newId(), name: "k" },
+        },
         { actor: { type: "agent", id: agent, name: "a" } },
       ]);
       expect((await list({ serverId: server })).total).toBe(2);

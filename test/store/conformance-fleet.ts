@@ -299,7 +299,7 @@ export function fleetConformance(subject: Subject): void {
 }
 
 function health(checkedAt: number): ServerHealth {
-  return { state: "ok", checkedAt, latencyMs: 0.25, error: null };
+  return { state: "degraded", checkedAt, latencyMs: 0.25, error: "bad\0answer" };
 }
 
 function on(serverId: string): Assignment {

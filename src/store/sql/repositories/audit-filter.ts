@@ -1,6 +1,7 @@
 import { type ExpressionBuilder, type Transaction } from "kysely";
 import type { AuditFilter } from "../../ports.ts";
 import type { Database } from "../schema.ts";
+import { toStoredText } from "./foreign-text.ts";
 import { containsText, holdsObject, startsWith } from "./matching.ts";
 
 type Events = ExpressionBuilder<Database, "auditEvents">;
@@ -10,7 +11,8 @@ const EXACT = ["actorType", "resourceType", "serverId", "agentId", "outcome", "c
 
 /** The events that match the whole filter, without order. */
 export function filteredEvents(db: Transaction<Database>, filter: AuditFilter) {
-  const { from, to, actor, resource, actions, policyId, query } = filter;
+  const { from, to, actions, policyId } = filter;
+  const [actor, resource, query] = [filter.actor, filter.resource, filter.query].map(storedForm);
   let events = db.selectFrom("auditEvents");
   if (from !== undefined) events = events.where("time", ">=", from);
   if (to !== undefined) events = events.where("time", "<=", to);
@@ -34,4 +36,8 @@ export function filteredEvents(db: Transaction<Database>, filter: AuditFilter) {
 
 function isAction(eb: Events, action: string) {
   return action.endsWith(".") ? startsWith(eb.ref("action"), action) : eb("action", "=", action);
+}
+
+function storedForm(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : toStoredText(text);
 }

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { ACTOR_TYPES, type AuditEvent, type AuditEventDraft, OUTCOMES } from "../../../domain/audit-event.ts";
 import type { HeldDecision } from "../../ports.ts";
 import type { AuditEventTable } from "../schema.ts";
+import { storedForeignText, toStoredText } from "./foreign-text.ts";
 import { jsonText } from "./json-text.ts";
 
 const party = z.object({ id: z.string(), name: z.string() });
@@ -31,15 +32,15 @@ const storedEvent = z.object({
   id: z.string(),
   time: z.number(),
   actorType: z.enum(ACTOR_TYPES),
-  actorId: z.string(),
-  actorName: z.string(),
+  actorId: storedForeignText,
+  actorName: storedForeignText,
   actorContext: jsonText(actorContext).nullable(),
   action: z.string(),
   resourceType: z.string(),
-  resourceId: z.string(),
-  resourceName: z.string(),
+  resourceId: storedForeignText,
+  resourceName: storedForeignText,
   outcome: z.enum(OUTCOMES),
-  reason: z.string().nullable(),
+  reason: storedForeignText.nullable(),
   policies: jsonText(z.array(party)).nullable(),
   correlationId: z.string(),
   sessionId: z.string().nullable(),
@@ -89,15 +90,15 @@ export function toAuditRow(event: AuditEvent): AuditEventTable {
     id: event.id,
     time: event.time,
     actorType: actor.type,
-    actorId: actor.id,
-    actorName: actor.name,
+    actorId: toStoredText(actor.id),
+    actorName: toStoredText(actor.name),
     actorContext: contextOf(event),
     action: event.action,
     resourceType: resource.type,
-    resourceId: resource.id,
-    resourceName: resource.name,
+    resourceId: toStoredText(resource.id),
+    resourceName: toStoredText(resource.name),
     outcome: event.outcome,
-    reason: event.reason ?? null,
+    reason: event.reason === undefined ? null : toStoredText(event.reason),
     policies: policies === undefined ? null : JSON.stringify(policies.map(({ id, name }) => ({ id, name }))),
     correlationId: event.correlationId,
     sessionId: event.sessionId ?? null,
@@ -114,10 +115,12 @@ function contextOf({ actor: { onBehalfOf, ip, client } }: AuditEvent): string | 
   return JSON.stringify({ onBehalfOf, ip, client });
 }
 
-/** The server or agent of an event: what it was about, else `details.serverId` or `details.agentId`, else who did it. */
+/** The server or agent of an event: what it was about, else the one that its details name, else who did it. */
 function idIn({ actor, resource, details }: AuditEvent, kind: "server" | "agent"): string | null {
-  if (resource.type === kind) return resource.id;
-  const detail = details[`${kind}Id`];
-  if (typeof detail === "string") return detail;
-  return actor.type === kind ? actor.id : null;
+  if (resource.type === kind) return toStoredText(resource.id);
+  const named = details[kind];
+  if (typeof named === "object" && named !== null && "id" in named && typeof named.id === "string") {
+    return toStoredText(named.id);
+  }
+  return actor.type === kind ? toStoredText(actor.id) : null;
 }

@@ -49,9 +49,9 @@ const NO_SERVER: AccessRefusal = {
 export function identify(request: IncomingMessage, serverName: string, context: GatewayContext): Access {
   const { current: snapshot } = context.liveView;
   const ip = context.clientIp(request);
-  const authentication = context.authenticate(
+  const authentication = context.identifyKey(
     { authorization: request.headers.authorization, kind: "agent", ip, nowMs: context.clock.now() },
-    (hash) => snapshot.keyByHash.get(hash),
+    snapshot,
   );
   if (!authentication.ok) return { ok: false, refusal: UNAUTHENTICATED, keyFault: authentication.reason };
   const { key } = authentication;

@@ -4,6 +4,7 @@ import type { AuditLog } from "../audit/audit-log.ts";
 import type { Authentication, AuthenticationRequest, FindKeyByHash } from "../auth/authenticate.ts";
 import type { ServerHealth, ToolDefinition } from "../domain/server.ts";
 import type { Clock } from "../lib/clock.ts";
+import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { LiveView } from "../snapshot/live-view.ts";
 import type { IssuedTasks } from "./issued-tasks.ts";
 import type { ListFilter } from "./lists.ts";
@@ -71,8 +72,9 @@ export interface GatewayOptions {
 }
 
 /** What every part of the gateway shares. */
-export interface GatewayContext extends Omit<GatewayOptions, "limits" | "sealKey"> {
+export interface GatewayContext extends Omit<GatewayOptions, "limits" | "sealKey" | "authenticate"> {
   readonly limits: GatewayLimits;
+  readonly identifyKey: (request: AuthenticationRequest, snapshot: Snapshot) => Authentication;
   readonly sealer: Sealer;
   readonly sessions: Sessions;
   readonly serverRequests: ServerRequests;

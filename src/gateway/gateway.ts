@@ -7,6 +7,7 @@ import { ClientGoneError, readBody } from "./http/read-body.ts";
 import { checkPostHeaders, MODERN_VERSION, one, protocolVersionOf } from "./http/request-headers.ts";
 import { respondProblem, respondRefusal } from "./http/respond.ts";
 import { createIssuedTasks } from "./issued-tasks.ts";
+import { rememberCallers } from "./known-callers.ts";
 import { ListFilter } from "./lists.ts";
 import { createLiveExchanges } from "./live-exchanges.ts";
 import { toDraft } from "./record.ts";
@@ -70,11 +71,12 @@ export function createGateway(options: GatewayOptions): Gateway {
 }
 
 function createContext(options: GatewayOptions): GatewayContext {
-  const { sealKey, limits, ...shared } = options;
+  const { sealKey, limits, authenticate, ...shared } = options;
   const sealer = createSealer(sealKey);
   return {
     ...shared,
     limits: { ...DEFAULT_LIMITS, ...limits },
+    identifyKey: rememberCallers(authenticate),
     sealer,
     sessions: createSessions(sealer, options.clock),
     serverRequests: createServerRequests(({ decisionId, startedAt }) => {

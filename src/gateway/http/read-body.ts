@@ -23,7 +23,10 @@ export function readBody(request: IncomingMessage, bytesMax: number): Promise<Bu
     resolve(only !== undefined && chunks.length === 1 ? only : Buffer.concat(chunks, bytes));
   });
   request.on("error", reject);
-  request.on("close", () => reject(new ClientGoneError()));
+  request.on("close", () => {
+    // Every request closes; only one that did not end was broken off.
+    if (!request.complete) reject(new ClientGoneError());
+  });
   return promise;
 }
 

@@ -2,6 +2,7 @@ import { parse } from "acorn";
 import { EvalFlags, QuickJS } from "quickjs-wasi";
 import { createLruCache } from "../../lib/lru-cache.ts";
 import { GUEST_PRELUDE } from "./guest-prelude.ts";
+import { guestWasi } from "./guest-wasi.ts";
 
 /** File name of the skill's function in stack lines. */
 export const SKILL_FILE = "skill.js";
@@ -21,7 +22,7 @@ export interface CompileOptions {
 
 /** A fresh engine that can compile. Runs get one that cannot: in theirs `eval` and `Function` do not work. */
 export async function createCompiler({ wasm, isExpired }: CompileOptions): Promise<QuickJS> {
-  return QuickJS.create({ wasm, memoryLimit: COMPILER_MEMORY_BYTES, interruptHandler: isExpired, wasi: silentWasi });
+  return QuickJS.create({ wasm, memoryLimit: COMPILER_MEMORY_BYTES, interruptHandler: isExpired, wasi: guestWasi });
 }
 
 /** The bytecode of a skill that was compiled before, while it is kept. */
@@ -47,20 +48,6 @@ export async function loadPrelude(wasm: WebAssembly.Module): Promise<Uint8Array>
   prelude = compiler.compile(GUEST_PRELUDE, "prelude.js", EvalFlags.TYPE_GLOBAL);
   compiler.dispose();
   return prelude;
-}
-
-/** The engine's own output (it prints diagnostics) goes nowhere: a skill has no file descriptors. */
-export function silentWasi(memory: { readonly buffer: ArrayBuffer }): Record<string, (...values: number[]) => number> {
-  return {
-    // WASI fd_write(fd, iovecs, count, written): claims that everything was written.
-    fd_write(...[, vectors = 0, count = 0, writtenAt = 0]) {
-      const view = new DataView(memory.buffer);
-      let written = 0;
-      for (let index = 0; index < count; index += 1) written += view.getUint32(vectors + index * 8 + 4, true);
-      view.setUint32(writtenAt, written, true);
-      return 0;
-    },
-  };
 }
 
 /** The engine names no line for a syntax error, so a parser that does is asked again. */

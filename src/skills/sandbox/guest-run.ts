@@ -1,7 +1,7 @@
 import { type JSValueHandle, Intrinsics, QuickJS } from "quickjs-wasi";
-import { silentWasi } from "./compile-skill.ts";
 import type { EngineClock, Meter } from "./engine-clock.ts";
 import { toGuestFailure, type GuestFailure } from "./guest-failure.ts";
+import { guestWasi } from "./guest-wasi.ts";
 import { isDeeperThan } from "./json-depth.ts";
 import { JSON_DEPTH_MAX } from "./limits.ts";
 import type { CallReply, GuestCall, SandboxJob } from "./protocol.ts";
@@ -62,7 +62,7 @@ export class GuestRun {
   static async start(parts: GuestRunParts): Promise<GuestRun> {
     const vm = await QuickJS.create({
       wasm: parts.wasm,
-      wasi: silentWasi,
+      wasi: guestWasi,
       intrinsics: INTRINSICS,
       memoryLimit: parts.job.limits.memoryBytes,
       maxStackSize: STACK_BYTES,

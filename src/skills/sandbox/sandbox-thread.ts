@@ -61,7 +61,8 @@ export class SandboxThread {
 
   /** Makes the engine give up a run at its next check, even while the thread cannot read messages. */
   stopRun(run: number): void {
-    Atomics.store(this.#state, STATE.stopRun, run);
+    // Only for the run that is inside: the cell holds one number, and another's end must not overwrite it.
+    if (Atomics.load(this.#state, STATE.currentRun) === run) Atomics.store(this.#state, STATE.stopRun, run);
     this.post({ type: "cancel", run });
   }
 

@@ -210,3 +210,14 @@ test("refuses runs beyond the queue, and all of them after close", async () => {
   expect(failure(await second.result)).toMatchObject({ code: "unavailable" });
   expect(() => small.start(job, toHost(setup))).toThrow(expect.objectContaining({ code: "unavailable" }));
 });
+
+test("ends a thread that stays stuck in a run that was given up", async () => {
+  const single = new Sandbox({ threads: 1 });
+  const schema = { type: "string", pattern: "^(a+)+$" };
+  const setup: Setup = { input: `${"a".repeat(60)}!`, inputSchema: schema, limits: { wallMs: 100 } };
+  const stuck = single.start(toJob("export default () => 1", setup), toHost());
+  expect(failure(await stuck.result)).toMatchObject({ code: "timeout" });
+  await expect.poll(() => single.stats().threadsLost, { timeout: 10_000 }).toBe(1);
+  expect(output(await single.start(toJob("export default () => 1"), toHost()).result)).toBe(1);
+  await single.close();
+});

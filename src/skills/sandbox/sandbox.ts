@@ -64,6 +64,8 @@ const WATCH_MS = 20;
 const BUSY_MS = 40;
 /** Native steps (a sort, a long pattern) do not see the deadline: after this much more the thread is ended. */
 const GRACE_MS = 500;
+/** A thread can still get stuck in a run that was given up before it began: the watch outlives the last run. */
+const LINGER_MS = 5_000;
 /** A run that has lost its thread this often to others is given up. */
 const STARTS_MAX = 3;
 
@@ -75,6 +77,7 @@ export class Sandbox {
   readonly #runs = new Map<number, Run>();
   #wasm: WebAssembly.Module | undefined;
   #watch: NodeJS.Timeout | undefined;
+  #quietSince = 0;
   #lastRun = 0;
   #threadsLost = 0;
   #isClosed = false;
@@ -131,6 +134,7 @@ export class Sandbox {
   /** Ends every run with `unavailable` and every thread. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#stopWatch();
     const error: RunError = { code: "unavailable", message: "the server is shutting down" };
     for (const run of this.#runs.values()) this.#end(run, { ok: false, error, cpuMs: 0 });
     await Promise.all(this.#slots.map(async (slot) => slot.thread?.terminate()));
@@ -149,7 +153,7 @@ export class Sandbox {
       slot.thread.keepAlive(true);
       slot.thread.post({ type: "run", run: run.number, job: run.job });
     }
-    if (this.#runs.size > 0) this.#watch ??= setInterval(() => this.#onWatch(), WATCH_MS);
+    if (this.#runs.size > 0) this.#watch ??= setInterval(() => this.#onWatch(), WATCH_MS).unref();
   }
 
   /** The thread with the fewest runs among those that can take one. */
@@ -189,13 +193,22 @@ export class Sandbox {
   /** Looks at busy threads from outside: a thread stuck in one native step cannot keep its own deadline. */
   #onWatch(): void {
     const now = performance.now();
+    let isAnyBusy = false;
     for (const { thread } of this.#slots) {
       const busy = thread?.look(now);
       if (busy === undefined) continue;
+      isAnyBusy = true;
       const cpuMs = this.#runs.get(busy.run)?.job.limits.cpuMs ?? 0;
       if (busy.busyMs > cpuMs + GRACE_MS) void thread?.terminate();
     }
+    if (this.#runs.size > 0 || isAnyBusy) this.#quietSince = now;
+    else if (now - this.#quietSince > LINGER_MS) this.#stopWatch();
     this.#dispatch();
+  }
+
+  #stopWatch(): void {
+    clearInterval(this.#watch);
+    this.#watch = undefined;
   }
 
   #onExit(slot: Slot, culprit: number | undefined): void {
@@ -224,10 +237,6 @@ export class Sandbox {
     run.slot?.thread?.stopRun(run.number);
     run.slot?.runs.delete(run.number);
     if (run.slot?.runs.size === 0) run.slot.thread?.keepAlive(false);
-    if (this.#runs.size === 0) {
-      clearInterval(this.#watch);
-      this.#watch = undefined;
-    }
     run.resolve(result);
     this.#dispatch();
   }

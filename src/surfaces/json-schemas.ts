@@ -4,7 +4,7 @@ import type { Operation } from "../operations/define-operation.ts";
 
 /** The members of JSON Schema (2020-12) that our own schemas use and the surfaces look at; others pass through. */
 export interface JsonSchema {
-  readonly type?: string | undefined;
+  readonly type?: string | readonly string[] | undefined;
   readonly description?: string | undefined;
   readonly enum?: readonly unknown[] | undefined;
   readonly const?: unknown;
@@ -24,7 +24,7 @@ export interface ObjectSchema extends JsonSchema {
 
 const JsonSchemaShape: z.ZodType<JsonSchema> = z.lazy(() =>
   z.looseObject({
-    type: z.string().optional(),
+    type: z.union([z.string(), z.array(z.string())]).optional(),
     description: z.string().optional(),
     enum: z.array(z.unknown()).optional(),
     // `items: false` closes a tuple; nothing to look at.

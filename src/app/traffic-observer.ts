@@ -1,12 +1,12 @@
-import type { KeyUsage } from "./auth/key-usage.ts";
-import type { Server, ServerHealth, ServerTool, ToolDefinition } from "./domain/server.ts";
-import { mergeTools } from "./domain/tool-definition.ts";
-import type { TrafficObserver } from "./gateway/context.ts";
-import type { Clock } from "./lib/clock.ts";
-import { newId } from "./lib/ids.ts";
-import { toSafeText } from "./lib/safe-text.ts";
-import type { LiveView } from "./snapshot/live-view.ts";
-import type { Store } from "./store/ports.ts";
+import type { KeyUsage } from "../auth/key-usage.ts";
+import type { Server, ServerHealth, ServerTool, ToolDefinition } from "../domain/server.ts";
+import { mergeTools } from "../domain/tool-definition.ts";
+import type { TrafficObserver } from "../gateway/context.ts";
+import type { Clock } from "../lib/clock.ts";
+import { newId } from "../lib/ids.ts";
+import { toSafeText } from "../lib/safe-text.ts";
+import type { LiveView } from "../snapshot/live-view.ts";
+import type { Store } from "../store/ports.ts";
 
 // A healthy server is written down once a minute; a change of state at once.
 const HEALTH_INTERVAL_MS = 60_000;

@@ -1,10 +1,10 @@
 import type { ServerResponse } from "node:http";
-import type { Core } from "./app-core.ts";
+import type { Core } from "./core.ts";
 import { isLoopbackHost } from "./config.ts";
-import { toAppError } from "./lib/errors.ts";
-import { READERS } from "./domain/role.ts";
-import type { Authenticate } from "./surfaces/authentication.ts";
-import type { Handler } from "./surfaces/http-server.ts";
+import { toAppError } from "../lib/errors.ts";
+import { READERS } from "../domain/role.ts";
+import type { Authenticate } from "../surfaces/authentication.ts";
+import type { Handler } from "../surfaces/http-server.ts";
 
 /** What load balancers and metrics collectors ask: alive, able to serve, figures. */
 export function createStatusHandlers(core: Core, authenticate: Authenticate): Readonly<Record<string, Handler>> {

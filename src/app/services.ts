@@ -1,11 +1,11 @@
-import type { AuditLog } from "./audit/audit-log.ts";
-import { generateApiKey, hashApiKey, toKeyHint } from "./auth/api-key-format.ts";
-import type { KeyUsage } from "./auth/key-usage.ts";
-import type { UpstreamProbe } from "./gateway/probe/probe.ts";
-import type { Egress } from "./lib/egress/egress.ts";
-import { newId } from "./lib/ids.ts";
-import type { LiveSessions, Services } from "./operations/services.ts";
-import type { Vault } from "./vault/vault.ts";
+import type { AuditLog } from "../audit/audit-log.ts";
+import { generateApiKey, hashApiKey, toKeyHint } from "../auth/api-key-format.ts";
+import type { KeyUsage } from "../auth/key-usage.ts";
+import type { UpstreamProbe } from "../gateway/probe/probe.ts";
+import type { Egress } from "../lib/egress/egress.ts";
+import { newId } from "../lib/ids.ts";
+import type { LiveSessions, Services } from "../operations/services.ts";
+import type { Vault } from "../vault/vault.ts";
 
 export interface ServiceParts {
   readonly vault: Vault;

@@ -1,17 +1,17 @@
 import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
-import { openAudit, type AuditParts } from "./app-audit.ts";
-import { firstStart } from "./auth/first-start.ts";
-import { KeyUsage } from "./auth/key-usage.ts";
-import { findMasterKeyId, loadPepper } from "./auth/pepper.ts";
+import { openAudit, type AuditParts } from "./audit.ts";
+import { firstStart } from "../auth/first-start.ts";
+import { KeyUsage } from "../auth/key-usage.ts";
+import { findMasterKeyId, loadPepper } from "../auth/pepper.ts";
 import type { Config } from "./config.ts";
-import type { Clock } from "./lib/clock.ts";
-import { createLiveView, type LiveView } from "./snapshot/live-view.ts";
-import { openStore } from "./store/open-store.ts";
-import type { Store } from "./store/ports.ts";
-import { settleRotation } from "./vault/master-key-rotation.ts";
-import { loadMasterKey } from "./vault/master-key.ts";
-import { createVault, type Vault } from "./vault/vault.ts";
+import type { Clock } from "../lib/clock.ts";
+import { createLiveView, type LiveView } from "../snapshot/live-view.ts";
+import { openStore } from "../store/open-store.ts";
+import type { Store } from "../store/ports.ts";
+import { settleRotation } from "../vault/master-key-rotation.ts";
+import { loadMasterKey } from "../vault/master-key.ts";
+import { createVault, type Vault } from "../vault/vault.ts";
 
 /** What both planes stand on. */
 export interface Core {

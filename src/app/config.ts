@@ -1,6 +1,6 @@
 import { join, resolve } from "node:path";
-import { AppError } from "./lib/errors.ts";
-import { parseIpRange, type IpRange } from "./lib/ip.ts";
+import { AppError } from "../lib/errors.ts";
+import { parseIpRange, type IpRange } from "../lib/ip.ts";
 
 const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 

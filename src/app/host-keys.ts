@@ -1,16 +1,16 @@
 import type { Config } from "./config.ts";
-import { createOwnerKey, firstStart } from "./auth/first-start.ts";
-import { toHostEvent } from "./auth/host-event.ts";
-import { findMasterKeyId, loadPepper } from "./auth/pepper.ts";
-import { createSequencer } from "./audit/sequencer.ts";
-import { systemClock } from "./lib/clock.ts";
-import { AppError } from "./lib/errors.ts";
-import { openStore } from "./store/open-store.ts";
-import type { Store } from "./store/ports.ts";
-import { rewrapSealed } from "./vault/envelope.ts";
-import { beginRotation, finishRotation, settleRotation } from "./vault/master-key-rotation.ts";
-import { loadMasterKey, readKeyFile } from "./vault/master-key.ts";
-import { createVault } from "./vault/vault.ts";
+import { createOwnerKey, firstStart } from "../auth/first-start.ts";
+import { toHostEvent } from "../auth/host-event.ts";
+import { findMasterKeyId, loadPepper } from "../auth/pepper.ts";
+import { createSequencer } from "../audit/sequencer.ts";
+import { systemClock } from "../lib/clock.ts";
+import { AppError } from "../lib/errors.ts";
+import { openStore } from "../store/open-store.ts";
+import type { Store } from "../store/ports.ts";
+import { rewrapSealed } from "../vault/envelope.ts";
+import { beginRotation, finishRotation, settleRotation } from "../vault/master-key-rotation.ts";
+import { loadMasterKey, readKeyFile } from "../vault/master-key.ts";
+import { createVault } from "../vault/vault.ts";
 
 /*
  * `runlayer keys …`: what an operator does on the host, directly on the data directory. The store refuses while a server holds it.

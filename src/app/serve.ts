@@ -1,4 +1,4 @@
-import { startApp, type App } from "./app.ts";
+import { startApp, type App } from "./start-app.ts";
 import type { Config } from "./config.ts";
 import { createLogger } from "./logger.ts";
 

@@ -1,17 +1,17 @@
-import type { Core } from "./app-core.ts";
-import type { GatewayParts } from "./app-gateway.ts";
-import { createServices } from "./app-services.ts";
-import type { createAuthenticator } from "./auth/authenticate.ts";
-import { createUpstreamProbe } from "./gateway/probe/probe.ts";
-import type { Egress } from "./lib/egress/egress.ts";
+import type { Core } from "./core.ts";
+import type { GatewayParts } from "./gateway.ts";
+import { createServices } from "./services.ts";
+import type { createAuthenticator } from "../auth/authenticate.ts";
+import { createUpstreamProbe } from "../gateway/probe/probe.ts";
+import type { Egress } from "../lib/egress/egress.ts";
 import { createManagementAuthentication } from "./management-authentication.ts";
-import { OPERATIONS } from "./operations/index.ts";
-import type { LiveSessions } from "./operations/services.ts";
-import type { LiveView } from "./snapshot/live-view.ts";
-import type { Authenticate } from "./surfaces/authentication.ts";
-import type { Handler } from "./surfaces/http-server.ts";
-import { createMcp, type McpFace } from "./surfaces/mcp.ts";
-import { createRest } from "./surfaces/rest.ts";
+import { OPERATIONS } from "../operations/index.ts";
+import type { LiveSessions } from "../operations/services.ts";
+import type { LiveView } from "../snapshot/live-view.ts";
+import type { Authenticate } from "../surfaces/authentication.ts";
+import type { Handler } from "../surfaces/http-server.ts";
+import { createMcp, type McpFace } from "../surfaces/mcp.ts";
+import { createRest } from "../surfaces/rest.ts";
 import { VERSION } from "./version.ts";
 
 export interface Management {

@@ -1,13 +1,13 @@
 import type { Logger } from "pino";
-import { openCore } from "./app-core.ts";
-import { openGateway } from "./app-gateway.ts";
-import { createManagement } from "./app-management.ts";
+import { openCore } from "./core.ts";
+import { openGateway } from "./gateway.ts";
+import { createManagement } from "./management.ts";
 import type { Config } from "./config.ts";
-import { createAuthenticator } from "./auth/authenticate.ts";
-import { systemClock, type Clock } from "./lib/clock.ts";
-import { createEgress } from "./lib/egress/egress.ts";
-import { startHttpServer, type Handler } from "./surfaces/http-server.ts";
-import { createStatusHandlers } from "./app-status.ts";
+import { createAuthenticator } from "../auth/authenticate.ts";
+import { systemClock, type Clock } from "../lib/clock.ts";
+import { createEgress } from "../lib/egress/egress.ts";
+import { startHttpServer, type Handler } from "../surfaces/http-server.ts";
+import { createStatusHandlers } from "./status.ts";
 
 /** A running installation. */
 export interface App {

@@ -1,13 +1,13 @@
 import { join } from "node:path";
 import { Histogram, type Registry } from "prom-client";
-import type { AuditLog } from "./audit/audit-log.ts";
-import { AuthFailureAggregator } from "./audit/auth-failures.ts";
-import { openAuditLog } from "./audit/durable-audit-log.ts";
-import { createFileJournal } from "./audit/file-journal.ts";
-import { createTableJournal } from "./audit/table-journal.ts";
-import { createSequencer } from "./audit/sequencer.ts";
-import type { Clock } from "./lib/clock.ts";
-import type { Store } from "./store/ports.ts";
+import type { AuditLog } from "../audit/audit-log.ts";
+import { AuthFailureAggregator } from "../audit/auth-failures.ts";
+import { openAuditLog } from "../audit/durable-audit-log.ts";
+import { createFileJournal } from "../audit/file-journal.ts";
+import { createTableJournal } from "../audit/table-journal.ts";
+import { createSequencer } from "../audit/sequencer.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Store } from "../store/ports.ts";
 
 export interface AuditParts {
   readonly log: AuditLog;

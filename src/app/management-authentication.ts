@@ -1,12 +1,12 @@
-import type { AuthFailureAggregator } from "./audit/auth-failures.ts";
-import type { Authentication, AuthenticationRequest, AuthFailure, FindKeyByHash } from "./auth/authenticate.ts";
-import type { KeyUsage } from "./auth/key-usage.ts";
-import type { ApiKey } from "./domain/api-key.ts";
-import { isRoleWithin, type Role } from "./domain/role.ts";
-import type { Clock } from "./lib/clock.ts";
-import type { Caller } from "./operations/context.ts";
-import type { LiveView } from "./snapshot/live-view.ts";
-import type { Authenticate } from "./surfaces/authentication.ts";
+import type { AuthFailureAggregator } from "../audit/auth-failures.ts";
+import type { Authentication, AuthenticationRequest, AuthFailure, FindKeyByHash } from "../auth/authenticate.ts";
+import type { KeyUsage } from "../auth/key-usage.ts";
+import type { ApiKey } from "../domain/api-key.ts";
+import { isRoleWithin, type Role } from "../domain/role.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Caller } from "../operations/context.ts";
+import type { LiveView } from "../snapshot/live-view.ts";
+import type { Authenticate } from "../surfaces/authentication.ts";
 
 export interface ManagementAuthenticationOptions {
   readonly authenticate: (request: AuthenticationRequest, findKey: FindKeyByHash) => Authentication;

@@ -1,13 +1,13 @@
 import { hkdfSync } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import type { Core } from "./app-core.ts";
-import type { createAuthenticator } from "./auth/authenticate.ts";
-import { createCredentialSource, type CredentialSource } from "./gateway/credentials.ts";
-import { createGateway, type Gateway } from "./gateway/gateway.ts";
-import { createGatewayMetrics } from "./gateway/metrics.ts";
-import { createUpstreams } from "./gateway/upstreams.ts";
-import type { Egress } from "./lib/egress/egress.ts";
-import type { Handler } from "./surfaces/http-server.ts";
+import type { Core } from "./core.ts";
+import type { createAuthenticator } from "../auth/authenticate.ts";
+import { createCredentialSource, type CredentialSource } from "../gateway/credentials.ts";
+import { createGateway, type Gateway } from "../gateway/gateway.ts";
+import { createGatewayMetrics } from "../gateway/metrics.ts";
+import { createUpstreams } from "../gateway/upstreams.ts";
+import type { Egress } from "../lib/egress/egress.ts";
+import type { Handler } from "../surfaces/http-server.ts";
 import { createTrafficObserver } from "./traffic-observer.ts";
 
 export interface GatewayParts {
@@ -37,7 +37,7 @@ export function openGateway(core: Core, { egress, authenticate, stack }: Gateway
     audit: audit.log,
     authFailures: audit.failures,
     authenticate,
-    upstreams: createUpstreams({ egress, credentials, bridged: NO_BRIDGE }),
+    upstreams: createUpstreams({ egress, credentials, bridged: createBridges() }),
     // Handles that agents hold stay valid across a restart and on every node of one database.
     sealKey: Buffer.from(hkdfSync("sha256", core.pepper, "", "runlayer gateway handles", 32)),
     clock,

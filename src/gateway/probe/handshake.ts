@@ -6,6 +6,7 @@ import {
   StreamableHTTPClientTransport,
   type Transport,
   type VersionNegotiationMode,
+  type VersionNegotiationOptions,
 } from "@modelcontextprotocol/client";
 import type { Contact } from "./contact.ts";
 import type { ProbeTarget } from "./target.ts";
@@ -39,7 +40,7 @@ const GOODBYE_TIMEOUT_MS = 1000;
 export async function connectHttp(endpoint: HttpEndpoint, options: HandshakeOptions): Promise<Connection> {
   const { transport, url, fetch } = endpoint;
   if (transport === "sse") {
-    return connect(new SSEClientTransport(url, { fetch, eventSourceInit: { fetch } }), "legacy", options);
+    return connect(new SSEClientTransport(url, { fetch, eventSourceInit: { fetch } }), { mode: "legacy" }, options);
   }
   try {
     return await connectStreamable(endpoint, "auto", options);
@@ -57,7 +58,7 @@ async function connectStreamable(
   options: HandshakeOptions,
 ): Promise<Connection> {
   const transport = new StreamableHTTPClientTransport(url, { fetch });
-  const connection = await connect(transport, mode, options);
+  const connection = await connect(transport, { mode }, options);
   return {
     client: connection.client,
     async close() {
@@ -71,10 +72,10 @@ async function connectStreamable(
 /** Runs the handshake over any transport; closes it when the handshake fails. */
 export async function connect(
   transport: Transport,
-  mode: VersionNegotiationMode,
+  versionNegotiation: VersionNegotiationOptions,
   { clientInfo, contact, signal, timeoutMs }: HandshakeOptions,
 ): Promise<Connection> {
-  const client = new Client(clientInfo, { capabilities: {}, versionNegotiation: { mode } });
+  const client = new Client(clientInfo, { capabilities: {}, versionNegotiation });
   try {
     await client.connect(transport, { signal, timeout: timeoutMs });
   } catch (error) {

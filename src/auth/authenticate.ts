@@ -11,7 +11,9 @@ export type AuthFailure =
   | "revoked_key"
   | "expired_key"
   | "address_not_allowed"
-  | "member_not_active";
+  /** The member who answers for the key is suspended, or holds less than the key by now. */
+  | "member_not_active"
+  | "beyond_member_role";
 
 export type Authentication =
   | { readonly ok: true; readonly key: ApiKey }

@@ -1,15 +1,14 @@
 import { DEFAULT_SETTINGS, type Organization } from "../domain/organization.ts";
 import type { ApiKey, KeyOrigin } from "../domain/api-key.ts";
-import type { AuditEventDraft } from "../domain/audit-event.ts";
 import type { Member } from "../domain/member.ts";
 import { AppError } from "../lib/errors.ts";
 import { newId } from "../lib/ids.ts";
 import type { Repositories, Store } from "../store/ports.ts";
 import { generateApiKey, hashApiKey, toKeyHint } from "./api-key-format.ts";
+import { HOST_ACTOR, toHostEvent } from "./host-event.ts";
 
 const BOOTSTRAP_NAME = "bootstrap";
 const FIRST_KEY_NAME = "first-owner";
-const HOST_ACTOR = { type: "system", id: "host", name: "host" } as const;
 
 export interface FirstStartOptions {
   readonly store: Store;
@@ -77,7 +76,9 @@ async function foundOrganization(repositories: Repositories, now: number): Promi
   await repositories.organization.insert(organization);
   await repositories.members.insert(owner);
   const resource = { type: "organization", id: organization.id, name: organization.name };
-  await repositories.audit.stage(toEvent("organization.create", resource, { now, details: { owner: owner.email } }));
+  await repositories.audit.stage(
+    toHostEvent("organization.create", resource, { now, details: { owner: owner.email } }),
+  );
   return owner;
 }
 
@@ -123,14 +124,5 @@ async function insertOwnerKey(
   };
   await repositories.apiKeys.insert(key);
   const resource = { type: "apiKey", id: key.id, name: key.name };
-  await repositories.audit.stage(toEvent("key.create", resource, { now, details: { role: key.role, origin } }));
-}
-
-function toEvent(
-  action: string,
-  resource: AuditEventDraft["resource"],
-  { now, details }: { readonly now: number; readonly details: Readonly<Record<string, unknown>> },
-): AuditEventDraft {
-  const id = newId();
-  return { id, time: now, actor: HOST_ACTOR, action, resource, outcome: "success", correlationId: id, details };
+  await repositories.audit.stage(toHostEvent("key.create", resource, { now, details: { role: key.role, origin } }));
 }

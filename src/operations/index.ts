@@ -8,15 +8,19 @@ import { listApiKeys } from "./api-keys/list-api-keys.ts";
 import { revokeApiKey } from "./api-keys/revoke-api-key.ts";
 import { getAuditLogs } from "./audit/get-audit-logs.ts";
 import type { Operation } from "./define-operation.ts";
+import { inviteMember } from "./members/invite-member.ts";
+import { listGroups } from "./members/list-groups.ts";
 import { listMembers } from "./members/list-members.ts";
+import { updateMember } from "./members/update-member.ts";
 import { getOrganization } from "./organization/get-organization.ts";
+import { updateOrganization } from "./organization/update-organization.ts";
 import { createMcpServer } from "./servers/create-mcp-server.ts";
 import { deleteMcpServer } from "./servers/delete-mcp-server.ts";
 import { getMcpServer } from "./servers/get-mcp-server.ts";
 import { listMcpServers } from "./servers/list-mcp-servers.ts";
 import { updateMcpServer } from "./servers/update-mcp-server.ts";
 
-/** Every operation, in the order of the contract. A line here puts it on all faces: MCP, REST, OpenAPI and CLI. */
+/** Every operation: those of the contract's section 3 in its order, then the others. A line here puts it on all faces: MCP, REST, OpenAPI and CLI. */
 export const OPERATIONS: readonly Operation[] = [
   getOrganization,
   listMembers,
@@ -34,4 +38,8 @@ export const OPERATIONS: readonly Operation[] = [
   listApiKeys,
   revokeApiKey,
   getAuditLogs,
+  inviteMember,
+  updateMember,
+  listGroups,
+  updateOrganization,
 ];

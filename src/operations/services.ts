@@ -45,7 +45,7 @@ export interface Discovery {
   readonly protocolVersion?: string | undefined;
   readonly serverInfo?: { readonly name: string; readonly version: string } | undefined;
   readonly tools: readonly ToolDefinition[];
-  readonly resources: readonly { readonly uri: string; readonly name: string }[];
+  readonly resources: readonly { readonly uri: string; readonly [member: string]: unknown }[];
   readonly prompts: readonly { readonly name: string }[];
   readonly latencyMs?: number | undefined;
   readonly error?: string | undefined;

@@ -24,7 +24,8 @@ import type { Page, PageRequest } from "../lib/paging.ts";
  * - lists are ordered by id (UUIDv7: time of creation), the page key is the id; rows added while paging never shift a page.
  */
 
-/** A row that a transaction touched. After the commit the live view reloads these and nothing else. */
+/**
+ * A row that a transaction touched. Marks that no decision rests on (last seen, key use) are not reported. After the commit the live view reloads these and nothing else. */
 export interface Change {
   readonly kind: "organization" | "member" | "group" | "server" | "agent" | "apiKey" | "policy" | "skill";
   readonly id: string;
@@ -38,7 +39,9 @@ export interface Repositories {
   readonly agents: AgentRepository;
   readonly apiKeys: ApiKeyRepository;
   readonly audit: AuditRepository;
+  readonly decisions: DecisionRepository;
   readonly idempotency: IdempotencyRepository;
+  readonly sealedRecords: SealedRecordRepository;
   readonly values: ValueRepository;
 }
 
@@ -52,7 +55,10 @@ export interface Store {
    * every `onCommitted` listener has, so that the live view is current before an operation answers. Keep outbound calls outside.
    */
   transaction<T>(work: (repositories: Repositories) => Promise<T>): Promise<T>;
-  /** MUST be called before the first transaction. Listeners run in order, after the commit, one transaction at a time. */
+  /**
+   * Hears of every later commit. Listeners run in order, after the commit, one transaction at a time, and MUST
+   * NOT start a transaction themselves. When one fails, `transaction` rejects although its changes are committed.
+   */
   onCommitted(listener: (changes: readonly Change[]) => Promise<void>): void;
   /** Whether the database answers; rejects with `unavailable` when it does not. */
   ping(): Promise<void>;
@@ -110,7 +116,7 @@ export interface ServerRepository {
   countByStatus(): Promise<Readonly<Record<ServerStatus, number>>>;
   insert(server: Server): Promise<void>;
   save(server: Server): Promise<void>;
-  /** Also removes its tools. */
+  /** Also removes its tools, its health and its assignments; agents that lose one are reported as changed. */
   delete(id: string): Promise<void>;
   /** Observed, not managed: does not raise the version. Keeps a bounded history per server. */
   saveHealth(id: string, health: ServerHealth): Promise<void>;
@@ -194,7 +200,7 @@ export interface AuditFilter {
   /** Id or name of the resource. */
   readonly resource?: string | undefined;
   readonly resourceType?: string | undefined;
-  /** Ids as recorded with the event. */
+  /** Ids as recorded with the event: its resource of that type, else `details.server` or `details.agent` (`{id, name}`), else its actor. */
   readonly serverId?: string | undefined;
   readonly agentId?: string | undefined;
   /** Only events of these agents; an empty list matches nothing. */
@@ -218,12 +224,6 @@ export interface AuditGroup {
   readonly lastAt: number;
 }
 
-/** A decision that the gateway staged before its message left, and that has no outcome yet. */
-export interface StagedDecision {
-  readonly id: string;
-  readonly draft: AuditEventDraft;
-}
-
 export interface AuditRepository {
   /** Appends a finished event to the staging table, in the caller's transaction. */
   stage(draft: AuditEventDraft): Promise<void>;
@@ -236,6 +236,19 @@ export interface AuditRepository {
   /** The page key is the `seq` as decimal text. */
   list(filter: AuditFilter, page: PageRequest & { readonly order: "asc" | "desc" }): Promise<Page<AuditEvent>>;
   group(filter: AuditFilter, by: "actor" | "action" | "resource", page: PageRequest): Promise<Page<AuditGroup>>;
+}
+
+/** What the gateway recorded and the log does not have yet: a decision without its outcome, or a whole event. */
+export type HeldDecision = Omit<AuditEventDraft, "outcome"> & { readonly outcome?: Outcome | undefined };
+
+/** Where decisions are durable while their messages are on the way, on a database that nodes share. */
+export interface DecisionRepository {
+  /** One that is held already stays as it is. */
+  hold(decisions: readonly HeldDecision[]): Promise<void>;
+  /** In the order of their ids, behind `after`. */
+  held(page: PageRequest): Promise<readonly HeldDecision[]>;
+  /** Gives the ids of those that were held. */
+  release(ids: readonly string[]): Promise<readonly string[]>;
 }
 
 export interface IdempotentAnswer {
@@ -255,7 +268,13 @@ export interface IdempotencyRepository {
   insert(answer: IdempotentAnswer, now: number): Promise<void>;
 }
 
-/** Single values of the installation itself: the wrapped pepper, the schema's own marks. Never a secret in clear. */
+/** Everything that the vault sealed, across all tables. */
+export interface SealedRecordRepository {
+  /** Replaces each sealed record by what `rewrap` makes of it; gives how many there are. */
+  rewrap(rewrap: (sealed: string) => string): Promise<number>;
+}
+
+/** Single values of the installation itself: the pepper, the audit journal's mark. A sealed one is named `sealed.…`; never a secret in clear. */
 export interface ValueRepository {
   find(name: string): Promise<string | undefined>;
   set(name: string, value: string): Promise<void>;

@@ -19,7 +19,7 @@ export function ownKeyFile(dataDir: string): string {
   return join(dataDir, KEY_FILE);
 }
 
-/** The file that a rotation writes before it rewraps the database; see `rotate-master-key.ts`. */
+/** The file that a rotation writes before it rewraps the database; see `master-key-rotation.ts`. */
 export function nextKeyFile(dataDir: string): string {
   return join(dataDir, `${KEY_FILE}.next`);
 }

@@ -153,7 +153,7 @@ export async function listen(handler: RequestListener, port = 0): Promise<Listen
   };
 }
 
-/** In a store of its own: the live view wants to be there before the first transaction of a store, and needs an organization. */
+/** In a store of its own, before the live view loads: it needs an organization. */
 async function insertOrganization(dataDir: string): Promise<void> {
   const store = await openStore({ dataDir, clock: systemClock });
   const now = Date.now();

@@ -16,22 +16,29 @@ export const DiscoveryOutput = z.object({
   error: z.string().optional(),
 });
 
+/** An answer is read by a person or a model: get_mcp_server has all the tools. */
+const SHOWN_MAX = 500;
+
 export function showDiscovery(discovery: Discovery): z.output<typeof DiscoveryOutput> {
   const { state, protocolVersion, serverInfo, tools, resources, prompts, error } = discovery;
   return {
     state,
     ...(protocolVersion === undefined ? {} : { protocolVersion }),
     ...(serverInfo === undefined ? {} : { serverInfo: { name: serverInfo.name, version: serverInfo.version } }),
-    tools: tools.map((tool) => ({
+    tools: tools.slice(0, SHOWN_MAX).map((tool) => ({
       name: tool.name,
       ...(tool.description === undefined ? {} : { description: tool.description }),
       risk: toolRisk(tool),
     })),
-    resources: resources.map(({ uri, name }) => ({ uri, name })),
-    prompts: prompts.map(({ name }) => ({ name })),
+    resources: resources.slice(0, SHOWN_MAX).map(showResource),
+    prompts: prompts.slice(0, SHOWN_MAX).map(({ name }) => ({ name })),
     risk: highestSeverity(tools.map(toolRisk)),
     ...(error === undefined ? {} : { error }),
   };
+}
+
+function showResource({ uri, name }: Discovery["resources"][number]): { uri: string; name: string } {
+  return { uri, name: typeof name === "string" ? name : uri };
 }
 
 /** An endpoint that nobody has contacted, and why not. */

@@ -141,6 +141,11 @@ export interface AuditStagingTable {
   readonly draft: JsonText;
 }
 
+export interface AuditDecisionTable {
+  readonly id: string;
+  readonly draft: JsonText;
+}
+
 /**
  * Each fact of an event is in one column only, so that a changed column always breaks the leaf hash. `serverId` and `agentId`
  * are derived from the event for its filters.
@@ -200,6 +205,7 @@ export interface Database {
   readonly agentAssignments: AssignmentTable;
   readonly apiKeys: ApiKeyTable;
   readonly auditStaging: AuditStagingTable;
+  readonly auditDecisions: AuditDecisionTable;
   readonly auditEvents: AuditEventTable;
   readonly idempotency: IdempotencyTable;
   readonly installationValues: InstallationValueTable;

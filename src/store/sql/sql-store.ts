@@ -17,6 +17,8 @@ export interface SqlBackend {
   start(): Promise<void>;
   /** Runs first in each write transaction: proves that this process may write and that it is alone. */
   enterTransaction(db: Transaction<Database>): Promise<void>;
+  /** MUST NOT wait for a transaction that is under way. */
+  ping(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -30,7 +32,6 @@ export class SqlStore implements Store {
   readonly #listeners: Listener[] = [];
   /** The news of the last commit; the next commit's listeners wait for it. */
   #news: Promise<void> = Promise.resolve();
-  #hasStarted = false;
   #isClosed = false;
 
   constructor(backend: SqlBackend) {
@@ -45,7 +46,6 @@ export class SqlStore implements Store {
 
   async transaction<T>(work: (repositories: Repositories) => Promise<T>): Promise<T> {
     this.#assertOpen();
-    this.#hasStarted = true;
     let news = Promise.resolve();
     const result = await this.#turns.take(() =>
       guarded(async () => {
@@ -65,12 +65,12 @@ export class SqlStore implements Store {
   }
 
   onCommitted(listener: Listener): void {
-    if (this.#hasStarted) throw new Error("invariant violated: listeners come before the first transaction");
     this.#listeners.push(listener);
   }
 
   async ping(): Promise<void> {
-    await this.read((repositories) => repositories.values.find("ping"));
+    this.#assertOpen();
+    await guarded(() => this.#backend.ping());
   }
 
   /** Refuses new work, lets what waits finish, then closes the database. */

@@ -2,7 +2,7 @@ import { AppError } from "../../lib/errors.ts";
 
 /** Codes that mean the database cannot serve now: a full disk, a lost file or connection, a server that shuts down. */
 const UNAVAILABLE =
-  /^(SQLITE_(FULL|IOERR|BUSY|CANTOPEN|READONLY|CORRUPT|NOTADB|NOMEM)|08...|53...|57P0.|58...|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN)/;
+  /^(SQLITE_(FULL|IOERR|BUSY|CANTOPEN|READONLY|CORRUPT|NOTADB|NOMEM)|08...|53...|57P0.|57014|58...|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN)/;
 
 // PostgreSQL: character_not_in_repertoire, untranslatable_character. Its text holds no NUL.
 const BAD_TEXT = /^(22021|22P05)$/;
@@ -24,7 +24,7 @@ export function toStoreError(error: unknown): unknown {
 
 /** pg gives no code when a connection ends under a query or the pool cannot connect in time. */
 function isLostConnection(error: Error): boolean {
-  return /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error)/.test(
+  return /^(Connection terminated|Query read timeout|timeout exceeded when trying to connect|Client has encountered a connection error)/.test(
     error.message,
   );
 }

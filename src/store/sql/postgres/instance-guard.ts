@@ -1,4 +1,4 @@
-import { type Kysely } from "kysely";
+import type { Kysely } from "kysely";
 import { Client } from "pg";
 import { AppError } from "../../../lib/errors.ts";
 import { newId } from "../../../lib/ids.ts";
@@ -10,51 +10,74 @@ const OLDEST_SERVER = 150_000;
 /** Key of the session lock that says that a Runlayer has this database; PostgreSQL keeps such locks per database. */
 const INSTANCE_LOCK = 7_420_001;
 
+/** The stored value that names the process that has the database. */
+const VALUE_NAME = "instance";
+
 /**
  * Keeps a second Runlayer off the database. A session lock, which ends with the process, stops a second start; the id that the
  * holder writes into the database fences off a holder whose session was lost while another one started.
  */
 export class InstanceGuard {
-  static readonly VALUE_NAME = "instance";
-  readonly instanceId = newId();
-  readonly #client: Client;
+  readonly #databaseUrl: string;
+  readonly #instanceId = newId();
+  #client: Client | undefined;
 
-  private constructor(client: Client) {
-    this.#client = client;
+  private constructor(databaseUrl: string) {
+    this.#databaseUrl = databaseUrl;
   }
 
   static async acquire(databaseUrl: string): Promise<InstanceGuard> {
+    const guard = new InstanceGuard(databaseUrl);
+    await guard.hold();
+    return guard;
+  }
+
+  /** Takes the lock again if its session was lost; throws `unavailable` when another process has it. */
+  async hold(): Promise<void> {
+    if (this.#client !== undefined) return;
     const client = new Client({
-      connectionString: databaseUrl,
+      connectionString: this.#databaseUrl,
       connectionTimeoutMillis: CONNECT_MS_MAX,
       keepAlive: true,
       application_name: "runlayer instance guard",
     });
-    // A lost session is not an error by itself: each write transaction proves by the id that nobody else took over.
-    client.on("error", () => undefined);
+    const forget = (): void => void (this.#client = this.#client === client ? undefined : this.#client);
+    client.on("error", forget);
+    client.on("end", forget);
     try {
       await client.connect();
       await assertVersion(client);
       await lock(client);
+      this.#client = client;
     } catch (error) {
       await client.end();
       throw error instanceof AppError ? error : unreachable(error);
     }
-    return new InstanceGuard(client);
   }
 
   /** Marks the database as this process's own; MUST come before its first write. */
   async claim(db: Kysely<Database>): Promise<void> {
-    const value = this.instanceId;
+    const value = this.#instanceId;
     await db
       .insertInto("installationValues")
-      .values({ name: InstanceGuard.VALUE_NAME, value })
+      .values({ name: VALUE_NAME, value })
       .onConflict((conflict) => conflict.column("name").doUpdateSet({ value }))
       .execute();
   }
 
+  /** Throws `unavailable` when another process has marked the database since. */
+  async assertOwned(db: Kysely<Database>): Promise<void> {
+    const owner = await db
+      .selectFrom("installationValues")
+      .select("value")
+      .where("name", "=", VALUE_NAME)
+      .executeTakeFirst();
+    if (owner?.value === this.#instanceId) return;
+    throw new AppError("unavailable", "another Runlayer has taken this database; stop one of the two, then restart");
+  }
+
   async release(): Promise<void> {
-    await this.#client.end();
+    await this.#client?.end();
   }
 }
 

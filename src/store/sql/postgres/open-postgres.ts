@@ -1,6 +1,5 @@
 import { CamelCasePlugin, Kysely, PostgresDialect, type Transaction, sql } from "kysely";
 import { Pool, type PoolConfig, types } from "pg";
-import { AppError } from "../../../lib/errors.ts";
 import type { Database } from "../schema.ts";
 import type { SqlBackend } from "../sql-store.ts";
 import { InstanceGuard } from "./instance-guard.ts";
@@ -8,6 +7,10 @@ import { InstanceGuard } from "./instance-guard.ts";
 /** One for the writer, the others for readers; the guard has its own. */
 const CONNECTIONS_MAX = 8;
 const CONNECT_MS_MAX = 10_000;
+
+/** The server ends what runs longer; the client gives up a little later, in case the server is not there to do it. */
+const STATEMENT_MS_MAX = 30_000;
+const ANSWER_MS_MAX = 35_000;
 
 /** Key of the lock that writers take turns with: a number that nothing else in the database is likely to use. */
 const WRITE_LOCK = 7_420_002;
@@ -28,6 +31,8 @@ export async function openPostgres(databaseUrl: string): Promise<SqlBackend> {
     connectionString: databaseUrl,
     max: CONNECTIONS_MAX,
     connectionTimeoutMillis: CONNECT_MS_MAX,
+    statement_timeout: STATEMENT_MS_MAX,
+    query_timeout: ANSWER_MS_MAX,
     types: numberTypes,
     application_name: "runlayer",
   });
@@ -40,6 +45,7 @@ export async function openPostgres(databaseUrl: string): Promise<SqlBackend> {
     reader: db,
     start: () => guard.claim(db),
     enterTransaction: (trx) => enterTransaction(trx, guard),
+    ping: () => guard.assertOwned(db),
     close: async () => {
       await db.destroy();
       await guard.release();
@@ -48,14 +54,8 @@ export async function openPostgres(databaseUrl: string): Promise<SqlBackend> {
 }
 
 async function enterTransaction(trx: Transaction<Database>, guard: InstanceGuard): Promise<void> {
+  await guard.hold();
   await sql`select pg_advisory_xact_lock(${sql.lit(WRITE_LOCK)})`.execute(trx);
-  // Read after the lock: a node that lost the database meanwhile sees who has it now.
-  const owner = await trx
-    .selectFrom("installationValues")
-    .select("value")
-    .where("name", "=", InstanceGuard.VALUE_NAME)
-    .executeTakeFirst();
-  if (owner?.value !== guard.instanceId) {
-    throw new AppError("unavailable", "another Runlayer has taken this database; restart this one to see its state");
-  }
+  // After the lock, so that a process that lost the database sees who has it now.
+  await guard.assertOwned(trx);
 }

@@ -1,7 +1,8 @@
 import { type ExpressionBuilder, type Transaction } from "kysely";
 import type { AuditFilter } from "../../ports.ts";
 import type { Database } from "../schema.ts";
-import { containsText, holdsId, startsWith } from "./matching.ts";
+import { toStoredText } from "./foreign-text.ts";
+import { containsText, holdsObject, startsWith } from "./matching.ts";
 
 type Events = ExpressionBuilder<Database, "auditEvents">;
 
@@ -10,7 +11,8 @@ const EXACT = ["actorType", "resourceType", "serverId", "agentId", "outcome", "c
 
 /** The events that match the whole filter, without order. */
 export function filteredEvents(db: Transaction<Database>, filter: AuditFilter) {
-  const { from, to, actor, resource, actions, policyId, query } = filter;
+  const { from, to, actions, policyId } = filter;
+  const [actor, resource, query] = [filter.actor, filter.resource, filter.query].map(storedForm);
   let events = db.selectFrom("auditEvents");
   if (from !== undefined) events = events.where("time", ">=", from);
   if (to !== undefined) events = events.where("time", "<=", to);
@@ -25,7 +27,7 @@ export function filteredEvents(db: Transaction<Database>, filter: AuditFilter) {
     events = events.where((eb) => eb.or([eb("resourceId", "=", resource), eb("resourceName", "=", resource)]));
   }
   if (actions !== undefined) events = events.where((eb) => eb.or(actions.map((action) => isAction(eb, action))));
-  if (policyId !== undefined) events = events.where((eb) => holdsId(eb.ref("policies"), policyId));
+  if (policyId !== undefined) events = events.where((eb) => holdsObject(eb.ref("policies"), policyId));
   if (query === undefined) return events;
   return events.where((eb) =>
     containsText([eb.ref("action"), eb.ref("actorName"), eb.ref("resourceName"), eb.ref("reason")], query),
@@ -34,4 +36,8 @@ export function filteredEvents(db: Transaction<Database>, filter: AuditFilter) {
 
 function isAction(eb: Events, action: string) {
   return action.endsWith(".") ? startsWith(eb.ref("action"), action) : eb("action", "=", action);
+}
+
+function storedForm(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : toStoredText(text);
 }

@@ -17,7 +17,16 @@ export function startsWith(column: Expression<string>, text: string): RawBuilder
  * and a join table would have to be kept in step with three aggregates.
  */
 export function holdsId(column: Expression<string | null>, id: string): Expression<SqlBool> {
-  return sql<SqlBool>`${column} like ${`%${escapeLike(JSON.stringify(id))}%`} escape '\\'`;
+  return holdsJson(column, JSON.stringify(id));
+}
+
+/** The same for a JSON array of objects with an `id`, which MUST be written without blanks. */
+export function holdsObject(column: Expression<string | null>, id: string): Expression<SqlBool> {
+  return holdsJson(column, `"id":${JSON.stringify(id)}`);
+}
+
+function holdsJson(column: Expression<string | null>, text: string): Expression<SqlBool> {
+  return sql<SqlBool>`${column} like ${`%${escapeLike(text)}%`} escape '\\'`;
 }
 
 function escapeLike(text: string): string {

@@ -1,12 +1,14 @@
 import type { Repositories } from "../../ports.ts";
 import { SqlAgentRepository } from "./agent-repository.ts";
 import { SqlApiKeyRepository } from "./api-key-repository.ts";
+import { SqlDecisionRepository } from "./decision-repository.ts";
 import { SqlAuditRepository } from "./audit-repository.ts";
 import type { RepositoryContext } from "./context.ts";
 import { SqlGroupRepository } from "./group-repository.ts";
 import { SqlIdempotencyRepository } from "./idempotency-repository.ts";
 import { SqlMemberRepository } from "./member-repository.ts";
 import { SqlOrganizationRepository } from "./organization-repository.ts";
+import { SqlSealedRecordRepository } from "./sealed-record-repository.ts";
 import { SqlServerRepository } from "./server-repository.ts";
 import { SqlValueRepository } from "./value-repository.ts";
 
@@ -20,7 +22,9 @@ export function createRepositories(context: RepositoryContext): Repositories {
     agents: new SqlAgentRepository(context),
     apiKeys: new SqlApiKeyRepository(context),
     audit: new SqlAuditRepository(context),
+    decisions: new SqlDecisionRepository(context),
     idempotency: new SqlIdempotencyRepository(context),
+    sealedRecords: new SqlSealedRecordRepository(context),
     values: new SqlValueRepository(context),
   };
 }

@@ -8,7 +8,14 @@ import type { RepositoryContext } from "./context.ts";
 import { containsText, holdsId } from "./matching.ts";
 import { countUpTo, toPage } from "./pages.ts";
 import { type Noun, notFound, staleSave, taken } from "./refusals.ts";
-import { storedHealth, toServer, toServerRow, toServerTool, toServerToolRow } from "./stored-server.ts";
+import {
+  storedHealth,
+  toServer,
+  toServerRow,
+  toServerTool,
+  toServerToolRow,
+  toStoredHealthError,
+} from "./stored-server.ts";
 
 const NOUN: Noun = { singular: "server", listedBy: "list_mcp_servers" };
 
@@ -92,7 +99,8 @@ export class SqlServerRepository implements ServerRepository {
 
   async saveHealth(id: string, health: ServerHealth): Promise<void> {
     const { db, touch } = this.#context;
-    const { state, checkedAt, latencyMs, error } = health;
+    const { state, checkedAt, latencyMs } = health;
+    const error = toStoredHealthError(health);
     const { numUpdatedRows } = await db
       .updateTable("servers")
       .set({ healthState: state, healthCheckedAt: checkedAt, healthLatencyMs: latencyMs, healthError: error })

@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { ACTOR_TYPES, type AuditEvent, type AuditEventDraft, OUTCOMES } from "../../../domain/audit-event.ts";
+import type { HeldDecision } from "../../ports.ts";
 import type { AuditEventTable } from "../schema.ts";
+import { storedForeignText, toStoredText } from "./foreign-text.ts";
 import { jsonText } from "./json-text.ts";
 
 const party = z.object({ id: z.string(), name: z.string() });
@@ -30,15 +32,15 @@ const storedEvent = z.object({
   id: z.string(),
   time: z.number(),
   actorType: z.enum(ACTOR_TYPES),
-  actorId: z.string(),
-  actorName: z.string(),
+  actorId: storedForeignText,
+  actorName: storedForeignText,
   actorContext: jsonText(actorContext).nullable(),
   action: z.string(),
   resourceType: z.string(),
-  resourceId: z.string(),
-  resourceName: z.string(),
+  resourceId: storedForeignText,
+  resourceName: storedForeignText,
   outcome: z.enum(OUTCOMES),
-  reason: z.string().nullable(),
+  reason: storedForeignText.nullable(),
   policies: jsonText(z.array(party)).nullable(),
   correlationId: z.string(),
   sessionId: z.string().nullable(),
@@ -48,10 +50,16 @@ const storedEvent = z.object({
 });
 
 const storedDraft = jsonText(draft);
+const storedDecision = jsonText(draft.extend({ outcome: z.enum(OUTCOMES).optional() }));
 
 /** Throws for text that `stage` cannot have written. */
 export function parseDraft(text: string): AuditEventDraft {
   return storedDraft.parse(text);
+}
+
+/** Throws for text that `hold` cannot have written. */
+export function parseDecision(text: string): HeldDecision {
+  return storedDecision.parse(text);
 }
 
 /** The event exactly as it was recorded: members that were absent stay absent, so that its leaf hash still fits. */
@@ -82,15 +90,15 @@ export function toAuditRow(event: AuditEvent): AuditEventTable {
     id: event.id,
     time: event.time,
     actorType: actor.type,
-    actorId: actor.id,
-    actorName: actor.name,
+    actorId: toStoredText(actor.id),
+    actorName: toStoredText(actor.name),
     actorContext: contextOf(event),
     action: event.action,
     resourceType: resource.type,
-    resourceId: resource.id,
-    resourceName: resource.name,
+    resourceId: toStoredText(resource.id),
+    resourceName: toStoredText(resource.name),
     outcome: event.outcome,
-    reason: event.reason ?? null,
+    reason: event.reason === undefined ? null : toStoredText(event.reason),
     policies: policies === undefined ? null : JSON.stringify(policies.map(({ id, name }) => ({ id, name }))),
     correlationId: event.correlationId,
     sessionId: event.sessionId ?? null,
@@ -107,10 +115,12 @@ function contextOf({ actor: { onBehalfOf, ip, client } }: AuditEvent): string | 
   return JSON.stringify({ onBehalfOf, ip, client });
 }
 
-/** The server or agent of an event: what it was about, else `details.serverId` or `details.agentId`, else who did it. */
+/** The server or agent of an event: what it was about, else the one that its details name, else who did it. */
 function idIn({ actor, resource, details }: AuditEvent, kind: "server" | "agent"): string | null {
-  if (resource.type === kind) return resource.id;
-  const detail = details[`${kind}Id`];
-  if (typeof detail === "string") return detail;
-  return actor.type === kind ? actor.id : null;
+  if (resource.type === kind) return toStoredText(resource.id);
+  const named = details[kind];
+  if (typeof named === "object" && named !== null && "id" in named && typeof named.id === "string") {
+    return toStoredText(named.id);
+  }
+  return actor.type === kind ? toStoredText(actor.id) : null;
 }

@@ -5,11 +5,13 @@ import {
   SERVER_STATUSES,
   SEVERITIES,
   type Server,
+  type ServerHealth,
   type ServerTool,
   TOOL_STATES,
   TRANSPORTS,
 } from "../../../domain/server.ts";
 import type { ServerTable, ServerToolTable } from "../schema.ts";
+import { storedForeignText, toStoredText } from "./foreign-text.ts";
 import { jsonText, storedFlag, storedNames, toJsonOrNull, toStoredFlag } from "./json-text.ts";
 
 const credential = z.object({
@@ -50,7 +52,7 @@ export const storedHealth = z.object({
   state: z.enum(HEALTH_STATES),
   checkedAt: z.number().nullable(),
   latencyMs: z.number().nullable(),
-  error: z.string().nullable(),
+  error: storedForeignText.nullable(),
 });
 
 const definition = z.object({
@@ -97,8 +99,13 @@ export function toServerRow({ health, ...server }: Server): ServerTable {
     healthState: health.state,
     healthCheckedAt: health.checkedAt,
     healthLatencyMs: health.latencyMs,
-    healthError: health.error,
+    healthError: toStoredHealthError(health),
   };
+}
+
+/** The upstream chose the words. */
+export function toStoredHealthError({ error }: ServerHealth): string | null {
+  return error === null ? null : toStoredText(error);
 }
 
 export function toServerTool(row: ServerToolTable): ServerTool {

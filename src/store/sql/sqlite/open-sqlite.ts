@@ -5,42 +5,62 @@ import { AppError } from "../../../lib/errors.ts";
 import type { SqlBackend } from "../sql-store.ts";
 import type { Database } from "../schema.ts";
 import { StatementError } from "../statement-error.ts";
-import { READERS, WRITER } from "./protocol.ts";
+import { READERS, type Statement } from "./protocol.ts";
 import { sqliteDialect } from "./sqlite-driver.ts";
 import { SqliteThread } from "./sqlite-thread.ts";
+
+const PING: Statement = { sql: "select 1", parameters: [] };
 
 /**
  * Opens `runlayer.db` in the data directory, which is made if it does not exist. Throws `unavailable` when another process has
  * the directory or the file cannot be opened.
  */
 export async function openSqlite(dataDir: string): Promise<SqlBackend> {
-  const thread = await startThread(dataDir);
+  const { writing, reading } = await startThreads(dataDir);
   const plugins = [new CamelCasePlugin()];
-  const readers = Array.from({ length: READERS }, (_, index) => WRITER + 1 + index);
+  // IMMEDIATE takes the write lock at once: a transaction that only later finds it cannot write would have to be repeated.
+  const writer = sqliteDialect(writing, { count: 1, begin: "begin immediate" });
+  const reader = sqliteDialect(reading, { count: READERS, begin: "begin" });
   return {
     dialect: "sqlite",
-    writer: new Kysely<Database>({ dialect: sqliteDialect(thread, [WRITER]), plugins }),
-    reader: new Kysely<Database>({ dialect: sqliteDialect(thread, readers), plugins }),
+    writer: new Kysely<Database>({ dialect: writer, plugins }),
+    reader: new Kysely<Database>({ dialect: reader, plugins }),
     start: () => Promise.resolve(),
     enterTransaction: () => Promise.resolve(),
-    close: () => thread.stop(),
+    ping: async () => void (await Promise.all([writing, reading].map((thread) => thread.run(0, [PING])))),
+    async close() {
+      // The last connection to close takes the write-ahead log away, and a reader may not.
+      await reading.stop();
+      await writing.stop();
+    },
   };
 }
 
-async function startThread(dataDir: string): Promise<SqliteThread> {
+interface Threads {
+  readonly writing: SqliteThread;
+  readonly reading: SqliteThread;
+}
+
+async function startThreads(dataDir: string): Promise<Threads> {
   const databaseFile = join(dataDir, "runlayer.db");
-  const lockFile = join(dataDir, "runlayer.lock");
   try {
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
     // SQLite gives its side files the mode of the database file.
     touchPrivate(databaseFile);
-    return await SqliteThread.start({ databaseFile, lockFile });
+    const writing = await SqliteThread.start({ databaseFile, lockFile: join(dataDir, "runlayer.lock") });
+    const reading = await SqliteThread.start({ databaseFile }).catch((error: unknown) => stopped(writing, error));
+    return { writing, reading };
   } catch (error) {
     if (error instanceof StatementError && error.code.startsWith("SQLITE_BUSY")) throw inUse(dataDir);
     throw new AppError("unavailable", `the database in \`${dataDir}\` cannot be opened: ${firstLine(error)}`, {
       cause: error,
     });
   }
+}
+
+async function stopped(thread: SqliteThread, error: unknown): Promise<never> {
+  await thread.stop();
+  throw error;
 }
 
 /** Only makes the file: a descriptor of ours on a file that SQLite already has would drop its locks when closed. */

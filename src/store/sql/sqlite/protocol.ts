@@ -1,11 +1,9 @@
-/** The main thread and the SQLite worker talk in these messages only. */
+/** The main thread and a SQLite worker talk in these messages only. */
 
-/** Which of the worker's connections a message is for: the one that writes, or one of the readers. */
+/** Which of the worker's connections a message is for, from 0. */
 export type ConnectionIndex = number;
 
-export const WRITER: ConnectionIndex = 0;
-
-/** Reads that may be open at once; more wait for their turn. Statements take turns in the worker anyway. */
+/** Reads that may be open at once; more wait for their turn. */
 export const READERS = 4;
 
 export interface Statement {
@@ -38,6 +36,9 @@ export type WorkerReply =
 
 export interface WorkerSettings {
   readonly databaseFile: string;
-  /** A database of its own whose exclusive lock says that this process has the data directory. */
-  readonly lockFile: string;
+  /**
+   * A database of its own whose exclusive lock says that this process has the data directory. The worker that is given it holds
+   * the one connection that writes; a worker without it has the readers.
+   */
+  readonly lockFile?: string | undefined;
 }

@@ -12,8 +12,14 @@ import { StatementError } from "../statement-error.ts";
 import type { ConnectionIndex, Statement } from "./protocol.ts";
 import type { SqliteThread } from "./sqlite-thread.ts";
 
-/** Kysely's view of some of the worker's connections. Who asks for one while all are taken waits. */
-export function sqliteDialect(thread: SqliteThread, connections: readonly ConnectionIndex[]): Dialect {
+interface Connections {
+  readonly count: number;
+  /** How a transaction on one of them begins. */
+  readonly begin: string;
+}
+
+/** Kysely's view of a worker's connections. Who asks for one while all are taken waits. */
+export function sqliteDialect(thread: SqliteThread, connections: Connections): Dialect {
   return {
     createAdapter: () => new ConnectionsAdapter(),
     createDriver: () => new ThreadDriver(thread, connections),
@@ -33,10 +39,9 @@ class ThreadDriver implements Driver {
   readonly #free: ThreadConnection[];
   readonly #waiting: ((connection: ThreadConnection) => void)[] = [];
 
-  constructor(thread: SqliteThread, connections: readonly ConnectionIndex[]) {
-    this.#free = connections.map((index) => new ThreadConnection(thread, index));
-    // IMMEDIATE takes the write lock at once: a transaction that only later finds it cannot write would have to be repeated.
-    this.#begin = connections.length === 1 ? "begin immediate" : "begin";
+  constructor(thread: SqliteThread, { count, begin }: Connections) {
+    this.#free = Array.from({ length: count }, (_, index) => new ThreadConnection(thread, index));
+    this.#begin = begin;
   }
 
   async init(): Promise<void> {}

@@ -1,10 +1,13 @@
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Worker } from "node:worker_threads";
+import SqliteDatabase from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { aServer } from "../../../../test/harness/entities.ts";
+import { aServer, anEvent } from "../../../../test/harness/entities.ts";
 import { systemClock } from "../../../lib/clock.ts";
 import { openStore } from "../../open-store.ts";
+import type { Store } from "../../ports.ts";
 
 let folder = "";
 beforeEach(() => {
@@ -20,6 +23,7 @@ test("keeps what was committed across a restart, in files that only their owner 
   expect(statSync(dataDir).mode & 0o777).toBe(0o700);
   for (const file of ["runlayer.db", "runlayer.db-wal"]) expect(statSync(join(dataDir, file)).mode & 0o777).toBe(0o600);
   await first.close();
+  expect(readdirSync(dataDir).toSorted()).toEqual(["runlayer.db", "runlayer.lock"]);
   const second = await openStore({ dataDir, clock: systemClock });
   expect(await second.read(({ servers }) => servers.get(server.name))).toEqual(server);
   await second.close();
@@ -32,3 +36,97 @@ test("refuses a second store on the same data directory, and opens after the fir
   await first.close();
   await (await openStore({ dataDir: folder, clock: systemClock })).close();
 });
+
+test("opens a data directory whose lock file was left behind", async () => {
+  writeFileSync(join(folder, "runlayer.lock"), "");
+  await (await openStore({ dataDir: folder, clock: systemClock })).close();
+});
+
+test("refuses a database of a newer program, a file that is no database, a directory that cannot be made", async () => {
+  await (await openStore({ dataDir: folder, clock: systemClock })).close();
+  const database = new SqliteDatabase(join(folder, "runlayer.db"));
+  database.exec("insert into schema_migrations (version, applied_at) values (99, 0)");
+  database.close();
+  const refusal = { code: "unavailable", message: expect.not.stringContaining("\n") };
+  await expect(openStore({ dataDir: folder, clock: systemClock })).rejects.toMatchObject(refusal);
+  // Refused, but not kept: the lock is free again.
+  await expect(openStore({ dataDir: folder, clock: systemClock })).rejects.toThrow("schema 99");
+  const garbage = join(folder, "garbage");
+  mkdirSync(garbage);
+  writeFileSync(join(garbage, "runlayer.db"), "this is not a database".repeat(1_000));
+  await expect(openStore({ dataDir: garbage, clock: systemClock })).rejects.toMatchObject(refusal);
+  await expect(openStore({ dataDir: join(garbage, "runlayer.db", "x"), clock: systemClock })).rejects.toMatchObject(
+    refusal,
+  );
+});
+
+test("answers unavailable when the worker that writes dies, and never hangs", async () => {
+  const { store, workers } = await openWatched();
+  const running = store.transaction(async ({ values }) => {
+    await values.set("half", "done");
+    await workers[0]?.terminate();
+    await values.set("more", "done");
+  });
+  const waiting = store.transaction(({ values }) => values.set("later", "done"));
+  await expect(running).rejects.toMatchObject({ code: "unavailable" });
+  await expect(waiting).rejects.toMatchObject({ code: "unavailable" });
+  await expect(store.ping()).rejects.toMatchObject({ code: "unavailable" });
+  await store.close();
+  const next = await openStore({ dataDir: folder, clock: systemClock });
+  expect(await next.read(({ values }) => values.find("half"))).toBeUndefined();
+  await next.close();
+});
+
+test("answers unavailable when the worker that reads dies, and never hangs", async () => {
+  const { store, workers } = await openWatched();
+  const reading = store.read(async ({ values }) => {
+    await values.find("a");
+    await workers[1]?.terminate();
+    await values.find("b");
+  });
+  await expect(reading).rejects.toMatchObject({ code: "unavailable" });
+  await expect(store.ping()).rejects.toMatchObject({ code: "unavailable" });
+  await store.close();
+});
+
+test("commits while a long search runs", async () => {
+  const store = await openStore({ dataDir: folder, clock: systemClock });
+  await store.transaction(({ audit }) =>
+    audit.append(Array.from({ length: 20_000 }, (_, index) => anEvent(index + 1))),
+  );
+  let isSearching = true;
+  const search = Promise.all(
+    Array.from({ length: 20 }, () =>
+      store.read(({ audit }) => audit.list({ query: "nothing" }, { limit: 1, order: "asc" })),
+    ),
+  ).finally(() => {
+    isSearching = false;
+  });
+  await store.transaction(({ values }) => values.set("written", "meanwhile"));
+  expect(isSearching).toBe(true);
+  await search;
+  await store.close();
+});
+
+test("does not commit a transaction in which a statement failed, even if the failure was caught", async () => {
+  const store = await openStore({ dataDir: folder, clock: systemClock });
+  const server = aServer();
+  const catching = store.transaction(async ({ servers }) => {
+    await servers.insert(server);
+    await servers.insert({ ...server, name: "same-id" }).catch(() => undefined);
+  });
+  await expect(catching).rejects.toThrow("cannot commit");
+  expect(await store.read(({ servers }) => servers.find(server.id))).toBeUndefined();
+  await store.transaction(({ servers }) => servers.insert(server));
+  await store.close();
+});
+
+/** A store with its workers: the one that writes, then the one that reads. */
+async function openWatched(): Promise<{ readonly store: Store; readonly workers: readonly Worker[] }> {
+  const workers: Worker[] = [];
+  const watch = (worker: Worker): void => void workers.push(worker);
+  process.on("worker", watch);
+  const store = await openStore({ dataDir: folder, clock: systemClock });
+  process.off("worker", watch);
+  return { store, workers };
+}

@@ -1,6 +1,5 @@
 import { parentPort, workerData } from "node:worker_threads";
 import SqliteDatabase from "better-sqlite3";
-import { z } from "zod";
 import { assert } from "../../../lib/assert.ts";
 import {
   READERS,
@@ -9,14 +8,15 @@ import {
   type StatementsRequest,
   type WorkerReply,
   type WorkerRequest,
+  type WorkerSettings,
 } from "./protocol.ts";
 
 /*
- * The only thread that touches the database file: SQLite's calls block, and here nobody else waits for an fsync. Connection 0
- * writes, the others read their own snapshot of the write-ahead log.
+ * SQLite's calls block, so they are made here, where nobody else waits for an fsync. One worker writes; another one reads, on
+ * connections that each see their own snapshot of the write-ahead log, so that a long search delays no commit.
  */
 
-const settings = z.object({ databaseFile: z.string(), lockFile: z.string() }).parse(workerData);
+const settings: WorkerSettings = workerData;
 // A statement is compiled once. The program has some hundred texts; past that a list filter made up new ones.
 const CACHED_STATEMENTS_MAX = 500;
 
@@ -39,15 +39,15 @@ if (opened !== undefined) {
 }
 
 interface Opened {
-  readonly lock: SqliteDatabase.Database;
+  readonly lock?: SqliteDatabase.Database;
   readonly connections: readonly Connection[];
 }
 
 function openAll(): Opened | undefined {
   try {
-    const lock = holdLock();
-    const writer = openWriter();
-    return { lock, connections: [writer, ...Array.from({ length: READERS }, openReader)] };
+    if (settings.lockFile === undefined) return { connections: Array.from({ length: READERS }, openReader) };
+    const lock = holdLock(settings.lockFile);
+    return { lock, connections: [openWriter()] };
   } catch (error) {
     reply({ kind: "refused", ...describe(error) });
     return undefined;
@@ -55,8 +55,8 @@ function openAll(): Opened | undefined {
 }
 
 /** The kernel drops the lock with the process, however it dies, so that it cannot go stale. */
-function holdLock(): SqliteDatabase.Database {
-  const lock = new SqliteDatabase(settings.lockFile, { timeout: 0 });
+function holdLock(file: string): SqliteDatabase.Database {
+  const lock = new SqliteDatabase(file, { timeout: 0 });
   try {
     lock.exec("BEGIN EXCLUSIVE");
   } catch (error) {
@@ -82,10 +82,10 @@ function openReader(): Connection {
   };
 }
 
-/** Readers close first, so that the writer as the last one takes the write-ahead log away; the lock outlives them all. */
+/** The lock outlives the connections. */
 function stop(): void {
-  for (const { database } of opened?.connections.toReversed() ?? []) database.close();
-  opened?.lock.close();
+  for (const { database } of opened?.connections ?? []) database.close();
+  opened?.lock?.close();
   port?.close();
 }
 

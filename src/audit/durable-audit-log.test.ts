@@ -1,0 +1,247 @@
+import { closeSync, openSync, readdirSync, readFileSync, statSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import {
+  aDecision,
+  allEvents,
+  anEvent,
+  journalFolder,
+  newFolder,
+  openAudit,
+  removeFolder,
+  type AuditParts,
+  type AuditSettings,
+} from "../../test/harness/audit.ts";
+import type { DecisionJournal } from "./decision-journal.ts";
+
+let folder: string;
+let opened: AuditParts[] = [];
+
+beforeEach(() => {
+  folder = newFolder();
+});
+
+afterEach(async () => {
+  vi.useRealTimers();
+  for (const { log, store } of opened) {
+    await log.close().catch(() => undefined);
+    await store.close();
+  }
+  opened = [];
+  removeFolder(folder);
+});
+
+async function start(settings?: AuditSettings): Promise<AuditParts> {
+  const parts = await openAudit(folder, settings);
+  opened.push(parts);
+  return parts;
+}
+
+/** Takes the files away from a log in the middle of its work: what a killed process leaves behind. */
+async function crash({ journal, store }: AuditParts): Promise<void> {
+  await journal.close();
+  await store.close();
+  opened = [];
+}
+
+test("a decision and its outcome are one event, visible after a flush", async () => {
+  const { log, store } = await start();
+  const decision = aDecision();
+  await log.stage(decision);
+  expect(log.openDecisions).toBe(1);
+  log.settle(decision.id, { outcome: "success", durationMs: 12.4, details: { bytes: 10 } });
+  await log.flush();
+  const details = { ...decision.details, bytes: 10 };
+  const expected = { ...decision, seq: 1, outcome: "success", durationMs: 12, details };
+  expect(await allEvents(store)).toMatchObject([expected]);
+  expect([log.openDecisions, log.depth, log.isHealthy]).toEqual([0, 0, true]);
+});
+
+test("seq follows the order of settlement", async () => {
+  const { log, store } = await start();
+  const decisions = Array.from({ length: 100 }, () => aDecision());
+  await Promise.all(decisions.map((decision) => log.stage(decision)));
+  const ended = decisions.toReversed();
+  for (const { id } of ended) log.settle(id, { outcome: "success", durationMs: 1 });
+  await log.flush();
+  const events = await allEvents(store);
+  expect(events.map(({ id }) => id)).toEqual(ended.map(({ id }) => id));
+  expect(events.map(({ seq }) => seq)).toEqual(ended.map((_, index) => index + 1));
+});
+
+test("records denials in one, and settles an id at most once", async () => {
+  const { log, store } = await start();
+  const denial = anEvent();
+  await log.record(denial);
+  const decision = aDecision();
+  await log.stage(decision);
+  log.settle(decision.id, { outcome: "success", durationMs: 1 });
+  log.settle(decision.id, { outcome: "error", durationMs: 2 });
+  log.settle("unknown", { outcome: "error", durationMs: 2 });
+  log.post(anEvent({ action: "session.end" }));
+  await log.flush();
+  expect((await allEvents(store)).map(({ action, outcome }) => `${action} ${outcome}`)).toEqual([
+    "tool.call denied",
+    "tool.call success",
+    "session.end denied",
+  ]);
+});
+
+test("after a crash every acknowledged decision is exactly one event", async () => {
+  const first = await start();
+  const [unknown, settled, recorded] = [aDecision(), aDecision(), anEvent()];
+  await first.log.stage(unknown);
+  await first.log.stage(settled);
+  first.log.settle(settled.id, { outcome: "success", durationMs: 5, details: { bytes: 1 } });
+  await first.log.record(recorded);
+  await crash(first);
+  const second = await start();
+  expect(await allEvents(second.store)).toMatchObject([
+    { seq: 1, id: settled.id, outcome: "success", durationMs: 5, details: { ...settled.details, bytes: 1 } },
+    { seq: 2, id: recorded.id, outcome: "denied" },
+    { seq: 3, id: unknown.id, outcome: "error", reason: "unknown_after_crash" },
+  ]);
+  await crash(second);
+  expect(await allEvents((await start()).store)).toHaveLength(3);
+});
+
+test("an event that reached the log before the crash is not recorded again", async () => {
+  const first = await start();
+  for (let n = 0; n < 10; n += 1) await first.log.record(anEvent());
+  await first.log.flush();
+  for (let n = 0; n < 5; n += 1) await first.log.record(anEvent());
+  await crash(first);
+  const { store } = await start();
+  const events = await allEvents(store);
+  expect(events.map(({ seq }) => seq)).toEqual(Array.from({ length: 15 }, (_, index) => index + 1));
+  expect(new Set(events.map(({ id }) => id)).size).toBe(15);
+});
+
+test("goes through many small segments, keeps long calls, and gives the files back", async () => {
+  const parts = await start({ segmentBytes: 16 * 1024 });
+  const long = aDecision();
+  await parts.log.stage(long);
+  for (let n = 0; n < 300; n += 1) {
+    const decision = aDecision();
+    await parts.log.stage(decision);
+    parts.log.settle(decision.id, { outcome: "success", durationMs: 1 });
+    if (n % 50 === 0) await parts.log.flush();
+  }
+  await parts.log.flush();
+  await expect.poll(() => readdirSync(journalFolder(folder)).length).toBeLessThanOrEqual(3);
+  expect(parts.problems).toEqual([]);
+  await crash(parts);
+  const { store, problems } = await start();
+  const events = await allEvents(store);
+  expect(events).toHaveLength(301);
+  expect(events.at(-1)).toMatchObject({ id: long.id, reason: "unknown_after_crash" });
+  expect(problems).toEqual([]);
+});
+
+test("a torn tail loses nothing that was acknowledged", async () => {
+  const first = await start();
+  for (let n = 0; n < 3; n += 1) await first.log.record(anEvent());
+  await crash(first);
+  const [name = ""] = readdirSync(journalFolder(folder)).filter((file) => file.startsWith("decisions"));
+  const path = join(journalFolder(folder), name);
+  const bytes = readFileSync(path);
+  const end = bytes.findLastIndex((byte) => byte !== 0) + 1;
+  const fd = openSync(path, "r+");
+  // The start of one more frame: a valid head whose body never came.
+  writeSync(fd, bytes.subarray(0, 20), 0, 20, end);
+  closeSync(fd);
+  const { store, problems } = await start();
+  expect(await allEvents(store)).toHaveLength(3);
+  expect(problems).toEqual([]);
+});
+
+test("keeps its files to their owner", async () => {
+  await start();
+  expect(statSync(journalFolder(folder)).mode & 0o777).toBe(0o700);
+  for (const file of readdirSync(journalFolder(folder))) {
+    expect(statSync(join(journalFolder(folder), file)).mode & 0o777).toBe(0o600);
+  }
+});
+
+test("refuses while the journal cannot be written, keeps outcomes, and recovers by itself", async () => {
+  let isFull = false;
+  const wrapJournal = (journal: DecisionJournal): DecisionJournal => ({
+    recover: () => journal.recover(),
+    commit: (entries) => (isFull ? Promise.reject(new Error("ENOSPC")) : journal.commit(entries)),
+    claim: (repositories, events) => journal.claim(repositories, events),
+    release: (events) => journal.release(events),
+    close: () => journal.close(),
+  });
+  const { log, store } = await start({ wrapJournal });
+  const running = aDecision();
+  await log.stage(running);
+  isFull = true;
+  const refused = aDecision();
+  await expect(log.stage(refused)).rejects.toMatchObject({ code: "unavailable" });
+  await expect(log.record(anEvent())).rejects.toMatchObject({ code: "unavailable" });
+  log.settle(running.id, { outcome: "success", durationMs: 1 });
+  log.settle(refused.id, { outcome: "success", durationMs: 1 });
+  await expect(log.flush()).rejects.toMatchObject({ code: "unavailable" });
+  expect(log.isHealthy).toBe(false);
+  isFull = false;
+  await expect.poll(() => log.isHealthy, { timeout: 5_000 }).toBe(true);
+  await log.record(anEvent());
+  await log.flush();
+  expect((await allEvents(store)).map(({ outcome }) => outcome)).toEqual(["success", "denied"]);
+});
+
+test("refuses when too much waits for the database", async () => {
+  const { log, store, problems } = await start({
+    depthMax: 10,
+    wrapStore: (store) => ({
+      dialect: store.dialect,
+      read: (work) => store.read(work),
+      transaction: () => Promise.reject(new Error("database gone")),
+      onCommitted: (listener) => store.onCommitted(listener),
+      ping: () => store.ping(),
+      close: () => store.close(),
+    }),
+  });
+  for (let n = 0; n < 10; n += 1) await log.record(anEvent());
+  await expect(log.record(anEvent())).rejects.toMatchObject({ code: "unavailable" });
+  await expect(log.stage(aDecision())).rejects.toMatchObject({ code: "unavailable" });
+  log.post(anEvent());
+  expect(problems.map(String).join()).toContain("dropped");
+  expect(await allEvents(store)).toEqual([]);
+});
+
+test("close settles what is open, and refuses afterwards", async () => {
+  const { log, store } = await start();
+  const decision = aDecision();
+  await log.stage(decision);
+  await log.close();
+  expect(await allEvents(store)).toMatchObject([{ id: decision.id, outcome: "error", reason: "shutdown" }]);
+  await expect(log.stage(aDecision())).rejects.toMatchObject({ code: "unavailable" });
+});
+
+test("announces a tool call that runs longer than a minute, once", async () => {
+  let now = Date.now();
+  const { log, store } = await start({ clock: { now: () => now } });
+  const [call, read] = [aDecision(), aDecision({ action: "resource.read" })];
+  await log.stage(call);
+  await log.stage(read);
+  now += 61_000;
+  const started = { action: "tool.started", correlationId: call.correlationId, details: { call: call.id } };
+  await expect.poll(() => log.flush().then(() => allEvents(store)), { timeout: 5_000 }).toMatchObject([started]);
+  await new Promise((resolve) => setTimeout(resolve, 1_200));
+  log.settle(call.id, { outcome: "success", durationMs: 61_000 });
+  log.settle(read.id, { outcome: "success", durationMs: 61_000 });
+  await log.flush();
+  const actions = (await allEvents(store)).map(({ action }) => action);
+  expect(actions).toEqual(["tool.started", "tool.call", "resource.read"]);
+});
+
+test("an outcome with details that JSON cannot hold is kept without them, and told", async () => {
+  const { log, store, problems } = await start();
+  const decision = aDecision();
+  await log.stage(decision);
+  log.settle(decision.id, { outcome: "success", durationMs: 1, details: { size: 1n } });
+  await log.flush();
+  expect(await allEvents(store)).toMatchObject([{ id: decision.id, outcome: "success" }]);
+  expect(problems).toHaveLength(1);
+});

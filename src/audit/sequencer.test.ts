@@ -1,0 +1,116 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { allEvents, anEvent, newFolder, removeFolder } from "../../test/harness/audit.ts";
+import { AppError } from "../lib/errors.ts";
+import { systemClock } from "../lib/clock.ts";
+import { openStore } from "../store/open-store.ts";
+import type { Store } from "../store/ports.ts";
+import { leafHash } from "./leaf.ts";
+import { createSequencer, type Sequencer } from "./sequencer.ts";
+
+let folder: string;
+let store: Store;
+let sequencer: Sequencer;
+let isBroken = false;
+
+beforeEach(async () => {
+  isBroken = false;
+  folder = newFolder();
+  store = await openStore({ dataDir: folder, clock: systemClock });
+  const breakable: Store = {
+    ...delegate(store),
+    transaction: (work) =>
+      isBroken ? Promise.reject(new AppError("unavailable", "disk full")) : store.transaction(work),
+  };
+  sequencer = createSequencer({ store: breakable });
+});
+
+afterEach(async () => {
+  await sequencer.close().catch(() => undefined);
+  await store.close();
+  removeFolder(folder);
+});
+
+function delegate(real: Store): Store {
+  return {
+    dialect: real.dialect,
+    read: (work) => real.read(work),
+    transaction: (work) => real.transaction(work),
+    onCommitted: (listener) => real.onCommitted(listener),
+    ping: () => real.ping(),
+    close: () => real.close(),
+  };
+}
+
+function stage(count: number): Promise<void> {
+  return store.transaction(async ({ audit }) => {
+    for (let n = 0; n < count; n += 1) await audit.stage(anEvent({ details: { n } }));
+  });
+}
+
+function hand(from: number, count: number): void {
+  const events = Array.from({ length: count }, (_, index) => ({
+    ordinal: from + index,
+    event: anEvent({ details: { n: from + index } }),
+    size: 10,
+  }));
+  sequencer.hand(events);
+}
+
+async function seqs(): Promise<readonly number[]> {
+  return (await allEvents(store)).map(({ seq }) => seq);
+}
+
+function upTo(count: number): readonly number[] {
+  return Array.from({ length: count }, (_, index) => index + 1);
+}
+
+test("gives staged events a gapless seq in the order of staging, also when nobody nudged", async () => {
+  await stage(700);
+  await sequencer.flush();
+  const events = await allEvents(store);
+  expect(events.map(({ seq }) => seq)).toEqual(upTo(700));
+  expect(events.map(({ details }) => details["n"])).toEqual(upTo(700).map((n) => n - 1));
+  expect(events.every((event) => leafHash(event) === event.leafHash)).toBe(true);
+  expect(await store.read(({ audit }) => audit.takeStaged(1))).toEqual([]);
+});
+
+test("keeps the order of settlement among events of the gateway", async () => {
+  await stage(3);
+  hand(1, 600);
+  await sequencer.flush();
+  hand(601, 5);
+  await sequencer.flush();
+  const events = await allEvents(store);
+  expect(events.map(({ seq }) => seq)).toEqual(upTo(608));
+  expect(events.slice(3).map(({ details }) => details["n"])).toEqual(upTo(605));
+  expect([sequencer.depth, sequencer.size]).toEqual([0, 0]);
+});
+
+test("moves by itself after a nudge and after a hand-over", async () => {
+  await stage(1);
+  sequencer.nudge();
+  await expect.poll(seqs).toEqual([1]);
+  hand(1, 1);
+  await expect.poll(seqs).toEqual([1, 2]);
+});
+
+test("callers that flush while events pour in each see what they handed over", async () => {
+  const work = upTo(20).map(async (round) => {
+    await stage(3);
+    hand(round * 10, 3);
+    await sequencer.flush();
+    expect((await seqs()).length).toBeGreaterThanOrEqual(6);
+  });
+  await Promise.all(work);
+  expect(await seqs()).toEqual(upTo(120));
+});
+
+test("says unavailable while the database fails, keeps everything, and moves it once afterwards", async () => {
+  isBroken = true;
+  hand(1, 300);
+  await expect(sequencer.flush()).rejects.toMatchObject({ code: "unavailable" });
+  expect([sequencer.isHealthy, sequencer.depth]).toEqual([false, 300]);
+  isBroken = false;
+  await expect.poll(seqs, { timeout: 5_000 }).toEqual(upTo(300));
+  await expect.poll(() => sequencer.isHealthy).toBe(true);
+});

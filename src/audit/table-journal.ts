@@ -1,0 +1,71 @@
+import type { HeldDecision, Repositories, Store } from "../store/ports.ts";
+import type { DecisionJournal, FinishedEvent, JournalEntry, Recovered } from "./decision-journal.ts";
+
+const PAGE = 200;
+
+/** Rows of one statement: their parameters stay below what either database takes. */
+const HOLD_MAX = 1_000;
+
+/**
+ * Decisions in a table of the database: dearer than a file (docs/decisions/decision-journal.md), but not lost with the node
+ * that made them. An outcome is durable only with its event, so a crash within the sequencer's 100 ms makes it
+ * `unknown_after_crash`.
+ */
+export function createTableJournal(store: Store): DecisionJournal {
+  return new TableJournal(store);
+}
+
+class TableJournal implements DecisionJournal {
+  readonly #store: Store;
+  #lastOrdinal = 0;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  async recover(): Promise<Recovered> {
+    const held = await this.#store.read(allHeld);
+    const finished = held.flatMap(({ outcome, ...rest }) => {
+      if (outcome === undefined) return [];
+      return [{ ordinal: ++this.#lastOrdinal, event: { ...rest, outcome }, size: JSON.stringify(rest).length }];
+    });
+    return { finished, open: held.filter(({ outcome }) => outcome === undefined) };
+  }
+
+  async commit(entries: readonly JournalEntry[]): Promise<readonly FinishedEvent[]> {
+    const held = entries.flatMap(toHeld);
+    if (entries.length === 0) await this.#store.ping();
+    if (held.length > 0) await this.#store.transaction((repositories) => hold(repositories, held));
+    return entries.flatMap((entry) => {
+      if (entry.kind === "decided") return [];
+      return [{ ordinal: ++this.#lastOrdinal, event: entry.event, size: entry.size }];
+    });
+  }
+
+  async claim({ decisions }: Repositories, events: readonly FinishedEvent[]): Promise<readonly FinishedEvent[]> {
+    const held = new Set(await decisions.release(events.map(({ event }) => event.id)));
+    return events.filter(({ event }) => held.has(event.id));
+  }
+
+  release(): void {}
+
+  async close(): Promise<void> {}
+}
+
+async function allHeld({ decisions }: Repositories): Promise<readonly HeldDecision[]> {
+  const all: HeldDecision[] = [];
+  for (;;) {
+    const page = await decisions.held({ limit: PAGE, after: all.at(-1)?.id });
+    all.push(...page);
+    if (page.length < PAGE) return all;
+  }
+}
+
+async function hold({ decisions }: Repositories, held: readonly HeldDecision[]): Promise<void> {
+  for (let first = 0; first < held.length; first += HOLD_MAX) await decisions.hold(held.slice(first, first + HOLD_MAX));
+}
+
+function toHeld(entry: JournalEntry): readonly HeldDecision[] {
+  if (entry.kind === "settled") return [];
+  return [entry.kind === "decided" ? entry.decision : entry.event];
+}

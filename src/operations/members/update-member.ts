@@ -1,0 +1,84 @@
+import { z } from "zod";
+import type { Member } from "../../domain/member.ts";
+import { AppError } from "../../lib/errors.ts";
+import type { HandleContext } from "../context.ts";
+import { defineOperation } from "../define-operation.ts";
+import { ExpectedVersionField, RefField, RoleField, text } from "../fields.ts";
+import { groupNames, resolveGroups } from "../groups.ts";
+import { requireVersion } from "../require-version.ts";
+import { MemberOutput, showMember } from "./member-output.ts";
+import { refuseWiderRole } from "./member-rights.ts";
+
+const NOT_CHANGES: ReadonlySet<string> = new Set(["id", "expectedVersion"]);
+
+/** Changes a member's name, role, groups or status. */
+export const updateMember = defineOperation({
+  name: "update_member",
+  title: "Update member",
+  description:
+    "Changes a member: name, role, groups, or status (`suspended` stops every key the member answers for). Returns the member.",
+  route: "PATCH /members/{id}",
+  command: "members update",
+  roles: ["owner", "admin"],
+  effect: "write",
+  action: "member.update",
+  input: z.object({
+    id: RefField.describe("Member, by id or email"),
+    name: text(200).min(1).optional().describe("Name of the person"),
+    role: RoleField.optional().describe("What the member may do; keys beyond it stop working"),
+    groups: z.array(RefField).max(100).optional().describe("Groups; a new name makes a group"),
+    status: z.enum(["active", "suspended"]).optional().describe("A suspended member's keys are refused"),
+    expectedVersion: ExpectedVersionField,
+  }),
+  output: z.object({ member: MemberOutput }),
+  async handle(input, context) {
+    const { repositories, caller, now } = context;
+    const current = await repositories.members.get(input.id);
+    requireVersion(current, input.expectedVersion);
+    refuseWiderRole(current.role, caller);
+    if (input.role !== undefined) refuseWiderRole(input.role, caller);
+    const changed: Member = {
+      ...current,
+      name: input.name ?? current.name,
+      role: input.role ?? current.role,
+      groups: input.groups === undefined ? current.groups : await resolveGroups(input.groups, context),
+      status: input.status ?? current.status,
+      version: current.version + 1,
+      updatedAt: now,
+    };
+    await refuseLosingTheLastOwner(current, changed, context);
+    await repositories.members.save(changed);
+    return { member: await show(changed, context) };
+  },
+  event: ({ member }, input) => ({
+    resource: { type: "member", id: member.id, name: member.email },
+    details: {
+      changed: Object.keys(input).filter((field) => !NOT_CHANGES.has(field)),
+      role: member.role,
+      status: member.status,
+    },
+  }),
+  summarize: ({ member }) =>
+    `Member ${member.id} is at version ${member.version}, ${member.status}, role ${member.role}.`,
+});
+
+async function refuseLosingTheLastOwner(before: Member, after: Member, { repositories }: HandleContext): Promise<void> {
+  if (!isActingOwner(before) || isActingOwner(after)) return;
+  const { items } = await repositories.members.list({ role: "owner" }, { limit: 200 });
+  if (items.some((member) => member.id !== before.id && isActingOwner(member))) return;
+  throw new AppError("conflict", "this is the last owner; make another member owner first");
+}
+
+function isActingOwner({ role, status }: Member): boolean {
+  return role === "owner" && status !== "suspended";
+}
+
+async function show(member: Member, { repositories, now }: HandleContext): Promise<z.output<typeof MemberOutput>> {
+  const agentCounts = await repositories.agents.countByOwner([member.id]);
+  const keyCounts = await repositories.apiKeys.countByMember([member.id], now);
+  return showMember(member, {
+    agentCount: agentCounts.get(member.id) ?? 0,
+    apiKeyCount: keyCounts.get(member.id) ?? 0,
+    groupNames: await groupNames(repositories, member.groups),
+  });
+}

@@ -1,0 +1,61 @@
+import { z } from "zod";
+import { AUDIT_DURABILITIES, AUDIT_PAYLOADS } from "../../domain/organization.ts";
+import { defineOperation } from "../define-operation.ts";
+import { ExpectedVersionField, text } from "../fields.ts";
+import { requireVersion } from "../require-version.ts";
+import { OrganizationOutput, showOrganization } from "./organization-output.ts";
+
+/** Changes the name and the settings of the organization. */
+export const updateOrganization = defineOperation({
+  name: "update_organization",
+  title: "Update organization",
+  description:
+    "Changes the organization's name and settings: how much of a call's arguments the audit log keeps, and when a decision must be on disk. Returns the organization.",
+  route: "PATCH /organization",
+  command: "organization update",
+  roles: ["owner", "admin"],
+  effect: "write",
+  action: "organization.update",
+  input: z.object({
+    name: text(200).min(1).optional().describe("Shown to people"),
+    auditPayloads: z
+      .enum(AUDIT_PAYLOADS)
+      .optional()
+      .describe(
+        "Arguments in audit events: `none`, `digest`, `redacted` (secrets masked, long values cut) or `full` (secrets masked)",
+      ),
+    auditDurability: z
+      .enum(AUDIT_DURABILITIES)
+      .optional()
+      .describe(
+        "A decision is on disk `before-dispatch` to the upstream, or `before-answer` to the agent, which is faster",
+      ),
+    expectedVersion: ExpectedVersionField,
+  }),
+  output: z.object({ organization: OrganizationOutput }),
+  async handle({ name, expectedVersion, ...settings }, { repositories, now }) {
+    const current = await repositories.organization.get();
+    requireVersion(current, expectedVersion);
+    const changed = {
+      ...current,
+      name: name ?? current.name,
+      settings: {
+        ...current.settings,
+        auditPayloads: settings.auditPayloads ?? current.settings.auditPayloads,
+        auditDurability: settings.auditDurability ?? current.settings.auditDurability,
+      },
+      version: current.version + 1,
+      updatedAt: now,
+    };
+    await repositories.organization.save(changed);
+    return { organization: showOrganization(changed) };
+  },
+  event: ({ organization }, input) => ({
+    resource: { type: "organization", id: organization.id, name: organization.name },
+    details: {
+      changed: Object.keys(input).filter((field) => field !== "expectedVersion"),
+      settings: organization.settings,
+    },
+  }),
+  summarize: ({ organization }) => `Organization \`${organization.id}\` is at version ${organization.version}.`,
+});

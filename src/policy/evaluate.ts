@@ -1,0 +1,68 @@
+import type { CompiledPolicy } from "./compiled-policy.ts";
+import type { EntityFacts, Environment } from "./environment.ts";
+import { UNKNOWN } from "./operators.ts";
+import { type PolicyIndex, visitCandidates } from "./policy-index.ts";
+import type { PolicyRequest } from "./request.ts";
+import type { CedarRecord, Result } from "./value.ts";
+
+export interface Evaluation {
+  readonly satisfied: readonly CompiledPolicy[];
+  readonly failed: readonly CompiledPolicy[];
+}
+
+/** Cedar's own evaluation, before any fail-closed step: which policies are satisfied and which fail, each at most once. */
+export function evaluate(index: PolicyIndex, request: PolicyRequest): Evaluation {
+  const environment = toEnvironment(request, false);
+  const satisfied: CompiledPolicy[] = [];
+  const failed: CompiledPolicy[] = [];
+  visitCandidates(index, request, (policy) => {
+    if (isExpired(policy, request.nowMs)) return;
+    const result = policy.matches(environment);
+    if (result === false) return;
+    const found = result === true ? satisfied : failed;
+    if (!found.includes(policy)) found.push(policy);
+  });
+  return { satisfied, failed };
+}
+
+/** Calls `visit` with what each policy in scope would say if arguments and time were still open. */
+export function evaluatePartially(
+  index: PolicyIndex,
+  request: PolicyRequest,
+  visit: (policy: CompiledPolicy, result: Result) => void,
+): void {
+  const environment = toEnvironment(request, true);
+  visitCandidates(index, request, (policy) => {
+    if (!isExpired(policy, request.nowMs)) visit(policy, policy.matches(environment));
+  });
+}
+
+function isExpired(policy: CompiledPolicy, nowMs: number): boolean {
+  return policy.expiresAtMs !== undefined && policy.expiresAtMs <= nowMs;
+}
+
+function toEnvironment(request: PolicyRequest, isPartial: boolean): Environment {
+  const { subject, target, action, context } = request;
+  return {
+    principal: subject.uid,
+    resource: target.uid,
+    action,
+    context: isPartial ? withOpenMembers(context) : context,
+    factsOf: (key) => findFacts(target.entities, key) ?? findFacts(subject.entities, key),
+    isPartial,
+  };
+}
+
+/** There are at most two entities on each side: a scan beats a map. */
+function findFacts(entities: readonly EntityFacts[], key: string): EntityFacts | undefined {
+  for (const facts of entities) {
+    if (facts.uid.key === key) return facts;
+  }
+  return undefined;
+}
+
+const OPEN_MEMBERS: ReadonlySet<string> = new Set(["args", "kinds", "time", "weekday", "now"]);
+
+function withOpenMembers(context: CedarRecord): CedarRecord {
+  return { ...context, get: (name) => (OPEN_MEMBERS.has(name) ? UNKNOWN : context.get(name)) };
+}

@@ -11,7 +11,7 @@ const ids: string[] = [];
 for (const delay of ["0", "10"]) {
   const server = await harness.addServer(
     { name: `d${delay}`, url: `${upstream}/${delay}/mcp` },
-    { type: "bearer", token: "t" },
+    { credential: { type: "bearer", token: "t" } },
   );
   ids.push(server.id);
 }

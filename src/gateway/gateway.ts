@@ -206,6 +206,7 @@ function isStillAllowed(
 
 function endForbidden(context: GatewayContext, session: Session): void {
   context.sessions.end(session);
+  context.upstreams.endSession(session, session.upstreamId);
   recordEnd(context, session, "access_ended");
 }
 

@@ -1,4 +1,5 @@
 import type { ServerView } from "../snapshot/snapshot.ts";
+import type { HandleScope } from "./seal.ts";
 
 /** One HTTP request towards an upstream. Credentials are added by the upstream itself, never by who sends. */
 export interface UpstreamRequest {
@@ -38,5 +39,7 @@ export interface Upstream {
 
 /** Finds the way to a server. `scope` keeps what belongs to one agent apart from every other. */
 export interface Upstreams {
-  of(server: ServerView, scope: { readonly agentId: string }): Upstream;
+  of(server: ServerView, scope: HandleScope): Upstream;
+  /** Ends what is kept for a session whose agent lost its right, on our side. */
+  endSession(scope: HandleScope, upstreamId: string): void;
 }

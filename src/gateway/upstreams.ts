@@ -4,9 +4,12 @@ import type { CredentialSource } from "./credentials.ts";
 import { createHttpUpstream } from "./http-upstream.ts";
 import type { Upstream, Upstreams } from "./upstream.ts";
 
-export interface UpstreamsOptions {
+interface Ways {
   readonly egress: Egress;
   readonly credentials: CredentialSource;
+}
+
+export interface UpstreamsOptions extends Ways {
   /** Finds the way to servers that do not speak streamable HTTP. */
   readonly bridged: Upstreams;
 }
@@ -21,25 +24,26 @@ export function createUpstreams({ egress, credentials, bridged }: UpstreamsOptio
       known.set(server, found);
       return found;
     },
+    endSession: (scope, upstreamId) => bridged.endSession(scope, upstreamId),
   };
 }
 
-function createDirect(
-  view: ServerView,
-  { egress, credentials }: Pick<UpstreamsOptions, "egress" | "credentials">,
-): Upstream {
-  const { server } = view;
-  const rule = { allowPrivateNetwork: server.allowPrivateNetwork };
-  return createHttpUpstream({
-    dispatcher: egress.dispatcher(rule),
-    url: new URL(server.url ?? ""),
-    headers: () => {
-      const { credential, headers } = view.secrets();
-      const found = credentials.headersFor(credential, rule);
-      return found instanceof Promise ? found.then((late) => flatten(headers, late)) : flatten(headers, found);
-    },
-    onUnauthorized: () => credentials.forget(view.secrets().credential),
-  });
+function createDirect(view: ServerView, ways: Ways): Upstream {
+  return reachServer(view, ways)(new URL(view.server.url ?? ""));
+}
+
+/** Reaches addresses of a server with its credential and fixed headers, through the checked way out. */
+export function reachServer(view: ServerView, { egress, credentials }: Ways): (url: URL) => Upstream {
+  const rule = { allowPrivateNetwork: view.server.allowPrivateNetwork };
+  const headers = (): string[] | Promise<string[]> => {
+    const secrets = view.secrets();
+    const found = credentials.headersFor(secrets.credential, rule);
+    return found instanceof Promise
+      ? found.then((late) => flatten(secrets.headers, late))
+      : flatten(secrets.headers, found);
+  };
+  const onUnauthorized = (): void => credentials.forget(view.secrets().credential);
+  return (url) => createHttpUpstream({ dispatcher: egress.dispatcher(rule), url, headers, onUnauthorized });
 }
 
 /** Names and values in turn; the credential wins over a fixed header of the same name. */

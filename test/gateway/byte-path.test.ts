@@ -19,7 +19,7 @@ beforeAll(async () => {
   });
   const files = await harness.addServer(
     { name: "files", url: `${upstream.url}/mcp?x=1` },
-    { type: "bearer", token: "upstream-token" },
+    { credential: { type: "bearer", token: "upstream-token" } },
   );
   await harness.addServer({ name: "unassigned", url: `${upstream.url}/mcp` });
   reader = await harness.addAgent("reader", [{ serverId: files.id, tools: ["read_*", "w*e_file"] }]);

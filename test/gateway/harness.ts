@@ -13,11 +13,12 @@ import { createAuthenticator } from "../../src/auth/authenticate.ts";
 import type { Agent, Assignment } from "../../src/domain/agent.ts";
 import type { AuditEvent } from "../../src/domain/audit-event.ts";
 import { DEFAULT_SETTINGS, type OrganizationSettings } from "../../src/domain/organization.ts";
-import type { Credential, Server } from "../../src/domain/server.ts";
+import type { Server, ServerSecrets } from "../../src/domain/server.ts";
 import { createCredentialSource } from "../../src/gateway/credentials.ts";
 import type { GatewayOptions } from "../../src/gateway/context.ts";
+import { createBridge, type Bridge, type BridgeOptions } from "../../src/gateway/bridge/bridge.ts";
 import { createGateway, type Gateway } from "../../src/gateway/gateway.ts";
-import { createUpstreams } from "../../src/gateway/upstreams.ts";
+import { createUpstreams, reachServer } from "../../src/gateway/upstreams.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { createEgress } from "../../src/lib/egress/egress.ts";
 import { newId } from "../../src/lib/ids.ts";
@@ -36,8 +37,9 @@ export interface Harness {
   readonly store: Store;
   readonly liveView: LiveView;
   readonly audit: AuditLog;
+  readonly bridge: Bridge;
   readonly problems: string[];
-  addServer(server: Partial<Server> & { name: string }, credential?: Credential): Promise<Server>;
+  addServer(server: Partial<Server> & { name: string }, secrets?: Partial<ServerSecrets>): Promise<Server>;
   addAgent(name: string, assignments: readonly (Partial<Assignment> & { serverId: string })[]): Promise<AgentKey>;
   setSettings(settings: Partial<OrganizationSettings>): Promise<void>;
   events(action?: string): Promise<readonly AuditEvent[]>;
@@ -52,12 +54,14 @@ export interface AgentKey {
 
 export type HarnessOptions = Partial<Pick<GatewayOptions, "limits" | "observer" | "metrics" | "maskSecrets">> & {
   readonly headersTimeoutMs?: number | undefined;
+  readonly startChild?: BridgeOptions["startChild"] | undefined;
+  readonly bridgeIdleMs?: number | undefined;
   /** Stands between the gateway and its log. */
   readonly wrapAudit?: ((audit: AuditLog) => AuditLog) | undefined;
 };
 
 export async function startHarness(options: HarnessOptions = {}): Promise<Harness> {
-  const { headersTimeoutMs, wrapAudit, ...passed } = options;
+  const { headersTimeoutMs, wrapAudit, startChild, bridgeIdleMs, ...passed } = options;
   const dataDir = mkdtempSync(join(tmpdir(), "runlayer-gateway-"));
   await insertOrganization(dataDir);
   const store = await openStore({ dataDir, clock: systemClock });
@@ -70,6 +74,12 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
   const egress = createEgress({ ownListeners: () => [], headersTimeoutMs });
   const credentials = createCredentialSource({ egress, clock: systemClock });
   const authFailures = new AuthFailureAggregator({ clock: systemClock, emit: (event) => audit.post(event) });
+  const bridge = createBridge({
+    clock: systemClock,
+    startChild: startChild ?? (() => Promise.reject(new Error("no children here"))),
+    reach: (view) => reachServer(view, { egress, credentials }),
+    idleMs: bridgeIdleMs,
+  });
   const gateway = createGateway({
     liveView,
     audit,
@@ -78,11 +88,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
     upstreams: createUpstreams({
       egress,
       credentials,
-      bridged: {
-        of() {
-          throw new Error("no bridge here");
-        },
-      },
+      bridged: bridge,
     }),
     sealKey: randomBytes(32),
     clock: systemClock,
@@ -98,8 +104,9 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
     store,
     liveView,
     audit,
+    bridge,
     problems,
-    addServer: (server, credential) => insertServer({ store, vault }, server, credential ?? { type: "none" }),
+    addServer: (server, secrets) => insertServer({ store, vault }, server, secrets ?? {}),
     addAgent: (name, assignments) => insertAgent(store, name, assignments),
     setSettings: (settings) => saveSettings(store, settings),
     async events(action) {
@@ -110,6 +117,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
     },
     async close() {
       gateway.close();
+      bridge.close();
       authFailures.close();
       await listener.close();
       await log.close();
@@ -175,10 +183,10 @@ async function saveSettings(store: Store, settings: Partial<OrganizationSettings
 async function insertServer(
   { store, vault }: { store: Store; vault: Vault },
   patch: Partial<Server> & { name: string },
-  credential: Credential,
+  given: Partial<ServerSecrets>,
 ): Promise<Server> {
   const id = newId();
-  const secrets = { credential, headers: {}, env: {}, args: [] };
+  const secrets: ServerSecrets = { credential: { type: "none" }, headers: {}, env: {}, args: [], ...given };
   const server: Server = {
     id,
     description: null,
@@ -190,7 +198,7 @@ async function insertServer(
     envNames: [],
     sealedSecrets: vault.seal(secrets, { table: "servers", id, version: 1 }),
     secretsVersion: 1,
-    credential: { type: credential.type, rotatedAt: null, hint: null, names: [], tokenUrl: null },
+    credential: { type: secrets.credential.type, rotatedAt: null, hint: null, names: [], tokenUrl: null },
     groups: [],
     owner: null,
     status: "active",

@@ -13,6 +13,8 @@ export class Contact {
   /** Our own statement of what the upstream did wrong; the first one explains the rest. */
   fault: string | undefined;
   isHandshakeDone = false;
+  /** What a command wrote to its standard error before it ended. */
+  lastWords: readonly string[] | undefined;
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;

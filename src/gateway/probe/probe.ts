@@ -3,6 +3,9 @@ import type { Egress } from "../../lib/egress/egress.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { CredentialSource } from "../credentials.ts";
 import { classifyFailure } from "./classify.ts";
+import type { StdioChild } from "../stdio/start-child.ts";
+import type { StdioSupervisor } from "../stdio/supervisor.ts";
+import { connectStdio } from "./connect-stdio.ts";
 import { Contact } from "./contact.ts";
 import { type Connection, connectHttp, type HandshakeOptions } from "./handshake.ts";
 import { listAll, type Lists } from "./list-all.ts";
@@ -15,6 +18,8 @@ export interface UpstreamProbeOptions {
   /** How the gateway names itself to upstreams. */
   readonly clientInfo: Implementation;
   readonly limits?: ProbeLimits | undefined;
+  /** Starts stdio commands; without it they are not contacted. */
+  readonly stdio?: StdioSupervisor | undefined;
 }
 
 export interface ProbeRequest {
@@ -52,7 +57,7 @@ export function createUpstreamProbe(options: UpstreamProbeOptions): UpstreamProb
     const timer = setTimeout(() => deadline.abort(new DOMException("no time left", "TimeoutError")), attempt.timeoutMs);
     const { signal: caller } = attempt;
     const signal = caller === undefined ? deadline.signal : AbortSignal.any([deadline.signal, caller]);
-    const seen: Seen = {};
+    const seen: Seen = { children: [] };
     const run: Run = { target, contact, signal, attempt, seen };
     try {
       const lists = await raceAbort(openAndList(run), signal);
@@ -63,7 +68,9 @@ export function createUpstreamProbe(options: UpstreamProbeOptions): UpstreamProb
       return describe(run, { ...failure, lists: NOTHING });
     } finally {
       clearTimeout(timer);
-      await seen.connection?.close().catch(() => undefined);
+      // Stopping a stubborn child takes seconds; the supervisor answers for its end, the caller need not wait.
+      for (const child of seen.children) void child.stop();
+      if (target.transport !== "stdio") await seen.connection?.close().catch(() => undefined);
       // Ends what the SDK may have left open: streams, retries, a handshake that lost the race.
       deadline.abort();
     }
@@ -72,19 +79,10 @@ export function createUpstreamProbe(options: UpstreamProbeOptions): UpstreamProb
   async function openAndList(run: Run): Promise<Lists> {
     const { contact, signal, attempt } = run;
     const handshake = { clientInfo: options.clientInfo, contact, signal, timeoutMs: attempt.timeoutMs };
-    const connection = await open(run, handshake);
+    const connection = await open(run, handshake, options);
     run.seen.connection = connection;
     if (signal.aborted) await connection.close();
     return listAll({ client: connection.client, contact, limits, signal, timeoutMs: attempt.timeoutMs }, attempt.only);
-  }
-
-  async function open({ target, contact, signal }: Run, handshake: HandshakeOptions): Promise<Connection> {
-    if (target.url === undefined || target.url === null)
-      throw new AppError("invalid_input", "the server has no `url`; set one");
-    const url = options.egress.check(target.url, target);
-    const credentialHeaders = await options.credentials.headersFor(target.credential, target);
-    const fetch = createProbeFetch({ egress: options.egress, target, url, credentialHeaders, contact, signal });
-    return connectHttp({ transport: target.transport, url, fetch }, handshake);
   }
 
   return {
@@ -99,8 +97,25 @@ export function createUpstreamProbe(options: UpstreamProbeOptions): UpstreamProb
   };
 }
 
+async function open(run: Run, handshake: HandshakeOptions, options: UpstreamProbeOptions): Promise<Connection> {
+  const { target, contact, signal, seen } = run;
+  if (target.transport === "stdio") {
+    if (options.stdio === undefined) throw new AppError("forbidden", "stdio servers are not allowed on this node");
+    const onStart = (child: StdioChild): void => void seen.children.push(child);
+    return connectStdio(target, { ...handshake, supervisor: options.stdio, onStart });
+  }
+  if (target.url === undefined || target.url === null) {
+    throw new AppError("invalid_input", "the server has no `url`; set one");
+  }
+  const url = options.egress.check(target.url, target);
+  const credentialHeaders = await options.credentials.headersFor(target.credential, target);
+  const fetch = createProbeFetch({ egress: options.egress, target, url, credentialHeaders, contact, signal });
+  return connectHttp({ transport: target.transport, url, fetch }, handshake);
+}
+
 /** What a run leaves for its end, however it ends. */
 interface Seen {
+  readonly children: StdioChild[];
   connection?: Connection;
 }
 
@@ -131,6 +146,7 @@ function describe({ seen, contact }: Run, { state, lists, error }: Outcome): Dis
     prompts: lists.prompts,
     latencyMs: contact.latencyMs ?? contact.elapsedMs(),
     error,
+    lastWords: contact.lastWords,
   };
 }
 

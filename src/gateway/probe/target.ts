@@ -47,6 +47,8 @@ export interface Discovery {
   readonly latencyMs: number;
   /** In our own words: what went wrong, or, with `ok`, what was left out of the lists. */
   readonly error?: string | undefined;
+  /** The last lines that a stdio command wrote before it ended: from the upstream, masked, bounded. */
+  readonly lastWords?: readonly string[] | undefined;
 }
 
 /** Bounds on what an upstream may make us hold. */

@@ -11,6 +11,8 @@ export interface ChildTransportOptions {
   readonly lineBytesMax?: number | undefined;
   /** Told of each chunk read; what it throws closes the transport. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
+  /** Told before a message that is too long closes the transport. */
+  readonly onTooLong?: ((bytesMax: number) => void) | undefined;
 }
 
 // The SDK's own bound for stdio.
@@ -92,7 +94,10 @@ export class ChildTransport implements Transport {
   #keep(part: Buffer): void {
     this.#bytes += part.byteLength;
     const max = this.#options.lineBytesMax ?? LINE_BYTES_MAX;
-    if (this.#bytes > max) throw new Error(`a message is larger than ${max} bytes`);
+    if (this.#bytes > max) {
+      this.#options.onTooLong?.(max);
+      throw new Error(`a message is larger than ${max} bytes`);
+    }
     if (part.byteLength > 0) this.#parts.push(part);
   }
 

@@ -1,0 +1,171 @@
+import { randomUUID } from "node:crypto";
+import type { Server } from "../../domain/server.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { ServerView } from "../../snapshot/snapshot.ts";
+import { MODERN_VERSION } from "../http/request-headers.ts";
+import { errorMessage } from "../http/respond.ts";
+import { RPC_CODES } from "../rpc-refusal.ts";
+import type { HandleScope } from "../seal.ts";
+import type { Upstream, UpstreamCall, UpstreamRequest, Upstreams, UpstreamSink } from "../upstream.ts";
+import { BridgedSession } from "./bridged-session.ts";
+import type { ChannelListener, MessageChannel } from "./message-channel.ts";
+import { SseChannel, type ReachUrl } from "./sse-channel.ts";
+import { StdioChannel, type BridgedChild } from "./stdio-channel.ts";
+
+/** A command to start for one session, with its environment as declared. */
+export interface ChildSpec {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string | null;
+  /** For log lines: the server's name. */
+  readonly label: string;
+}
+
+export interface BridgeOptions {
+  readonly clock: Clock;
+  /** Starts a supervised child; rejects with an error whose message is for the caller. */
+  readonly startChild: (spec: ChildSpec) => Promise<BridgedChild>;
+  /** Reaches a URL of the server with its credential, checked as every way out. */
+  readonly reach: (view: ServerView) => ReachUrl;
+  /** A session that is neither used nor listened to for so long is ended, and its child with it. */
+  readonly idleMs?: number | undefined;
+}
+
+/** Makes servers that speak stdio or legacy SSE look like streamable HTTP, one channel per session. */
+export interface Bridge extends Upstreams {
+  /** Ends every session. */
+  close(): void;
+  readonly sessionCount: number;
+}
+
+const IDLE_MS = 30 * 60_000;
+const SWEEP_MS = 30_000;
+const INITIALIZE = /"initialize"/;
+const SUPPORTED = ["2025-11-25", "2025-06-18", "2025-03-26"];
+
+/**
+ * Messages pass as bytes between our side and the channel: the MCP SDK's client and server would parse, check and write each one
+ * again, and lose what they do not know. Sessions, decisions and the audit log are the gateway's own, as for every server.
+ */
+export function createBridge(options: BridgeOptions): Bridge {
+  const sessions = new Map<string, BridgedSession>();
+  const idleMs = options.idleMs ?? IDLE_MS;
+  const sweep = setInterval(() => endIdle(sessions, options.clock.now() - idleMs), Math.min(SWEEP_MS, idleMs)).unref();
+  return {
+    of: (server, scope) => createBridged(server, scope, { options, sessions }),
+    endSession: (scope, upstreamId) => sessions.get(keyOf(scope, upstreamId))?.end(),
+    get sessionCount() {
+      return sessions.size;
+    },
+    close() {
+      clearInterval(sweep);
+      for (const session of sessions.values()) session.end();
+    },
+  };
+}
+
+function endIdle(sessions: ReadonlyMap<string, BridgedSession>, before: number): void {
+  for (const session of sessions.values()) if (!session.isBusy && session.lastUsedAt < before) session.end();
+}
+
+interface Shared {
+  readonly options: BridgeOptions;
+  readonly sessions: Map<string, BridgedSession>;
+}
+
+function createBridged(view: ServerView, scope: HandleScope, { options, sessions }: Shared): Upstream {
+  return {
+    send(request, sink) {
+      const named = headerOf(request, "mcp-session-id");
+      const session = named === undefined ? undefined : sessions.get(keyOf(scope, named));
+      if (headerOf(request, "mcp-protocol-version") === MODERN_VERSION) return answer(sink, 400, unsupportedVersion());
+      if (session !== undefined) {
+        session.lastUsedAt = options.clock.now();
+        return use(session, request, sink);
+      }
+      if (named !== undefined) return answer(sink, 404, refusal("the session has ended; start a new one"));
+      const isOpening = request.method === "POST" && INITIALIZE.test(request.body?.toString("latin1") ?? "");
+      if (!isOpening) return answer(sink, 400, refusal("this server needs a session; begin with `initialize`"));
+      return open(view, scope, { options, sessions }).post(request.body ?? Buffer.alloc(0), sink);
+    },
+  };
+}
+
+function open(view: ServerView, scope: HandleScope, { options, sessions }: Shared): BridgedSession {
+  const id = randomUUID();
+  const key = keyOf(scope, id);
+  const session = new BridgedSession(id, options.clock.now(), {
+    connect: (listener) => connect(view, options, listener),
+    onClosed: () => sessions.delete(key),
+  });
+  sessions.set(key, session);
+  return session;
+}
+
+function use(session: BridgedSession, request: UpstreamRequest, sink: UpstreamSink): UpstreamCall {
+  if (request.method === "POST") return session.post(request.body ?? Buffer.alloc(0), sink);
+  if (request.method === "GET") return session.listen(sink);
+  session.end();
+  return answer(sink, 200, Buffer.alloc(0));
+}
+
+function connect(view: ServerView, options: BridgeOptions, listener: ChannelListener): MessageChannel {
+  const { server } = view;
+  if (server.transport === "stdio") return new StdioChannel(options.startChild(childSpec(view)), listener);
+  return new SseChannel(new URL(server.url ?? ""), options.reach(view), listener);
+}
+
+function childSpec(view: ServerView): ChildSpec {
+  const { server } = view;
+  const { args, env, credential } = view.secrets();
+  const secret = credential.type === "env" ? credential.values : {};
+  return { command: commandOf(server), args, env: { ...env, ...secret }, cwd: server.cwd, label: server.name };
+}
+
+function commandOf({ command }: Server): string {
+  if (command === null) throw new Error("invariant violated: a stdio server has a command");
+  return command;
+}
+
+/** Answers in the upstream's stead. */
+function answer(sink: UpstreamSink, status: number, body: Buffer): UpstreamCall {
+  let isAborted = false;
+  setImmediate(() => {
+    if (isAborted) return;
+    sink.head(status, { "content-type": "application/json" });
+    if (body.length > 0) sink.data(body);
+    sink.end();
+  });
+  return {
+    abort: () => {
+      isAborted = true;
+    },
+    pause: noop,
+    resume: noop,
+  };
+}
+
+function noop(): void {
+  // The answer is in memory already.
+}
+
+function refusal(message: string): Buffer {
+  return errorMessage("null", { code: RPC_CODES.invalidRequest, message });
+}
+
+/** A client of the stateless revision learns that here it has to open a session, as with any older server. */
+function unsupportedVersion(): Buffer {
+  const message = "this server does not speak this revision; open a session with `initialize`";
+  const data = { supported: SUPPORTED, requested: MODERN_VERSION };
+  return errorMessage("null", { code: RPC_CODES.unsupportedVersion, message, data });
+}
+
+function headerOf({ headers }: UpstreamRequest, name: string): string | undefined {
+  const at = headers.findIndex((text, index) => index % 2 === 0 && text === name);
+  return at === -1 ? undefined : headers[at + 1];
+}
+
+function keyOf({ agentId, serverId }: HandleScope, id: string): string {
+  return `${agentId} ${serverId} ${id}`;
+}

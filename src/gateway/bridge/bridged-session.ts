@@ -1,0 +1,171 @@
+import {
+  memberOf,
+  membersAt,
+  parseUpstreamEnvelope,
+  valueAt,
+  type Envelope,
+  type RpcId,
+} from "../envelope/envelope.ts";
+import { RpcRefusal } from "../rpc-refusal.ts";
+import { formatSse } from "../sse.ts";
+import type { UpstreamCall, UpstreamFault, UpstreamSink } from "../upstream.ts";
+import type { ChannelListener, MessageChannel } from "./message-channel.ts";
+
+/** Messages of the server for a client that has no stream open; the oldest are dropped beyond it. */
+const BACKLOG_MAX = 64;
+const STREAM_HEADERS = { "content-type": "text/event-stream" };
+
+interface OpenRequest {
+  readonly sink: UpstreamSink;
+  readonly id: RpcId;
+  readonly progressToken: unknown;
+}
+
+/**
+ * One session with a server that speaks in single messages, seen from the gateway as streamable HTTP: requests get a stream of
+ * their own that ends with their answer. Messages keep their bytes; nothing is built from them and written again.
+ */
+export class BridgedSession implements ChannelListener {
+  readonly id: string;
+  lastUsedAt: number;
+  readonly #channel: MessageChannel;
+  readonly #onClosed: () => void;
+  readonly #open = new Map<RpcId, OpenRequest>();
+  readonly #backlog: Buffer[] = [];
+  #stream: UpstreamSink | undefined;
+  #fault: UpstreamFault | undefined;
+
+  constructor(
+    id: string,
+    now: number,
+    { connect, onClosed }: { connect: (listener: ChannelListener) => MessageChannel; onClosed: () => void },
+  ) {
+    this.id = id;
+    this.lastUsedAt = now;
+    this.#onClosed = onClosed;
+    this.#channel = connect(this);
+  }
+
+  get isBusy(): boolean {
+    return this.#open.size > 0 || this.#stream !== undefined;
+  }
+
+  /** Sends a message of the client on; `bytes` is one JSON-RPC message that the gateway has parsed before. */
+  post(bytes: Buffer, sink: UpstreamSink): UpstreamCall {
+    const envelope = parseUpstreamEnvelope(bytes);
+    // The caller has to have the call before its sink hears anything.
+    if (envelope.kind === "request") setImmediate(() => this.#startRequest(envelope, sink));
+    else
+      setImmediate(() => {
+        this.#channel.send(bytes);
+        sink.head(202, {});
+        sink.end();
+      });
+    return {
+      abort: () => this.#cancel(envelope, sink),
+      pause: () => this.#channel.pause(),
+      resume: () => this.#channel.resume(),
+    };
+  }
+
+  /** The stream for what the server says on its own. A later one takes the place of an earlier. */
+  listen(sink: UpstreamSink): UpstreamCall {
+    setImmediate(() => {
+      if (this.#fault !== undefined) return sink.fail(this.#fault);
+      this.#stream?.end();
+      this.#stream = sink;
+      sink.head(200, STREAM_HEADERS);
+      for (const message of this.#backlog.splice(0)) sink.data(toEvent(message));
+    });
+    return {
+      abort: () => {
+        if (this.#stream === sink) this.#stream = undefined;
+      },
+      pause: () => this.#channel.pause(),
+      resume: () => this.#channel.resume(),
+    };
+  }
+
+  /** Ends the session and everything that is open in it. */
+  end(): void {
+    this.#channel.close();
+    this.closed({ kind: "reset", text: "the session was ended" });
+  }
+
+  message(bytes: Buffer): void {
+    const envelope = parsed(bytes);
+    if (envelope === undefined) return;
+    if (envelope.kind === "response") return this.#answer(envelope.id, bytes);
+    const sink = this.#sinkFor(envelope);
+    if (sink !== undefined) return sink.data(toEvent(bytes));
+    this.#backlog.push(bytes);
+    if (this.#backlog.length > BACKLOG_MAX) this.#backlog.shift();
+  }
+
+  closed(fault: UpstreamFault): void {
+    if (this.#fault !== undefined) return;
+    this.#fault = fault;
+    this.#onClosed();
+    for (const { sink } of this.#open.values()) sink.fail(fault);
+    this.#open.clear();
+    this.#stream?.end();
+    this.#stream = undefined;
+  }
+
+  #startRequest(envelope: Extract<Envelope, { kind: "request" }>, sink: UpstreamSink): void {
+    if (this.#fault !== undefined) return sink.fail(this.#fault);
+    if (this.#open.has(envelope.id))
+      return sink.fail({ kind: "refused", text: "a request with this id is still open" });
+    const meta = { members: membersAt(envelope.bytes, memberOf(envelope.params, "_meta")) };
+    const progressToken = valueAt(envelope.bytes, memberOf(meta, "progressToken"));
+    this.#open.set(envelope.id, { sink, id: envelope.id, progressToken });
+    const opening = envelope.method === "initialize" ? { "mcp-session-id": this.id } : {};
+    sink.head(200, { ...STREAM_HEADERS, ...opening });
+    this.#channel.send(envelope.bytes);
+  }
+
+  #answer(id: RpcId | null, bytes: Buffer): void {
+    const request = id === null ? undefined : this.#open.get(id);
+    if (request === undefined || id === null) return;
+    this.#open.delete(id);
+    request.sink.data(toEvent(bytes));
+    request.sink.end();
+  }
+
+  /**
+   * A message says at most by its progress token which request it belongs to. What belongs to none that is known goes where
+   * the client certainly listens: the request that is open longest for questions, the standing stream for the rest.
+   */
+  #sinkFor(envelope: Exclude<Envelope, { kind: "response" }>): UpstreamSink | undefined {
+    const requests = [...this.#open.values()];
+    if (envelope.method === "notifications/progress") {
+      const token = valueAt(envelope.bytes, memberOf(envelope.params, "progressToken"));
+      return requests.find(({ progressToken }) => progressToken === token)?.sink;
+    }
+    const [oldest] = requests;
+    return envelope.kind === "request" ? (oldest?.sink ?? this.#stream) : (oldest?.sink ?? this.#stream);
+  }
+
+  /** The client has gone: the server is told, because on this transport a closed connection tells it nothing. */
+  #cancel(envelope: Envelope, sink: UpstreamSink): void {
+    if (envelope.kind !== "request" || this.#open.get(envelope.id)?.sink !== sink) return;
+    this.#open.delete(envelope.id);
+    if (envelope.method === "initialize") return this.end();
+    const params = { requestId: envelope.id, reason: "the client has gone" };
+    this.#channel.send(Buffer.from(JSON.stringify({ jsonrpc: "2.0", method: "notifications/cancelled", params })));
+  }
+}
+
+function toEvent(message: Buffer): Buffer {
+  return formatSse({ data: message, id: undefined, type: "message", retry: undefined });
+}
+
+function parsed(bytes: Buffer): Envelope | undefined {
+  try {
+    return parseUpstreamEnvelope(bytes);
+  } catch (error) {
+    // A line that is no message: servers print such things, and the client must not see them.
+    if (error instanceof RpcRefusal) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,20 @@
+import type { UpstreamFault } from "../upstream.ts";
+
+/** A two-way line of JSON-RPC messages to one upstream, for one session: a child's standard streams, or a legacy event stream. */
+export interface MessageChannel {
+  /** Sends one message; what cannot be sent ends the channel. */
+  send(message: Buffer): void;
+  pause(): void;
+  resume(): void;
+  /** Ends it; the listener hears nothing more. */
+  close(): void;
+}
+
+export interface ChannelListener {
+  message(bytes: Buffer): void;
+  /** The channel has ended by itself. */
+  closed(fault: UpstreamFault): void;
+}
+
+/** Longest message on a channel: what the gateway accepts as an answer. */
+export const MESSAGE_BYTES_MAX = 32 * 1024 * 1024;

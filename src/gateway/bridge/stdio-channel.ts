@@ -1,0 +1,131 @@
+import type { Readable, Writable } from "node:stream";
+import { AppError } from "../../lib/errors.ts";
+import type { UpstreamFault } from "../upstream.ts";
+import { MESSAGE_BYTES_MAX, type ChannelListener, type MessageChannel } from "./message-channel.ts";
+
+/** What the bridge needs of a supervised child. */
+export interface BridgedChild {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  readonly exited: Promise<{ readonly code: number | null; readonly signal: string | null }>;
+  stop(): Promise<unknown>;
+}
+
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+const SPACE = 0x20;
+const OPEN_BRACE = 0x7b;
+/** A child that does not read for so long a backlog will not read at all. */
+const UNREAD_BYTES_MAX = 64 * 1024 * 1024;
+
+/** One message per line over a child's standard streams (MCP, stdio transport). Lines that hold no message are passed over. */
+export class StdioChannel implements MessageChannel {
+  readonly #listener: ChannelListener;
+  #child: BridgedChild | undefined;
+  #waiting: Buffer[] = [];
+  #rest: Buffer[] = [];
+  #restBytes = 0;
+  #isClosed = false;
+  #isPaused = false;
+
+  constructor(starting: Promise<BridgedChild>, listener: ChannelListener) {
+    this.#listener = listener;
+    starting.then(
+      (child) => this.#started(child),
+      (error: unknown) => this.#end(faultOfStart(error)),
+    );
+  }
+
+  send(message: Buffer): void {
+    if (this.#isClosed) return;
+    if (this.#child === undefined) return void this.#waiting.push(message);
+    const { stdin } = this.#child;
+    stdin.write(toLine(message));
+    if (stdin.writableLength > UNREAD_BYTES_MAX) this.#end({ kind: "refused", text: "it does not read its messages" });
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    this.#child?.stdout.pause();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#child?.stdout.resume();
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#stop();
+  }
+
+  #started(child: BridgedChild): void {
+    this.#child = child;
+    if (this.#isClosed) return this.#stop();
+    child.stdin.on("error", () => {
+      // A child that is gone says so by its end.
+    });
+    child.stdout.on("data", (chunk: Buffer) => this.#read(chunk));
+    child.stdout.on("error", () => this.#end({ kind: "reset", text: "its output could not be read" }));
+    void child.exited.then(({ code, signal }) =>
+      this.#end({ kind: "reset", text: `its process ended (${signal ?? `exit code ${code ?? "unknown"}`})` }),
+    );
+    if (this.#isPaused) child.stdout.pause();
+    for (const message of this.#waiting) this.send(message);
+    this.#waiting = [];
+  }
+
+  #read(chunk: Buffer): void {
+    let from = 0;
+    for (let end = chunk.indexOf(LINE_FEED); end !== -1 && !this.#isClosed; end = chunk.indexOf(LINE_FEED, from)) {
+      this.#rest.push(chunk.subarray(from, end));
+      const line = this.#rest.length === 1 ? this.#rest[0] : Buffer.concat(this.#rest);
+      this.#rest = [];
+      this.#restBytes = 0;
+      from = end + 1;
+      // Servers print banners to their standard output; a message begins with a brace.
+      if (line?.[firstOf(line)] === OPEN_BRACE) this.#listener.message(line);
+    }
+    this.#rest.push(chunk.subarray(from));
+    this.#restBytes += chunk.length - from;
+    if (this.#restBytes > MESSAGE_BYTES_MAX) this.#end({ kind: "refused", text: "a message of it is too large" });
+  }
+
+  #end(fault: UpstreamFault): void {
+    if (this.#isClosed) return;
+    this.close();
+    this.#listener.closed(fault);
+  }
+
+  #stop(): void {
+    this.#rest = [];
+    this.#waiting = [];
+    this.#child?.stop().catch(() => {
+      // Its supervisor has said why.
+    });
+  }
+}
+
+/** A raw line break in JSON text can only be white space between its parts, so a space in its place changes nothing. */
+function toLine(message: Buffer): Buffer {
+  const line = Buffer.allocUnsafe(message.length + 1);
+  message.copy(line);
+  for (const byte of [LINE_FEED, CARRIAGE_RETURN])
+    for (let at = line.indexOf(byte); at !== -1 && at < message.length; at = line.indexOf(byte, at + 1))
+      line[at] = SPACE;
+  line[message.length] = LINE_FEED;
+  return line;
+}
+
+function firstOf(line: Buffer): number {
+  let at = 0;
+  while (line[at] === SPACE || line[at] === 0x09 || line[at] === CARRIAGE_RETURN) at += 1;
+  return at;
+}
+
+function faultOfStart(error: unknown): UpstreamFault {
+  // Messages of our own errors are written for callers (what is wrong and what to do).
+  const text = error instanceof AppError ? error.message : "it could not be started";
+  return { kind: "unavailable", text, cause: error };
+}

@@ -84,8 +84,9 @@ function exchange({ host, port, isTls, signal }: ProbeTarget, probe: ProbeReques
       response.on("data", (chunk: Buffer) => {
         size += chunk.length;
         chunks.push(chunk.subarray(0, BODY_BYTES_MAX));
-        // A stream may never end: its first message is all that is wanted.
-        const isComplete = isStream && /\ndata:[^\n]*\n\r?\n/.test(`\n${Buffer.concat(chunks).toString("utf8")}`);
+        // A stream may never end: its first message is all that is wanted (an event without data only names a point to resume from).
+        const isComplete =
+          isStream && /\ndata:[^\S\n]*[^\s][^\n]*\n\r?\n/.test(`\n${Buffer.concat(chunks).toString("utf8")}`);
         if (isComplete || size > BODY_BYTES_MAX) finish();
       });
       response.on("end", finish);

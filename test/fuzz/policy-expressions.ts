@@ -33,7 +33,7 @@ export const IDS = ["a", "b", "c"];
 export const NAMES = ["a", "b", "name", "x y", "constructor", "__proto__x"];
 export const STRINGS = ["", "a", "ab", "a*b", "é", "x\ny", '"', "😀b", "aab", "abab", "name"];
 export const LONGS = [0, 1, -1, 2, 5, 100, -7, 9_007_199_254_740_991, -9_007_199_254_740_991, 4_294_967_296];
-const DECIMALS = [
+export const DECIMALS = [
   "0.0",
   "1.5",
   "-1.5",
@@ -50,7 +50,7 @@ const DECIMALS = [
   "+1.0",
   "1.",
 ];
-const IPS = [
+export const IPS = [
   "10.0.0.1",
   "10.0.0.0/8",
   "10.0.0.1/8",
@@ -81,7 +81,7 @@ const IPS = [
   "10.0.0.1/+8",
   "g::",
 ];
-const DATETIMES = [
+export const DATETIMES = [
   "2024-01-01",
   "2024-02-30",
   "2023-02-29",
@@ -104,7 +104,7 @@ const DATETIMES = [
   "2024-13-01",
   "2024-12-32",
 ];
-const DURATIONS = [
+export const DURATIONS = [
   "1d",
   "-1d",
   "1h30m",

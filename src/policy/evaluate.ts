@@ -25,13 +25,24 @@ export function evaluate(index: PolicyIndex, request: PolicyRequest): Evaluation
   return { satisfied, failed };
 }
 
-/** Calls `visit` with what each policy in scope would say if arguments and time were still open. */
+/** The members of the context that a partial evaluation takes as unknown. */
+export type OpenMembers = ReadonlySet<string>;
+
+/** What a list cannot know: the arguments and the time of a later call. */
+export const OPEN_IN_LISTS: OpenMembers = new Set(["args", "kinds", "time", "weekday", "now"]);
+
+/** What a record without its arguments cannot tell. */
+export const OPEN_IN_RECORDS: OpenMembers = new Set(["args", "kinds"]);
+
+/** Calls `visit` with what each policy in scope says while some members of the context are unknown; a policy may come twice. */
 export function evaluatePartially(
   index: PolicyIndex,
-  request: PolicyRequest,
+  { request, open }: { readonly request: PolicyRequest; readonly open: OpenMembers },
   visit: (policy: CompiledPolicy, result: Result) => void,
 ): void {
-  const environment = toEnvironment(request, true);
+  const { context } = request;
+  const get: CedarRecord["get"] = (name) => (open.has(name) ? UNKNOWN : context.get(name));
+  const environment = toEnvironment({ ...request, context: { ...context, get } }, true);
   visitCandidates(index, request, (policy) => {
     if (!isExpired(policy, request.nowMs)) visit(policy, policy.matches(environment));
   });
@@ -47,7 +58,7 @@ function toEnvironment(request: PolicyRequest, isPartial: boolean): Environment 
     principal: subject.uid,
     resource: target.uid,
     action,
-    context: isPartial ? withOpenMembers(context) : context,
+    context,
     factsOf: (key) => findFacts(target.entities, key) ?? findFacts(subject.entities, key),
     isPartial,
   };
@@ -59,10 +70,4 @@ function findFacts(entities: readonly EntityFacts[], key: string): EntityFacts |
     if (facts.uid.key === key) return facts;
   }
   return undefined;
-}
-
-const OPEN_MEMBERS: ReadonlySet<string> = new Set(["args", "kinds", "time", "weekday", "now"]);
-
-function withOpenMembers(context: CedarRecord): CedarRecord {
-  return { ...context, get: (name) => (OPEN_MEMBERS.has(name) ? UNKNOWN : context.get(name)) };
 }

@@ -3,7 +3,7 @@ import type { EntityFacts, Environment } from "./environment.ts";
 import { UNKNOWN } from "./operators.ts";
 import { type PolicyIndex, visitCandidates } from "./policy-index.ts";
 import type { PolicyRequest } from "./request.ts";
-import type { CedarRecord, Result } from "./value.ts";
+import { type CedarRecord, failure, type Result } from "./value.ts";
 
 export interface Evaluation {
   readonly satisfied: readonly CompiledPolicy[];
@@ -17,7 +17,7 @@ export function evaluate(index: PolicyIndex, request: PolicyRequest): Evaluation
   const failed: CompiledPolicy[] = [];
   visitCandidates(index, request, (policy) => {
     if (isExpired(policy, request.nowMs)) return;
-    const result = policy.matches(environment);
+    const result = run(policy, environment);
     if (result === false) return;
     const found = result === true ? satisfied : failed;
     if (!found.includes(policy)) found.push(policy);
@@ -44,8 +44,20 @@ export function evaluatePartially(
   const get: CedarRecord["get"] = (name) => (open.has(name) ? UNKNOWN : context.get(name));
   const environment = toEnvironment({ ...request, context: { ...context, get } }, true);
   visitCandidates(index, request, (policy) => {
-    if (!isExpired(policy, request.nowMs)) visit(policy, policy.matches(environment));
+    if (!isExpired(policy, request.nowMs)) visit(policy, run(policy, environment));
   });
+}
+
+const TOO_DEEP = failure("the arguments nest too deeply to be compared");
+
+/** Values nest as deep as a client likes: comparing two of them may exhaust the stack, which fails the policy only. */
+function run(policy: CompiledPolicy, environment: Environment): Result {
+  try {
+    return policy.matches(environment);
+  } catch (error) {
+    if (error instanceof RangeError) return TOO_DEEP;
+    throw error;
+  }
 }
 
 function isExpired(policy: CompiledPolicy, nowMs: number): boolean {

@@ -47,7 +47,7 @@ test("every import obeys the table", () => {
 test("finds a planted violation, and an import of the composition root", () => {
   const planted: Import = { file: "gateway/proxy.ts", target: "operations/index.ts", isTypeOnly: false };
   expect(violation(planted)).toEqual(["gateway/proxy.ts must not import operations/index.ts"]);
-  expect(violation({ file: "gateway/proxy.ts", target: "app.ts", isTypeOnly: false })).toHaveLength(1);
+  expect(violation({ file: "gateway/proxy.ts", target: "app/start-app.ts", isTypeOnly: false })).toHaveLength(1);
   expect(violation({ file: "auth/keys.ts", target: "store/sql/database.ts", isTypeOnly: false })).toHaveLength(1);
   expect(violation({ file: "store/ports.ts", target: "audit/event.ts", isTypeOnly: true })).toEqual([]);
   expect(violation({ file: "store/sql/x.ts", target: "audit/sequencer.ts", isTypeOnly: false })).toHaveLength(1);
@@ -74,8 +74,9 @@ function violation({ file, target, isTypeOnly }: Import): string[] {
   const [targetFolder = ""] = target.split("/");
   const isRootFile = !file.includes("/");
   const complaint = `${file} must not import ${target}`;
-  if (target === "app.ts") return file === "main.ts" ? [] : [complaint];
-  if (isRootFile || folder === targetFolder) return [];
+  // The composition root wires everything, and only the process entry knows it.
+  if (targetFolder === "app" && folder !== "app") return isRootFile ? [] : [complaint];
+  if (isRootFile || folder === "app" || folder === targetFolder) return [];
   // The store knows only the types of audit events, never the code that makes them.
   const isCodeOfAudit = folder === "store" && targetFolder === "audit" && !isTypeOnly;
   const allowed = isCodeOfAudit ? [] : MAY_IMPORT[folder];

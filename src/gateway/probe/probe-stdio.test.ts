@@ -87,6 +87,17 @@ test.each([
   await expect.poll(() => supervisor.count(), { timeout: 5000 }).toBe(0);
 });
 
+test("verifies a credential in the environment: asked for, and not", async () => {
+  const credential = { type: "env", values: { TOKEN: "right" } } as const;
+  const asks = `test "$TOKEN" = right && exec "${place.node}" "${place.script}"`;
+  const asking = target(["-c", asks], { command: "sh", credential });
+  expect(await probe.verifyCredential(asking, { timeoutMs: 5000 })).toEqual({ verified: true });
+  const wrong = { ...asking, credential: { type: "env", values: { TOKEN: "wrong" } } as const };
+  expect(await probe.verifyCredential(wrong, { timeoutMs: 5000 })).toMatchObject({ verified: false });
+  const open = target([place.script], { credential });
+  expect(await probe.verifyCredential(open, { timeoutMs: 5000 })).toEqual({ verified: "not_challenged" });
+});
+
 test("a command that is not there is said to be so, with its last words apart from ours", async () => {
   const found = await probe.discover(target([], { command: "no-such-command-here" }), { timeoutMs: 5000 });
   expect(found).toMatchObject({ state: "unreachable", error: expect.stringContaining("`command`") });

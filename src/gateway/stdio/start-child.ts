@@ -158,8 +158,9 @@ function signalGroup(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal);
   } catch (error) {
-    const isGone = error instanceof Error && "code" in error && error.code === "ESRCH";
-    if (!isGone) throw error;
+    // Gone, or (EPERM) of another account by a setuid program: then only the closed pipes can tell it to end.
+    const isBeyondUs = error instanceof Error && "code" in error && (error.code === "ESRCH" || error.code === "EPERM");
+    if (!isBeyondUs) throw error;
   }
 }
 

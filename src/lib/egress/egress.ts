@@ -47,7 +47,12 @@ const RESPONSE_HEADER_BYTES_MAX = 64 * 1024;
 /** Makes the two pools, one per value of `allowPrivateNetwork`, so that a connection is reused only under the rule it was checked with. */
 export function createEgress(options: EgressOptions): Egress {
   const resolveName = options.resolveName ?? resolveWithSystem;
-  const rulesFor = (target: EgressTarget): EgressRules => ({ ...target, ownListeners: options.ownListeners() });
+  // Named one by one: what else a caller's object holds (a credential, say) stays out.
+  const rulesFor = ({ allowPrivateNetwork, field }: EgressTarget): EgressRules => ({
+    allowPrivateNetwork,
+    field,
+    ownListeners: options.ownListeners(),
+  });
   const open = createPool(options, () => rulesFor({ allowPrivateNetwork: true }));
   const publicOnly = createPool(options, () => rulesFor({ allowPrivateNetwork: false }));
   return {

@@ -1,0 +1,75 @@
+import type { Config } from "./config.ts";
+import { createOwnerKey, firstStart } from "../auth/first-start.ts";
+import { toHostEvent } from "../auth/host-event.ts";
+import { findMasterKeyId, loadPepper } from "../auth/pepper.ts";
+import { createSequencer } from "../audit/sequencer.ts";
+import { systemClock } from "../lib/clock.ts";
+import { AppError } from "../lib/errors.ts";
+import { openStore } from "../store/open-store.ts";
+import type { Store } from "../store/ports.ts";
+import { rewrapSealed } from "../vault/envelope.ts";
+import { beginRotation, finishRotation, settleRotation } from "../vault/master-key-rotation.ts";
+import { loadMasterKey, readKeyFile } from "../vault/master-key.ts";
+import { createVault } from "../vault/vault.ts";
+
+/*
+ * `runlayer keys …`: what an operator does on the host, directly on the data directory. The store refuses while a server holds it.
+ */
+
+/** Makes an owner key, for whoever lost theirs: access to the data directory is the proof of right. Gives the key. */
+export async function createKeyOnHost(config: Config, name: string): Promise<string> {
+  return withStore(config, async (store) => {
+    const vault = createVault(
+      loadMasterKey({ dataDir: config.dataDir, key: config.masterKey, keyFile: config.masterKeyFile }),
+    );
+    const pepper = await loadPepper(store, vault);
+    const now = systemClock.now();
+    await firstStart({ store, pepper, bootstrapKey: config.bootstrapKey, now });
+    const secret = await store.transaction((repositories) =>
+      createOwnerKey({ name, origin: "host" }, { repositories, pepper, now, owner: undefined }),
+    );
+    await createSequencer({ store }).close();
+    return secret;
+  });
+}
+
+/**
+ * Puts every sealed record under a new master key; no API key is invalidated. A key that comes by variable or file is replaced by
+ * the one in `newKeyFile`, and the configuration must name that afterwards. Gives how many records were rewrapped.
+ */
+export async function rotateMasterKey(config: Config, newKeyFile: string | undefined): Promise<number> {
+  const isOurFile = config.masterKey === undefined && config.masterKeyFile === undefined;
+  if (isOurFile === (newKeyFile !== undefined)) {
+    throw new AppError(
+      "invalid_input",
+      isOurFile
+        ? "leave out `--new-key-file`: the key file in the data directory is replaced in place"
+        : "give the new key in `--new-key-file`; afterwards set RUNLAYER_MASTER_KEY_FILE to that file",
+    );
+  }
+  return withStore(config, async (store) => {
+    const from = loadMasterKey({ dataDir: config.dataDir, key: config.masterKey, keyFile: config.masterKeyFile });
+    const to = newKeyFile === undefined ? beginRotation(config.dataDir) : readKeyFile(newKeyFile, "--new-key-file");
+    const count = await store.transaction(async (repositories) => {
+      const records = await repositories.sealedRecords.rewrap((sealed) => rewrapSealed(sealed, from, to));
+      const resource = { type: "masterKey", id: to.id, name: to.id };
+      const details = { previous: from.id, records };
+      await repositories.audit.stage(toHostEvent("masterKey.rotate", resource, { now: systemClock.now(), details }));
+      return records;
+    });
+    await createSequencer({ store }).close();
+    if (isOurFile) finishRotation(config.dataDir);
+    return count;
+  });
+}
+
+async function withStore<T>(config: Config, work: (store: Store) => Promise<T>): Promise<T> {
+  const { dataDir, databaseUrl } = config;
+  const store = await openStore({ dataDir, databaseUrl, clock: systemClock });
+  try {
+    settleRotation(dataDir, await findMasterKeyId(store));
+    return await work(store);
+  } finally {
+    await store.close();
+  }
+}

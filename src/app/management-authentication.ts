@@ -1,0 +1,59 @@
+import type { AuthFailureAggregator } from "../audit/auth-failures.ts";
+import type { Authentication, AuthenticationRequest, AuthFailure, FindKeyByHash } from "../auth/authenticate.ts";
+import type { KeyUsage } from "../auth/key-usage.ts";
+import type { ApiKey } from "../domain/api-key.ts";
+import { isRoleWithin, type Role } from "../domain/role.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Caller } from "../operations/context.ts";
+import type { LiveView } from "../snapshot/live-view.ts";
+import type { Authenticate } from "../surfaces/authentication.ts";
+
+export interface ManagementAuthenticationOptions {
+  readonly authenticate: (request: AuthenticationRequest, findKey: FindKeyByHash) => Authentication;
+  readonly liveView: LiveView;
+  readonly usage: KeyUsage;
+  readonly failures: AuthFailureAggregator;
+  readonly clock: Clock;
+}
+
+/** Says who calls the management surfaces, by organization key, from memory. A refusal is counted, a use too. */
+export function createManagementAuthentication(options: ManagementAuthenticationOptions): Authenticate {
+  const { authenticate, liveView, usage, failures, clock } = options;
+  return (request) => {
+    const nowMs = clock.now();
+    const snapshot = liveView.current;
+    const result = authenticate({ ...request, nowMs }, (hash) => snapshot.keyByHash.get(hash));
+    const checked = result.ok ? checkMember(result.key, liveView) : result;
+    if (!checked.ok) {
+      failures.note({ ip: request.ip, kind: checked.reason, hint: checked.key?.hint });
+      return { ok: false, reason: checked.reason };
+    }
+    const { key, role } = checked;
+    usage.note(key.id, request.ip, nowMs);
+    const caller = toCaller(key, { role, ip: request.ip, liveView });
+    return { ok: true, identity: { caller, keyId: key.id, keyExpiresAt: key.expiresAt } };
+  };
+}
+
+type MemberCheck =
+  | { readonly ok: true; readonly key: ApiKey; readonly role: Role }
+  | { readonly ok: false; readonly reason: AuthFailure; readonly key: ApiKey };
+
+/** A key does not outlive the rights of the member who answers for it. An invited member has not signed in yet, but may hold keys. */
+function checkMember(key: ApiKey, { current }: LiveView): MemberCheck {
+  if (key.role === null) return { ok: false, reason: "wrong_kind", key };
+  if (key.memberId === null) return { ok: true, key, role: key.role };
+  const member = current.memberById.get(key.memberId);
+  if (member === undefined || member.status === "suspended") return { ok: false, reason: "member_not_active", key };
+  if (!isRoleWithin(key.role, member.role)) return { ok: false, reason: "beyond_member_role", key };
+  return { ok: true, key, role: key.role };
+}
+
+function toCaller(
+  key: ApiKey,
+  { role, ip, liveView }: { readonly role: Role; readonly ip: string | undefined; readonly liveView: LiveView },
+): Caller {
+  const member = key.memberId === null ? undefined : liveView.current.memberById.get(key.memberId);
+  const onBehalfOf = member === undefined ? undefined : { id: member.id, name: member.name };
+  return { actor: { type: "key", id: key.id, name: key.name, onBehalfOf, ip }, role, memberId: key.memberId };
+}

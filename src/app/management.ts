@@ -1,0 +1,83 @@
+import type { Core } from "./core.ts";
+import type { GatewayParts } from "./gateway.ts";
+import { createServices } from "./services.ts";
+import type { createAuthenticator } from "../auth/authenticate.ts";
+import { createUpstreamProbe } from "../gateway/probe/probe.ts";
+import type { Egress } from "../lib/egress/egress.ts";
+import { createManagementAuthentication } from "./management-authentication.ts";
+import { OPERATIONS } from "../operations/index.ts";
+import type { LiveSessions } from "../operations/services.ts";
+import type { LiveView } from "../snapshot/live-view.ts";
+import type { Authenticate } from "../surfaces/authentication.ts";
+import type { Handler } from "../surfaces/http-server.ts";
+import { createMcp, type McpFace } from "../surfaces/mcp.ts";
+import { createRest } from "../surfaces/rest.ts";
+import { VERSION } from "./version.ts";
+
+export interface Management {
+  readonly mcp: McpFace;
+  readonly authenticate: Authenticate;
+  readonly handlers: Readonly<Record<string, Handler>>;
+}
+
+export interface ManagementOptions {
+  readonly url: string;
+  readonly gateway: GatewayParts;
+  readonly egress: Egress;
+  readonly authenticate: ReturnType<typeof createAuthenticator>;
+}
+
+/** Wires the control plane: operations on their surfaces. */
+export function createManagement(core: Core, options: ManagementOptions): Management {
+  const { store, clock, audit, usage, vault, pepper, liveView, config, logger } = core;
+  const { egress, gateway } = options;
+  const clientInfo = { name: "runlayer", version: VERSION };
+  const sessions: LiveSessions = {
+    countByServer: (serverId) => gateway.gateway.sessions().filter((session) => session.serverId === serverId).length,
+    countByAgent: (agentId) => gateway.gateway.sessions().filter((session) => session.agentId === agentId).length,
+    countByKey: (keyId) =>
+      mcp.countByKey(keyId) + gateway.gateway.sessions().filter((session) => session.keyId === keyId).length,
+  };
+  const services = createServices({
+    vault,
+    pepper,
+    audit: audit.log,
+    usage,
+    egress,
+    probe: createUpstreamProbe({ egress, credentials: gateway.credentials, clientInfo }),
+    sessions,
+    isStdioAllowed: config.isStdioAllowed,
+    publicUrl: options.url,
+  });
+  const authenticate = createManagementAuthentication({
+    authenticate: options.authenticate,
+    liveView,
+    usage,
+    failures: audit.failures,
+    clock,
+  });
+  const surface = {
+    operations: OPERATIONS,
+    runtime: { store, services, clock },
+    authenticate,
+    version: VERSION,
+    reportError: (error: unknown, context: { readonly correlationId: string }) =>
+      logger.error({ err: error, ...context }, "operation failed"),
+  };
+  const mcp: McpFace = createMcp({ ...surface, onKeyEnded: (listener) => followEndedKeys(liveView, listener) });
+  const rest = createRest(surface);
+  const handleMcp: Handler = (request, response, origin) => mcp.handle(request, response, origin);
+  return { mcp, authenticate, handlers: { "/mcp": handleMcp, "/api/v1/": rest } };
+}
+
+/** Tells of each key that a change has revoked, and of those whose member may no longer hold them, before the change is answered. */
+function followEndedKeys(liveView: LiveView, listener: (keyId: string) => void): () => void {
+  return liveView.onSwap((next, previous, changes) => {
+    for (const { kind, id } of changes) {
+      if (kind === "apiKey" && next.keyById.get(id)?.revoked !== null) listener(id);
+      if (kind === "member" && next.memberById.get(id) !== previous.memberById.get(id)) {
+        for (const key of next.keyById.values()) if (key.memberId === id) listener(key.id);
+      }
+    }
+  });
+}

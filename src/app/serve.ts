@@ -1,0 +1,38 @@
+import { startApp, type App } from "./start-app.ts";
+import type { Config } from "./config.ts";
+import { createLogger } from "./logger.ts";
+
+/** What a start says on standard output; the first key is shown here and never again. */
+export interface ServeOutput {
+  readonly write: (text: string) => void;
+}
+
+/** Serves until SIGTERM or SIGINT, then finishes what is in flight. Resolves after that; throws what keeps it from starting. */
+export async function serve(config: Config, { write }: ServeOutput): Promise<void> {
+  const logger = createLogger(config.logLevel);
+  const app = await startApp(config, { logger });
+  write(greeting(app));
+  await new Promise<void>((resolve) => {
+    process.once("SIGTERM", resolve);
+    process.once("SIGINT", resolve);
+  });
+  logger.info("stopping: finishing what is in flight");
+  await app.close();
+}
+
+function greeting({ url, firstKey }: App): string {
+  const lines = [`Runlayer serves at ${url} (MCP ${url}/mcp, REST ${url}/api/v1)`];
+  if (firstKey === undefined) return `${lines.join("\n")}\n`;
+  lines.push(
+    "",
+    "First owner key, shown only now:",
+    "",
+    `  ${firstKey}`,
+    "",
+    "Connect your AI client:",
+    "",
+    `  claude mcp add --transport http runlayer ${url}/mcp --header "Authorization: Bearer ${firstKey}"`,
+    "",
+  );
+  return `${lines.join("\n")}\n`;
+}

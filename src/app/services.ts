@@ -1,0 +1,47 @@
+import type { AuditLog } from "../audit/audit-log.ts";
+import { generateApiKey, hashApiKey, toKeyHint } from "../auth/api-key-format.ts";
+import type { KeyUsage } from "../auth/key-usage.ts";
+import type { UpstreamProbe } from "../gateway/probe/probe.ts";
+import type { Egress } from "../lib/egress/egress.ts";
+import { newId } from "../lib/ids.ts";
+import type { LiveSessions, Services } from "../operations/services.ts";
+import type { Vault } from "../vault/vault.ts";
+
+export interface ServiceParts {
+  readonly vault: Vault;
+  readonly pepper: Buffer;
+  readonly audit: AuditLog;
+  readonly usage: KeyUsage;
+  readonly egress: Egress;
+  readonly probe: UpstreamProbe;
+  readonly sessions: LiveSessions;
+  readonly isStdioAllowed: boolean;
+  readonly publicUrl: string;
+}
+
+/** What operations need of the rest of the program. */
+export function createServices(parts: ServiceParts): Services {
+  const { vault, pepper, audit, usage, egress, probe, sessions, isStdioAllowed, publicUrl } = parts;
+  return {
+    vault,
+    sessions,
+    isStdioAllowed,
+    newId,
+    publicUrl,
+    keys: {
+      create(kind) {
+        const secret = generateApiKey(kind);
+        return { secret, hash: hashApiKey(secret, pepper), hint: toKeyHint(secret, kind) };
+      },
+    },
+    probe: {
+      discover: (target, options) => probe.discover(target, options),
+      verifyCredential: (target, options) => probe.verifyCredential(target, options),
+      async checkAddress(url, { allowPrivateNetwork }) {
+        await egress.checkResolved(url, { allowPrivateNetwork });
+      },
+    },
+    flushAudit: () => audit.flush(),
+    pendingKeyUse: (keyId) => usage.pending(keyId),
+  };
+}

@@ -1,0 +1,52 @@
+import type { Logger } from "pino";
+import { openCore } from "./core.ts";
+import { openGateway } from "./gateway.ts";
+import { createManagement } from "./management.ts";
+import type { Config } from "./config.ts";
+import { createAuthenticator } from "../auth/authenticate.ts";
+import { systemClock, type Clock } from "../lib/clock.ts";
+import { createEgress } from "../lib/egress/egress.ts";
+import { startHttpServer, type Handler } from "../surfaces/http-server.ts";
+import { createStatusHandlers } from "./status.ts";
+
+/** A running installation. */
+export interface App {
+  /** Where clients reach it, without a trailing slash. */
+  readonly url: string;
+  /** The first owner key, where this start generated it: to be printed once, never logged. */
+  readonly firstKey: string | undefined;
+  /** Stops accepting, finishes what is in flight, flushes the audit log, frees everything. */
+  close(): Promise<void>;
+}
+
+export interface AppOptions {
+  readonly logger: Logger;
+  readonly clock?: Clock | undefined;
+}
+
+/** Opens everything in order and serves. What was opened is closed again if a later step fails. */
+export async function startApp(config: Config, { logger, clock = systemClock }: AppOptions): Promise<App> {
+  await using stack = new AsyncDisposableStack();
+  const core = await openCore(config, { logger, clock, stack });
+  const url = config.publicUrl ?? `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${config.port}`;
+  const ownListeners = [{ host: config.host, port: config.port }];
+  const egress = stack.adopt(createEgress({ ownListeners: () => ownListeners }), (opened) => opened.close());
+  const authenticate = createAuthenticator(core.pepper);
+  const gateway = openGateway(core, { egress, authenticate, stack });
+  const management = createManagement(core, { url, gateway, egress, authenticate });
+  const status = createStatusHandlers(core, management.authenticate);
+  const handlers: Record<string, Handler> = { ...management.handlers, ...gateway.handlers, ...status };
+  const server = await startHttpServer({
+    host: config.host,
+    port: config.port,
+    publicUrl: url,
+    trustedProxies: config.trustedProxies,
+    handlers,
+    reportError: (error, context) => logger.error({ err: error, ...context }, "request failed"),
+  });
+  stack.defer(() => server.close());
+  // Sessions without an end would keep the listener open until its grace is over: they end while it drains.
+  stack.defer(() => management.mcp.close());
+  const finished = stack.move();
+  return { url, firstKey: core.firstKey, close: () => finished.disposeAsync() };
+}

@@ -1,0 +1,54 @@
+import type { ServerResponse } from "node:http";
+import type { Core } from "./core.ts";
+import { isLoopbackHost } from "./config.ts";
+import { toAppError } from "../lib/errors.ts";
+import { READERS } from "../domain/role.ts";
+import type { Authenticate } from "../surfaces/authentication.ts";
+import type { Handler } from "../surfaces/http-server.ts";
+
+/** What load balancers and metrics collectors ask: alive, able to serve, figures. */
+export function createStatusHandlers(core: Core, authenticate: Authenticate): Readonly<Record<string, Handler>> {
+  return {
+    "/healthz": (_request, response) => respond(response, 200, { status: "ok" }),
+    "/readyz": (_request, response) => void answerReadiness(core, response),
+    "/metrics": (request, response, { ip }) => {
+      // Off loopback the figures name servers: they need a key that reads.
+      if (!isLoopbackHost(core.config.host)) {
+        const outcome = authenticate({ authorization: request.headers.authorization, ip, kind: "organization" });
+        if (!outcome.ok) return respond(response, 401, { code: "unauthenticated" }, { "www-authenticate": "Bearer" });
+        if (!READERS.includes(outcome.identity.caller.role)) return respond(response, 403, { code: "forbidden" });
+      }
+      void answerMetrics(core, response);
+    },
+  };
+}
+
+async function answerReadiness({ store, audit }: Core, response: ServerResponse): Promise<void> {
+  try {
+    await store.ping();
+  } catch (error) {
+    return respond(response, 503, { status: "unavailable", problem: toAppError(error).message });
+  }
+  if (audit.log.isHealthy) return respond(response, 200, { status: "ok" });
+  respond(response, 503, { status: "unavailable", problem: "the audit log cannot be written; nothing is served unrecorded" });
+}
+
+async function answerMetrics({ registry, onProblem }: Core, response: ServerResponse): Promise<void> {
+  try {
+    const text = await registry.metrics();
+    response.writeHead(200, { "content-type": registry.contentType }).end(text);
+  } catch (error) {
+    onProblem(error);
+    respond(response, 500, { code: "internal" });
+  }
+}
+
+function respond(
+  response: ServerResponse,
+  status: number,
+  body: Readonly<Record<string, unknown>>,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const text = JSON.stringify(body);
+  response.writeHead(status, { "content-type": "application/json", "cache-control": "no-store", ...headers }).end(text);
+}

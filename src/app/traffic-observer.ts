@@ -1,0 +1,104 @@
+import type { KeyUsage } from "../auth/key-usage.ts";
+import type { Server, ServerHealth, ServerTool, ToolDefinition } from "../domain/server.ts";
+import { mergeTools } from "../domain/tool-definition.ts";
+import type { TrafficObserver } from "../gateway/context.ts";
+import type { Clock } from "../lib/clock.ts";
+import { newId } from "../lib/ids.ts";
+import { toSafeText } from "../lib/safe-text.ts";
+import type { LiveView } from "../snapshot/live-view.ts";
+import type { Store } from "../store/ports.ts";
+
+// A healthy server is written down once a minute; a change of state at once.
+const HEALTH_INTERVAL_MS = 60_000;
+const SEEN_INTERVAL_MS = 60_000;
+// What an event names at most of a list that changed altogether.
+const NAMES_MAX = 100;
+
+export interface TrafficObserverOptions {
+  readonly store: Store;
+  readonly liveView: LiveView;
+  readonly usage: KeyUsage;
+  readonly clock: Clock;
+  readonly onProblem: (error: unknown) => void;
+}
+
+/** Writes down what traffic shows: health of servers, their tool definitions, when agents were seen. Never slows a message. */
+export function createTrafficObserver(options: TrafficObserverOptions): TrafficObserver {
+  const { store, liveView, usage, clock, onProblem } = options;
+  const seenAt = new Map<string, number>();
+  const writingHealth = new Set<string>();
+  const inBackground = (work: Promise<void>): void => void work.catch(onProblem);
+  return {
+    keyUsed({ keyId, agentId, ip, at }) {
+      usage.note(keyId, ip, at);
+      if (at - (seenAt.get(agentId) ?? 0) < SEEN_INTERVAL_MS) return;
+      seenAt.set(agentId, at);
+      inBackground(store.transaction((repositories) => repositories.agents.touch(agentId, at)));
+    },
+    health(serverId, observed) {
+      const known = liveView.current.serverById.get(serverId)?.server.health;
+      const health: ServerHealth = { ...observed, checkedAt: clock.now() };
+      if (known === undefined || writingHealth.has(serverId) || !isWorthWriting(known, health)) return;
+      writingHealth.add(serverId);
+      const write = store.transaction((repositories) => repositories.servers.saveHealth(serverId, health));
+      inBackground(write.finally(() => writingHealth.delete(serverId)));
+    },
+    toolsListed(serverId, tools) {
+      inBackground(saveTools({ serverId, tools }, options));
+    },
+  };
+}
+
+function isWorthWriting(known: ServerHealth, next: ServerHealth): boolean {
+  if (known.state !== next.state) return true;
+  return (next.checkedAt ?? 0) - (known.checkedAt ?? 0) >= HEALTH_INTERVAL_MS;
+}
+
+async function saveTools(
+  { serverId, tools }: { readonly serverId: string; readonly tools: readonly ToolDefinition[] },
+  { store, clock }: TrafficObserverOptions,
+): Promise<void> {
+  const now = clock.now();
+  await store.transaction(async ({ servers, audit }) => {
+    const server = await servers.find(serverId);
+    if (server === undefined) return;
+    const known = await servers.tools(serverId);
+    const merged = mergeTools(known, tools, { serverId, seenAt: now, isAccepted: false });
+    const changes = describeChanges(known, merged);
+    if (changes === undefined) return;
+    await servers.saveTools(serverId, merged);
+    await audit.stage(toEvent(server, changes, now));
+  });
+}
+
+/** Names of tools that are new, changed or gone; undefined where nothing is. */
+function describeChanges(before: readonly ServerTool[], after: readonly ServerTool[]) {
+  const old = new Map(before.map((tool) => [tool.name, tool]));
+  const current = new Set(after.map((tool) => tool.name));
+  const added = after.filter((tool) => !old.has(tool.name)).map((tool) => tool.name);
+  const removed = before.filter((tool) => !current.has(tool.name)).map((tool) => tool.name);
+  const changed = after.filter(
+    (tool) => old.has(tool.name) && tool.pending?.digest !== old.get(tool.name)?.pending?.digest,
+  );
+  if (added.length + removed.length + changed.length === 0) return undefined;
+  return { added: toNames(added), removed: toNames(removed), changed: toNames(changed.map((tool) => tool.name)) };
+}
+
+/** The upstream chose these names: bounded, and fit to be read. */
+function toNames(names: readonly string[]): readonly string[] {
+  return names.slice(0, NAMES_MAX).map((name) => toSafeText(name, 128));
+}
+
+function toEvent(server: Server, changes: NonNullable<ReturnType<typeof describeChanges>>, now: number) {
+  const id = newId();
+  return {
+    id,
+    time: now,
+    actor: { type: "system", id: "gateway", name: "gateway" },
+    action: "server.tools_changed",
+    resource: { type: "server", id: server.id, name: server.name },
+    outcome: "success",
+    correlationId: id,
+    details: changes,
+  } as const;
+}

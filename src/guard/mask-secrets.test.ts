@@ -1,0 +1,122 @@
+import { assert, jsonValue, property } from "fast-check";
+import { expect, test } from "vitest";
+import { findSecretSpans, findSecrets, isPlaceholder } from "./find-secrets.ts";
+import { isSecretName, maskSecrets, maskText } from "./mask-secrets.ts";
+
+// Planted keys are put together at run time, so that no scanner takes this file for a leak.
+const glue = (...parts: readonly string[]): string => parts.join("");
+const BODY = "Zk3Qx9LmPq7Rt2Vw8Yb4Nc6Hd1Jf5Gs0AeUi";
+const PLANTED: readonly (readonly [string, string])[] = [
+  ["runlayer-key", glue("rl_", "org_", BODY)],
+  ["runlayer-key", glue("rl_", "agent_", BODY)],
+  ["runlayer-key", glue("rl_", "device_", BODY)],
+  ["anthropic-key", glue("sk-", "ant-api03-", BODY)],
+  ["openai-key", glue("sk-", "proj-", BODY)],
+  ["github-token", glue("gh", "p_", BODY)],
+  ["github-token", glue("github", "_pat_", BODY)],
+  ["gitlab-token", glue("gl", "pat-", BODY)],
+  ["slack-token", glue("xo", "xb-1234567890-", BODY)],
+  ["aws-access-key-id", glue("AK", "IAQ3EGRZ2LMNOPQR56")],
+  ["google-api-key", glue("AI", "za", BODY)],
+  ["npm-token", glue("np", "m_", BODY)],
+  ["jwt", glue("ey", "JhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.", BODY)],
+  ["private-key", glue("-----BEGIN RSA PRIV", "ATE KEY-----\nMIIabc\n-----END RSA PRIVATE KEY-----")],
+];
+
+test.each(PLANTED)("masks %s in text, in JSON and in a member name", (type, secret) => {
+  expect(findSecretSpans(`use ${secret} now`).map((span) => span.type)).toEqual([type]);
+  expect(maskText(`use ${secret} now`)).toBe(`use [masked:${type}] now`);
+  const masked = JSON.stringify(maskSecrets({ list: [{ note: `x ${secret}` }], [secret]: 1 }));
+  expect(masked).not.toContain(secret);
+});
+
+test.each([
+  "password=hunter2hunter2",
+  "Authorization: Bearer hunter2hunter2",
+  "postgres://user:hunter2hunter2@db.example/x",
+  "https://api.example/v1?access_token=hunter2hunter2&x=1",
+  '{"api_key": "hunter2hunter2"}',
+  "mytool --api-key hunter2hunter2 --verbose",
+  "export MY_SERVICE_TOKEN='hunter2hunter2'",
+])("masks the secret that stands in its usual place: %s", (text) => {
+  expect(maskText(text)).not.toContain("hunter2");
+});
+
+test("masks every text below a secret-named member and leaves counts and cursors", () => {
+  const value = {
+    password: "p",
+    nested: { clientSecret: { value: "v" }, apiKey: ["a", "b"], pin: 1234 },
+    max_tokens: 512,
+    nextPageToken: "abc",
+    tokens: 12,
+    author: "ann",
+  };
+  expect(maskSecrets(value)).toEqual({
+    password: "[masked:field]",
+    nested: {
+      clientSecret: { value: "[masked:field]" },
+      apiKey: ["[masked:field]", "[masked:field]"],
+      pin: "[masked:field]",
+    },
+    max_tokens: 512,
+    nextPageToken: "abc",
+    tokens: 12,
+    author: "ann",
+  });
+});
+
+test("gives back the same object when there is nothing to mask", () => {
+  const value = { a: [1, "two", { b: null }], text: "the key point is that tokens are counted" };
+  expect(maskSecrets(value)).toBe(value);
+});
+
+test("knows secret names from names that only sound like one", () => {
+  expect(
+    ["GITHUB_TOKEN", "api-key", "clientSecret", "Authorization", "DB_PASSWORD"].filter((name) => !isSecretName(name)),
+  ).toEqual([]);
+  expect(["token_count", "maxTokens", "author", "keyboard", "secret_name", "page_token"].filter(isSecretName)).toEqual(
+    [],
+  );
+});
+
+test("placeholders are no findings, and a finding never holds the secret", () => {
+  expect(
+    ["${TOKEN}", "<your-token>", "your_api_key_here", "xxxxxxxxxxxx", "$HOME"].filter((text) => !isPlaceholder(text)),
+  ).toEqual([]);
+  const secret = glue("gh", "p_", BODY);
+  const [found] = findSecrets(`token ${secret}`, "org-key");
+  expect(found).toMatchObject({ type: "github-token", length: secret.length });
+  expect(JSON.stringify(found)).not.toContain(BODY.slice(0, 6));
+  expect(findSecrets(secret, "other")[0]?.keyedHash).not.toBe(found?.keyedHash);
+});
+
+test("stays linear on hostile text", () => {
+  const hostile = [
+    "eyJ",
+    "password",
+    "://",
+    "bearer ",
+    "-----BEGIN PRIVATE KEY-----",
+    "?token",
+    "sk-",
+    "--token ",
+    "secret_",
+    "pat-",
+    "://a:",
+  ];
+  for (const part of hostile) {
+    const text = part.repeat(Math.ceil(400_000 / part.length));
+    const startedAt = performance.now();
+    maskText(text);
+    expect(performance.now() - startedAt, part).toBeLessThan(1500);
+  }
+});
+
+test("never throws on any JSON value", () => {
+  assert(
+    property(jsonValue(), (value) => {
+      expect(() => JSON.stringify(maskSecrets(value))).not.toThrow();
+    }),
+    { numRuns: 300 },
+  );
+});

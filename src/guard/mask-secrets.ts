@@ -1,0 +1,67 @@
+import { findSecretSpans } from "./find-secrets.ts";
+
+/** Deeper than any honest argument; below it a value is replaced, never walked. */
+const DEPTH_MAX = 64;
+
+/**
+ * The same JSON value with secrets replaced by `[masked:<type>]`: known key formats, bearer tokens, private keys,
+ * passwords in URLs, and every text below a member whose name says that it is secret. Gives back the very same object when nothing
+ * was masked. Linear in the size of the value.
+ */
+export function maskSecrets(value: unknown): unknown {
+  return maskValue(value, false, 0);
+}
+
+/** `maskSecrets` for one text. */
+export function maskText(text: string): string {
+  const spans = findSecretSpans(text);
+  if (spans.length === 0) return text;
+  const parts: string[] = [];
+  let from = 0;
+  for (const span of spans) {
+    parts.push(text.slice(from, span.start), `[masked:${span.type}]`);
+    from = span.end;
+  }
+  return parts.join("") + text.slice(from);
+}
+
+function maskValue(value: unknown, isSecret: boolean, depth: number): unknown {
+  if (typeof value === "string") return isSecret && value !== "" ? "[masked:field]" : maskText(value);
+  if (typeof value === "number") return isSecret ? "[masked:field]" : value;
+  if (typeof value !== "object" || value === null) return value;
+  if (depth >= DEPTH_MAX) return "[masked:too-deep]";
+  return Array.isArray(value) ? maskList(value, isSecret, depth) : maskObject(value, isSecret, depth);
+}
+
+function maskList(list: readonly unknown[], isSecret: boolean, depth: number): unknown {
+  const masked = list.map((item) => maskValue(item, isSecret, depth + 1));
+  return masked.some((item, index) => item !== list[index]) ? masked : list;
+}
+
+function maskObject(object: object, isSecret: boolean, depth: number): unknown {
+  let hasChanged = false;
+  const members = Object.entries(object).map(([name, member]: [string, unknown]) => {
+    const maskedName = name.length > 16 ? maskText(name) : name;
+    const masked = maskValue(member, isSecret || isSecretMember(name, member), depth + 1);
+    hasChanged ||= masked !== member || maskedName !== name;
+    return [maskedName, masked] as const;
+  });
+  return hasChanged ? Object.fromEntries(members) : object;
+}
+
+const SECRET_NAME =
+  /passw(?:or)?d|passphrase|passcode|(?:^|[_-])pwd(?:$|[_-])|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|signing[_-]?key|encryption[_-]?key|service[_-]?key|auth(?:$|[_-]?(?:key|header|orization))|authorization|bearer|credential|^(?:set-)?cookie$|(?:^|[_-])pat$|connection[_-]?string|(?:^|[_-])(?:jwt|otp|pin|cvv|ssn)$/i;
+/** Names that hold the word "token" and no secret: pagination, counting, what a token is like. */
+const PUBLIC_NAME =
+  /^(?:(?:next|prev|previous|page|continuation|sync|start|progress)[_-]?(?:page)?[_-]?token|(?:max|min|total|num|prompt|completion|input|output|context)[_-]?(?:new[_-]?)?tokens?(?:[_-]?count)?|tokens?|token[_-]?(?:count|type|limit|address|id|symbol|name|url|endpoint|ids|budget)s?|auth[_-]?(?:type|method|url)|secret[_-]?(?:name|id|ref)s?|credential[_-]?(?:id|type|name)s?)$/i;
+
+/** Whether a member of this name holds a secret. */
+export function isSecretName(name: string): boolean {
+  return SECRET_NAME.test(name) && !PUBLIC_NAME.test(name);
+}
+
+function isSecretMember(name: string, member: unknown): boolean {
+  // "token": "abc" is a secret; "tokens": 512 is a count.
+  if (/^tokens?$/i.test(name)) return typeof member === "string" || Array.isArray(member);
+  return isSecretName(name);
+}

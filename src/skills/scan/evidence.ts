@@ -1,0 +1,24 @@
+export type Severity = "critical" | "high" | "medium" | "low" | "info";
+
+/** One thing a scan found, where, and an excerpt of at most 160 characters with invisible characters escaped. */
+export interface Evidence {
+  readonly rule: string;
+  readonly severity: Severity;
+  readonly path: string;
+  /** Counts from 1; absent for a file as a whole. */
+  readonly line?: number | undefined;
+  readonly excerpt: string;
+}
+
+const EXCERPT_LENGTH = 160;
+
+/** Text of a scanned file as it may be shown: bounded, on one line, without characters that hide or reorder others. */
+export function toExcerpt(text: string): string {
+  const escaped = text
+    .trim()
+    .slice(0, EXCERPT_LENGTH)
+    .replaceAll(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029]/gu, (character) => {
+      return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
+    });
+  return escaped.slice(0, EXCERPT_LENGTH);
+}

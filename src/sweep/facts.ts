@@ -1,0 +1,80 @@
+import type { ConfigScope } from "./client-definition.ts";
+
+export type Transport = "stdio" | "http" | "sse" | "websocket";
+
+/**
+ * One server entry as a configuration, a process or a port showed it. It may hold secrets: it MUST NOT leave the process;
+ * findings are what leaves.
+ */
+export interface DiscoveredServer {
+  readonly name: string;
+  readonly source: "config" | "process" | "port" | "network";
+  /** Id of the client in the table; absent for processes and ports. */
+  readonly client?: string | undefined;
+  readonly scope?: ConfigScope | undefined;
+  readonly path?: string | undefined;
+  readonly line?: number | undefined;
+  readonly transport: Transport;
+  readonly command?: string | undefined;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly url?: string | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly isEnabled: boolean;
+  /** Tools that run without a question to the user; `["*"]` is all. */
+  readonly autoApproved: readonly string[];
+  readonly pid?: number | undefined;
+  /** What a probe learned: it answered without credentials, with these tools. */
+  readonly probe?:
+    | { readonly isOpen: boolean; readonly toolNames: readonly string[]; readonly isDeclared: boolean }
+    | undefined;
+  readonly hasUnsafePermissions?: boolean | undefined;
+}
+
+/** A skill folder or a rule file that an agent reads. */
+export interface DiscoveredSkill {
+  readonly name: string;
+  readonly kind: "skill" | "rules";
+  readonly path: string;
+  /** SHA-256 over the paths and contents of its files. */
+  readonly digest: string;
+  readonly files: readonly { readonly path: string; readonly text: string }[];
+  /** Files that cannot be analysed: binary, too large, too many. */
+  readonly opaque: readonly string[];
+}
+
+/** An AI client or agent that is installed here. */
+export interface DiscoveredInstall {
+  readonly client: string;
+  readonly title: string;
+  readonly kind: "client" | "agent";
+  readonly path: string;
+  readonly isRunning: boolean;
+}
+
+/** A file that is there and could not be understood. */
+export interface ConfigProblem {
+  readonly client: string;
+  readonly path: string;
+  readonly line: number;
+  readonly column: number;
+  readonly reason: string;
+}
+
+/** What was read, and what was not and why: an empty list of findings means no more than this says. */
+export interface CoverageEntry {
+  readonly target: "host" | "network" | "processes" | "ports";
+  readonly place: string;
+  readonly status: "read" | "partial" | "skipped";
+  readonly reason?: string | undefined;
+}
+
+/** Everything that one place told. */
+export interface Facts {
+  readonly servers: readonly DiscoveredServer[];
+  readonly skills: readonly DiscoveredSkill[];
+  readonly installs: readonly DiscoveredInstall[];
+  readonly problems: readonly ConfigProblem[];
+  readonly coverage: readonly CoverageEntry[];
+  readonly configsRead: number;
+}

@@ -1,0 +1,91 @@
+import { createHmac } from "node:crypto";
+import { domainToASCII } from "node:url";
+import { maskText } from "../guard/mask-secrets.ts";
+import { type Launch, parseLaunch } from "./parse-launch.ts";
+
+/** What is needed to tell one server from another; configurations, processes and the registry all have it. */
+export interface ServerSource {
+  readonly url?: string | undefined;
+  readonly command?: string | undefined;
+  readonly args?: readonly string[] | undefined;
+}
+
+/** Which server it is. Two sightings with equal families are the same server, with equal exact keys also the same version and arguments. */
+export interface Identity {
+  readonly kind: "url" | "pkg" | "oci" | "script" | "bin" | "cmd";
+  readonly family: string;
+  readonly exact: string;
+  /** For display; holds no secret. */
+  readonly label: string;
+  readonly launch?: Launch | undefined;
+  /** The address, if it is one or a bridge (`mcp-remote`) leads to one; without user, query and fragment. */
+  readonly url?: string | undefined;
+}
+
+/**
+ * Identifies a server by the strongest thing known: address, package, image, script, binary, command. Arguments enter keys only as an HMAC
+ * with the organization's key, for they may hold secrets.
+ */
+export function identify(source: ServerSource, hashKey: string): Identity {
+  const byUrl = source.url === undefined ? undefined : identifyUrl(source.url, hashKey);
+  if (byUrl !== undefined) return byUrl;
+  const launch = parseLaunch(source.command ?? "", source.args ?? []);
+  const bridged = launch.bridgedUrl === undefined ? undefined : identifyUrl(launch.bridgedUrl, hashKey);
+  if (bridged !== undefined) return { ...bridged, launch };
+  const family = familyOf(launch, source, hashKey);
+  const details = keyedHash([launch.version ?? "", ...launch.rest].join("\0"), hashKey);
+  return { kind: launch.kind, family, exact: `${family}@${details}`, label: labelOf(launch), launch };
+}
+
+/** A URL in its one form: lower-case punycode host, no default port, no user, query or fragment. Undefined if it is none. */
+export function canonicalUrl(text: string): URL | undefined {
+  if (!URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  if (!/^(?:https?|wss?):$/.test(url.protocol)) return undefined;
+  url.username = "";
+  url.password = "";
+  url.search = "";
+  url.hash = "";
+  url.pathname = url.pathname.replace(/\/+$/, "");
+  return url;
+}
+
+function identifyUrl(text: string, hashKey: string): Identity | undefined {
+  const url = canonicalUrl(text);
+  if (url === undefined) return undefined;
+  const host = `${domainToASCII(url.hostname) || url.hostname}${url.port === "" ? "" : `:${url.port}`}`;
+  const path = url.pathname
+    .split("/")
+    .map((segment) => (isTokenLike(segment) ? `~${keyedHash(segment, hashKey)}` : segment))
+    .join("/")
+    .replace(/\/$/, "");
+  const family = `url:${host}${path.replace(/\/(?:mcp|sse)$/, "")}`;
+  const display = `${url.protocol}//${host}${path}`;
+  return { kind: "url", family, exact: `url:${display}`, label: display, url: display };
+}
+
+/** A path segment that is a key rather than a name: some vendors put the user's secret into the path. */
+function isTokenLike(segment: string): boolean {
+  return (
+    maskText(segment) !== segment ||
+    (segment.length >= 20 &&
+      /\d/.test(segment) &&
+      /[a-z]/i.test(segment) &&
+      !/^[a-z]+(?:[-_.][a-z0-9]+)*$/.test(segment)) ||
+    /^[0-9a-f]{24,}$/i.test(segment)
+  );
+}
+
+function familyOf(launch: Launch, source: ServerSource, hashKey: string): string {
+  if (launch.kind !== "cmd") return `${launch.kind}:${launch.name}`;
+  return `cmd:${keyedHash([source.command ?? "", ...(source.args ?? [])].map(maskText).join("\0"), hashKey)}`;
+}
+
+function labelOf({ kind, name, version }: Launch): string {
+  if (kind === "cmd") return "command";
+  return maskText(version === undefined ? name : `${name}@${version}`).slice(0, 200);
+}
+
+function keyedHash(text: string, hashKey: string): string {
+  return createHmac("sha256", hashKey).update(text).digest("hex").slice(0, 16);
+}

@@ -1,0 +1,161 @@
+import type { DiscoveredServer, Facts } from "./facts.ts";
+import type { Fix, Instance, Observation } from "./finding.ts";
+import { type Identity, identify } from "./identity.ts";
+import { createMatcher, type Matcher, type Registry, type Standing } from "./match.ts";
+import { skillObservations } from "./observe-skill.ts";
+import { isPrivateHost, type Sighting, visible, type Weakness, weaknessesOf } from "./server-rules.ts";
+import { collisionsOf, toxicFlowsOf } from "./set-rules.ts";
+
+/** Whose facts these are, and what they are judged by. */
+export interface ObserveContext {
+  readonly registry: Registry;
+  /** Key of the organization; without a server, any text that stays the same on this machine. */
+  readonly hashKey: string;
+  readonly device?: string | undefined;
+  readonly user?: string | undefined;
+}
+
+/** Judges facts against the registry and the rules. Pure; the same facts give the same observations. */
+export function observe(facts: Facts, context: ObserveContext): Observation[] {
+  const matcher = createMatcher(context.registry, context.hashKey);
+  const sightings = facts.servers.map((server) => ({ server, identity: identify(server, context.hashKey) }));
+  const origin: Instance = { device: context.device, user: context.user };
+  return [
+    ...sightings.flatMap((sighting) => serverObservations(sighting, matcher, context)),
+    ...[...collisionsOf(sightings), ...toxicFlowsOf(sightings)].map((found) => ({
+      ...found,
+      instance: { ...origin, ...found.instance },
+    })),
+    ...facts.installs.flatMap((install) => agentObservation(install, context, origin)),
+    ...facts.skills.flatMap((skill) => skillObservations(skill, context.registry, origin)),
+    ...facts.problems.map(({ client, path, line, column, reason }): Observation => ({
+      code: "CONFIG-MALFORMED",
+      kind: "security_risk",
+      title: "configuration that could not be read",
+      severity: "low",
+      confidence: 1,
+      identity: `file:${client}`,
+      evidence: `could not be read: line ${String(line)}, column ${String(column)}: ${reason}`,
+      remediation: "repair the file; what it configures is unknown to this scan",
+      fix: { kind: "review" },
+      instance: { ...origin, client, path, line },
+    })),
+  ];
+}
+
+function serverObservations(sighting: Sighting, matcher: Matcher, context: ObserveContext): Observation[] {
+  const { server, identity } = sighting;
+  const standing = matcher.standingOf(identity);
+  const instance: Instance = {
+    device: context.device,
+    user: context.user,
+    client: server.client,
+    path: server.path,
+    line: server.line,
+    isRunning: server.source === "config" ? undefined : true,
+  };
+  const standingFound = standingWeakness(standing, sighting);
+  const found = [...(standingFound === undefined ? [] : [standingFound]), ...weaknessesOf(sighting, context.hashKey)];
+  return found.map((weakness) => ({
+    kind: "security_risk",
+    ...weakness,
+    severity: server.isEnabled || weakness.code === "SECRET-INLINE" ? weakness.severity : "low",
+    // A drift is about one version, everything else about the server whatever its version.
+    identity: weakness.kind === "drift" ? identity.exact : identity.family,
+    fix: weakness.code === "SHADOW-SERVER" ? fixOf(server, identity) : { kind: "review" },
+    instance,
+  }));
+}
+
+function standingWeakness(standing: Standing, { server, identity }: Sighting): Weakness | undefined {
+  const name = visible(server.name);
+  const state = server.isEnabled ? (server.source === "config" ? "configured" : "running") : "present but disabled";
+  if (standing.status === "managed") return undefined;
+  if (standing.status === "registered_direct") {
+    const route = standing.server.gatewayUrl ?? `/gateway/${standing.server.name}/mcp`;
+    return {
+      code: "BYPASS",
+      kind: "policy_violation",
+      title: "client that goes around the gateway",
+      severity: "high",
+      confidence: 1,
+      evidence: `\`${name}\` goes straight to registered server \`${standing.server.name}\`: no policy and no audit apply`,
+      remediation: `point the client at ${route} with its agent key (\`runlayer connect\` writes it)`,
+    };
+  }
+  if (standing.status === "drifted") {
+    return {
+      code: "DRIFTED",
+      kind: "drift",
+      title: "registered server in another version or with other arguments",
+      severity: "medium",
+      confidence: 0.9,
+      evidence: `\`${name}\` is \`${identity.label}\`, not as \`${standing.server.name}\` is registered`,
+      remediation: "use the registered version through the gateway, or update the registration",
+    };
+  }
+  return {
+    code: "SHADOW-SERVER",
+    kind: "shadow_server",
+    title: "server that nobody registered",
+    severity: server.source === "config" ? "medium" : "high",
+    confidence: 1,
+    evidence: `\`${name}\` (${identity.label}, ${server.transport}) is ${state}`,
+    remediation:
+      server.transport === "stdio"
+        ? "decide whether it is wanted; if so, register a stdio server with the command that its owner names, and route the client through the gateway; if not, remove the entry"
+        : "decide whether it is wanted; if so, register its address and route the client through the gateway; if not, remove the entry",
+  };
+}
+
+/** Only a public address, or one that our own probe reached in a declared range, may be registered as it was found (contract section 4). */
+function fixOf(server: DiscoveredServer, identity: Identity): Fix {
+  const url = registrableUrl(identity);
+  const isPrivate = url !== undefined && isPrivateHost(url.hostname);
+  const isProbed = server.source === "network" && server.probe?.isDeclared === true;
+  if (url === undefined || (isPrivate && !isProbed)) return { kind: "review" };
+  const transport = server.transport === "sse" ? "sse" : "streamable-http";
+  const fix = { kind: "register", name: registryName(url), url: url.href, transport } as const;
+  return isPrivate ? { ...fix, allowPrivateNetwork: true } : fix;
+}
+
+/** A path with a hashed segment is not the address any more; the address of a bridge is an argument of a command, and stays out. */
+function registrableUrl({ url: text, launch }: Identity): URL | undefined {
+  if (text === undefined || launch !== undefined || text.includes("~") || !URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  return /^https?:$/.test(url.protocol) ? url : undefined;
+}
+
+function registryName({ hostname, port }: URL): string {
+  const words = `${hostname}${port === "" ? "" : `-${port}`}`
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, "-")
+    .replaceAll(/^-+|-+$/g, "");
+  return (/^(?:skill|runlayer)$/.test(words) ? `${words}-server` : words).slice(0, 60) || "server";
+}
+
+function agentObservation(
+  install: Facts["installs"][number],
+  { registry }: ObserveContext,
+  origin: Instance,
+): Observation[] {
+  if (
+    install.kind !== "agent" ||
+    registry.agents.some(({ type, name }) => type === install.client || name === install.client)
+  )
+    return [];
+  return [
+    {
+      code: "SHADOW-AGENT",
+      kind: "shadow_agent",
+      title: "autonomous agent that nobody registered",
+      severity: install.isRunning ? "high" : "medium",
+      confidence: 1,
+      identity: `agent:${install.client}`,
+      evidence: `${install.title} is ${install.isRunning ? "running" : "installed"}`,
+      remediation: "register it as an agent with its own key and route its servers through the gateway, or remove it",
+      fix: { kind: "review" },
+      instance: { ...origin, client: install.client, path: install.path, isRunning: install.isRunning },
+    },
+  ];
+}

@@ -1,0 +1,61 @@
+import { constants } from "node:fs";
+import { open } from "node:fs/promises";
+
+/** Larger than any configuration seen; a history file beside one can be this large. */
+const CONFIG_BYTES_MAX = 20 * 1024 * 1024;
+
+export type FileText =
+  | { readonly status: "read"; readonly text: string; readonly mode: number; readonly owner: number }
+  | { readonly status: "missing" }
+  | { readonly status: "unreadable"; readonly reason: string }
+  | { readonly status: "malformed"; readonly reason: string };
+
+/**
+ * Reads a text that anyone may have put there. Pipes, devices and folders are refused without blocking, size is bounded, UTF-16 and byte-order
+ * marks are decoded. Never throws.
+ */
+export async function readBoundedText(path: string, bytesMax = CONFIG_BYTES_MAX): Promise<FileText> {
+  try {
+    // Without O_NONBLOCK, opening a named pipe would wait for its writer forever.
+    const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    try {
+      const stat = await file.stat();
+      if (!stat.isFile()) return { status: "unreadable", reason: "not a regular file" };
+      if (stat.size > bytesMax) return { status: "unreadable", reason: `larger than ${String(bytesMax)} bytes` };
+      const buffer = Buffer.alloc(Math.min(stat.size + 1, bytesMax));
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);
+      return decode(buffer.subarray(0, bytesRead), { mode: stat.mode, owner: stat.uid });
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    return toFailure(error);
+  }
+}
+
+/** The code of a system error, or the empty text. */
+export function errorCode(error: unknown): string {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
+}
+
+function toFailure(error: unknown): FileText {
+  const code = errorCode(error);
+  if (code === "ENOENT" || code === "ENOTDIR") return { status: "missing" };
+  if (code === "") throw error;
+  const reason =
+    code === "EACCES" || code === "EPERM" ? "no permission" : code === "ELOOP" ? "symbolic links in a circle" : code;
+  return { status: "unreadable", reason };
+}
+
+function decode(bytes: Buffer, facts: { mode: number; owner: number }): FileText {
+  const [first, second] = bytes;
+  const encoding =
+    first === 0xff && second === 0xfe ? "utf-16le" : first === 0xfe && second === 0xff ? "utf-16be" : "utf-8";
+  if (encoding === "utf-8" && bytes.includes(0)) return { status: "malformed", reason: "binary content" };
+  try {
+    return { status: "read", text: new TextDecoder(encoding, { fatal: true }).decode(bytes), ...facts };
+  } catch (error) {
+    if (error instanceof TypeError) return { status: "malformed", reason: `not valid ${encoding}` };
+    throw error;
+  }
+}

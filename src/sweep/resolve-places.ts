@@ -1,0 +1,122 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { Platform } from "./client-definition.ts";
+import { errorCode } from "./read-bounded.ts";
+
+/** Whose files are looked at. */
+export interface HomeContext {
+  readonly home: string;
+  readonly platform: Platform;
+  /** What absolute paths start at: `/`, or a folder that stands for another machine's root. */
+  readonly root: string;
+  /** Variables that move files; empty for another person's home, where they are not known. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+const DEEP_LEVELS_MAX = 6;
+const MATCHES_MAX = 2000;
+
+/** The paths on disk that a table path means in this home; without wildcards the path itself, whether or not it exists. */
+export async function resolvePlace(path: string, context: HomeContext): Promise<string[]> {
+  const absolute = expandBase(path, context);
+  return absolute === undefined ? [] : expandWildcards(absolute);
+}
+
+/** The paths that a project-relative table path means in one project. */
+export function resolveInProject(path: string, project: string): Promise<string[]> {
+  return expandWildcards(join(project, path));
+}
+
+export function isProjectPath(path: string): boolean {
+  return !/^(?:~|\{|\/)/.test(path);
+}
+
+function expandBase(path: string, context: HomeContext): string | undefined {
+  const [head, rest] = splitHead(path);
+  const isWindows = context.platform === "win32";
+  if (head === "~") return join(context.home, rest);
+  if (head === "") return isWindows ? undefined : join(context.root, rest);
+  if (head === "{UD}" && context.platform === "darwin") return join(context.home, "Library/Application Support", rest);
+  if (head === "{UD}" || head === "{CFG}") return join(isWindows ? roamingOf(context) : configOf(context), rest);
+  return isWindows ? join(programFolder(head, context), rest) : undefined;
+}
+
+function roamingOf({ home, env }: HomeContext): string {
+  return env["APPDATA"] ?? join(home, "AppData", "Roaming");
+}
+
+function configOf({ home, env }: HomeContext): string {
+  return env["XDG_CONFIG_HOME"] ?? join(home, ".config");
+}
+
+function programFolder(head: string, { env, root }: HomeContext): string {
+  if (head === "{PROGRAMFILES}") return env["ProgramFiles"] ?? join(root, "Program Files");
+  return env["ProgramData"] ?? join(root, "ProgramData");
+}
+
+function splitHead(path: string): [string, string] {
+  const slash = path.indexOf("/");
+  return slash < 0 ? [path, ""] : [path.slice(0, slash), path.slice(slash + 1)];
+}
+
+async function expandWildcards(path: string): Promise<string[]> {
+  const segments = path.split(/[\\/]/);
+  const first = segments.findIndex((segment) => segment.includes("*"));
+  if (first < 0) return [path];
+  const base = segments.slice(0, first).join("/") || "/";
+  const found: string[] = [];
+  await expand(base, segments.slice(first), found);
+  return found;
+}
+
+async function expand(folder: string, segments: readonly string[], found: string[]): Promise<void> {
+  const [segment, ...rest] = segments;
+  if (found.length >= MATCHES_MAX) return;
+  if (segment === undefined) {
+    found.push(folder);
+    return;
+  }
+  if (segment === "**") return expandDeep({ folder, rest, found }, DEEP_LEVELS_MAX);
+  if (!segment.includes("*")) return expand(join(folder, segment), rest, found);
+  const pattern = wildcardPattern(segment);
+  for (const entry of await listFolder(folder)) {
+    if (pattern.test(entry.name)) await expand(join(folder, entry.name), rest, found);
+  }
+}
+
+interface DeepSearch {
+  readonly folder: string;
+  readonly rest: readonly string[];
+  readonly found: string[];
+}
+
+async function expandDeep({ folder, rest, found }: DeepSearch, levels: number): Promise<void> {
+  const [name = ""] = rest;
+  const entries = await listFolder(folder);
+  if (entries.some((entry) => entry.name === name)) await expand(folder, rest, found);
+  if (levels === 0) return;
+  for (const entry of entries) {
+    // Links are not followed: a circle of them would never end.
+    if (entry.isDirectory() && entry.name !== "node_modules") {
+      await expandDeep({ folder: join(folder, entry.name), rest, found }, levels - 1);
+    }
+  }
+}
+
+async function listFolder(folder: string) {
+  try {
+    return await readdir(folder, { withFileTypes: true });
+  } catch (error) {
+    if (errorCode(error) !== "") return [];
+    throw error;
+  }
+}
+
+function wildcardPattern(segment: string): RegExp {
+  return new RegExp(
+    `^${segment
+      .split("*")
+      .map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, "\\$&"))
+      .join("[^/]*")}$`,
+  );
+}

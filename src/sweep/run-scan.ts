@@ -1,0 +1,115 @@
+import { homedir, hostname, userInfo } from "node:os";
+import { basename, resolve } from "node:path";
+import type { Platform } from "./client-definition.ts";
+import type { CoverageEntry, Facts } from "./facts.ts";
+import { aggregate, type Observation, riskScore, SEVERITIES, type Severity, type SweepFinding } from "./finding.ts";
+import { EMPTY_REGISTRY, type Registry } from "./match.ts";
+import { type NetworkTargets, scanNetwork } from "./network-scan.ts";
+import { observe } from "./observe.ts";
+import { readProcesses } from "./processes.ts";
+import { scanHome } from "./scan-home.ts";
+
+export interface ScanProgress {
+  readonly done: number;
+  readonly total: number;
+  readonly message: string;
+}
+
+export interface ScanOptions {
+  /** Homes or project folders to read; default: the own home. */
+  readonly paths?: readonly string[] | undefined;
+  /** Processes and ports of this machine too. */
+  readonly includeProcesses: boolean;
+  /** Declared networks; nothing else is ever contacted. */
+  readonly network?: NetworkTargets | undefined;
+  readonly registry?: Registry | undefined;
+  readonly hashKey: string;
+  readonly device?: string | undefined;
+  /** Folder that stands for the machine's root, for tests and for mounted disks. */
+  readonly root?: string | undefined;
+  readonly onProgress?: ((progress: ScanProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Counts over one list: what is shown is what was found. */
+export interface ScanSummary {
+  readonly configs: number;
+  readonly servers: number;
+  readonly skills: number;
+  readonly agents: number;
+  readonly findings: Readonly<Record<Severity, number>>;
+  readonly risk: number;
+}
+
+export interface ScanAnswer {
+  readonly summary: ScanSummary;
+  readonly findings: readonly SweepFinding[];
+  readonly coverage: readonly CoverageEntry[];
+}
+
+/** Looks at what it was pointed to and judges it. Starts no server, writes nothing, contacts declared networks only. */
+export async function runScan(options: ScanOptions): Promise<ScanAnswer> {
+  const steps = stepsOf(options);
+  const observations: Observation[] = [];
+  const gathered: Facts[] = [];
+  for (const [index, step] of steps.entries()) {
+    options.signal?.throwIfAborted();
+    options.onProgress?.({ done: index, total: steps.length, message: step.message });
+    const facts = await step.run();
+    gathered.push(facts);
+    observations.push(...observe(facts, contextOf(options, step.user)));
+  }
+  options.onProgress?.({ done: steps.length, total: steps.length, message: "done" });
+  const findings = aggregate(observations);
+  return { summary: summarize(gathered, findings), findings, coverage: gathered.flatMap((facts) => facts.coverage) };
+}
+
+interface Step {
+  readonly message: string;
+  readonly user?: string | undefined;
+  readonly run: () => Promise<Facts>;
+}
+
+function stepsOf({ paths, includeProcesses, network, root, signal }: ScanOptions): Step[] {
+  const own = homedir();
+  const homes = (paths ?? [own]).map((path): Step => {
+    const home = resolve(path);
+    const isOwn = home === own;
+    // Another person's variables are not known here, and mine do not move their files.
+    const env = isOwn ? process.env : {};
+    return {
+      message: `reading ${home}`,
+      user: isOwn ? userInfo().username : basename(home),
+      run: () => scanHome({ home, platform: platformName(), root: root ?? "/", env }),
+    };
+  });
+  const processes: Step[] = includeProcesses
+    ? [{ message: "reading processes and ports", run: () => readProcesses(signal) }]
+    : [];
+  const networks: Step[] =
+    network === undefined ? [] : [{ message: "probing declared networks", run: () => scanNetwork(network, signal) }];
+  return [...homes, ...processes, ...networks];
+}
+
+function contextOf({ registry, hashKey, device }: ScanOptions, user: string | undefined) {
+  return { registry: registry ?? EMPTY_REGISTRY, hashKey, device: device ?? hostname(), user };
+}
+
+function summarize(gathered: readonly Facts[], findings: readonly SweepFinding[]): ScanSummary {
+  const count = (pick: (facts: Facts) => number): number => gathered.reduce((sum, facts) => sum + pick(facts), 0);
+  const [critical, high, medium, low, info] = SEVERITIES.map(
+    (severity) => findings.filter((found) => found.severity === severity).length,
+  );
+  return {
+    configs: count((facts) => facts.configsRead),
+    servers: count((facts) => facts.servers.length),
+    skills: count((facts) => facts.skills.length),
+    agents: count((facts) => facts.installs.length),
+    findings: { critical: critical ?? 0, high: high ?? 0, medium: medium ?? 0, low: low ?? 0, info: info ?? 0 },
+    risk: riskScore(findings),
+  };
+}
+
+function platformName(): Platform {
+  return process.platform === "darwin" || process.platform === "win32" ? process.platform : "linux";
+}

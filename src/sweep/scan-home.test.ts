@@ -1,0 +1,126 @@
+import { execFileSync } from "node:child_process";
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { FIXTURE_SKILLS, writeFixtureHome } from "../../test/fixtures/sweep/homes.ts";
+import { CLIENTS } from "./clients.ts";
+import type { Facts } from "./facts.ts";
+import { scanHome } from "./scan-home.ts";
+
+let home: string;
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), "sweep-home-"));
+});
+afterEach(() => rm(home, { recursive: true, force: true }));
+
+const scan = (platform: "darwin" | "linux" | "win32" = "linux"): Promise<Facts> =>
+  scanHome({ home, platform, root: join(home, "no-root"), env: {} });
+
+test.each(["darwin", "linux", "win32"] as const)(
+  "finds all that is planted on %s, and invents nothing",
+  async (platform) => {
+    const files = await writeFixtureHome(home, platform);
+    const facts = await scan(platform);
+    const planted = files.flatMap((file) => file.servers.map((name) => `${file.client} ${name} ${file.path}`));
+    const found = facts.servers.map(
+      (server) => `${server.client ?? ""} ${server.name} ${relative(home, server.path ?? "")}`,
+    );
+    expect(found.toSorted()).toEqual(planted.toSorted());
+    expect(facts.problems).toEqual([]);
+    expect(facts.skills.map((skill) => relative(home, skill.path)).toSorted()).toEqual([...FIXTURE_SKILLS].toSorted());
+    expect(facts.servers.filter((server) => server.line === undefined)).toEqual([]);
+    expect(facts.servers.filter((server) => server.url === undefined && server.command !== "npx")).toEqual([]);
+    const clientsPlanted = new Set(files.map((file) => file.client));
+    expect(CLIENTS.filter((client) => !clientsPlanted.has(client.id))).toEqual([]);
+  },
+);
+
+test("knows at least 30 clients", () => {
+  expect(CLIENTS.length).toBeGreaterThanOrEqual(30);
+  expect(new Set(CLIENTS.map((client) => client.id)).size).toBe(CLIENTS.length);
+});
+
+test("reads managed files below the machine's root", async () => {
+  const root = join(home, "machine");
+  await mkdir(join(root, "etc/claude-code"), { recursive: true });
+  await writeFile(join(root, "etc/claude-code/managed-mcp.json"), '{"mcpServers":{"m":{"command":"x"}}}');
+  const facts = await scanHome({ home, platform: "linux", root, env: {} });
+  expect(facts.servers).toMatchObject([{ name: "m", scope: "managed", client: "claude-code" }]);
+});
+
+test.each([
+  ["cut short", '{\n  "mcpServers": {\n    "a": '],
+  ["binary", Buffer.from([0, 1, 2, 3])],
+  ["not UTF-8", Buffer.from([0x7b, 0xff, 0xfe, 0x7d])],
+  ["deeply nested", `{"mcpServers": ${"[".repeat(100_000)}`],
+] as const)("reports a file that is %s, and goes on", async (_name, content) => {
+  await mkdir(join(home, ".cursor"));
+  await mkdir(join(home, ".kiro/settings"), { recursive: true });
+  await writeFile(join(home, ".cursor/mcp.json"), content);
+  await writeFile(join(home, ".kiro/settings/mcp.json"), '{"mcpServers":{"k":{"command":"x"}}}');
+  const facts = await scan();
+  expect(facts.problems).toMatchObject([{ client: "cursor", path: join(home, ".cursor/mcp.json") }]);
+  expect(facts.servers.map((server) => server.name)).toEqual(["k"]);
+});
+
+test("names the line and column of the fault", async () => {
+  await mkdir(join(home, ".cursor"));
+  await writeFile(join(home, ".cursor/mcp.json"), '{\n  "mcpServers": {{\n}');
+  expect((await scan()).problems[0]).toMatchObject({ line: 2, column: 18 });
+});
+
+test("reads UTF-16 and byte-order marks", async () => {
+  await mkdir(join(home, ".cursor"));
+  await mkdir(join(home, ".kimi"));
+  const text = '{"mcpServers":{"bom":{"command":"x"}}}';
+  await writeFile(join(home, ".cursor/mcp.json"), Buffer.from(`\ufeff${text}`, "utf16le"));
+  await writeFile(join(home, ".kimi/mcp.json"), `\ufeff${text}`);
+  const facts = await scan();
+  expect(facts.servers.map((server) => server.client)).toEqual(["cursor", "kimi"]);
+});
+
+test("survives YAML bombs, pipes, devices, link circles and 10 MB files", async () => {
+  for (const folder of [".continue", ".kiro/settings", ".kimi", ".factory", ".cursor", "loop"]) {
+    await mkdir(join(home, folder), { recursive: true });
+  }
+  const bomb = Array.from(
+    { length: 12 },
+    (_item, index) =>
+      `a${String(index)}: &a${String(index)} [${Array(9)
+        .fill(index === 0 ? "x" : `*a${String(index - 1)}`)
+        .join(",")}]`,
+  );
+  await writeFile(join(home, ".continue/config.yaml"), `${bomb.join("\n")}\nmcpServers: *a11\n`);
+  execFileSync("mkfifo", [join(home, ".kiro/settings/mcp.json")]);
+  await symlink("/dev/zero", join(home, ".kimi/mcp.json"));
+  await symlink(join(home, ".factory/mcp.json"), join(home, ".factory/mcp.json"));
+  await symlink(home, join(home, "loop/home"));
+  await writeFile(
+    join(home, ".cursor/mcp.json"),
+    JSON.stringify({ pad: "x".repeat(10_000_000), mcpServers: { big: { command: "x" } } }),
+  );
+  const startedAt = performance.now();
+  const facts = await scan();
+  expect(performance.now() - startedAt).toBeLessThan(5000);
+  expect(facts.servers.map((server) => server.name)).toEqual(["big"]);
+  expect(facts.problems.map((problem) => problem.client)).toEqual(["continue"]);
+  expect(
+    facts.coverage
+      .filter((entry) => entry.status === "skipped")
+      .map((entry) => relative(home, entry.place))
+      .toSorted(),
+  ).toEqual([".factory/mcp.json", ".kimi/mcp.json", ".kiro/settings/mcp.json"]);
+});
+
+test("says that a walk ended at its limit", async () => {
+  await mkdir(join(home, "a/b/c/d"), { recursive: true });
+  const facts = await scanHome({
+    home,
+    platform: "linux",
+    root: "/none",
+    env: {},
+    walkLimits: { depthMax: 2, entriesMax: 1000, timeMs: 1000 },
+  });
+  expect(facts.coverage).toMatchObject([{ status: "partial", place: home }]);
+});

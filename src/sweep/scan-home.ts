@@ -1,0 +1,209 @@
+import { fileURLToPath } from "node:url";
+import { lstat, readdir, realpath } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { ClientDefinition, ConfigPlace } from "./client-definition.ts";
+import { CLIENTS } from "./clients.ts";
+import type {
+  ConfigProblem,
+  CoverageEntry,
+  DiscoveredInstall,
+  DiscoveredServer,
+  DiscoveredSkill,
+  Facts,
+} from "./facts.ts";
+import { parseConfig } from "./parse-config.ts";
+import { readBoundedText } from "./read-bounded.ts";
+import { type HomeContext, isProjectPath, resolveInProject, resolvePlace } from "./resolve-places.ts";
+import { isMembers, serverEntriesOf } from "./server-entries.ts";
+import { RULE_FILES, readRuleFile, readSkillFolder } from "./skill-files.ts";
+import { WALK_LIMITS, type WalkLimits, walkHome } from "./walk-home.ts";
+
+export interface ScanHomeOptions extends HomeContext {
+  /** Project folders known from elsewhere. */
+  readonly projects?: readonly string[] | undefined;
+  readonly walkLimits?: WalkLimits | undefined;
+}
+
+/** Everything that one home tells: servers, skills, installs, files that could not be read. Reads only; starts nothing. */
+export async function scanHome(options: ScanHomeOptions): Promise<Facts> {
+  const collector = new Collector();
+  for (const client of CLIENTS) await readClient(client, options, collector);
+  const walk = await walkHome(options.home, PROJECT_NAMES, options.walkLimits ?? WALK_LIMITS);
+  for (const folder of walk.denied) collector.skip(folder, "no permission");
+  const known = [...(options.projects ?? []), ...collector.projects, ...(await workspaceProjects(options))];
+  for (const project of new Set([...walk.projects, ...known])) await readProject(project, collector);
+  collector.coverage.push({
+    target: "host",
+    place: options.home,
+    status: walk.stoppedBy === undefined ? "read" : "partial",
+    reason:
+      walk.stoppedBy === undefined ? undefined : `the walk for projects stopped at its limit of ${walk.stoppedBy}`,
+  });
+  return collector.facts();
+}
+
+/** First path segments that make a folder a project worth looking into. */
+const PROJECT_NAMES: ReadonlySet<string> = new Set(
+  [
+    ...CLIENTS.flatMap((client) => [...client.configs.map(({ path }) => path), ...client.skills]).filter(isProjectPath),
+    ...RULE_FILES,
+  ]
+    .map((path) => path.split("/")[0] ?? path)
+    // `config` is a folder of nearly every project, and not a sign of one.
+    .filter((name) => !name.includes("*") && name !== "config"),
+);
+
+async function readClient(client: ClientDefinition, context: HomeContext, collector: Collector): Promise<void> {
+  for (const place of client.configs) {
+    if (isProjectPath(place.path) || place.on?.includes(context.platform) === false) continue;
+    for (const path of await placePaths(place, context)) await readConfigFile(client, { place, path }, collector);
+  }
+  for (const pattern of client.skills.filter((path) => !isProjectPath(path))) {
+    for (const folder of await resolvePlace(pattern, context)) await collector.addSkills(folder);
+  }
+  for (const sign of client.signs) {
+    const [path] = await existing(await resolvePlace(sign, context));
+    if (path === undefined) continue;
+    collector.installs.push({ client: client.id, title: client.title, kind: client.kind, path, isRunning: false });
+    break;
+  }
+}
+
+async function placePaths(place: ConfigPlace, context: HomeContext): Promise<string[]> {
+  const folder = place.movedBy === undefined ? undefined : context.env[place.movedBy.variable];
+  const moved = folder === undefined || place.movedBy === undefined ? [] : [join(folder, place.movedBy.path)];
+  return [...moved, ...(await resolvePlace(place.path, context))];
+}
+
+async function readProject(project: string, collector: Collector): Promise<void> {
+  const names = new Set(await readdir(project).catch(() => []));
+  // One listing spares an attempt to open each of sixty files in each of a thousand projects.
+  const isPresent = (path: string): boolean => path.startsWith("*") || names.has(path.split("/")[0] ?? path);
+  for (const client of CLIENTS) {
+    for (const place of client.configs.filter(({ path }) => isProjectPath(path) && isPresent(path))) {
+      for (const path of await resolveInProject(place.path, project))
+        await readConfigFile(client, { place, path }, collector);
+    }
+    for (const pattern of client.skills.filter((path) => isProjectPath(path) && isPresent(path))) {
+      await collector.addSkills(join(project, pattern));
+    }
+  }
+  for (const name of RULE_FILES.filter(isPresent)) await collector.addRules(join(project, name));
+}
+
+interface PlacedFile {
+  readonly place: ConfigPlace;
+  readonly path: string;
+}
+
+async function readConfigFile(
+  client: ClientDefinition,
+  { place, path }: PlacedFile,
+  collector: Collector,
+): Promise<void> {
+  const read = await readBoundedText(path);
+  if (read.status === "missing") return;
+  if (!(await collector.isNew(path, place.keys))) return;
+  if (read.status === "unreadable") return collector.skip(path, read.reason);
+  if (read.status === "malformed")
+    return collector.addProblem(client, { path, line: 1, column: 1, reason: read.reason });
+  const parsed = parseConfig(read.text, place.format);
+  if (parsed.status === "malformed") {
+    const { line, column, reason } = parsed;
+    return collector.addProblem(client, { path, line, column, reason });
+  }
+  collector.configsRead += 1;
+  collector.addProjectsOf(parsed.value);
+  for (const entry of serverEntriesOf(parsed.value, place.keys)) {
+    const line = lineOfName(read.text, entry.name);
+    const hasUnsafePermissions = (read.mode & 0o022) !== 0;
+    collector.servers.push({
+      ...entry,
+      source: "config",
+      client: client.id,
+      scope: place.scope,
+      path,
+      line,
+      hasUnsafePermissions,
+    });
+  }
+}
+
+/** The line of `"name":`, `name:`, `[mcp_servers.name]` or `name = "name"`. */
+function lineOfName(text: string, name: string): number | undefined {
+  for (let at = text.indexOf(name); at >= 0; at = text.indexOf(name, at + 1)) {
+    const after = text.slice(at + name.length, at + name.length + 4);
+    if (/^["']?\s*[:\]=]/.test(after) || /name["']?\s?[:=]\s?["']?$/.test(text.slice(Math.max(0, at - 12), at))) {
+      return text.slice(0, at).split("\n").length;
+    }
+  }
+  return undefined;
+}
+
+/** Folders that VS Code has open or had open. */
+async function workspaceProjects(context: HomeContext): Promise<string[]> {
+  const found: string[] = [];
+  for (const path of await resolvePlace("{UD}/Code/User/workspaceStorage/*/workspace.json", context)) {
+    const read = await readBoundedText(path, 64 * 1024);
+    const parsed = read.status === "read" ? parseConfig(read.text, "json") : undefined;
+    if (parsed?.status !== "parsed" || !isMembers(parsed.value)) continue;
+    const uri = parsed.value["folder"] ?? parsed.value["workspace"];
+    if (typeof uri !== "string" || !uri.startsWith("file:///") || !URL.canParse(uri)) continue;
+    const folder = fileURLToPath(uri, { windows: false });
+    found.push(uri === parsed.value["workspace"] ? dirname(folder) : folder);
+  }
+  return found;
+}
+
+async function existing(paths: readonly string[]): Promise<string[]> {
+  const stats = await Promise.allSettled(paths.map((path) => lstat(path)));
+  return paths.filter((_path, index) => stats[index]?.status === "fulfilled");
+}
+
+class Collector {
+  readonly servers: DiscoveredServer[] = [];
+  readonly installs: DiscoveredInstall[] = [];
+  readonly problems: ConfigProblem[] = [];
+  readonly coverage: CoverageEntry[] = [];
+  readonly projects = new Set<string>();
+  configsRead = 0;
+  readonly #skills = new Map<string, DiscoveredSkill>();
+  readonly #seen = new Set<string>();
+
+  /** The same file is read once for the same keys, by whatever path or link it is reached. */
+  async isNew(path: string, keys: readonly string[]): Promise<boolean> {
+    const real = await realpath(path).catch(() => path);
+    const isNew = !this.#seen.has(real) || (keys.length === 1 && !this.#seen.has(`${real}\0${keys.join()}`));
+    this.#seen.add(real).add(`${real}\0${keys.join()}`);
+    return isNew;
+  }
+
+  skip(place: string, reason: string): void {
+    this.coverage.push({ target: "host", place, status: "skipped", reason });
+  }
+
+  addProblem(client: ClientDefinition, problem: Omit<ConfigProblem, "client">): void {
+    this.problems.push({ client: client.id, ...problem });
+  }
+
+  /** Claude Code and Codex name the projects they know in their own files. */
+  addProjectsOf(config: unknown): void {
+    if (!isMembers(config) || !isMembers(config["projects"])) return;
+    for (const path of Object.keys(config["projects"]).slice(0, 1000))
+      if (path.startsWith("/")) this.projects.add(path);
+  }
+
+  async addSkills(folder: string): Promise<void> {
+    for (const skill of await readSkillFolder(folder)) this.#skills.set(skill.path, skill);
+  }
+
+  async addRules(path: string): Promise<void> {
+    const rules = await readRuleFile(path);
+    if (rules !== undefined) this.#skills.set(rules.path, rules);
+  }
+
+  facts(): Facts {
+    const { servers, installs, problems, coverage, configsRead } = this;
+    return { servers, installs, problems, coverage, configsRead, skills: [...this.#skills.values()] };
+  }
+}

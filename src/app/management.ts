@@ -44,7 +44,7 @@ export function createManagement(core: Core, options: ManagementOptions): Manage
     audit: audit.log,
     usage,
     egress,
-    probe: createUpstreamProbe({ egress, credentials: gateway.credentials, clientInfo }),
+    probe: createUpstreamProbe({ egress, credentials: gateway.credentials, stdio: gateway.supervisor, clientInfo }),
     sessions,
     isStdioAllowed: config.isStdioAllowed,
     publicUrl: options.url,

@@ -30,7 +30,10 @@ async function answerReadiness({ store, audit }: Core, response: ServerResponse)
     return respond(response, 503, { status: "unavailable", problem: toAppError(error).message });
   }
   if (audit.log.isHealthy) return respond(response, 200, { status: "ok" });
-  respond(response, 503, { status: "unavailable", problem: "the audit log cannot be written; nothing is served unrecorded" });
+  respond(response, 503, {
+    status: "unavailable",
+    problem: "the audit log cannot be written; nothing is served unrecorded",
+  });
 }
 
 async function answerMetrics({ registry, onProblem }: Core, response: ServerResponse): Promise<void> {

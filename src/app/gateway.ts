@@ -71,14 +71,15 @@ function openSupervisor({ config, logger, registry }: Core, stack: AsyncDisposab
     log: ({ label, text, dropped }) => logger.info({ server: label, dropped, stderr: text }, "stdio server wrote"),
   });
   stack.defer(() => supervisor.close());
-  new Gauge({
+  const children = new Gauge({
     name: "runlayer_gateway_live_children",
     help: "Running stdio servers",
-    registers: [registry],
+    registers: [],
     collect() {
       this.set(supervisor.count());
     },
   });
+  registry.registerMetric(children);
   return supervisor;
 }
 

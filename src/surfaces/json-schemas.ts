@@ -4,7 +4,7 @@ import type { Operation } from "../operations/define-operation.ts";
 
 /** The members of JSON Schema (2020-12) that our own schemas use and the surfaces look at; others pass through. */
 export interface JsonSchema {
-  readonly type?: string | readonly string[] | undefined;
+  readonly type?: string | undefined;
   readonly description?: string | undefined;
   readonly enum?: readonly unknown[] | undefined;
   readonly const?: unknown;
@@ -22,20 +22,29 @@ export interface ObjectSchema extends JsonSchema {
   readonly required: readonly string[];
 }
 
-const JsonSchemaShape: z.ZodType<JsonSchema> = z.lazy(() =>
-  z.looseObject({
-    type: z.union([z.string(), z.array(z.string())]).optional(),
-    description: z.string().optional(),
-    enum: z.array(z.unknown()).optional(),
-    // `items: false` closes a tuple; nothing to look at.
-    items: z
-      .preprocess((items) => (typeof items === "boolean" ? undefined : items), JsonSchemaShape.optional())
-      .optional(),
-    anyOf: z.array(JsonSchemaShape).optional(),
-    properties: z.record(z.string(), JsonSchemaShape).optional(),
-    required: z.array(z.string()).optional(),
-  }),
+const JsonSchemaShape: z.ZodType<JsonSchema> = z.preprocess(
+  toSingleTypes,
+  z.lazy(() =>
+    z.looseObject({
+      type: z.string().optional(),
+      description: z.string().optional(),
+      enum: z.array(z.unknown()).optional(),
+      // `items: false` closes a tuple; nothing to look at.
+      items: z
+        .preprocess((items) => (typeof items === "boolean" ? undefined : items), JsonSchemaShape.optional())
+        .optional(),
+      anyOf: z.array(JsonSchemaShape).optional(),
+      properties: z.record(z.string(), JsonSchemaShape).optional(),
+      required: z.array(z.string()).optional(),
+    }),
+  ),
 );
+
+/** `type: ["string", "null"]` as `anyOf`: some model providers take one type only, and one form is enough for our own code. */
+function toSingleTypes(schema: unknown): unknown {
+  const { type, ...rest } = z.looseObject({}).parse(schema);
+  return Array.isArray(type) ? { ...rest, anyOf: type.map((one: unknown) => ({ type: one })) } : schema;
+}
 
 /** What a caller sends, the same on every face. */
 export function inputSchema(operation: Operation): ObjectSchema {

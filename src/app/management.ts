@@ -49,6 +49,8 @@ export function createManagement(core: Core, options: ManagementOptions): Manage
     probe: createUpstreamProbe({ egress, credentials: gateway.credentials, stdio: gateway.supervisor, clientInfo }),
     sessions,
     isStdioAllowed: config.isStdioAllowed,
+    stdioIsolation: gateway.supervisor?.isolation.mode ?? "off",
+    liveView,
     publicUrl: options.url,
   });
   const authenticate = createManagementAuthentication({

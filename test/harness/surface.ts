@@ -134,8 +134,6 @@ const unused = () => Promise.reject(new Error("not used here"));
 function services(): Services {
   const vault = createVault(createMasterKey(randomBytes(32)));
   const counters = { countByServer: () => 0, countByAgent: () => 0, countByKey: () => 0 };
-  // Of both the older and the newer form of the port; no operation used here counts keys' uses.
-  const keyUses = { flushKeyUses: () => Promise.resolve(), pendingKeyUse: () => undefined };
   return {
     vault,
     probe: { discover: unused, verifyCredential: unused, checkAddress: unused },
@@ -145,7 +143,19 @@ function services(): Services {
     isStdioAllowed: false,
     newId,
     flushAudit: () => Promise.resolve(),
-    ...keyUses,
+    pendingKeyUse: () => undefined,
+    stdioIsolation: "off",
+    snapshot: () => ({
+      revision: 1,
+      organization: anOrganization(),
+      keyByHash: new Map(),
+      keyById: new Map(),
+      agentById: new Map(),
+      serverById: new Map(),
+      serverIdByName: new Map(),
+      memberById: new Map(),
+      groupById: new Map(),
+    }),
   };
 }
 

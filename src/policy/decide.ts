@@ -1,5 +1,5 @@
 import type { CompiledPolicy } from "./compiled-policy.ts";
-import { evaluate, evaluatePartially } from "./evaluate.ts";
+import { evaluate, evaluatePartially, OPEN_IN_LISTS } from "./evaluate.ts";
 import { isSureError, mayBeFalse, mayBeTrue } from "./operators.ts";
 import type { PolicyIndex } from "./policy-index.ts";
 import { AUDIT_LEVELS, type AuditLevel } from "./policy-terms.ts";
@@ -56,7 +56,7 @@ export function decide(index: PolicyIndex, request: PolicyRequest, settings: Dec
 export function couldAllow(index: PolicyIndex, request: PolicyRequest, settings: DecisionSettings): boolean {
   let isBlocked = false;
   let isGranted = settings.assignmentGrantsAccess;
-  evaluatePartially(index, request, (policy, result) => {
+  evaluatePartially(index, { request, open: OPEN_IN_LISTS }, (policy, result) => {
     if (!isEnforced(policy)) return;
     const cannotPass = policy.effect === "deny" ? !mayBeFalse(result) : isSureError(result);
     isBlocked ||= cannotPass;

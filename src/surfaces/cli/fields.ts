@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { InvalidArgumentError, Option } from "commander";
-import type { JsonSchema } from "../json-schemas.ts";
+import { alternatives, type JsonSchema, type PlainSchema } from "../json-schemas.ts";
 import { readTextField } from "../text-input.ts";
 
 /**
@@ -9,16 +9,19 @@ import { readTextField } from "../text-input.ts";
  */
 export function toOptions(name: string, schema: JsonSchema): readonly Option[] {
   const flag = toKebabCase(name);
-  const kinds = kindsOf(schema);
-  const description = describe(schema, kinds);
-  if (kinds.size === 1 && kinds.has("boolean")) {
+  const accepted = kindsOf(schema);
+  const description = describe(schema, accepted);
+  if (accepted.size === 1 && accepted.has("boolean")) {
     // Without a value: `--confirm web` must not take `web` for itself.
     return [new Option(`--${flag}`, description), new Option(`--no-${flag}`).hideHelp()];
   }
-  const form = [...kinds].join("|");
-  const option = new Option(kinds.has("boolean") ? `--${flag} [${form}]` : `--${flag} <${form}>`, description);
+  const form = [...accepted].join("|");
+  const option = new Option(accepted.has("boolean") ? `--${flag} [${form}]` : `--${flag} <${form}>`, description);
   return [
-    option.argParser((text: string, earlier: unknown) => [...(isTexts(earlier) ? earlier : []), readFile(text, kinds)]),
+    option.argParser((text: string, earlier: unknown) => [
+      ...(isTexts(earlier) ? earlier : []),
+      readFile(text, accepted),
+    ]),
   ];
 }
 
@@ -38,23 +41,26 @@ function isTexts(value: unknown): value is string[] {
 
 /** The kinds of text that a field takes, as the help shows them. */
 function kindsOf(schema: JsonSchema): ReadonlySet<string> {
-  if (schema.anyOf !== undefined) return new Set(schema.anyOf.flatMap((option) => [...kindsOf(option)]));
-  if (schema.type === "array") return kindsOf(schema.items ?? {});
-  if (schema.type === "object" || schema.type === undefined) return new Set(["json"]);
-  return new Set([schema.type === "string" ? "text" : schema.type]);
+  return new Set(alternatives(schema).flatMap(kinds));
 }
 
-function describe(schema: JsonSchema, kinds: ReadonlySet<string>): string {
+function kinds({ type, items }: PlainSchema): readonly string[] {
+  if (type === "array") return [...kindsOf(items ?? {})];
+  if (type === "object" || type === undefined) return ["json"];
+  return [type === "string" ? "text" : type];
+}
+
+function describe(schema: JsonSchema, accepted: ReadonlySet<string>): string {
   const values = schema.enum ?? schema.items?.enum;
   const choices = values === undefined ? "" : ` (${values.map(String).join(", ")})`;
   const list = schema.type === "array" ? "; repeat for several" : "";
-  const file = kinds.has("json") ? "; JSON, or `@file` that holds it" : "";
+  const file = accepted.has("json") ? "; JSON, or `@file` that holds it" : "";
   return `${schema.description ?? ""}${choices}${list}${file}`;
 }
 
 /** `@file` in place of JSON keeps secrets out of the shell's history and the process list. */
-function readFile(text: string, kinds: ReadonlySet<string>): string {
-  if (!kinds.has("json") || !text.startsWith("@")) return text;
+function readFile(text: string, accepted: ReadonlySet<string>): string {
+  if (!accepted.has("json") || !text.startsWith("@")) return text;
   try {
     return readFileSync(text.slice(1), "utf8").trim();
   } catch {

@@ -54,6 +54,10 @@ export class Exchange implements LiveExchange {
     return this.#isOver;
   }
 
+  get isCall(): boolean {
+    return this.request.method !== "GET";
+  }
+
   get scope(): HandleScope {
     return { agentId: this.caller.agent.agent.id, serverId: this.caller.server.server.id };
   }

@@ -52,13 +52,15 @@ export function checkVersion(headers: IncomingHttpHeaders, claim?: string): void
   if (version === undefined || version === MODERN_VERSION || LEGACY_VERSIONS.has(version)) return;
   // Revisions before 2026-07-28 know no code for this.
   const isModernClient = claim !== undefined || version > MODERN_VERSION;
+  // A stateless client can use nothing else; what the server itself speaks besides, `server/discover` says.
+  const supported = isModernClient ? [MODERN_VERSION] : SUPPORTED_VERSIONS;
   throw new RpcRefusal(
     {
       status: 400,
       code: isModernClient ? RPC_CODES.unsupportedVersion : RPC_CODES.invalidRequest,
-      message: `the protocol revision in \`MCP-Protocol-Version\` is not supported; use one of ${SUPPORTED_VERSIONS.join(", ")}`,
+      message: `the protocol revision in \`MCP-Protocol-Version\` is not supported; use one of ${supported.join(", ")}`,
     },
-    { data: { supported: SUPPORTED_VERSIONS, requested: version.slice(0, 64) } },
+    { data: { supported, requested: version.slice(0, 64) } },
   );
 }
 

@@ -9,6 +9,7 @@ import { compilePolicy, type CompiledPolicy } from "../src/policy/compiled-polic
 import { couldAllow, decide } from "../src/policy/decide.ts";
 import { parseRule } from "../src/policy/parse-policy.ts";
 import { createPolicyIndex, withPolicy } from "../src/policy/policy-index.ts";
+import { replay } from "../src/policy/replay.ts";
 import { createPolicyRequest, createSubject, createTarget, type PolicyRequest } from "../src/policy/request.ts";
 import type { PolicyRule } from "../src/policy/rule.ts";
 import { ruleToCedar } from "../src/policy/rule-to-cedar.ts";
@@ -54,6 +55,18 @@ function benchSize(size: number): void {
     }));
     const list = quietest(200, () => tools.filter((request) => couldAllow(index, request, SETTINGS)), 50);
     targets.push({ name: "500-tool list at 1000, p99", measured: list.p99 / 1000, limit: 2, unit: "ms" });
+  }
+  if (size === 1_000) {
+    const example = { agent: "a", server: "s", tool: "t", time: "" };
+    const calls = Array.from({ length: 50_000 }, (_, turn) => ({
+      request: pick(requests, turn),
+      hasArguments: turn % 2 === 0,
+      example,
+    }));
+    const before = { index, settings: SETTINGS };
+    const after = { index: withPolicy(index, compileRule(toRule(2), size).compiled), settings: SETTINGS };
+    const { p50 } = measure(3, () => replay(calls, before, after), 1);
+    targets.push({ name: "replay of 50000 calls at 1000, p50", measured: p50 / 1000, limit: 2_000, unit: "ms" });
   }
   if (size === 10_000) {
     const save = measure(20, (turn) => withPolicy(index, compile(toRule(turn), turn, parseRule(toRule(turn)).ast)), 2);

@@ -29,6 +29,7 @@ export interface DecisionSettings {
 /** Rows 3 to 6 of the decision table (contract section 5). Rows 1 and 2 are the gateway's. Never throws; in doubt, deny. */
 export function decide(index: PolicyIndex, request: PolicyRequest, settings: DecisionSettings): Decision {
   const { satisfied, failed } = evaluate(index, request);
+  if (satisfied.length === 0 && failed.length === 0) return settings.assignmentGrantsAccess ? UNTOUCHED : UNGRANTED;
   const enforced = satisfied.filter(isEnforced);
   const rest = {
     matched: satisfied,
@@ -48,6 +49,11 @@ export function decide(index: PolicyIndex, request: PolicyRequest, settings: Dec
   const reason = allows.length > 0 ? "policy" : "assignment";
   return { decision: "allow", reason, policies: allows, ...rest };
 }
+
+const SILENCE = { policies: [], matched: [], monitorErrors: [], audit: undefined } as const;
+/** Most messages: no rule speaks. */
+const UNTOUCHED: Decision = { decision: "allow", reason: "assignment", ...SILENCE };
+const UNGRANTED: Decision = { decision: "deny", reason: "default", ...SILENCE };
 
 /**
  * Whether some arguments at some time could pass, or be held: what a list shows. A convenience; the decision on the call

@@ -28,12 +28,13 @@ import { postHeaders } from "./upstream-headers.ts";
 /** Handles one message of a client: decides it, records it, and sends it on, or answers why not. */
 export async function handleMessage(exchange: Exchange, bytes: Buffer): Promise<void> {
   const envelope = parseEnvelope(bytes);
+  if (envelope.kind === "request") exchange.idText = envelope.idText;
   try {
     await route(exchange, envelope);
   } catch (error) {
     if (error instanceof AppError && error.code === "unavailable") return exchange.unrecorded(error);
     if (!(error instanceof RpcRefusal)) throw error;
-    respondRefusal(exchange.response, error, envelope.kind === "request" ? envelope.idText : "null");
+    respondRefusal(exchange.response, error, exchange.idText);
   }
 }
 

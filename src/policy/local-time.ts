@@ -14,7 +14,11 @@ let last: { readonly minute: number; readonly timeZone: string; readonly time: L
 export function toLocalTime(nowMs: number, timeZone: string): LocalTime {
   const minute = Math.floor(nowMs / MINUTE_MS);
   if (last?.minute === minute && last.timeZone === timeZone) return last.time;
-  const parts = new Map(formatOf(timeZone).formatToParts(nowMs).map(({ type, value }) => [type, value]));
+  const parts = new Map(
+    formatOf(timeZone)
+      .formatToParts(nowMs)
+      .map(({ type, value }) => [type, value]),
+  );
   const time = {
     minuteOfDay: Number(parts.get("hour")) * 60 + Number(parts.get("minute")),
     weekday: (parts.get("weekday") ?? "").toLowerCase(),

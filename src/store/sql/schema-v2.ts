@@ -31,9 +31,5 @@ export async function createPolicies({ db }: SchemaStep): Promise<void> {
     .addColumn("lastViolationAt", "bigint")
     .addPrimaryKeyConstraint("policy_counts_pk", ["policyId", "dimension", "key"])
     .execute();
-  await db.schema
-    .createIndex("policyCountsKey")
-    .on("policyCounts")
-    .columns(["dimension", "key"])
-    .execute();
+  await db.schema.createIndex("policyCountsKey").on("policyCounts").columns(["dimension", "key"]).execute();
 }

@@ -1,5 +1,10 @@
 import { z } from "zod";
-import { AUDIT_DURABILITIES, AUDIT_PAYLOADS, DEFAULT_SETTINGS, type Organization } from "../../../domain/organization.ts";
+import {
+  AUDIT_DURABILITIES,
+  AUDIT_PAYLOADS,
+  DEFAULT_SETTINGS,
+  type Organization,
+} from "../../../domain/organization.ts";
 import { AppError } from "../../../lib/errors.ts";
 import type { OrganizationRepository } from "../../ports.ts";
 import type { OrganizationTable } from "../schema.ts";

@@ -1,7 +1,7 @@
 import type { Transaction } from "kysely";
 import type { AuditEvent } from "../../../domain/audit-event.ts";
-import { matchesOf } from "../../../domain/policy-matches.ts";
-import type { PolicyCounts, PolicyViolations } from "../../ports.ts";
+import { matchesOf, type RecordedMatch } from "../../../domain/policy-matches.ts";
+import type { PolicyCounts, PolicyViolations } from "../../policy-ports.ts";
 import type { Database, PolicyCountTable } from "../schema.ts";
 import { toStoredText } from "./foreign-text.ts";
 
@@ -51,22 +51,26 @@ function toHour(time: number): string {
 function sumUp(events: readonly AuditEvent[]): PolicyCountTable[] {
   const rows = new Map<string, PolicyCountTable>();
   for (const event of events) {
-    for (const { id, isMatch, isViolation } of matchesOf(event)) {
-      for (const place of placesOf(event)) {
-        const key = `${id} ${place.dimension} ${place.key}`;
-        const sum = rows.get(key);
-        rows.set(key, {
-          policyId: id,
-          ...place,
-          matches: (sum?.matches ?? 0) + (isMatch ? 1 : 0),
-          violations: (sum?.violations ?? 0) + (isViolation ? 1 : 0),
-          lastAt: event.time,
-          lastViolationAt: isViolation ? event.time : (sum?.lastViolationAt ?? null),
-        });
-      }
+    const found = matchesOf(event);
+    const places = found.length === 0 ? [] : placesOf(event);
+    for (const [match, place] of found.flatMap((match) => places.map((place) => [match, place] as const))) {
+      const key = `${match.id} ${place.dimension} ${place.key}`;
+      rows.set(key, add(rows.get(key) ?? { policyId: match.id, ...place, ...NOTHING_YET }, match, event.time));
     }
   }
   return [...rows.values()];
+}
+
+const NOTHING_YET = { matches: 0, violations: 0, lastAt: 0, lastViolationAt: null };
+
+function add(sum: PolicyCountTable, { isMatch, isViolation }: RecordedMatch, time: number): PolicyCountTable {
+  return {
+    ...sum,
+    matches: sum.matches + (isMatch ? 1 : 0),
+    violations: sum.violations + (isViolation ? 1 : 0),
+    lastAt: time,
+    lastViolationAt: isViolation ? time : sum.lastViolationAt,
+  };
 }
 
 function placesOf({ time, resource, actor }: AuditEvent) {

@@ -2,7 +2,7 @@ import type { Ref } from "../../../domain/names.ts";
 import type { Policy, PolicyMode } from "../../../domain/policy.ts";
 import { isUuid } from "../../../lib/ids.ts";
 import type { Page, PageRequest } from "../../../lib/paging.ts";
-import type { PolicyCounts, PolicyFilter, PolicyRepository, PolicyViolations } from "../../ports.ts";
+import type { PolicyCounts, PolicyFilter, PolicyRepository, PolicyViolations } from "../../policy-ports.ts";
 import type { RepositoryContext } from "./context.ts";
 import { containsText, holdsId } from "./matching.ts";
 import { countUpTo, toPage } from "./pages.ts";
@@ -127,8 +127,7 @@ export class SqlPolicyRepository implements PolicyRepository {
     if (effect !== undefined) policies = policies.where("effect", "=", effect);
     if (mode !== undefined) policies = policies.where("mode", "=", mode);
     if (mention !== undefined) policies = policies.where((eb) => holdsId(eb.ref("mentions"), mention));
-    if (ids !== undefined)
-      policies = policies.where((eb) => (ids.length === 0 ? eb.lit(false) : eb("id", "in", ids)));
+    if (ids !== undefined) policies = policies.where((eb) => (ids.length === 0 ? eb.lit(false) : eb("id", "in", ids)));
     if (query === undefined) return policies;
     return policies.where((eb) => containsText([eb.ref("name"), eb.ref("description")], query));
   }

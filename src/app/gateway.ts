@@ -1,18 +1,24 @@
 import { hkdfSync } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import type { Core } from "./core.ts";
+import { Gauge } from "prom-client";
 import type { createAuthenticator } from "../auth/authenticate.ts";
+import { createBridge, type Bridge } from "../gateway/bridge/bridge.ts";
 import { createCredentialSource, type CredentialSource } from "../gateway/credentials.ts";
 import { createGateway, type Gateway } from "../gateway/gateway.ts";
 import { createGatewayMetrics } from "../gateway/metrics.ts";
-import { createUpstreams } from "../gateway/upstreams.ts";
+import { createStdioSupervisor, type StdioSupervisor } from "../gateway/stdio/supervisor.ts";
+import { createUpstreams, reachServer } from "../gateway/upstreams.ts";
+import { maskSecrets, maskText } from "../guard/mask-secrets.ts";
 import type { Egress } from "../lib/egress/egress.ts";
 import type { Handler } from "../surfaces/http-server.ts";
+import type { Core } from "./core.ts";
 import { createTrafficObserver } from "./traffic-observer.ts";
 
 export interface GatewayParts {
   readonly gateway: Gateway;
   readonly credentials: CredentialSource;
+  /** Absent where stdio servers are switched off. */
+  readonly supervisor: StdioSupervisor | undefined;
   readonly handlers: Readonly<Record<string, Handler>>;
 }
 
@@ -26,31 +32,71 @@ export interface GatewayPartsOptions {
 export function openGateway(core: Core, { egress, authenticate, stack }: GatewayPartsOptions): GatewayParts {
   const { clock, liveView, audit, registry, logger } = core;
   const credentials = createCredentialSource({ egress, clock });
+  const supervisor = core.config.isStdioAllowed ? openSupervisor(core, stack) : undefined;
+  const bridge = openBridge(core, { egress, credentials, supervisor });
+  stack.defer(() => bridge.close());
   const clientIps = new WeakMap<IncomingMessage, string>();
-  const metrics = createGatewayMetrics(registry, () => ({
-    audit: audit.log,
-    liveSessions: () => gateway.sessions().length,
-    liveExchanges: () => gateway.liveExchanges,
-  }));
   const gateway: Gateway = createGateway({
     liveView,
     audit: audit.log,
     authFailures: audit.failures,
     authenticate,
-    upstreams: createUpstreams({ egress, credentials, bridged: createBridges() }),
+    upstreams: createUpstreams({ egress, credentials, bridged: bridge }),
     // Handles that agents hold stay valid across a restart and on every node of one database.
     sealKey: Buffer.from(hkdfSync("sha256", core.pepper, "", "runlayer gateway handles", 32)),
     clock,
     clientIp: (request) => clientIps.get(request),
-    maskSecrets: (value) => value,
+    maskSecrets,
     onProblem: (message, cause) => logger.error({ err: cause }, message),
     observer: createTrafficObserver(core),
-    metrics,
+    metrics: createGatewayMetrics(registry, () => ({
+      audit: audit.log,
+      liveSessions: () => gateway.sessions().length,
+      liveExchanges: () => gateway.liveExchanges,
+    })),
   });
   stack.defer(() => gateway.close());
   const handle: Handler = (request, response, { ip }) => {
     if (ip !== undefined) clientIps.set(request, ip);
     gateway.handle(request, response);
   };
-  return { gateway, credentials, handlers: { "/gateway/": handle } };
+  return { gateway, credentials, supervisor, handlers: { "/gateway/": handle } };
+}
+
+function openSupervisor({ config, logger, registry }: Core, stack: AsyncDisposableStack): StdioSupervisor {
+  const supervisor = createStdioSupervisor({
+    user: config.stdioUser,
+    hiddenPaths: [config.dataDir, ...(config.masterKeyFile === undefined ? [] : [config.masterKeyFile])],
+    maskText,
+    log: ({ label, text, dropped }) => logger.info({ server: label, dropped, stderr: text }, "stdio server wrote"),
+  });
+  stack.defer(() => supervisor.close());
+  const children = new Gauge({
+    name: "runlayer_gateway_live_children",
+    help: "Running stdio servers",
+    registers: [],
+    collect() {
+      this.set(supervisor.count());
+    },
+  });
+  registry.registerMetric(children);
+  return supervisor;
+}
+
+function openBridge(
+  { clock }: Core,
+  {
+    egress,
+    credentials,
+    supervisor,
+  }: { egress: Egress; credentials: CredentialSource; supervisor: StdioSupervisor | undefined },
+): Bridge {
+  return createBridge({
+    clock,
+    async startChild(spec) {
+      if (supervisor !== undefined) return supervisor.start(spec);
+      throw new Error("stdio servers are switched off here (`RUNLAYER_ALLOW_STDIO=false`)");
+    },
+    reach: (view) => reachServer(view, { egress, credentials }),
+  });
 }

@@ -2,11 +2,13 @@ import type { Core } from "./core.ts";
 import type { GatewayParts } from "./gateway.ts";
 import { createServices } from "./services.ts";
 import type { createAuthenticator } from "../auth/authenticate.ts";
+import type { ApiKey } from "../domain/api-key.ts";
 import { createUpstreamProbe } from "../gateway/probe/probe.ts";
 import type { Egress } from "../lib/egress/egress.ts";
 import { createManagementAuthentication } from "./management-authentication.ts";
 import { OPERATIONS } from "../operations/index.ts";
 import type { LiveSessions } from "../operations/services.ts";
+import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { LiveView } from "../snapshot/live-view.ts";
 import type { Authenticate } from "../surfaces/authentication.ts";
 import type { Handler } from "../surfaces/http-server.ts";
@@ -44,7 +46,7 @@ export function createManagement(core: Core, options: ManagementOptions): Manage
     audit: audit.log,
     usage,
     egress,
-    probe: createUpstreamProbe({ egress, credentials: gateway.credentials, clientInfo }),
+    probe: createUpstreamProbe({ egress, credentials: gateway.credentials, stdio: gateway.supervisor, clientInfo }),
     sessions,
     isStdioAllowed: config.isStdioAllowed,
     publicUrl: options.url,
@@ -72,12 +74,15 @@ export function createManagement(core: Core, options: ManagementOptions): Manage
 
 /** Tells of each key that a change has revoked, and of those whose member may no longer hold them, before the change is answered. */
 function followEndedKeys(liveView: LiveView, listener: (keyId: string) => void): () => void {
-  return liveView.onSwap((next, previous, changes) => {
+  return liveView.onSwap((next, _previous, changes) => {
     for (const { kind, id } of changes) {
       if (kind === "apiKey" && next.keyById.get(id)?.revoked !== null) listener(id);
-      if (kind === "member" && next.memberById.get(id) !== previous.memberById.get(id)) {
-        for (const key of next.keyById.values()) if (key.memberId === id) listener(key.id);
-      }
+      // What a changed member may hold is decided anew: sessions of its keys begin again.
+      if (kind === "member") for (const key of keysOfMember(next, id)) listener(key.id);
     }
   });
+}
+
+function keysOfMember(snapshot: Snapshot, memberId: string): readonly ApiKey[] {
+  return [...snapshot.keyById.values()].filter((key) => key.memberId === memberId);
 }

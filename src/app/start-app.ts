@@ -28,7 +28,8 @@ export interface AppOptions {
 export async function startApp(config: Config, { logger, clock = systemClock }: AppOptions): Promise<App> {
   await using stack = new AsyncDisposableStack();
   const core = await openCore(config, { logger, clock, stack });
-  const url = config.publicUrl ?? `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${config.port}`;
+  const url =
+    config.publicUrl ?? `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${config.port}`;
   const ownListeners = [{ host: config.host, port: config.port }];
   const egress = stack.adopt(createEgress({ ownListeners: () => ownListeners }), (opened) => opened.close());
   const authenticate = createAuthenticator(core.pepper);

@@ -15,7 +15,7 @@ export function createStatusHandlers(core: Core, authenticate: Authenticate): Re
       // Off loopback the figures name servers: they need a key that reads.
       if (!isLoopbackHost(core.config.host)) {
         const outcome = authenticate({ authorization: request.headers.authorization, ip, kind: "organization" });
-        if (!outcome.ok) return respond(response, 401, { code: "unauthenticated" }, { "www-authenticate": "Bearer" });
+        if (!outcome.ok) return respond(response, 401, { code: "unauthenticated" });
         if (!READERS.includes(outcome.identity.caller.role)) return respond(response, 403, { code: "forbidden" });
       }
       void answerMetrics(core, response);
@@ -30,7 +30,10 @@ async function answerReadiness({ store, audit }: Core, response: ServerResponse)
     return respond(response, 503, { status: "unavailable", problem: toAppError(error).message });
   }
   if (audit.log.isHealthy) return respond(response, 200, { status: "ok" });
-  respond(response, 503, { status: "unavailable", problem: "the audit log cannot be written; nothing is served unrecorded" });
+  respond(response, 503, {
+    status: "unavailable",
+    problem: "the audit log cannot be written; nothing is served unrecorded",
+  });
 }
 
 async function answerMetrics({ registry, onProblem }: Core, response: ServerResponse): Promise<void> {
@@ -43,12 +46,8 @@ async function answerMetrics({ registry, onProblem }: Core, response: ServerResp
   }
 }
 
-function respond(
-  response: ServerResponse,
-  status: number,
-  body: Readonly<Record<string, unknown>>,
-  headers: Readonly<Record<string, string>> = {},
-): void {
-  const text = JSON.stringify(body);
-  response.writeHead(status, { "content-type": "application/json", "cache-control": "no-store", ...headers }).end(text);
+function respond(response: ServerResponse, status: number, body: Readonly<Record<string, unknown>>): void {
+  const challenge = status === 401 ? { "www-authenticate": "Bearer" } : {};
+  const headers = { "content-type": "application/json", "cache-control": "no-store", ...challenge };
+  response.writeHead(status, headers).end(JSON.stringify(body));
 }

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readdirSync, readFileSync, statSync, writeSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import {
@@ -188,6 +188,32 @@ test("refuses while the journal cannot be written, keeps outcomes, and recovers 
   await log.record(anEvent());
   await log.flush();
   expect((await allEvents(store)).map(({ outcome }) => outcome)).toEqual(["success", "denied"]);
+});
+
+test("survives the loss of its folder for a while: refuses, recovers, and keeps what it acknowledged", async () => {
+  const parts = await start({ segmentBytes: 16 * 1024 });
+  const { log, store } = parts;
+  const running = aDecision();
+  await log.stage(running);
+  renameSync(journalFolder(folder), `${journalFolder(folder)}-away`);
+  const acknowledged: string[] = [];
+  const fill = async (): Promise<void> => {
+    for (let n = 0; n < 100; n += 1) {
+      const event = anEvent();
+      await log.record(event);
+      acknowledged.push(event.id);
+    }
+  };
+  await expect(fill()).rejects.toMatchObject({ code: "unavailable" });
+  log.settle(running.id, { outcome: "success", durationMs: 1 });
+  renameSync(`${journalFolder(folder)}-away`, journalFolder(folder));
+  await expect.poll(() => log.isHealthy, { timeout: 5_000 }).toBe(true);
+  await fill();
+  await log.flush();
+  const before = await allEvents(store);
+  expect(before.map(({ id }) => id).toSorted()).toEqual([...acknowledged, running.id].toSorted());
+  await crash(parts);
+  expect(await allEvents((await start()).store)).toEqual(before);
 });
 
 test("refuses when too much waits for the database", async () => {

@@ -74,15 +74,18 @@ function toSorted(value: unknown): unknown {
     const items = value.map(toSorted);
     return items.includes(UNSORTABLE) ? UNSORTABLE : items;
   }
-  if ("toJSON" in value) return UNSORTABLE;
+  if (!isRecord(value) || "toJSON" in value) return UNSORTABLE;
   const sorted: Record<string, unknown> = {};
-  const members: Readonly<Record<string, unknown>> = { ...value };
-  for (const name of Object.keys(members).toSorted()) {
-    const member = toSorted(members[name]);
+  for (const name of Object.keys(value).toSorted()) {
+    const member = toSorted(value[name]);
     if (member === UNSORTABLE || UNSORTABLE_NAME.test(name)) return UNSORTABLE;
     sorted[name] = member;
   }
   return sorted;
+}
+
+function isRecord(value: object): value is Readonly<Record<string, unknown>> {
+  return !Array.isArray(value);
 }
 
 /** What a store gives back: numbers beyond a double (`1e999` in a message) become null, dates text. */

@@ -66,8 +66,9 @@ export class SegmentFiles {
 
   async create(number: number): Promise<Segment> {
     await this.prepare();
-    await rename(join(this.#directory, SPARE), this.#path(number));
+    // First: if the file is gone, the next try must make another.
     this.#hasSpare = false;
+    await rename(join(this.#directory, SPARE), this.#path(number));
     // The name must survive the loss of power as surely as the bytes do.
     await this.#syncDirectory();
     return openSegment(this.#path(number), number);

@@ -2,7 +2,7 @@ import type { AuditPayloads } from "../domain/organization.ts";
 import type { OtherMatch } from "../domain/policy-matches.ts";
 import { mayConcernServer, mayConcernSubject } from "../policy/applies-to.ts";
 import { couldAllow, decide, type Decision, type DecisionSettings } from "../policy/decide.ts";
-import { toLocalTime } from "../policy/local-time.ts";
+import { localTimeIn } from "../policy/local-time-in.ts";
 import { toSubject, toToolTarget } from "../policy/policy-entities.ts";
 import { createPolicyRequest, createTarget, type PolicyRequest, type Subject, type Target } from "../policy/request.ts";
 import type { Member } from "../domain/member.ts";
@@ -87,7 +87,7 @@ function toRequest(
   const { snapshot, agent, server, ip, client } = caller;
   const { owner } = agent.agent;
   const subject = subjectOf(agent, owner === null ? undefined : snapshot.memberById.get(owner));
-  const { minuteOfDay, weekday } = toLocalTime(nowMs, snapshot.organization.settings.timeZone);
+  const { minuteOfDay, weekday } = localTimeIn(snapshot.organization.settings.timeZone, nowMs);
   const circumstances = { args, ip, client, nowMs, minuteOfDay, weekday };
   return createPolicyRequest({ subject, target: targetOf(server, question.target) }, question.action, circumstances);
 }

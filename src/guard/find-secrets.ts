@@ -1,5 +1,8 @@
 import { createHmac } from "node:crypto";
-import { ANY_TRIGGER, KEY_PATTERNS, PLACE_PATTERNS, type SecretPattern } from "./secret-patterns.ts";
+import { KEY_PATTERNS, PLACE_PATTERNS, type SecretPattern } from "./secret-patterns.ts";
+
+// At the same place the first wins, so what a key tells of itself comes before where it stands.
+const ALL_PATTERNS: readonly SecretPattern[] = [...KEY_PATTERNS, ...PLACE_PATTERNS];
 
 /** Where a secret stands in a text: `[start, end)` in UTF-16 units. */
 export interface SecretSpan {
@@ -17,9 +20,9 @@ export interface SecretHint {
 
 /** All secrets in a text, in order and without overlap. Linear in the text. */
 export function findSecretSpans(text: string): SecretSpan[] {
-  if (text.length < 8 || !ANY_TRIGGER.test(text)) return [];
-  const spans = [...pemSpans(text), ...KEY_PATTERNS.flatMap((entry) => spansOf(text, entry))];
-  return withoutOverlap([...spans, ...PLACE_PATTERNS.flatMap((entry) => spansOf(text, entry))]);
+  if (text.length < 8) return [];
+  const spans = [...pemSpans(text), ...ALL_PATTERNS.flatMap((entry) => spansOf(text, entry))];
+  return spans.length === 0 ? spans : withoutOverlap(spans);
 }
 
 /**
@@ -59,7 +62,10 @@ export function entropyBits(text: string): number {
   return [...counts.values()].reduce((bits, count) => bits - (count / total) * Math.log2(count / total), 0);
 }
 
-function spansOf(text: string, { type, pattern, group }: SecretPattern): SecretSpan[] {
+function spansOf(text: string, { type, pattern, group, needs }: SecretPattern): SecretSpan[] {
+  if (needs?.some((part) => text.includes(part)) === false) return [];
+  // `matchAll` copies the pattern at each call; most texts hold no secret and stop here.
+  if (text.search(pattern) < 0) return [];
   const spans: SecretSpan[] = [];
   for (const match of text.matchAll(pattern)) {
     const secret = group === undefined ? match[0] : (match[group] ?? "");
@@ -74,6 +80,7 @@ const PEM_END = "-----END";
 
 /** Found by hand: a lazy pattern up to the end line would rescan the text for each begin line that has none. */
 function pemSpans(text: string): SecretSpan[] {
+  if (!text.includes("-----BEGIN")) return [];
   const spans: SecretSpan[] = [];
   let covered = 0;
   for (const match of text.matchAll(PEM_BEGIN)) {

@@ -3,6 +3,8 @@ export interface SecretPattern {
   readonly type: string;
   readonly pattern: RegExp;
   readonly group?: number;
+  /** A text without any of these cannot match: asking for them is cheaper than the pattern. */
+  readonly needs?: readonly string[];
 }
 
 /**
@@ -10,44 +12,90 @@ export interface SecretPattern {
  * or is bounded, so a scan stays linear in the text.
  */
 export const KEY_PATTERNS: readonly SecretPattern[] = [
-  { type: "runlayer-key", pattern: /(?<![A-Za-z0-9])rl_(?:org|agent|device)_[A-Za-z0-9_-]{8,256}/g },
-  { type: "anthropic-key", pattern: /(?<![A-Za-z0-9])sk-ant-[A-Za-z0-9_-]{16,256}/g },
-  { type: "openrouter-key", pattern: /(?<![A-Za-z0-9])sk-or-[A-Za-z0-9_-]{16,256}/g },
-  { type: "openai-key", pattern: /(?<![A-Za-z0-9])sk-(?!ant-|or-)[A-Za-z0-9_-]{20,256}/g },
-  { type: "stripe-key", pattern: /(?<![A-Za-z0-9])(?:[sr]k_(?:live|test)|whsec)_[A-Za-z0-9]{10,256}/g },
+  { type: "runlayer-key", needs: ["rl_"], pattern: /(?<![A-Za-z0-9])rl_(?:org|agent|device)_[A-Za-z0-9_-]{8,256}/g },
+  { type: "anthropic-key", needs: ["sk-ant-"], pattern: /(?<![A-Za-z0-9])sk-ant-[A-Za-z0-9_-]{16,256}/g },
+  { type: "openrouter-key", needs: ["sk-or-"], pattern: /(?<![A-Za-z0-9])sk-or-[A-Za-z0-9_-]{16,256}/g },
+  { type: "openai-key", needs: ["sk-"], pattern: /(?<![A-Za-z0-9])sk-(?!ant-|or-)[A-Za-z0-9_-]{20,256}/g },
+  {
+    type: "stripe-key",
+    needs: ["k_live_", "k_test_", "whsec_"],
+    pattern: /(?<![A-Za-z0-9])(?:[sr]k_(?:live|test)|whsec)_[A-Za-z0-9]{10,256}/g,
+  },
   {
     type: "github-token",
+    needs: ["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"],
     pattern: /(?<![A-Za-z0-9])(?:gh[pousr]_[A-Za-z0-9]{20,255}|github_pat_[A-Za-z0-9_]{20,255})/g,
   },
-  { type: "gitlab-token", pattern: /(?<![A-Za-z0-9])gl(?:pat|dt|rt|ptt|soat|cbt)-[A-Za-z0-9_.-]{16,255}/g },
-  { type: "slack-token", pattern: /(?<![A-Za-z0-9])(?:xox[abeoprs]|xapp)-[A-Za-z0-9-]{10,255}/g },
-  { type: "slack-webhook", pattern: /hooks\.slack\.com\/services\/[A-Za-z0-9/_-]{20,120}/g },
-  { type: "discord-webhook", pattern: /discord(?:app)?\.com\/api\/webhooks\/\d{10,25}\/[A-Za-z0-9_-]{20,120}/g },
-  { type: "aws-access-key-id", pattern: /(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}(?![A-Za-z0-9])/g },
-  { type: "google-api-key", pattern: /(?<![A-Za-z0-9])AIza[A-Za-z0-9_-]{30,60}/g },
-  { type: "google-oauth-token", pattern: /(?<![A-Za-z0-9])(?:ya29\.|GOCSPX-)[A-Za-z0-9_-]{20,512}/g },
-  { type: "npm-token", pattern: /(?<![A-Za-z0-9])npm_[A-Za-z0-9]{30,255}/g },
-  { type: "pypi-token", pattern: /(?<![A-Za-z0-9])pypi-[A-Za-z0-9_-]{40,512}/g },
-  { type: "huggingface-token", pattern: /(?<![A-Za-z0-9])hf_[A-Za-z0-9]{20,255}/g },
-  { type: "sendgrid-key", pattern: /(?<![A-Za-z0-9])SG\.[A-Za-z0-9_-]{16,64}\.[A-Za-z0-9_-]{16,128}/g },
-  { type: "notion-token", pattern: /(?<![A-Za-z0-9])(?:secret|ntn)_[A-Za-z0-9]{32,128}/g },
-  { type: "linear-key", pattern: /(?<![A-Za-z0-9])lin_(?:api|oauth)_[A-Za-z0-9]{20,128}/g },
-  { type: "figma-token", pattern: /(?<![A-Za-z0-9])figd_[A-Za-z0-9_-]{20,128}/g },
-  { type: "atlassian-token", pattern: /(?<![A-Za-z0-9])ATATT3[A-Za-z0-9_=-]{20,512}/g },
-  { type: "digitalocean-token", pattern: /(?<![A-Za-z0-9])do[opr]_v1_[a-f0-9]{40,128}/g },
-  { type: "databricks-token", pattern: /(?<![A-Za-z0-9])dapi[a-f0-9]{32}(?![a-f0-9])/g },
-  { type: "shopify-token", pattern: /(?<![A-Za-z0-9])shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}/g },
-  { type: "telegram-token", pattern: /(?<![A-Za-z0-9])\d{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9])/g },
+  {
+    type: "gitlab-token",
+    needs: ["glpat-", "gldt-", "glrt-", "glptt-", "glsoat-", "glcbt-"],
+    pattern: /(?<![A-Za-z0-9])gl(?:pat|dt|rt|ptt|soat|cbt)-[A-Za-z0-9_.-]{16,255}/g,
+  },
+  {
+    type: "slack-token",
+    needs: ["xox", "xapp-"],
+    pattern: /(?<![A-Za-z0-9])(?:xox[abeoprs]|xapp)-[A-Za-z0-9-]{10,255}/g,
+  },
+  { type: "slack-webhook", needs: ["hooks.slack"], pattern: /hooks\.slack\.com\/services\/[A-Za-z0-9/_-]{20,120}/g },
+  {
+    type: "discord-webhook",
+    needs: ["/webhooks/"],
+    pattern: /discord(?:app)?\.com\/api\/webhooks\/\d{10,25}\/[A-Za-z0-9_-]{20,120}/g,
+  },
+  {
+    type: "aws-access-key-id",
+    needs: ["AKIA", "ASIA", "ABIA", "ACCA"],
+    pattern: /(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}(?![A-Za-z0-9])/g,
+  },
+  { type: "google-api-key", needs: ["AIza"], pattern: /(?<![A-Za-z0-9])AIza[A-Za-z0-9_-]{30,60}/g },
+  {
+    type: "google-oauth-token",
+    needs: ["ya29.", "GOCSPX-"],
+    pattern: /(?<![A-Za-z0-9])(?:ya29\.|GOCSPX-)[A-Za-z0-9_-]{20,512}/g,
+  },
+  { type: "npm-token", needs: ["npm_"], pattern: /(?<![A-Za-z0-9])npm_[A-Za-z0-9]{30,255}/g },
+  { type: "pypi-token", needs: ["pypi-"], pattern: /(?<![A-Za-z0-9])pypi-[A-Za-z0-9_-]{40,512}/g },
+  { type: "huggingface-token", needs: ["hf_"], pattern: /(?<![A-Za-z0-9])hf_[A-Za-z0-9]{20,255}/g },
+  { type: "sendgrid-key", needs: ["SG."], pattern: /(?<![A-Za-z0-9])SG\.[A-Za-z0-9_-]{16,64}\.[A-Za-z0-9_-]{16,128}/g },
+  { type: "notion-token", needs: ["secret_", "ntn_"], pattern: /(?<![A-Za-z0-9])(?:secret|ntn)_[A-Za-z0-9]{32,128}/g },
+  { type: "linear-key", needs: ["lin_"], pattern: /(?<![A-Za-z0-9])lin_(?:api|oauth)_[A-Za-z0-9]{20,128}/g },
+  { type: "figma-token", needs: ["figd_"], pattern: /(?<![A-Za-z0-9])figd_[A-Za-z0-9_-]{20,128}/g },
+  { type: "atlassian-token", needs: ["ATATT3"], pattern: /(?<![A-Za-z0-9])ATATT3[A-Za-z0-9_=-]{20,512}/g },
+  { type: "digitalocean-token", needs: ["_v1_"], pattern: /(?<![A-Za-z0-9])do[opr]_v1_[a-f0-9]{40,128}/g },
+  { type: "databricks-token", needs: ["dapi"], pattern: /(?<![A-Za-z0-9])dapi[a-f0-9]{32}(?![a-f0-9])/g },
+  { type: "shopify-token", needs: ["shp"], pattern: /(?<![A-Za-z0-9])shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}/g },
+  { type: "telegram-token", needs: [":AA"], pattern: /(?<![A-Za-z0-9])\d{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9])/g },
   {
     type: "vendor-key",
+    needs: [
+      "gsk_",
+      "tvly-",
+      "pplx-",
+      "fc-",
+      "ctx7sk-",
+      "re_",
+      "xai-",
+      "r8_",
+      "phc_",
+      "phx_",
+      "sbp_",
+      "glsa_",
+      "pat_",
+      "pat-",
+      "key_",
+      "key-",
+      "nvapi-",
+      "BSA",
+    ],
     pattern:
       /(?<![A-Za-z0-9])(?:gsk|tvly|pplx|fc|ctx7sk|re|xai|r8|phc|phx|sbp|dop|glsa|pat|key|nvapi|BSA)[_-](?=[A-Za-z0-9_-]{0,64}\d)[A-Za-z0-9_-]{24,255}/g,
   },
-  { type: "vault-token", pattern: /(?<![A-Za-z0-9])hv[sbr]\.[A-Za-z0-9_-]{20,255}/g },
-  { type: "age-key", pattern: /AGE-SECRET-KEY-1[A-Z0-9]{40,80}/g },
+  { type: "vault-token", needs: ["hvs.", "hvb.", "hvr."], pattern: /(?<![A-Za-z0-9])hv[sbr]\.[A-Za-z0-9_-]{20,255}/g },
+  { type: "age-key", needs: ["AGE-"], pattern: /AGE-SECRET-KEY-1[A-Z0-9]{40,80}/g },
   // The lookbehind keeps `eyJeyJeyJ…` from being tried at each repetition, which would be quadratic.
   {
     type: "jwt",
+    needs: ["eyJ"],
     pattern: /(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,8192}\.[A-Za-z0-9_-]{8,8192}(?:\.[A-Za-z0-9_-]{0,2048}){0,3}/g,
   },
 ];
@@ -55,9 +103,10 @@ export const KEY_PATTERNS: readonly SecretPattern[] = [
 /** Secrets known by where they stand, not by their own form. */
 export const PLACE_PATTERNS: readonly SecretPattern[] = [
   { type: "authorization", pattern: /\b(?:bearer|basic|token)\s{1,4}([A-Za-z0-9._~+/=-]{12,4096})/gi, group: 1 },
-  { type: "url-password", pattern: /:\/\/[^\s/:@"'?#]{0,256}:([^\s/@"'?#]{1,256})@/g, group: 1 },
+  { type: "url-password", needs: ["://"], pattern: /:\/\/[^\s/:@"'?#]{0,256}:([^\s/@"'?#]{1,256})@/g, group: 1 },
   {
     type: "url-token",
+    needs: ["?", "&"],
     pattern:
       /[?&](?:[a-z_-]{0,24}(?:token|api_?-?key|apikey|secret|password|passwd|signature)|key|sig|auth|code)=([^\s&"'<>#]{6,2048})/gi,
     group: 1,
@@ -70,12 +119,9 @@ export const PLACE_PATTERNS: readonly SecretPattern[] = [
   },
   {
     type: "option-secret",
+    needs: ["-"],
     pattern:
       /--?[a-z-]{0,24}(?:password|passwd|secret|token|api-?key|apikey|access-key)\s{1,3}((?!-|\$|<|\[masked)[^\s"',;]{6,512})/gi,
     group: 1,
   },
 ];
-
-/** If none of these occurs, no pattern above can match: the one cheap test that most texts stop at. */
-export const ANY_TRIGGER =
-  /rl_|sk-|[sr]k_|whsec|gh[pousr]_|github_pat|gl(?:pat|dt|rt|ptt|soat|cbt)-|xox|xapp|hooks\.slack|webhooks|A(?:KIA|SIA|BIA|CCA)|AIza|ya29|GOCSPX|npm_|pypi-|hf_|SG\.|secret|ntn_|lin_|figd_|ATATT|do[opr]_v1|dapi|shp|:AA|gsk|tvly|pplx|fc[_-]|ctx7|re[_-]|xai|r8_|phc|phx|sbp|dop|glsa|pat[_-]|key|nvapi|BSA|hv[sbr]\.|AGE-|eyJ|bearer|basic|token|:\/\/|[?&]sig|[?&]auth|[?&]code|passw|passphrase|credential|-----BEGIN/i;

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { assert, json, property } from "fast-check";
 import { expect, test } from "vitest";
 import { AppError } from "./errors.ts";
 import { parseStrictJson } from "./strict-json.ts";
@@ -26,8 +26,8 @@ test("reads names again that stand in other objects, and quotes and braces insid
 });
 
 test("reads whatever JSON.stringify writes", () => {
-  fc.assert(
-    fc.property(fc.json({ maxDepth: 5 }), (text) => {
+  assert(
+    property(json({ maxDepth: 5 }), (text) => {
       const value: unknown = JSON.parse(text);
       expect(parseStrictJson(Buffer.from(JSON.stringify(value)))).toEqual(value);
     }),

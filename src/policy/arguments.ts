@@ -40,30 +40,3 @@ function lazySet(json: readonly unknown[]): CedarSet {
   const converted = (): CedarSet => (set ??= cedarSet(json.map(toCedarArgument)));
   return { kind: "set", items: () => converted().items(), contains: (value) => converted().contains(value) };
 }
-
-const PLAIN_SEGMENT = /^[^."\s\p{Cc}]+$/u;
-
-/** How an argument path is written: segments joined by dots, those with dots, quotes or spaces as JSON text. */
-export function formatPath(path: readonly string[]): string {
-  return path.map((segment) => (PLAIN_SEGMENT.test(segment) ? segment : JSON.stringify(segment))).join(".");
-}
-
-/** The set `context.kinds`: which paths hold a decimal or an array, so that a rule can choose the right operator. */
-export function argumentKinds(args: unknown): CedarSet {
-  let set: CedarSet | undefined;
-  const listed = (): CedarSet => (set ??= cedarSet(kindsBelow(args, "")));
-  return { kind: "set", items: () => listed().items(), contains: (value) => listed().contains(value) };
-}
-
-function kindsBelow(json: unknown, path: string): string[] {
-  if (Array.isArray(json)) return [`${path}:array`];
-  if (typeof json === "number") return isDecimal(json) ? [`${path}:decimal`] : [];
-  if (!isJsonObject(json)) return [];
-  const prefix = path === "" ? "" : `${path}.`;
-  return Object.keys(json).flatMap((name) => kindsBelow(json[name], prefix + formatPath([name])));
-}
-
-function isDecimal(json: number): boolean {
-  const value = toCedarNumber(json);
-  return typeof value === "object" && value.kind === "decimal";
-}

@@ -1,5 +1,5 @@
 import { AppError } from "../lib/errors.ts";
-import { formatPath } from "./arguments.ts";
+import { formatPath, parsePath } from "./argument-path.ts";
 import { all, has, member } from "./cedar-text.ts";
 
 /** A field of a condition, ready to be written as Cedar. */
@@ -48,29 +48,4 @@ export function parseConditionField(name: string): ConditionField {
 /** The test that a field is there. */
 export function fieldExists(field: ConditionField): string {
   return all(field.guards);
-}
-
-const SEGMENT = /(?:^|\.)(?:"((?:[^"\\]|\\.)*)"|([^."\s]+))/gy;
-
-/** Segments between dots; a segment that holds a dot or a space is written as JSON text: `args."a.b".c`. */
-function parsePath(text: string): string[] | undefined {
-  const segments: string[] = [];
-  let end = 0;
-  for (const match of text.matchAll(SEGMENT)) {
-    const segment = match[2] ?? unquote(match[1] ?? "");
-    if (segment === undefined) return undefined;
-    segments.push(segment);
-    end = match.index + match[0].length;
-  }
-  return segments.length > 0 && end === text.length && !text.startsWith(".") ? segments : undefined;
-}
-
-function unquote(inner: string): string | undefined {
-  try {
-    const text: unknown = JSON.parse(`"${inner}"`);
-    return typeof text === "string" ? text : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
 }

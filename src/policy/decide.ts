@@ -1,5 +1,5 @@
 import type { CompiledPolicy } from "./compiled-policy.ts";
-import { evaluate, evaluatePartially } from "./evaluate.ts";
+import { evaluate, evaluatePartially, OPEN_IN_LISTS } from "./evaluate.ts";
 import { isSureError, mayBeFalse, mayBeTrue } from "./operators.ts";
 import type { PolicyIndex } from "./policy-index.ts";
 import { AUDIT_LEVELS, type AuditLevel } from "./policy-terms.ts";
@@ -29,6 +29,7 @@ export interface DecisionSettings {
 /** Rows 3 to 6 of the decision table (contract section 5). Rows 1 and 2 are the gateway's. Never throws; in doubt, deny. */
 export function decide(index: PolicyIndex, request: PolicyRequest, settings: DecisionSettings): Decision {
   const { satisfied, failed } = evaluate(index, request);
+  if (satisfied.length === 0 && failed.length === 0) return settings.assignmentGrantsAccess ? UNTOUCHED : UNGRANTED;
   const enforced = satisfied.filter(isEnforced);
   const rest = {
     matched: satisfied,
@@ -49,6 +50,11 @@ export function decide(index: PolicyIndex, request: PolicyRequest, settings: Dec
   return { decision: "allow", reason, policies: allows, ...rest };
 }
 
+const SILENCE = { policies: [], matched: [], monitorErrors: [], audit: undefined } as const;
+/** Most messages: no rule speaks. */
+const UNTOUCHED: Decision = { decision: "allow", reason: "assignment", ...SILENCE };
+const UNGRANTED: Decision = { decision: "deny", reason: "default", ...SILENCE };
+
 /**
  * Whether some arguments at some time could pass, or be held: what a list shows. A convenience; the decision on the call
  * itself is the control.
@@ -56,7 +62,7 @@ export function decide(index: PolicyIndex, request: PolicyRequest, settings: Dec
 export function couldAllow(index: PolicyIndex, request: PolicyRequest, settings: DecisionSettings): boolean {
   let isBlocked = false;
   let isGranted = settings.assignmentGrantsAccess;
-  evaluatePartially(index, request, (policy, result) => {
+  evaluatePartially(index, { request, open: OPEN_IN_LISTS }, (policy, result) => {
     if (!isEnforced(policy)) return;
     const cannotPass = policy.effect === "deny" ? !mayBeFalse(result) : isSureError(result);
     isBlocked ||= cannotPass;

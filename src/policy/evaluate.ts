@@ -3,7 +3,7 @@ import type { EntityFacts, Environment } from "./environment.ts";
 import { UNKNOWN } from "./operators.ts";
 import { type PolicyIndex, visitCandidates } from "./policy-index.ts";
 import type { PolicyRequest } from "./request.ts";
-import type { CedarRecord, Result } from "./value.ts";
+import { type CedarRecord, failure, type Result } from "./value.ts";
 
 export interface Evaluation {
   readonly satisfied: readonly CompiledPolicy[];
@@ -17,7 +17,7 @@ export function evaluate(index: PolicyIndex, request: PolicyRequest): Evaluation
   const failed: CompiledPolicy[] = [];
   visitCandidates(index, request, (policy) => {
     if (isExpired(policy, request.nowMs)) return;
-    const result = policy.matches(environment);
+    const result = run(policy, environment);
     if (result === false) return;
     const found = result === true ? satisfied : failed;
     if (!found.includes(policy)) found.push(policy);
@@ -25,16 +25,39 @@ export function evaluate(index: PolicyIndex, request: PolicyRequest): Evaluation
   return { satisfied, failed };
 }
 
-/** Calls `visit` with what each policy in scope would say if arguments and time were still open. */
+/** The members of the context that a partial evaluation takes as unknown. */
+export type OpenMembers = ReadonlySet<string>;
+
+/** What a list cannot know: the arguments and the time of a later call. */
+export const OPEN_IN_LISTS: OpenMembers = new Set(["args", "kinds", "time", "weekday", "now"]);
+
+/** What a record without its arguments cannot tell. */
+export const OPEN_IN_RECORDS: OpenMembers = new Set(["args", "kinds"]);
+
+/** Calls `visit` with what each policy in scope says while some members of the context are unknown; a policy may come twice. */
 export function evaluatePartially(
   index: PolicyIndex,
-  request: PolicyRequest,
+  { request, open }: { readonly request: PolicyRequest; readonly open: OpenMembers },
   visit: (policy: CompiledPolicy, result: Result) => void,
 ): void {
-  const environment = toEnvironment(request, true);
+  const { context } = request;
+  const get: CedarRecord["get"] = (name) => (open.has(name) ? UNKNOWN : context.get(name));
+  const environment = toEnvironment({ ...request, context: { ...context, get } }, true);
   visitCandidates(index, request, (policy) => {
-    if (!isExpired(policy, request.nowMs)) visit(policy, policy.matches(environment));
+    if (!isExpired(policy, request.nowMs)) visit(policy, run(policy, environment));
   });
+}
+
+const TOO_DEEP = failure("the arguments nest too deeply to be compared");
+
+/** Values nest as deep as a client likes: comparing two of them may exhaust the stack, which fails the policy only. */
+function run(policy: CompiledPolicy, environment: Environment): Result {
+  try {
+    return policy.matches(environment);
+  } catch (error) {
+    if (error instanceof RangeError) return TOO_DEEP;
+    throw error;
+  }
 }
 
 function isExpired(policy: CompiledPolicy, nowMs: number): boolean {
@@ -47,7 +70,7 @@ function toEnvironment(request: PolicyRequest, isPartial: boolean): Environment 
     principal: subject.uid,
     resource: target.uid,
     action,
-    context: isPartial ? withOpenMembers(context) : context,
+    context,
     factsOf: (key) => findFacts(target.entities, key) ?? findFacts(subject.entities, key),
     isPartial,
   };
@@ -59,10 +82,4 @@ function findFacts(entities: readonly EntityFacts[], key: string): EntityFacts |
     if (facts.uid.key === key) return facts;
   }
   return undefined;
-}
-
-const OPEN_MEMBERS: ReadonlySet<string> = new Set(["args", "kinds", "time", "weekday", "now"]);
-
-function withOpenMembers(context: CedarRecord): CedarRecord {
-  return { ...context, get: (name) => (OPEN_MEMBERS.has(name) ? UNKNOWN : context.get(name)) };
 }

@@ -52,8 +52,12 @@ export function visitCandidates(
   request: PolicyRequest,
   visit: (policy: CompiledPolicy) => void,
 ): void {
-  visitBuckets(index.buckets.get(ANY), request, visit);
-  for (const principal of request.subject.keys) visitBuckets(index.buckets.get(principal), request, visit);
+  const { buckets } = index;
+  visitBuckets(buckets.get(ANY), request, visit);
+  for (const principal of request.subject.keys) {
+    const inner = buckets.get(principal);
+    if (inner !== undefined) visitBuckets(inner, request, visit);
+  }
 }
 
 function visitBuckets(

@@ -1,4 +1,5 @@
-import { argumentKinds, toCedarArgument } from "./arguments.ts";
+import { argumentKinds } from "./argument-kinds.ts";
+import { toCedarArgument } from "./arguments.ts";
 import type { PolicyAction } from "./actions.ts";
 import type { EntityFacts } from "./environment.ts";
 import { parseIpRange } from "./ip-range.ts";

@@ -21,8 +21,12 @@ export function toAllowedHosts(host: string, publicUrl: string): AllowedHosts {
   return { names: new Set(names.map(normalize)), anyAddress };
 }
 
-/** Throws `forbidden` for a Host, or an Origin where there is one, that is not ours (DNS rebinding, cross-site requests). */
+/** Throws `forbidden` for a Host, or an Origin where there is one, that is not ours (DNS rebinding, cross-site requests), `invalid_input` for several. */
 export function checkHost(request: IncomingMessage, allowed: AllowedHosts, forwardedHost: string | undefined): void {
+  // RFC 9112 §3.2: with several, a proxy before us may have looked at another one.
+  if ((request.headersDistinct["host"]?.length ?? 0) > 1) {
+    throw new AppError("invalid_input", "the request names several Hosts; send one");
+  }
   const host = forwardedHost ?? request.headers.host;
   if (host === undefined || !isAllowed(hostnameOf(`http://${host}`), allowed)) {
     throw new AppError(

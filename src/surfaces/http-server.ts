@@ -26,7 +26,7 @@ export interface HttpServerSettings {
 export interface HttpServer {
   readonly port: number;
   /** Stops accepting, lets open requests finish for at most `graceMs`, then cuts what is left. Streams without end are cut then. */
-  close(graceMs?: number): Promise<void>;
+  readonly close: (graceMs?: number) => Promise<void>;
 }
 
 // Far above what clients send; a flood of headers, slow bodies or idle connections costs bounded memory.
@@ -38,6 +38,7 @@ const KEEP_ALIVE_MS = 65_000;
 const CONNECTIONS_MAX = 4_096;
 const URL_CHARACTERS_MAX = 16_384;
 const GRACE_MS = 10_000;
+const IDLE_SWEEP_MS = 50;
 
 /** Listens and routes. Host and Origin are checked on every path. Throws `unavailable` where the port cannot be had. */
 export async function startHttpServer(settings: HttpServerSettings): Promise<HttpServer> {
@@ -133,9 +134,11 @@ function toListenError(error: Error & { readonly code?: string }, host: string, 
 
 async function closeGracefully(server: Server, graceMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
+  // A connection that finished its request now would be kept alive for the next one, which never comes.
+  const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
   const timer = setTimeout(() => server.closeAllConnections(), graceMs);
   await closed;
+  clearInterval(sweep);
   clearTimeout(timer);
 }
 

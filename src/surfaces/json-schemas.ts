@@ -10,6 +10,7 @@ export interface JsonSchema {
   readonly const?: unknown;
   readonly items?: JsonSchema | undefined;
   readonly anyOf?: readonly JsonSchema[] | undefined;
+  readonly oneOf?: readonly JsonSchema[] | undefined;
   readonly properties?: Readonly<Record<string, JsonSchema>> | undefined;
   readonly required?: readonly string[] | undefined;
   readonly [keyword: string]: unknown;
@@ -32,6 +33,7 @@ const JsonSchemaShape: z.ZodType<JsonSchema> = z.lazy(() =>
       .preprocess((items) => (typeof items === "boolean" ? undefined : items), JsonSchemaShape.optional())
       .optional(),
     anyOf: z.array(JsonSchemaShape).optional(),
+    oneOf: z.array(JsonSchemaShape).optional(),
     properties: z.record(z.string(), JsonSchemaShape).optional(),
     required: z.array(z.string()).optional(),
   }),
@@ -45,6 +47,22 @@ export function inputSchema(operation: Operation): ObjectSchema {
 /** What a successful call answers, the same on every face. */
 export function outputSchema(operation: Operation): ObjectSchema {
   return toObjectSchema(z.toJSONSchema(operation.output, { io: "output", unrepresentable: "any" }));
+}
+
+/** A schema with one type. */
+export interface PlainSchema {
+  readonly type: string | undefined;
+  readonly items?: JsonSchema | undefined;
+  readonly const?: unknown;
+}
+
+/** The alternatives that a schema leaves, each with one type. */
+export function alternatives(schema: JsonSchema): readonly PlainSchema[] {
+  const options = schema.anyOf ?? schema.oneOf;
+  if (options !== undefined) return options.flatMap(alternatives);
+  const { type, items, const: only } = schema;
+  const types = typeof type === "string" ? [type] : (type ?? [undefined]);
+  return types.map((one) => ({ type: one, items, const: only }));
 }
 
 /** How an error reads inside a tool result. */
@@ -61,5 +79,15 @@ export const errorSchema = {
 function toObjectSchema(schema: unknown): ObjectSchema {
   const { $schema: _, ...rest } = z.looseObject({}).parse(schema);
   const { properties = {}, required = [], ...others } = JsonSchemaShape.parse(rest);
-  return { ...others, type: "object", properties, required };
+  const described = Object.entries(properties).map(([name, property]) => [name, withDescription(property)]);
+  return { ...others, type: "object", properties: Object.fromEntries(described), required };
+}
+
+/** A nullable field may carry its description on the alternative; readers look for it on the field. */
+function withDescription(property: JsonSchema): JsonSchema {
+  if (property.description !== undefined) return property;
+  const description = (property.anyOf ?? property.oneOf)?.find(
+    (option) => option.description !== undefined,
+  )?.description;
+  return description === undefined ? property : { ...property, description };
 }

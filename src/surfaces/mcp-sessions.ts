@@ -21,6 +21,8 @@ interface Session {
   usedAt: number;
   /** Requests that are not answered in full, open streams among them. */
   openRequests: number;
+  /** Its key is gone: nothing new comes in. */
+  isEnded: boolean;
 }
 
 interface SessionRequest {
@@ -65,7 +67,7 @@ export function createMcpSessions({ clock, createServer }: SessionSettings): Mcp
       sessionIdGenerator: () => id,
       onsessionclosed: () => void sessions.delete(id),
     });
-    const session: Session = { id, keyId, transport, usedAt: clock.now(), openRequests: 0 };
+    const session: Session = { id, keyId, transport, usedAt: clock.now(), openRequests: 0, isEnded: false };
     await createServer().connect(transport);
     sessions.set(id, session);
     return session;
@@ -79,7 +81,14 @@ export function createMcpSessions({ clock, createServer }: SessionSettings): Mcp
       // A refused `initialize` leaves a transport without a session behind.
       if (session.transport.sessionId === undefined) end(session);
     },
-    endOfKey: (keyId) => endWhere((session) => session.keyId === keyId),
+    endOfKey(keyId) {
+      for (const session of [...sessions.values()].filter((candidate) => candidate.keyId === keyId)) {
+        sessions.delete(session.id);
+        // A change under way is answered first (see `open-calls.ts`, which cuts the rest); the last one out closes.
+        session.isEnded = true;
+        if (session.openRequests === 0) end(session);
+      }
+    },
     async close() {
       clearInterval(timer);
       await Promise.allSettled([...sessions.values()].map((session) => session.transport.close()));
@@ -114,5 +123,6 @@ function track(session: Session, response: ServerResponse, clock: Clock): void {
   response.once("close", () => {
     session.openRequests -= 1;
     session.usedAt = clock.now();
+    if (session.isEnded && session.openRequests === 0) void session.transport.close();
   });
 }

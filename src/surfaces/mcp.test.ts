@@ -2,6 +2,7 @@ import { Client as ModernClient, StreamableHTTPClientTransport as ModernTranspor
 import { Client as OldClient } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as OldTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
+import { z } from "zod";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { startSurface, TEST_OPERATIONS, things, type SurfaceHarness } from "../../test/harness/surface.ts";
 
@@ -149,19 +150,82 @@ test.each(ERAS)("%s: a revoked key's next call fails", async (era) => {
 
 test("revoking a key cuts its open stream", async () => {
   const { secret, key } = surface.keys.add();
-  const { transport } = await connectOld({ secret });
-  const response = await fetch(`${surface.url}/mcp`, {
-    headers: {
-      authorization: `Bearer ${secret}`,
-      accept: "text/event-stream",
-      "mcp-session-id": transport.sessionId ?? "",
-      "mcp-protocol-version": "2025-11-25",
-    },
-  });
-  // The client opened the session's one GET stream itself; whichever of both is open must end.
-  const ended = response.text().catch(() => "cut");
+  const headers = {
+    authorization: `Bearer ${secret}`,
+    "content-type": "application/json",
+    accept: "application/json, text/event-stream",
+  };
+  const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "raw", version: "1" } };
+  const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params });
+  const opening = await fetch(`${surface.url}/mcp`, { method: "POST", headers, body });
+  await opening.text();
+  const session = {
+    "mcp-session-id": opening.headers.get("mcp-session-id") ?? "",
+    "mcp-protocol-version": "2025-11-25",
+  };
+  const stream = await fetch(`${surface.url}/mcp`, { headers: { ...headers, ...session } });
+  expect(stream.status).toBe(200);
+  let isOpen = true;
+  const ended = stream
+    .text()
+    .catch(() => "cut")
+    .then(() => (isOpen = false));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(isOpen).toBe(true);
   surface.keys.revoke(key);
   await ended;
+  expect(isOpen).toBe(false);
+});
+
+/** One 2026-07-28 request without an SDK, to send what no client would. */
+async function callRaw(params: Readonly<Record<string, unknown>>) {
+  const response = await fetch(`${surface.url}/mcp`, {
+    method: "POST",
+    headers: {
+      authorization: `Bearer ${surface.owner.secret}`,
+      "content-type": "application/json",
+      accept: "application/json, text/event-stream",
+      "mcp-protocol-version": "2026-07-28",
+      "mcp-method": "tools/call",
+      "mcp-name": "delete_thing",
+    },
+    body: JSON.stringify({
+      jsonrpc: "2.0",
+      id: 1,
+      method: "tools/call",
+      params: {
+        name: "delete_thing",
+        ...params,
+        _meta: {
+          "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+          "io.modelcontextprotocol/clientInfo": { name: "raw", version: "1" },
+          "io.modelcontextprotocol/clientCapabilities": { elicitation: { form: {} } },
+        },
+      },
+    }),
+  });
+  const { result } = z
+    .object({ result: z.looseObject({ requestState: z.string().optional() }) })
+    .parse(await response.json());
+  return result;
+}
+
+test("an answer counts only for the question that was asked", async () => {
+  await surface.call("POST", "/things", { body: { name: "one" } });
+  await surface.call("POST", "/things", { body: { name: "two" } });
+  const inputResponses = { confirm: { action: "accept", content: { confirm: true } } };
+  const asked = await callRaw({ arguments: { id: "one" } });
+  expect(asked).toMatchObject({ resultType: "input_required", requestState: expect.any(String) });
+  const { requestState = "" } = asked;
+  const lies = [
+    { arguments: { id: "one" }, inputResponses },
+    { arguments: { id: "one" }, inputResponses, requestState: `${requestState}x` },
+    { arguments: { id: "two" }, inputResponses, requestState },
+  ];
+  for (const lie of lies) expect(await callRaw(lie)).toMatchObject({ resultType: "input_required" });
+  expect(things.size).toBe(2);
+  await callRaw({ arguments: { id: "one" }, inputResponses, requestState });
+  expect([...things.keys()]).toEqual(["two"]);
 });
 
 test("a session belongs to its key, and ends by DELETE", async () => {

@@ -20,6 +20,8 @@ test("reads numbers, booleans, repeated fields and objects from the query string
   const query = "limit=5&isNew=true&action=a&action=b&tags=1&where=%7B%22size%22%3A2%7D";
   const { body } = await surface.call("GET", `/things?${query}`);
   expect(body).toMatchObject({ seen: { limit: 5, isNew: true, action: ["a", "b"], tags: ["1"], where: { size: 2 } } });
+  expect((await surface.call("GET", "/things?owner=null")).body).toMatchObject({ seen: { owner: null } });
+  expect((await surface.call("GET", "/things?owner=me")).body).toMatchObject({ seen: { owner: "me" } });
   expect((await surface.call("GET", "/things?action=a")).body).toMatchObject({ seen: { action: "a" } });
 });
 

@@ -1,4 +1,4 @@
-import type { JsonSchema } from "./json-schemas.ts";
+import { alternatives, type JsonSchema, type PlainSchema } from "./json-schemas.ts";
 
 const INTEGER = /^-?\d{1,15}$/;
 const NUMBER = /^-?\d{1,15}(\.\d{1,15})?$/;
@@ -18,20 +18,17 @@ export function readTextField(texts: readonly string[], schema: JsonSchema): unk
 }
 
 /** The alternatives of a schema, plain text last: it accepts everything. */
-function options(schema: JsonSchema): readonly JsonSchema[] {
-  const flat = (schema.anyOf ?? [schema]).flatMap((option) =>
-    option.anyOf === undefined ? [option] : options(option),
-  );
-  return flat.toSorted((a, b) => rank(a) - rank(b));
+function options(schema: JsonSchema): readonly PlainSchema[] {
+  return alternatives(schema).toSorted((a, b) => rank(a) - rank(b));
 }
 
-function rank({ type }: JsonSchema): number {
+function rank({ type }: PlainSchema): number {
   if (type === "string") return 1;
   // One text is a text rather than a list of one, where both are allowed.
   return type === "array" ? 2 : 0;
 }
 
-function readAs(texts: readonly string[], schema: JsonSchema): unknown {
+function readAs(texts: readonly string[], schema: PlainSchema): unknown {
   const [text = ""] = texts;
   if (schema.type === "array") return readArray(texts, schema.items ?? {});
   if (texts.length > 1) return undefined;

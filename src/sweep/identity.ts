@@ -77,7 +77,7 @@ function isTokenLike(segment: string): boolean {
 }
 
 function familyOf(launch: Launch, source: ServerSource, hashKey: string): string {
-  if (launch.kind !== "cmd") return `${launch.kind}:${launch.name}`;
+  if (launch.kind !== "cmd") return `${launch.kind}:${maskText(launch.name)}`;
   return `cmd:${keyedHash([source.command ?? "", ...(source.args ?? [])].map(maskText).join("\0"), hashKey)}`;
 }
 

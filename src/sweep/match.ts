@@ -29,11 +29,16 @@ export type Standing =
   | { readonly status: "registered_direct" | "drifted"; readonly server: RegisteredServer }
   | { readonly status: "shadow" };
 
+/** The registry, indexed once: each sighting then costs a few lookups. */
 export interface Matcher {
   readonly standingOf: (identity: Identity) => Standing;
+  readonly isAgentRegistered: (client: string) => boolean;
+  readonly skillStandingOf: (skill: {
+    readonly name: string;
+    readonly digest: string;
+  }) => "registered" | "modified" | "shadow";
 }
 
-/** Indexes the registry once; each sighting then costs two lookups. */
 export function createMatcher(registry: Registry, hashKey: string): Matcher {
   const exact = new Map<string, RegisteredServer>();
   const family = new Map<string, RegisteredServer>();
@@ -42,12 +47,15 @@ export function createMatcher(registry: Registry, hashKey: string): Matcher {
     exact.set(identity.exact, server);
     family.set(identity.family, server);
   }
-  const gateways = [...registry.gatewayUrls, ...registry.servers.flatMap((server) => server.gatewayUrl ?? [])]
-    .map((url) => canonicalUrl(url))
-    .filter((url) => url !== undefined);
+  const gatewayUrls = [...registry.gatewayUrls, ...registry.servers.flatMap((server) => server.gatewayUrl ?? [])];
+  const gateways = new Set(gatewayUrls.flatMap((url) => placesOf(url).slice(0, 1)));
+  const agents = new Set(registry.agents.flatMap(({ type, name }) => [type, name]));
+  const digests = new Set(registry.skills.map(({ digest }) => digest));
+  const skillNames = new Set(registry.skills.map(({ name }) => name));
   return {
     standingOf: (identity) => {
-      if (gateways.some((gateway) => isBelow(identity.url, gateway))) return { status: "managed" };
+      if (identity.url !== undefined && placesOf(identity.url).some((place) => gateways.has(place)))
+        return { status: "managed" };
       const same = exact.get(identity.exact);
       if (same !== undefined) return { status: "registered_direct", server: same };
       const related = family.get(identity.family);
@@ -56,12 +64,16 @@ export function createMatcher(registry: Registry, hashKey: string): Matcher {
         return { status: identity.kind === "url" ? "registered_direct" : "drifted", server: related };
       return { status: "shadow" };
     },
+    isAgentRegistered: (client) => agents.has(client),
+    skillStandingOf: ({ name, digest }) =>
+      digests.has(digest) ? "registered" : skillNames.has(name) ? "modified" : "shadow",
   };
 }
 
-function isBelow(url: string | undefined, gateway: URL): boolean {
-  const found = url === undefined ? undefined : canonicalUrl(url);
-  if (found === undefined || found.host !== gateway.host) return false;
-  const path = gateway.pathname.replace(/\/$/, "");
-  return found.pathname === path || found.pathname.startsWith(`${path}/`);
+/** An address and all that it is below: `h/a/b`, `h/a`, `h`. */
+function placesOf(text: string): string[] {
+  const url = canonicalUrl(text);
+  if (url === undefined) return [];
+  const segments = `${url.host}${url.pathname}`.replace(/\/$/, "").split("/").slice(0, 50);
+  return segments.map((_segment, index) => segments.slice(0, segments.length - index).join("/"));
 }

@@ -1,21 +1,22 @@
 import { analyzeText } from "../guard/analyze-text.ts";
 import type { DiscoveredSkill } from "./facts.ts";
 import type { Instance, Observation } from "./finding.ts";
-import type { Registry } from "./match.ts";
+import type { Matcher } from "./match.ts";
 import { visible } from "./server-rules.ts";
 
 /** Judges one skill or rule file: registered or not, modified or not, and what its texts try. */
-export function skillObservations(skill: DiscoveredSkill, registry: Registry, origin: Instance): Observation[] {
-  return [...standingOf(skill, registry, origin), ...textsOf(skill, origin), ...opaqueOf(skill, origin)];
+export function skillObservations(skill: DiscoveredSkill, matcher: Matcher, origin: Instance): Observation[] {
+  return [...standingOf(skill, matcher, origin), ...textsOf(skill, origin), ...opaqueOf(skill, origin)];
 }
 
 function common(skill: DiscoveredSkill) {
   return { confidence: 1, fix: { kind: "review" }, identity: `skill:${skill.digest}` } as const;
 }
 
-function standingOf(skill: DiscoveredSkill, registry: Registry, origin: Instance): Observation[] {
-  if (skill.kind === "rules" || registry.skills.some(({ digest }) => digest === skill.digest)) return [];
-  const isModified = registry.skills.some(({ name }) => name === skill.name);
+function standingOf(skill: DiscoveredSkill, matcher: Matcher, origin: Instance): Observation[] {
+  const standing = matcher.skillStandingOf(skill);
+  if (skill.kind === "rules" || standing === "registered") return [];
+  const isModified = standing === "modified";
   const verdict = isModified
     ? ({
         code: "SKILL-MODIFIED",

@@ -6,28 +6,39 @@ import { skillObservations } from "./observe-skill.ts";
 import { isPrivateHost, type Sighting, visible, type Weakness, weaknessesOf } from "./server-rules.ts";
 import { collisionsOf, toxicFlowsOf } from "./set-rules.ts";
 
-/** Whose facts these are, and what they are judged by. */
-export interface ObserveContext {
-  readonly registry: Registry;
-  /** Key of the organization; without a server, any text that stays the same on this machine. */
-  readonly hashKey: string;
+/** Whose facts these are. */
+export interface ObserveOrigin {
   readonly device?: string | undefined;
   readonly user?: string | undefined;
 }
 
-/** Judges facts against the registry and the rules. Pure; the same facts give the same observations. */
-export function observe(facts: Facts, context: ObserveContext): Observation[] {
-  const matcher = createMatcher(context.registry, context.hashKey);
-  const sightings = facts.servers.map((server) => ({ server, identity: identify(server, context.hashKey) }));
-  const origin: Instance = { device: context.device, user: context.user };
+/** Judges the facts of one place; the same facts give the same observations. */
+export type Observer = (facts: Facts, origin: ObserveOrigin) => Observation[];
+
+/**
+ * Prepares to judge many places against one registry. `hashKey` is the organization's: keyed hashes and some identities are comparable only under the
+ * same key.
+ */
+export function createObserver(registry: Registry, hashKey: string): Observer {
+  const judge: Judge = { matcher: createMatcher(registry, hashKey), hashKey };
+  return (facts, origin) => observe(facts, judge, origin);
+}
+
+interface Judge {
+  readonly matcher: Matcher;
+  readonly hashKey: string;
+}
+
+function observe(facts: Facts, judge: Judge, origin: ObserveOrigin): Observation[] {
+  const sightings = facts.servers.map((server) => ({ server, identity: identify(server, judge.hashKey) }));
   return [
-    ...sightings.flatMap((sighting) => serverObservations(sighting, matcher, context)),
+    ...sightings.flatMap((sighting) => serverObservations(sighting, judge, origin)),
     ...[...collisionsOf(sightings), ...toxicFlowsOf(sightings)].map((found) => ({
       ...found,
       instance: { ...origin, ...found.instance },
     })),
-    ...facts.installs.flatMap((install) => agentObservation(install, context, origin)),
-    ...facts.skills.flatMap((skill) => skillObservations(skill, context.registry, origin)),
+    ...facts.installs.flatMap((install) => agentObservation(install, judge.matcher, origin)),
+    ...facts.skills.flatMap((skill) => skillObservations(skill, judge.matcher, origin)),
     ...facts.problems.map(({ client, path, line, column, reason }): Observation => ({
       code: "CONFIG-MALFORMED",
       kind: "security_risk",
@@ -43,19 +54,18 @@ export function observe(facts: Facts, context: ObserveContext): Observation[] {
   ];
 }
 
-function serverObservations(sighting: Sighting, matcher: Matcher, context: ObserveContext): Observation[] {
+function serverObservations(sighting: Sighting, { matcher, hashKey }: Judge, origin: ObserveOrigin): Observation[] {
   const { server, identity } = sighting;
   const standing = matcher.standingOf(identity);
   const instance: Instance = {
-    device: context.device,
-    user: context.user,
+    ...origin,
     client: server.client,
     path: server.path,
     line: server.line,
     isRunning: server.source === "config" ? undefined : true,
   };
   const standingFound = standingWeakness(standing, sighting);
-  const found = [...(standingFound === undefined ? [] : [standingFound]), ...weaknessesOf(sighting, context.hashKey)];
+  const found = [...(standingFound === undefined ? [] : [standingFound]), ...weaknessesOf(sighting, hashKey)];
   return found.map((weakness) => ({
     kind: "security_risk",
     ...weakness,
@@ -134,16 +144,8 @@ function registryName({ hostname, port }: URL): string {
   return (/^(?:skill|runlayer)$/.test(words) ? `${words}-server` : words).slice(0, 60) || "server";
 }
 
-function agentObservation(
-  install: Facts["installs"][number],
-  { registry }: ObserveContext,
-  origin: Instance,
-): Observation[] {
-  if (
-    install.kind !== "agent" ||
-    registry.agents.some(({ type, name }) => type === install.client || name === install.client)
-  )
-    return [];
+function agentObservation(install: Facts["installs"][number], matcher: Matcher, origin: ObserveOrigin): Observation[] {
+  if (install.kind !== "agent" || matcher.isAgentRegistered(install.client)) return [];
   return [
     {
       code: "SHADOW-AGENT",

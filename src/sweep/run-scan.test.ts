@@ -6,7 +6,7 @@ import { writeFixtureHome } from "../../test/fixtures/sweep/homes.ts";
 import type { DiscoveredServer, Facts } from "./facts.ts";
 import { aggregate, riskScore, toOperation } from "./finding.ts";
 import { EMPTY_REGISTRY, type Registry } from "./match.ts";
-import { observe } from "./observe.ts";
+import { createObserver } from "./observe.ts";
 import { runScan, type ScanAnswer } from "./run-scan.ts";
 import { runScanCommand } from "./scan-command.ts";
 
@@ -43,7 +43,7 @@ function facts(server: Partial<DiscoveredServer>): Facts {
 }
 
 const judge = (server: Partial<DiscoveredServer>, registry = EMPTY_REGISTRY) =>
-  aggregate(observe(facts(server), { registry, hashKey: "k" }));
+  aggregate(createObserver(registry, "k")(facts(server), {}));
 
 const fixOf = (server: Partial<DiscoveredServer>) =>
   judge(server).find((finding) => finding.code === "SHADOW-SERVER")?.fix;
@@ -137,9 +137,7 @@ test("reports a bypass with its route, and nothing once the client goes through 
 
 test("makes one finding of a server on many devices", () => {
   const seen = ["d1", "d2", "d3"].flatMap((device) =>
-    observe(facts({ command: "npx", args: ["-y", "@acme/x@1.2.3", device] }), {
-      registry: EMPTY_REGISTRY,
-      hashKey: "k",
+    createObserver(EMPTY_REGISTRY, "k")(facts({ command: "npx", args: ["-y", "@acme/x@1.2.3", device] }), {
       device,
       user: "ann",
     }),

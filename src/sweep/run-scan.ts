@@ -5,7 +5,7 @@ import type { CoverageEntry, Facts } from "./facts.ts";
 import { aggregate, type Observation, riskScore, SEVERITIES, type Severity, type SweepFinding } from "./finding.ts";
 import { EMPTY_REGISTRY, type Registry } from "./match.ts";
 import { type NetworkTargets, scanNetwork } from "./network-scan.ts";
-import { observe } from "./observe.ts";
+import { createObserver } from "./observe.ts";
 import { readProcesses } from "./processes.ts";
 import { scanHome } from "./scan-home.ts";
 
@@ -50,6 +50,8 @@ export interface ScanAnswer {
 /** Looks at what it was pointed to and judges it. Starts no server, writes nothing, contacts declared networks only. */
 export async function runScan(options: ScanOptions): Promise<ScanAnswer> {
   const steps = stepsOf(options);
+  const observe = createObserver(options.registry ?? EMPTY_REGISTRY, options.hashKey);
+  const device = options.device ?? hostname();
   const observations: Observation[] = [];
   const gathered: Facts[] = [];
   for (const [index, step] of steps.entries()) {
@@ -57,7 +59,7 @@ export async function runScan(options: ScanOptions): Promise<ScanAnswer> {
     options.onProgress?.({ done: index, total: steps.length, message: step.message });
     const facts = await step.run();
     gathered.push(facts);
-    observations.push(...observe(facts, contextOf(options, step.user)));
+    observations.push(...observe(facts, { device, user: step.user }));
   }
   options.onProgress?.({ done: steps.length, total: steps.length, message: "done" });
   const findings = aggregate(observations);
@@ -89,10 +91,6 @@ function stepsOf({ paths, includeProcesses, network, root, signal }: ScanOptions
   const networks: Step[] =
     network === undefined ? [] : [{ message: "probing declared networks", run: () => scanNetwork(network, signal) }];
   return [...homes, ...processes, ...networks];
-}
-
-function contextOf({ registry, hashKey, device }: ScanOptions, user: string | undefined) {
-  return { registry: registry ?? EMPTY_REGISTRY, hashKey, device: device ?? hostname(), user };
 }
 
 function summarize(gathered: readonly Facts[], findings: readonly SweepFinding[]): ScanSummary {

@@ -113,6 +113,20 @@ test("survives YAML bombs, pipes, devices, link circles and 10 MB files", async 
   ).toEqual([".factory/mcp.json", ".kimi/mcp.json", ".kiro/settings/mcp.json"]);
 });
 
+test.each([".openclaw", ".moltbot", ".clawdbot", ".hermes"])("recognizes an agent by its folder %s", async (folder) => {
+  await mkdir(join(home, folder));
+  expect((await scan()).installs).toMatchObject([{ kind: "agent", path: join(home, folder) }]);
+});
+
+test.each([".nvm/versions/node/v24.0.0/bin/openclaw", ".local/bin/hermes", "AppData/Roaming/npm/openclaw.cmd"])(
+  "recognizes an agent by its program %s",
+  async (path) => {
+    await mkdir(join(home, path, ".."), { recursive: true });
+    await writeFile(join(home, path), "#!/bin/sh\n");
+    expect((await scan("win32")).installs).toMatchObject([{ kind: "agent", path: join(home, path) }]);
+  },
+);
+
 test("says that a walk ended at its limit", async () => {
   await mkdir(join(home, "a/b/c/d"), { recursive: true });
   const facts = await scanHome({

@@ -61,12 +61,32 @@ async function readClient(client: ClientDefinition, context: HomeContext, collec
   for (const pattern of client.skills.filter((path) => !isProjectPath(path))) {
     for (const folder of await resolvePlace(pattern, context)) await collector.addSkills(folder);
   }
-  for (const sign of client.signs) {
+  for (const sign of [...client.signs, ...programPlaces(client)]) {
     const [path] = await existing(await resolvePlace(sign, context));
     if (path === undefined) continue;
     collector.installs.push({ client: client.id, title: client.title, kind: client.kind, path, isRunning: false });
     break;
   }
+}
+
+/** Where package managers put programs; `PATH` is not asked, for it is unknown for another person's home. */
+const PROGRAM_FOLDERS = [
+  "~/.local/bin",
+  "~/.volta/bin",
+  "~/.nvm/current/bin",
+  "~/.nvm/versions/node/*/bin",
+  "~/.npm-global/bin",
+  "~/.bun/bin",
+  "~/bin",
+  "~/node_modules/.bin",
+  "/usr/local/bin",
+  "/usr/bin",
+  "/opt/homebrew/bin",
+] as const;
+
+function programPlaces({ programs }: ClientDefinition): string[] {
+  const windows = programs.map((program) => `~/AppData/Roaming/npm/${program}.cmd`);
+  return [...programs.flatMap((program) => PROGRAM_FOLDERS.map((folder) => `${folder}/${program}`)), ...windows];
 }
 
 async function placePaths(place: ConfigPlace, context: HomeContext): Promise<string[]> {

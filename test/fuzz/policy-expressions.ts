@@ -33,7 +33,7 @@ export const IDS = ["a", "b", "c"];
 export const NAMES = ["a", "b", "name", "x y", "constructor", "__proto__x"];
 export const STRINGS = ["", "a", "ab", "a*b", "é", "x\ny", '"', "😀b", "aab", "abab", "name"];
 export const LONGS = [0, 1, -1, 2, 5, 100, -7, 9_007_199_254_740_991, -9_007_199_254_740_991, 4_294_967_296];
-const DECIMALS = [
+export const DECIMALS = [
   "0.0",
   "1.5",
   "-1.5",
@@ -50,7 +50,7 @@ const DECIMALS = [
   "+1.0",
   "1.",
 ];
-const IPS = [
+export const IPS = [
   "10.0.0.1",
   "10.0.0.0/8",
   "10.0.0.1/8",
@@ -81,7 +81,7 @@ const IPS = [
   "10.0.0.1/+8",
   "g::",
 ];
-const DATETIMES = [
+export const DATETIMES = [
   "2024-01-01",
   "2024-02-30",
   "2023-02-29",
@@ -104,7 +104,7 @@ const DATETIMES = [
   "2024-13-01",
   "2024-12-32",
 ];
-const DURATIONS = [
+export const DURATIONS = [
   "1d",
   "-1d",
   "1h30m",
@@ -129,21 +129,27 @@ const DURATIONS = [
   "5m7ms",
 ];
 
+/** A path into the context of a request, and what is there. */
+export interface KnownPath {
+  readonly path: readonly string[];
+  readonly kind: Kind;
+}
+
 /** Draws an expression of a kind; sometimes of another kind, because wrong types must fail alike. */
 export class Expressions {
   readonly #random: Random;
   /** Paths into the context that hold something, so that accesses often succeed. */
-  readonly #paths: readonly (readonly string[])[];
+  readonly #paths: readonly KnownPath[];
 
-  constructor(random: Random, paths: readonly (readonly string[])[]) {
+  constructor(random: Random, paths: readonly KnownPath[]) {
     this.#random = random;
     this.#paths = paths;
   }
 
   draw(kind: Kind, depth: number): Node {
     const random = this.#random;
-    const drawn = random.chance(0.05) ? random.pick(KINDS) : kind;
-    if (drawn !== "boolean" && random.chance(0.3)) return this.#access(depth);
+    const drawn = random.chance(0.02) ? random.pick(KINDS) : kind;
+    if (random.chance(drawn === "boolean" ? 0.05 : 0.4)) return this.#access(drawn, depth);
     if (depth > 0 && random.chance(0.08)) return this.#choice(drawn, depth);
     return this.#ofKind(drawn, depth);
   }
@@ -245,10 +251,15 @@ export class Expressions {
     return { "if-then-else": { if: this.draw("boolean", inner), ...branches } };
   }
 
-  #access(depth: number): Node {
+  #access(kind: Kind, depth: number): Node {
     const random = this.#random;
-    if (random.chance(0.75) && this.#paths.length > 0) return pathNode({ Var: "context" }, random.pick(this.#paths));
-    return pathNode(this.#owner(depth - 1), [random.pick(NAMES)]);
+    const fitting = random.chance(0.95) ? this.#paths.filter((known) => known.kind === kind) : this.#paths;
+    if (fitting.length === 0) return random.chance(0.9) ? this.#ofKind(kind, 0) : this.#strayAccess(depth);
+    return pathNode({ Var: "context" }, random.pick(fitting).path);
+  }
+
+  #strayAccess(depth: number): Node {
+    return pathNode(this.#owner(depth - 1), [this.#random.pick(NAMES)]);
   }
 
   #owner(depth: number): Node {

@@ -1,12 +1,13 @@
 import type { EntityJson } from "@cedar-policy/cedar-wasm/nodejs";
-import { argumentKinds, toCedarArgument } from "../../src/policy/arguments.ts";
+import { argumentKinds } from "../../src/policy/argument-kinds.ts";
+import { toCedarArgument } from "../../src/policy/arguments.ts";
 import { isJsonObject } from "../../src/policy/json-tree.ts";
 import type { EntityFacts } from "../../src/policy/environment.ts";
 import { POLICY_ACTIONS } from "../../src/policy/actions.ts";
 import type { PolicyRequest, Subject } from "../../src/policy/request.ts";
-import { cedarRecord, entityUid, type EntityUid, type Value } from "../../src/policy/value.ts";
+import { cedarRecord, entityUid, type EntityUid, isLong, type Result, type Value } from "../../src/policy/value.ts";
 import { parseIpRange } from "../../src/policy/ip-range.ts";
-import { IDS, LONGS, NAMES, STRINGS, TYPES } from "./policy-expressions.ts";
+import { IDS, type Kind, type KnownPath, LONGS, NAMES, STRINGS, TYPES } from "./policy-expressions.ts";
 import type { Random } from "./random.ts";
 import { toCedarJson } from "./to-cedar-json.ts";
 
@@ -59,17 +60,24 @@ export function drawRequest(random: Random, world: World): FuzzRequest {
 }
 
 /** Every path into a request's context, for expressions that should find something. */
-export function pathsOf({ ours }: FuzzRequest): readonly (readonly string[])[] {
+export function pathsOf({ ours }: FuzzRequest): readonly KnownPath[] {
   const { context } = ours;
   return context.names().flatMap((name) => pathsBelow(context.get(name), [name]));
 }
 
-function pathsBelow(
-  value: ReturnType<PolicyRequest["context"]["get"]>,
-  path: readonly string[],
-): (readonly string[])[] {
-  if (typeof value !== "object" || value.kind !== "record") return [path];
-  return [path, ...value.names().flatMap((name) => pathsBelow(value.get(name), [...path, name]))];
+function pathsBelow(value: Result | undefined, path: readonly string[]): readonly KnownPath[] {
+  const kind = value === undefined ? undefined : kindOf(value);
+  if (kind === undefined) return [];
+  const below = typeof value === "object" && value.kind === "record" ? value : undefined;
+  const inner = below?.names().flatMap((name) => pathsBelow(below.get(name), [...path, name])) ?? [];
+  return [{ path, kind }, ...inner];
+}
+
+function kindOf(value: Result): Kind | undefined {
+  if (isLong(value)) return "long";
+  if (typeof value === "string") return "string";
+  if (typeof value === "boolean") return "boolean";
+  return value.kind === "failure" || value.kind === "unknown" ? undefined : value.kind;
 }
 
 function drawSubject(random: Random, { facts }: World): Subject {

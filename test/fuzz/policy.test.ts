@@ -5,8 +5,8 @@ import { shrink } from "./shrink.ts";
 test("decides, explains and fails as the Cedar library does, on 4 000 drawn cases", () => {
   const report = fuzzPolicies(20_261_122, 4_000);
   expect(report.difference).toBeUndefined();
-  expect(report.satisfied).toBeGreaterThan(1_000);
-  expect(report.failed).toBeGreaterThan(1_000);
+  expect(report.satisfied).toBeGreaterThan(800);
+  expect(report.failed).toBeGreaterThan(800);
 });
 
 test("shrinks a failing tree to the part that fails", () => {

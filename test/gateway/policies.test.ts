@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Policy, StructuredRule } from "../../src/domain/policy.ts";
 import { newId } from "../../src/lib/ids.ts";
-import { toLocalTime } from "../../src/policy/local-time.ts";
+import { localTimeIn } from "../../src/policy/local-time-in.ts";
 import { parseRule } from "../../src/policy/parse-policy.ts";
 import type { ServerTool, Server } from "../../src/domain/server.ts";
 import { aGroup, aMember, aPolicy, aTool } from "../harness/entities.ts";
@@ -220,7 +220,7 @@ test("conditions on arguments, address, client, globs and time each allow and de
   await only({ conditions: [{ field: "context.client", operator: "eq", value: "cursor" }] }, [
     ["read_file", {}, "passed"],
   ]);
-  const { weekday } = toLocalTime(Date.now(), "UTC");
+  const { weekday } = localTimeIn("UTC", Date.now());
   await only({ conditions: [{ field: "context.weekday", operator: "eq", value: weekday }] }, [
     ["read_file", {}, denied],
   ]);

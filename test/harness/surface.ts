@@ -50,6 +50,7 @@ const listThings = defineOperation({
       .optional()
       .describe("One or several"),
     tags: z.array(z.string()).optional().describe("Tags"),
+    owner: z.string().nullable().optional().describe("Whose; `null` for nobody's"),
     where: z.object({ size: z.int() }).optional().describe("Filter"),
   }),
   output: z.object({ items: z.array(Thing), total: z.int(), seen: z.record(z.string(), z.unknown()) }),

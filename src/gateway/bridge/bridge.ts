@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Server } from "../../domain/server.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { ServerView } from "../../snapshot/snapshot.ts";
+import { parseUpstreamEnvelope } from "../envelope/envelope.ts";
 import { MODERN_VERSION } from "../http/request-headers.ts";
 import { errorMessage } from "../http/respond.ts";
 import { RPC_CODES } from "../rpc-refusal.ts";
@@ -41,7 +42,6 @@ export interface Bridge extends Upstreams {
 
 const IDLE_MS = 30 * 60_000;
 const SWEEP_MS = 30_000;
-const INITIALIZE = /"initialize"/;
 const SUPPORTED = ["2025-11-25", "2025-06-18", "2025-03-26"];
 
 /**
@@ -85,8 +85,8 @@ function createBridged(view: ServerView, scope: HandleScope, { options, sessions
         return use(session, request, sink);
       }
       if (named !== undefined) return answer(sink, 404, refusal("the session has ended; start a new one"));
-      const isOpening = request.method === "POST" && INITIALIZE.test(request.body?.toString("latin1") ?? "");
-      if (!isOpening) return answer(sink, 400, refusal("this server needs a session; begin with `initialize`"));
+      if (!isOpening(request))
+        return answer(sink, 400, refusal("this server needs a session; begin with `initialize`"));
       return open(view, scope, { options, sessions }).post(request.body ?? Buffer.alloc(0), sink);
     },
   };
@@ -126,6 +126,12 @@ function childSpec(view: ServerView): ChildSpec {
 function commandOf({ command }: Server): string {
   if (command === null) throw new Error("invariant violated: a stdio server has a command");
   return command;
+}
+
+function isOpening({ method, body }: UpstreamRequest): boolean {
+  if (method !== "POST" || body === undefined) return false;
+  const envelope = parseUpstreamEnvelope(body);
+  return envelope.kind === "request" && envelope.method === "initialize";
 }
 
 /** Answers in the upstream's stead. */

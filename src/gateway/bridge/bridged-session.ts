@@ -13,6 +13,7 @@ import type { ChannelListener, MessageChannel } from "./message-channel.ts";
 
 /** Messages of the server for a client that has no stream open; the oldest are dropped beyond it. */
 const BACKLOG_MAX = 64;
+const NEWS = /\/(?:list_changed|updated)$/;
 const STREAM_HEADERS = { "content-type": "text/event-stream" };
 
 interface OpenRequest {
@@ -134,7 +135,7 @@ export class BridgedSession implements ChannelListener {
 
   /**
    * A message says at most by its progress token which request it belongs to. What belongs to none that is known goes where
-   * the client certainly listens: the request that is open longest for questions, the standing stream for the rest.
+   * the client certainly listens: the request that is open longest, but news that concern no request to the standing stream.
    */
   #sinkFor(envelope: Exclude<Envelope, { kind: "response" }>): UpstreamSink | undefined {
     const requests = [...this.#open.values()];
@@ -143,7 +144,8 @@ export class BridgedSession implements ChannelListener {
       return requests.find(({ progressToken }) => progressToken === token)?.sink;
     }
     const [oldest] = requests;
-    return envelope.kind === "request" ? (oldest?.sink ?? this.#stream) : (oldest?.sink ?? this.#stream);
+    const isNews = envelope.kind === "notification" && NEWS.test(envelope.method);
+    return isNews ? (this.#stream ?? oldest?.sink) : (oldest?.sink ?? this.#stream);
   }
 
   /** The client has gone: the server is told, because on this transport a closed connection tells it nothing. */

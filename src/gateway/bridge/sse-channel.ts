@@ -76,7 +76,7 @@ export class SseChannel implements MessageChannel, UpstreamSink {
   }
 
   #connect(endpoint: string): void {
-    const url = URL.canParse(endpoint, this.#url) ? new URL(endpoint, this.#url) : undefined;
+    const url = URL.canParse(endpoint, this.#url.href) ? new URL(endpoint, this.#url) : undefined;
     // The credential goes to the registered origin and nowhere else, whatever the stream says.
     if (url?.origin !== this.#url.origin)
       return this.fail({ kind: "refused", text: "its message endpoint is elsewhere" });

@@ -38,6 +38,8 @@ export async function openPostgres(databaseUrl: string): Promise<SqlBackend> {
   });
   // An idle connection that the server ends is replaced at the next use; without a listener it would end the process.
   pool.on("error", () => undefined);
+  // One in use fails its query besides; the pool listens only while it is idle.
+  pool.on("connect", (client) => client.on("error", () => undefined));
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }), plugins: [new CamelCasePlugin()] });
   return {
     dialect: "postgres",

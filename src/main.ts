@@ -1,0 +1,15 @@
+import { addHostCommands } from "./app/host-commands.ts";
+import { VERSION } from "./app/version.ts";
+import { OPERATIONS } from "./operations/index.ts";
+import { buildCli, runCli, type CliSettings } from "./surfaces/cli/build-cli.ts";
+import { terminalProcess } from "./surfaces/cli/terminal.ts";
+
+const settings: CliSettings = {
+  operations: OPERATIONS,
+  version: VERSION,
+  process: terminalProcess(),
+  setExitCode: (code) => void (process.exitCode = code),
+};
+const program = buildCli(settings);
+addHostCommands(program, settings);
+await runCli(program, process.argv.slice(2), settings);

@@ -1,0 +1,95 @@
+import { z } from "zod";
+import { ERROR_STATUS, type ErrorCode } from "../../lib/errors.ts";
+import type { Operation } from "../../operations/define-operation.ts";
+import { API_ROOT, toRoute } from "../routes.ts";
+
+/** Where the CLI finds the server, and the key that it shows. */
+export interface ApiTarget {
+  readonly url: string;
+  readonly apiKey: string | undefined;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+export type ApiAnswer =
+  | { readonly ok: true; readonly output: Fields }
+  | {
+      readonly ok: false;
+      readonly code: ErrorCode | "unreachable";
+      readonly message: string;
+      readonly details?: Fields;
+    };
+
+/** A scan may take minutes; a server that says nothing for longer is not going to. */
+const TIMEOUT_MS = 15 * 60_000;
+const ANSWER_BYTES_MAX = 64 * 1_048_576;
+
+const FieldsSchema = z.record(z.string(), z.unknown());
+const ProblemSchema = z.object({
+  code: z.string().refine((code): code is ErrorCode => code in ERROR_STATUS),
+  detail: z.string(),
+  details: FieldsSchema.optional(),
+});
+
+/** Calls an operation over REST. Never throws for what the server or the network does; see the answer's code. */
+export async function callApi(operation: Operation, input: Fields, target: ApiTarget): Promise<ApiAnswer> {
+  try {
+    const response = await send(operation, input, target);
+    const body: unknown = JSON.parse(await readText(response));
+    if (response.ok) return { ok: true, output: FieldsSchema.parse(body) };
+    const { code, detail, details } = ProblemSchema.parse(body);
+    return { ok: false, code, message: detail, ...(details === undefined ? {} : { details }) };
+  } catch (error) {
+    return { ok: false, code: "unreachable", message: toUnreachable(error, target) };
+  }
+}
+
+function send(operation: Operation, input: Fields, { url, apiKey }: ApiTarget): Promise<Response> {
+  const { method, path, parameters, fieldsFrom } = toRoute(operation);
+  const filled = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(toText(input[name])));
+  const fields = Object.entries(input).filter(([name, value]) => !parameters.includes(name) && value !== undefined);
+  const query = fieldsFrom === "query" ? toQuery(fields) : "";
+  const hasBody = fieldsFrom !== "query" && (fields.length > 0 || method !== "DELETE");
+  return fetch(new URL(`${url.replace(/\/+$/, "")}${API_ROOT}${filled}${query}`), {
+    method,
+    headers: {
+      accept: "application/json",
+      ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),
+      ...(hasBody ? { "content-type": "application/json" } : {}),
+    },
+    body: hasBody ? JSON.stringify(Object.fromEntries(fields)) : null,
+    // The key goes to the address that was named and nowhere else.
+    redirect: "error",
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  });
+}
+
+function toQuery(fields: readonly (readonly [string, unknown])[]): string {
+  const params = new URLSearchParams();
+  for (const [name, value] of fields) {
+    for (const element of Array.isArray(value) ? value : [value]) params.append(name, toText(element));
+  }
+  const text = params.toString();
+  return text === "" ? "" : `?${text}`;
+}
+
+function toText(value: unknown): string {
+  return typeof value === "string" ? value : (JSON.stringify(value) ?? "");
+}
+
+async function readText(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length;
+    if (length > ANSWER_BYTES_MAX) throw new Error("the answer is too large");
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function toUnreachable(error: unknown, { url }: ApiTarget): string {
+  const isAnswerAtFault = error instanceof z.ZodError || error instanceof SyntaxError;
+  const fault = isAnswerAtFault ? "does not answer like a Runlayer server" : "does not answer";
+  return `\`${url}\` ${fault}; start it with \`npm start\`, or set RUNLAYER_URL to its address`;
+}

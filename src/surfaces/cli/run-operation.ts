@@ -1,0 +1,63 @@
+import { escapeHidden, escapeHiddenText } from "../../lib/escape-hidden.ts";
+import type { Operation } from "../../operations/define-operation.ts";
+import type { CliProcess } from "./build-cli.ts";
+import { callApi, type ApiAnswer, type ApiTarget } from "./call-api.ts";
+import { EXIT, toExitCode } from "./exit-codes.ts";
+import { show } from "./show.ts";
+
+const URL_DEFAULT = "http://127.0.0.1:7420";
+
+interface Run {
+  readonly operation: Operation;
+  readonly input: Readonly<Record<string, unknown>>;
+  readonly isJson: boolean;
+  readonly process: CliProcess;
+}
+
+type Failure = Extract<ApiAnswer, { readonly ok: false }>;
+
+/** Calls an operation, asks where it wants confirmation and somebody is there, prints the answer; gives the exit code. */
+export async function runOperation(run: Run): Promise<number> {
+  const { env } = run.process;
+  const target = { url: env["RUNLAYER_URL"] ?? URL_DEFAULT, apiKey: env["RUNLAYER_API_KEY"] };
+  const answer = await callConfirmed(run, target);
+  if (!answer.ok) return printFailure(run, answer);
+  printOutput(run, answer.output);
+  return EXIT.done;
+}
+
+async function callConfirmed({ operation, input, process }: Run, target: ApiTarget): Promise<ApiAnswer> {
+  const answer = await callApi(operation, input, target);
+  if (answer.ok || answer.code !== "confirmation_required" || process.confirm === undefined) return answer;
+  process.printError(`${showImpact(answer)}\n`);
+  const isConfirmed = await process.confirm(`${operation.title}: carry it out?`);
+  return isConfirmed ? callApi(operation, { ...input, confirm: true }, target) : answer;
+}
+
+function printOutput({ operation, isJson, process }: Run, output: Readonly<Record<string, unknown>>): void {
+  process.print(isJson ? toJson(output) : `${show(output)}\n`);
+  const shown = operation.secrets.filter((name) => output[name] !== undefined);
+  if (shown.length > 0) {
+    process.printError(`note: ${shown.join(", ")} is shown this once; store it now, it cannot be shown again\n`);
+  }
+}
+
+function printFailure({ isJson, process }: Run, failure: Failure): number {
+  const { code, message, details } = failure;
+  if (isJson) process.print(toJson({ error: { code, message, ...(details === undefined ? {} : { details }) } }));
+  else process.printError(`${code}: ${escapeHiddenText(message)}\n`);
+  if (code === "confirmation_required" && !isJson) {
+    process.printError(`${showImpact(failure)}\nadd --confirm to carry it out\n`);
+  }
+  if (code === "unauthenticated" && !isJson) process.printError("set RUNLAYER_API_KEY to an organization key\n");
+  return toExitCode(code);
+}
+
+function showImpact({ details }: Failure): string {
+  return show({ impact: details?.["impact"] ?? {} });
+}
+
+/** Also JSON goes to terminals: what is invisible is escaped. */
+function toJson(value: unknown): string {
+  return `${JSON.stringify(escapeHidden(value), null, 2)}\n`;
+}

@@ -1,0 +1,102 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { at, startTestApp, textAt, type TestApp } from "../harness/app.ts";
+import { expectEvent } from "../harness/events.ts";
+
+let app: TestApp;
+
+beforeAll(async () => {
+  app = await startTestApp();
+});
+
+afterAll(() => app.close());
+
+test("makes a key that works, shows it once, and lists it without it", async () => {
+  const { body } = await app.rest("POST /api-keys", { name: "reader", role: "auditor", description: "weekly report" });
+  const secret = textAt(body, "secret");
+  expect(secret).toMatch(/^rl_org_[a-z2-7]{39}$/);
+  expect((await app.rest("GET /organization", undefined, secret)).status).toBe(200);
+  const listed = await app.rest("GET /api-keys", { role: "auditor" });
+  expect(at(listed.body, "items", 0)).toMatchObject({
+    name: "reader",
+    kind: "organization",
+    useCount: 1,
+    status: "active",
+  });
+  expect(JSON.stringify(listed.body)).not.toContain(secret);
+  expect(at(listed.body, "items", 0, "lastUsedIp")).toBe("127.0.0.1");
+  await expectEvent(app, { action: "key.create", resourceId: textAt(body, "apiKey", "id") });
+});
+
+test.each([
+  ["a taken name", { name: "twice", role: "auditor" }, "conflict"],
+  ["an unknown role", { name: "k-1", role: "god" }, "invalid_input"],
+  ["an expiry in the past", { name: "k-2", role: "auditor", expiresAt: "2020-01-01T00:00:00Z" }, "invalid_input"],
+  [
+    "two expiries",
+    { name: "k-3", role: "auditor", expiresAt: "2040-01-01T00:00:00Z", expiresInDays: 3 },
+    "invalid_input",
+  ],
+  ["an address that is none", { name: "k-4", role: "auditor", allowedIps: ["example.com"] }, "invalid_input"],
+  ["an unknown member", { name: "k-5", role: "auditor", member: "nobody@example.com" }, "not_found"],
+])("refuses %s and makes no key", async (_what, input, code) => {
+  if (code === "conflict") await app.rest("POST /api-keys", input);
+  const before = await app.rest("GET /api-keys");
+  expect((await app.rest("POST /api-keys", input)).body["code"]).toBe(code);
+  expect((await app.rest("GET /api-keys")).body["total"]).toBe(before.body["total"]);
+});
+
+test("a key for other addresses does not open from here", async () => {
+  const elsewhere = await app.rest("POST /api-keys", {
+    name: "elsewhere",
+    role: "auditor",
+    allowedIps: ["192.0.2.0/24"],
+  });
+  expect((await app.rest("GET /organization", undefined, textAt(elsewhere.body, "secret"))).status).toBe(401);
+  const here = await app.rest("POST /api-keys", { name: "here", role: "auditor", allowedIps: ["127.0.0.0/8", "::1"] });
+  expect((await app.rest("GET /organization", undefined, textAt(here.body, "secret"))).status).toBe(200);
+});
+
+test("a dry run makes no key and shows none", async () => {
+  const { body } = await app.rest("POST /api-keys", { name: "rehearsed", role: "auditor", dryRun: true });
+  expect(body).not.toHaveProperty("secret");
+  expect((await app.rest("GET /api-keys", { query: "rehearsed" })).body["total"]).toBe(0);
+});
+
+test("revokes after confirmation, at once and for good", async () => {
+  const made = await app.rest("POST /api-keys", { name: "revoked", role: "auditor" });
+  const secret = textAt(made.body, "secret");
+  expect((await app.rest("POST /api-keys/revoked/revoke", {})).body["code"]).toBe("confirmation_required");
+  expect((await app.rest("GET /organization", undefined, secret)).status).toBe(200);
+  const done = await app.rest("POST /api-keys/revoked/revoke", { confirm: true, reason: "left the team" });
+  expect(at(done.body, "apiKey")).toMatchObject({ status: "revoked", revokedReason: "left the team" });
+  expect((await app.rest("GET /organization", undefined, secret)).status).toBe(401);
+  const again = await app.rest("POST /api-keys/revoked/revoke", { confirm: true });
+  expect([again.status, at(again.body, "impact", "wasActive")]).toEqual([200, false]);
+});
+
+test("revoking ends an open MCP session", async () => {
+  const made = await app.rest("POST /api-keys", { name: "in-session", role: "auditor" });
+  const client = await app.mcp(textAt(made.body, "secret"));
+  await client.listTools();
+  await app.rest("POST /api-keys/in-session/revoke", { confirm: true });
+  await expect(client.listTools()).rejects.toThrow();
+});
+
+test("the last owner key stays", async () => {
+  const fresh = await startTestApp();
+  const reply = await fresh.rest("POST /api-keys/first-owner/revoke", { confirm: true });
+  expect(reply.body["code"]).toBe("conflict");
+  await fresh.close();
+});
+
+test("a bootstrap key works, stays the same, and never revives", async () => {
+  const bootstrap = `rl_org_${"k".repeat(40)}`;
+  const booted = await startTestApp({ RUNLAYER_BOOTSTRAP_KEY: bootstrap });
+  expect((await booted.rest("GET /organization", undefined, bootstrap)).status).toBe(200);
+  const other = await booted.rest("POST /api-keys", { name: "second", role: "owner" });
+  await booted.restart();
+  await booted.rest("POST /api-keys/bootstrap/revoke", { confirm: true }, textAt(other.body, "secret"));
+  await booted.restart();
+  expect((await booted.rest("GET /organization", undefined, bootstrap)).status).toBe(401);
+  await booted.close();
+});

@@ -1,0 +1,70 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { at, startTestApp, textAt, type TestApp } from "../harness/app.ts";
+import { expectEvent } from "../harness/events.ts";
+
+let app: TestApp;
+
+beforeAll(async () => {
+  app = await startTestApp();
+});
+
+afterAll(() => app.close());
+
+test("shows the organization, its settings and what it has", async () => {
+  const { body } = await app.rest("GET /organization");
+  expect(at(body, "organization", "settings")).toMatchObject({
+    auditPayloads: "redacted",
+    auditDurability: "before-dispatch",
+  });
+  expect(at(body, "inventory")).toMatchObject({ members: 1, apiKeys: { active: 1 } });
+});
+
+test("changes settings with a version and an event", async () => {
+  const changed = await app.rest("PATCH /organization", {
+    name: "Example",
+    auditPayloads: "digest",
+    expectedVersion: 1,
+  });
+  expect(at(changed.body, "organization")).toMatchObject({
+    name: "Example",
+    version: 2,
+    settings: { auditPayloads: "digest" },
+  });
+  expect((await app.rest("PATCH /organization", { name: "x", expectedVersion: 1 })).body["code"]).toBe("conflict");
+  expect((await app.rest("PATCH /organization", { auditPayloads: "everything" })).body["code"]).toBe("invalid_input");
+  await expectEvent(app, { action: "organization.update", resourceId: textAt(changed.body, "organization", "id") });
+});
+
+test("invites, lists and changes members", async () => {
+  const invited = await app.rest("POST /members", {
+    email: "Ada@Example.com",
+    name: "Ada",
+    role: "operator",
+    groups: ["core"],
+  });
+  expect(at(invited.body, "member")).toMatchObject({ email: "ada@example.com", status: "invited", groups: ["core"] });
+  const twice = await app.rest("POST /members", { email: "ada@example.com", name: "Ada", role: "operator" });
+  expect(twice.body["code"]).toBe("conflict");
+  expect((await app.rest("POST /members", { email: "no", name: "No", role: "operator" })).body["code"]).toBe(
+    "invalid_input",
+  );
+  await app.rest("POST /agents", { name: "adas", type: "codex", owner: "ada@example.com" });
+  const listed = await app.rest("GET /members", { group: "core" });
+  expect(at(listed.body, "items")).toMatchObject([{ name: "Ada", agentCount: 1, apiKeyCount: 0 }]);
+  const changed = await app.rest("PATCH /members/ada@example.com", { role: "auditor", groups: [] });
+  expect(at(changed.body, "member")).toMatchObject({ role: "auditor", groups: [], version: 2 });
+  expect((await app.rest("PATCH /members/nobody@example.com", { name: "x" })).body["code"]).toBe("not_found");
+  await expectEvent(app, { action: "member.invite", resourceId: textAt(invited.body, "member", "id") });
+  await expectEvent(app, { action: "member.update", resourceId: textAt(invited.body, "member", "id") });
+});
+
+test("the last owner stays an owner", async () => {
+  const reply = await app.rest("PATCH /members/owner@localhost", { role: "member" });
+  expect(reply.body["code"]).toBe("conflict");
+});
+
+test("lists groups with what belongs to them", async () => {
+  await app.rest("POST /agents", { name: "grouped", type: "codex", groups: ["blue"] });
+  const { body } = await app.rest("GET /groups", { query: "blue" });
+  expect(at(body, "items")).toMatchObject([{ name: "blue", agentCount: 1, serverCount: 0, memberCount: 0 }]);
+});

@@ -1,0 +1,329 @@
+import { connect, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { AuditLog } from "../../src/audit/audit-log.ts";
+import { AppError } from "../../src/lib/errors.ts";
+import { call, openStream, post, request, streamInit } from "./client.ts";
+import { startHarness, type AgentKey, type Harness } from "./harness.ts";
+import {
+  plainServer,
+  sendEvent,
+  sendJson,
+  startSse,
+  startUpstream,
+  type Received,
+  type TestUpstream,
+} from "./upstream.ts";
+
+const ANSWER_BYTES_MAX = 1024 * 1024;
+
+let harness: Harness;
+let upstream: TestUpstream;
+let agent: AgentKey;
+let url: string;
+let behave: (received: Received) => void | Promise<void>;
+let isDiskFull = false;
+
+beforeAll(async () => {
+  harness = await startHarness({
+    headersTimeoutMs: 1000,
+    limits: { answerBytesMax: ANSWER_BYTES_MAX, heldBytesMax: 4 * ANSWER_BYTES_MAX, stalledClientMs: 500 },
+    wrapAudit: failingWhenFull,
+  });
+  upstream = await startUpstream((received) => behave(received));
+  const server = await harness.addServer({ name: "s", url: `${upstream.url}/mcp` });
+  const dead = await harness.addServer({ name: "dead", url: "http://127.0.0.1:9/mcp" });
+  agent = await harness.addAgent("a", [{ serverId: server.id }, { serverId: dead.id }]);
+  url = `${harness.url}/gateway/s/mcp`;
+});
+
+afterAll(async () => {
+  await upstream.close();
+  await harness.close();
+});
+
+const HEAD = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+
+const faults: readonly (readonly [string, (received: Received) => void | Promise<void>, number, string])[] = [
+  ["hangs", () => undefined, 504, "upstream_timeout"],
+  ["resets before its head", ({ response }) => void response.socket?.resetAndDestroy(), 502, "upstream_unreachable"],
+  [
+    "resets mid-answer",
+    ({ response }) => {
+      response.socket?.write(`${HEAD}content-length: 1000\r\n\r\n{"jsonrpc"`);
+      setTimeout(() => response.socket?.resetAndDestroy(), 20);
+    },
+    502,
+    "upstream_reset",
+  ],
+  [
+    "resets mid-stream",
+    (received) => {
+      startSse(received);
+      received.response.write(": hello\n\n");
+      setTimeout(() => received.response.socket?.resetAndDestroy(), 60);
+    },
+    200,
+    "upstream_reset",
+  ],
+  [
+    "ends its stream without an answer",
+    (received) => {
+      startSse(received);
+      received.response.end();
+    },
+    200,
+    "upstream_reset",
+  ],
+  ["answers invalid JSON", (received) => sendJson(received, '{"jsonrpc":'), 502, "upstream_refused"],
+  [
+    "answers invalid UTF-8",
+    ({ response }) => {
+      response.writeHead(200, { "content-type": "application/json" });
+      response.end(Buffer.from([0x7b, 0xff, 0x7d]));
+    },
+    502,
+    "upstream_refused",
+  ],
+  [
+    "streams invalid JSON",
+    (received) => {
+      startSse(received);
+      received.response.end("data: {nonsense\n\n");
+    },
+    200,
+    "upstream_refused",
+  ],
+  [
+    "answers another id",
+    (received) => sendJson(received, { jsonrpc: "2.0", id: "other", result: {} }),
+    502,
+    "upstream_refused",
+  ],
+  [
+    "answers only other ids on its stream",
+    (received) => {
+      startSse(received);
+      sendEvent(received, { jsonrpc: "2.0", id: "other", result: { secret: 1 } });
+      received.response.end();
+    },
+    200,
+    "upstream_reset",
+  ],
+  [
+    "announces 100 MB",
+    ({ response }) => {
+      response.writeHead(200, { "content-type": "application/json", "content-length": 100 * 1024 * 1024 });
+      response.write("{");
+    },
+    502,
+    "upstream_refused",
+  ],
+  ["sends 100 MB", (received) => flood(received, "application/json", " ".repeat(65_536)), 502, "upstream_refused"],
+  [
+    "sends one event without end",
+    (received) => flood(received, "text/event-stream", `data: ${"x".repeat(65_530)}`),
+    200,
+    "upstream_refused",
+  ],
+  [
+    "redirects",
+    ({ response }) => void response.writeHead(302, { location: "http://evil.example/" }).end(),
+    502,
+    "upstream_refused",
+  ],
+  [
+    "answers 401 with a challenge",
+    ({ response }) => void response.writeHead(401, { "www-authenticate": "Bearer realm=x" }).end(),
+    502,
+    "upstream_credential",
+  ],
+  [
+    "answers 500 with a page",
+    ({ response }) => void response.writeHead(500, { "content-type": "text/html" }).end("<h1>secret</h1>"),
+    502,
+    "upstream_refused",
+  ],
+  ["answers nothing with 202", ({ response }) => void response.writeHead(202).end(), 502, "upstream_refused"],
+  [
+    "uses a content encoding",
+    ({ response }) =>
+      void response.writeHead(200, { "content-type": "application/json", "content-encoding": "gzip" }).end("x"),
+    502,
+    "upstream_refused",
+  ],
+];
+
+test.each(faults)(
+  "when the upstream %s, the client gets one clear error, the log the reason, and the next call works",
+  async (...[, fault, status, reason]) => {
+    behave = fault;
+    const answer = await post(url, agent.key, call("f", "a"));
+    expect(answer.status).toBe(status);
+    expect(answer.messages.at(-1)).toMatchObject({ id: "f", error: { code: -32603, message: /^server `s` / } });
+    expect(answer.messages).toHaveLength(1);
+    for (const leak of ["evil.example", "secret", "realm"]) expect(answer.text).not.toContain(leak);
+    for (const name of ["location", "www-authenticate"]) expect(answer.headers.get(name)).toBeNull();
+    expect((await harness.events("tool.call")).at(-1)).toMatchObject({ outcome: "error", reason });
+    behave = plainServer;
+    expect((await post(url, agent.key, call("n", "a"))).messages).toMatchObject([{ id: "n", result: {} }]);
+  },
+);
+
+test("says that an upstream refuses connections", async () => {
+  const answer = await post(`${harness.url}/gateway/dead/mcp`, agent.key, call(1, "a"));
+  expect(answer.status).toBe(502);
+  expect(answer.messages[0]?.error?.message).toContain("cannot be reached");
+});
+
+test("passes an error of the server with its status and words", async () => {
+  const error = { code: -32602, message: "no such thing", data: { a: 1 } };
+  behave = (received) => sendJson(received, { jsonrpc: "2.0", id: received.message.id, error }, { status: 400 });
+  const answer = await post(url, agent.key, call(1, "a"));
+  expect([answer.status, answer.messages[0]?.error]).toEqual([400, error]);
+  behave = (received) => sendJson(received, { jsonrpc: "2.0", id: received.message.id, error });
+  expect((await post(url, agent.key, call(1, "a"))).messages[0]?.error).toEqual(error);
+});
+
+test("works again after the upstream restarted", async () => {
+  const first = await startUpstream(plainServer);
+  const server = await harness.addServer({ name: "restarted", url: `${first.url}/mcp` });
+  const other = await harness.addAgent("b", [{ serverId: server.id }]);
+  const there = `${harness.url}/gateway/restarted/mcp`;
+  expect((await post(there, other.key, call(1, "a"))).status).toBe(200);
+  await first.close();
+  expect((await post(there, other.key, call(2, "a"))).status).toBe(502);
+  const second = await startUpstream(plainServer, Number(new URL(first.url).port));
+  expect((await post(there, other.key, call(3, "a"))).status).toBe(200);
+  await second.close();
+});
+
+test("keeps an endless stream in bounded memory and ends it with its client", async () => {
+  behave = async (received) => {
+    startSse(received);
+    while (!received.response.destroyed) {
+      sendEvent(received, { jsonrpc: "2.0", method: "notifications/message", params: { data: "x".repeat(10_000) } });
+      await sleep(1);
+    }
+  };
+  const before = process.memoryUsage.rss();
+  const stream = await openStream(url, streamInit(agent.key, call(1, "a")));
+  for (let index = 0; index < 300; index += 1) expect(await stream.next()).toBeDefined();
+  stream.close();
+  await expect.poll(() => harness.gateway.liveExchanges).toBe(0);
+  expect(process.memoryUsage.rss() - before).toBeLessThan(150 * 1024 * 1024);
+});
+
+test("cuts off a client that never reads", async () => {
+  let written = 0;
+  const done = Promise.withResolvers<void>();
+  behave = async (received) => {
+    startSse(received);
+    received.response.on("close", () => done.resolve());
+    while (!received.response.destroyed) {
+      sendEvent(received, { jsonrpc: "2.0", method: "notifications/message", params: { data: "x".repeat(60_000) } });
+      written += 60_000;
+      while (received.response.writableNeedDrain && !received.response.destroyed) await sleep(2);
+      await sleep(0);
+    }
+  };
+  const socket = rawRequest(call(1, "a"));
+  socket.pause();
+  await done.promise;
+  expect(written).toBeLessThan(60 * 1024 * 1024);
+  await expect.poll(() => harness.gateway.liveExchanges).toBe(0);
+  socket.destroy();
+});
+
+test("survives clients that break off in every place", async () => {
+  behave = plainServer;
+  const message = rawBytes(call(1, "read"));
+  for (let cut = 1; cut < message.length; cut += 23) {
+    const { hostname, port } = new URL(harness.url);
+    const socket = connect(Number(port), hostname);
+    await new Promise((resolve) => socket.write(message.slice(0, cut), resolve));
+    socket.destroy();
+  }
+  expect((await post(url, agent.key, call(1, "a"))).status).toBe(200);
+  await expect.poll(() => harness.gateway.liveExchanges).toBe(0);
+});
+
+test("answers a flood of calls, and a flood of wrong keys stays small in the log", async () => {
+  behave = plainServer;
+  const calls = Array.from({ length: 300 }, async (_, id) => (await post(url, agent.key, call(id, "a"))).status);
+  expect(new Set(await Promise.all(calls))).toEqual(new Set([200]));
+  const before = (await harness.events("auth.failure")).length;
+  await Promise.all(Array.from({ length: 300 }, () => post(url, "rl_agent_wrong", request(1, "ping"))));
+  expect((await harness.events("auth.failure")).length - before).toBeLessThanOrEqual(1);
+});
+
+test.each(["before-dispatch", "before-answer"] as const)(
+  "refuses with 503 and -32013 while the log cannot be written (%s)",
+  async (auditDurability) => {
+    behave = plainServer;
+    await harness.setSettings({ auditDurability });
+    isDiskFull = true;
+    try {
+      for (const message of [call("full", "a"), request("full", "tools/list")]) {
+        const answer = await post(url, agent.key, message);
+        expect([answer.status, answer.messages[0]?.error?.code]).toEqual([503, -32013]);
+        expect(answer.text).not.toContain("result");
+      }
+      expect((await post(url, agent.key, request("p", "unknown/method"))).status).toBe(503);
+    } finally {
+      isDiskFull = false;
+    }
+    expect((await post(url, agent.key, call(1, "a"))).status).toBe(200);
+  },
+);
+
+/** As when the disk is full: what has to be durable is not, and says so. */
+function failingWhenFull(log: AuditLog): AuditLog {
+  const refuse = (): Promise<void> => Promise.reject(new AppError("unavailable", "the audit log cannot be written"));
+  return {
+    stage: (decision) => (isDiskFull ? refuse() : log.stage(decision)),
+    settle: (id, settlement) => log.settle(id, settlement),
+    record: (event) => (isDiskFull ? refuse() : log.record(event)),
+    post: (event) => log.post(event),
+    flush: () => log.flush(),
+    close: () => log.close(),
+    get depth() {
+      return log.depth;
+    },
+    get openDecisions() {
+      return log.openDecisions;
+    },
+    get isHealthy() {
+      return !isDiskFull && log.isHealthy;
+    },
+  };
+}
+
+async function flood({ response }: Received, type: string, piece: string): Promise<void> {
+  response.writeHead(200, { "content-type": type });
+  for (let sent = 0; sent < 100 * 1024 * 1024 && !response.destroyed; sent += piece.length) {
+    response.write(piece);
+    while (response.writableNeedDrain && !response.destroyed) await sleep(1);
+  }
+  response.end();
+}
+
+function rawBytes(message: object): string {
+  const body = JSON.stringify(message);
+  const head = [
+    "POST /gateway/s/mcp HTTP/1.1",
+    "host: x",
+    `authorization: Bearer ${agent.key}`,
+    "content-type: application/json",
+    "accept: application/json, text/event-stream",
+    `content-length: ${body.length}`,
+  ];
+  return `${head.join("\r\n")}\r\n\r\n${body}`;
+}
+
+function rawRequest(message: object): Socket {
+  const { hostname, port } = new URL(harness.url);
+  const socket = connect(Number(port), hostname);
+  socket.write(rawBytes(message));
+  return socket;
+}

@@ -24,6 +24,9 @@ export interface AppOptions {
   readonly clock?: Clock | undefined;
 }
 
+/** Calls in flight have so long to finish after SIGTERM. */
+const DRAIN_MS = 10_000;
+
 /** Opens everything in order and serves. What was opened is closed again if a later step fails. */
 export async function startApp(config: Config, { logger, clock = systemClock }: AppOptions): Promise<App> {
   await using stack = new AsyncDisposableStack();
@@ -46,8 +49,9 @@ export async function startApp(config: Config, { logger, clock = systemClock }: 
     reportError: (error, context) => logger.error({ err: error, ...context }, "request failed"),
   });
   stack.defer(() => server.close());
-  // Sessions without an end would keep the listener open until its grace is over: they end while it drains.
+  // Sessions without an end would keep the listener open until its grace is over: they end while calls in flight finish.
   stack.defer(() => management.mcp.close());
+  stack.defer(() => gateway.gateway.drain(DRAIN_MS));
   const finished = stack.move();
   return { url, firstKey: core.firstKey, close: () => finished.disposeAsync() };
 }

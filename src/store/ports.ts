@@ -15,6 +15,7 @@ import type {
   Transport,
 } from "../domain/server.ts";
 import type { Page, PageRequest } from "../lib/paging.ts";
+import type { ApprovalRepository } from "./approval-port.ts";
 import type { PolicyRepository } from "./policy-ports.ts";
 
 /*
@@ -28,7 +29,7 @@ import type { PolicyRepository } from "./policy-ports.ts";
 /**
  * A row that a transaction touched. Marks that no decision rests on (last seen, key use) are not reported. After the commit the live view reloads these and nothing else. */
 export interface Change {
-  readonly kind: "organization" | "member" | "group" | "server" | "agent" | "apiKey" | "policy" | "skill";
+  readonly kind: "organization" | "member" | "group" | "server" | "agent" | "apiKey" | "policy" | "skill" | "approval";
   readonly id: string;
 }
 
@@ -39,6 +40,7 @@ export interface Repositories {
   readonly servers: ServerRepository;
   readonly agents: AgentRepository;
   readonly policies: PolicyRepository;
+  readonly approvals: ApprovalRepository;
   readonly apiKeys: ApiKeyRepository;
   readonly audit: AuditRepository;
   readonly decisions: DecisionRepository;

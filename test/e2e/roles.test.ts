@@ -28,6 +28,8 @@ const MAY_CALL: Readonly<Record<string, readonly Role[]>> = {
   list_api_keys: READ_ALL,
   revoke_api_key: ["owner", "admin", "security"],
   get_audit_logs: [...READ_ALL, "member"],
+  list_approvals: [...READ_ALL, "member"],
+  decide_approval: ["owner", "admin", "security"],
   invite_member: ["owner", "admin"],
   update_member: ["owner", "admin"],
   list_groups: READ_ALL,
@@ -109,6 +111,7 @@ const MANDATORY: Readonly<Record<string, readonly string[]>> = {
   "servers create": ["--name", "UPPER", "--transport", "sse"],
   "agents create": ["--name", "UPPER", "--type", "x"],
   "api-keys create": ["--name", "UPPER", "--role", "member"],
+  "approvals decide": ["--decision", "approve"],
   "members invite": ["--email", "x", "--name", "x", "--role", "member"],
 };
 

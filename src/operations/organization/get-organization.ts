@@ -35,7 +35,10 @@ export const getOrganization = defineOperation({
         members: members.total,
         apiKeys: await repositories.apiKeys.counts(now),
       },
-      posture: assessPosture(services.snapshot(), services, now),
+      posture: assessPosture(services.snapshot(), services, {
+        now,
+        approvalsPending: await repositories.approvals.countPending(now),
+      }),
     };
   },
   summarize: ({ organization, inventory, posture }) =>

@@ -1,3 +1,4 @@
+import type { ApprovalTable } from "./approval-table.ts";
 import type { ColumnType, Generated } from "kysely";
 
 /*
@@ -240,6 +241,7 @@ export interface Database {
   readonly auditEvents: AuditEventTable;
   readonly policies: PolicyTable;
   readonly policyCounts: PolicyCountTable;
+  readonly approvals: ApprovalTable;
   readonly idempotency: IdempotencyTable;
   readonly installationValues: InstallationValueTable;
   readonly schemaMigrations: SchemaMigrationTable;

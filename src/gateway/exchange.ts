@@ -35,6 +35,8 @@ export class Exchange implements LiveExchange {
   caller: Caller;
   session: Session | undefined;
   pending: PendingCall | undefined;
+  /** The id of the request that is answered, as written; `null` until a request was read. */
+  idText = "null";
   #call: UpstreamCall | undefined;
   #isOver = false;
   #sentAt = 0;
@@ -146,7 +148,7 @@ export class Exchange implements LiveExchange {
   /** Answers with an error of our own, in whatever form the answer has begun. */
   refuse(refusal: RpcRefusal): void {
     const { response } = this;
-    const idText = this.pending?.facts.envelope.idText ?? "null";
+    const { idText } = this;
     if (response.destroyed || response.writableEnded) return;
     if (!response.headersSent) return respondRefusal(response, refusal, idText);
     if (this.pending === undefined) return void response.end();

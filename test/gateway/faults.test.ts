@@ -267,10 +267,11 @@ test.each(["before-dispatch", "before-answer"] as const)(
     try {
       for (const message of [call("full", "a"), request("full", "tools/list")]) {
         const answer = await post(url, agent.key, message);
-        expect([answer.status, answer.messages[0]?.error?.code]).toEqual([503, -32013]);
+        expect([answer.status, answer.messages[0]?.id, answer.messages[0]?.error?.code]).toEqual([503, "full", -32013]);
         expect(answer.text).not.toContain("result");
       }
-      expect((await post(url, agent.key, request("p", "unknown/method"))).status).toBe(503);
+      const refused = await post(url, agent.key, request("p", "unknown/method"));
+      expect([refused.status, refused.messages[0]?.id]).toEqual([503, "p"]);
     } finally {
       isDiskFull = false;
     }

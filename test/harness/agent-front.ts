@@ -30,7 +30,11 @@ function forward(
 ): void {
   const { host = "" } = request.headers;
   // A foreign Host stays foreign, so that the gateway is what refuses it; only the port is translated.
-  const headers = { ...request.headers, authorization: `Bearer ${key}`, host: host.replace(/:\d+$/, `:${target.port}`) };
+  const headers = {
+    ...request.headers,
+    authorization: `Bearer ${key}`,
+    host: host.replace(/:\d+$/, `:${target.port}`),
+  };
   const onward = sendRequest(target, { method: request.method, headers }, (answer) => {
     response.writeHead(answer.statusCode ?? 502, answer.headers);
     response.flushHeaders();

@@ -15,6 +15,7 @@ import type {
   Transport,
 } from "../domain/server.ts";
 import type { Page, PageRequest } from "../lib/paging.ts";
+import type { PolicyRepository } from "./policy-ports.ts";
 
 /*
  * What the rest of the program asks of a database, one narrow port per aggregate. Rules for every implementation:
@@ -37,6 +38,7 @@ export interface Repositories {
   readonly groups: GroupRepository;
   readonly servers: ServerRepository;
   readonly agents: AgentRepository;
+  readonly policies: PolicyRepository;
   readonly apiKeys: ApiKeyRepository;
   readonly audit: AuditRepository;
   readonly decisions: DecisionRepository;
@@ -134,8 +136,16 @@ export interface AgentFilter {
   readonly serverId?: string | undefined;
   readonly groupId?: string | undefined;
   readonly owner?: string | undefined;
+  readonly compliance?: ComplianceFilter | undefined;
   readonly ids?: readonly string[] | undefined;
   readonly query?: string | undefined;
+}
+
+/** `violating`: violated a policy since `violatedSince`; `unused`: else, and not seen since `seenSince`; `compliant`: the rest. */
+export interface ComplianceFilter {
+  readonly state: "compliant" | "violating" | "unused";
+  readonly violatedSince: number;
+  readonly seenSince: number;
 }
 
 export interface AgentRepository {

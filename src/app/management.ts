@@ -50,6 +50,7 @@ export function createManagement(core: Core, options: ManagementOptions): Manage
     sessions,
     isStdioAllowed: config.isStdioAllowed,
     publicUrl: options.url,
+    liveView,
   });
   const authenticate = createManagementAuthentication({
     authenticate: options.authenticate,

@@ -5,6 +5,7 @@ import type { UpstreamProbe } from "../gateway/probe/probe.ts";
 import type { Egress } from "../lib/egress/egress.ts";
 import { newId } from "../lib/ids.ts";
 import type { LiveSessions, Services } from "../operations/services.ts";
+import type { LiveView } from "../snapshot/live-view.ts";
 import type { Vault } from "../vault/vault.ts";
 
 export interface ServiceParts {
@@ -17,16 +18,18 @@ export interface ServiceParts {
   readonly sessions: LiveSessions;
   readonly isStdioAllowed: boolean;
   readonly publicUrl: string;
+  readonly liveView: LiveView;
 }
 
 /** What operations need of the rest of the program. */
 export function createServices(parts: ServiceParts): Services {
-  const { vault, pepper, audit, usage, egress, probe, sessions, isStdioAllowed, publicUrl } = parts;
+  const { vault, pepper, audit, usage, egress, probe, sessions, isStdioAllowed, publicUrl, liveView } = parts;
   return {
     vault,
     sessions,
     isStdioAllowed,
     newId,
+    snapshot: () => liveView.current,
     publicUrl,
     keys: {
       create(kind) {

@@ -1,5 +1,6 @@
 import type { KeyKind } from "../domain/api-key.ts";
 import type { Credential, ServerSecrets, ToolDefinition, Transport } from "../domain/server.ts";
+import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { Vault } from "../vault/vault.ts";
 
 /** What operations need of the rest of the program, wired by the composition root. */
@@ -12,6 +13,8 @@ export interface Services {
   readonly publicUrl: string;
   readonly isStdioAllowed: boolean;
   newId(): string;
+  /** The live view as of the last change: what the gateway decides from. */
+  snapshot(): Snapshot;
   /** Resolves when everything that was recorded before is visible to queries. */
   flushAudit(): Promise<void>;
   /** Uses of a key that are counted in memory and not yet in its row. */

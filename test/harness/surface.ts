@@ -144,6 +144,9 @@ function services(): Services {
     publicUrl: "http://127.0.0.1:7420",
     isStdioAllowed: false,
     newId,
+    snapshot: () => {
+      throw new Error("not used here");
+    },
     flushAudit: () => Promise.resolve(),
     ...keyUses,
   };

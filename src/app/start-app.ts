@@ -48,10 +48,12 @@ export async function startApp(config: Config, { logger, clock = systemClock }: 
     handlers,
     reportError: (error, context) => logger.error({ err: error, ...context }, "request failed"),
   });
-  stack.defer(() => server.close());
-  // Sessions without an end would keep the listener open until its grace is over: they end while calls in flight finish.
-  stack.defer(() => management.mcp.close());
-  stack.defer(() => gateway.gateway.drain(DRAIN_MS));
+  stack.defer(async () => {
+    const closed = server.close();
+    // Nothing new comes in from here on; sessions without an end go first, calls in flight finish.
+    await Promise.all([management.mcp.close(), gateway.gateway.drain(DRAIN_MS)]);
+    await closed;
+  });
   const finished = stack.move();
   return { url, firstKey: core.firstKey, close: () => finished.disposeAsync() };
 }

@@ -67,7 +67,8 @@ async function runMutation(execution: Execution): Promise<Answer> {
   if (call.common.dryRun === true) return rehearse(execution);
   await requireConfirmation(execution);
   try {
-    return await store.transaction((repositories) => commit(execution, repositories));
+    const { answer, isRepeated } = await store.transaction((repositories) => commit(execution, repositories));
+    return isRepeated ? answer : call.complete(answer);
   } catch (error) {
     if (error instanceof RecordedRefusal) await recordRefusal(execution, error);
     throw error;
@@ -80,15 +81,18 @@ async function recordRefusal(execution: Execution, { event, reason }: RecordedRe
   await execution.store.transaction((repositories) => repositories.audit.stage(draft));
 }
 
-async function commit(execution: Execution, repositories: Repositories): Promise<Answer> {
+async function commit(
+  execution: Execution,
+  repositories: Repositories,
+): Promise<{ readonly answer: Answer; readonly isRepeated: boolean }> {
   const { call, operation } = execution;
   const first = await findFirstAnswer(repositories, toRepeatable(execution));
-  if (first !== undefined) return first;
+  if (first !== undefined) return { answer: first, isRepeated: true };
   const { event, output, summary } = await call.handle(toContext(execution, repositories, false));
   if (event !== undefined) await repositories.audit.stage(toDraft(execution, event));
   const answer = { output, summary };
   await rememberAnswer(repositories, toRepeatable(execution), withoutSecrets(answer, operation.secrets));
-  return answer;
+  return { answer, isRepeated: false };
 }
 
 /** Carries a finished rehearsal out of its transaction, which rolls back because something is thrown. */
@@ -110,7 +114,7 @@ async function rehearse(execution: Execution): Promise<Answer> {
     });
   } catch (error) {
     if (!(error instanceof Rehearsed)) throw error;
-    return withoutSecrets(error.answer, execution.operation.secrets);
+    return withoutSecrets(await execution.call.complete(error.answer), execution.operation.secrets);
   }
 }
 

@@ -16,6 +16,11 @@ import { listMembers } from "./members/list-members.ts";
 import { updateMember } from "./members/update-member.ts";
 import { getOrganization } from "./organization/get-organization.ts";
 import { updateOrganization } from "./organization/update-organization.ts";
+import { createPolicy } from "./policies/create-policy.ts";
+import { deletePolicy } from "./policies/delete-policy.ts";
+import { getPolicy } from "./policies/get-policy.ts";
+import { listPolicies } from "./policies/list-policies.ts";
+import { updatePolicy } from "./policies/update-policy.ts";
 import { createMcpServer } from "./servers/create-mcp-server.ts";
 import { deleteMcpServer } from "./servers/delete-mcp-server.ts";
 import { getMcpServer } from "./servers/get-mcp-server.ts";
@@ -36,12 +41,17 @@ export const OPERATIONS: readonly Operation[] = [
   getAgent,
   updateAgent,
   deleteAgent,
+  createPolicy,
+  listPolicies,
+  updatePolicy,
+  deletePolicy,
   createApiKey,
   listApiKeys,
   revokeApiKey,
   getAuditLogs,
   listApprovals,
   decideApproval,
+  getPolicy,
   inviteMember,
   updateMember,
   listGroups,

@@ -11,6 +11,8 @@ export const OrganizationOutput = z.object({
     auditPayloads: z.enum(AUDIT_PAYLOADS),
     auditDurability: z.enum(AUDIT_DURABILITIES),
     approvalTtlMinutes: z.int(),
+    assignmentGrantsAccess: z.boolean(),
+    timeZone: z.string(),
   }),
 });
 

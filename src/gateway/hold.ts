@@ -24,8 +24,6 @@ export interface Tie {
   readonly approvalId: string;
 }
 
-type Filed = Exclude<ApprovalClaim, { readonly state: "full" }>;
-
 /**
  * Uses up the approval of a held call, or files a request for one and waits for a person as long as the client's revision and the
  * node's limits allow. Gives the call that may be sent; undefined where none is: the client has been answered, or it is gone.
@@ -39,9 +37,9 @@ export async function passHold(hold: Hold): Promise<(Judged & Partial<Tie>) | un
   const held = toRefusal(hold, judged, claim);
   await recordRefusal(exchange, held);
   if (hold.isModern && hold.answer === undefined) return ask(hold, held, claim);
-  if (hold.answer === "decline") return void answerRefusal(exchange, held);
+  if (hold.answer === "decline") return tell(exchange, held);
   const end = await waitFor(hold, claim, approvals);
-  if (end !== "decided") return end === "gone" ? undefined : void answerRefusal(exchange, held);
+  if (end !== "decided") return end === "gone" ? undefined : tell(exchange, held);
   return passAgain(hold, claim, approvals);
 }
 
@@ -73,6 +71,11 @@ async function finish(hold: Hold, judged: Judged, claim: ApprovalClaim): Promise
 function ask({ exchange, envelope }: Hold, held: Refusal, { approvalId }: Tie): undefined {
   if (canAsk(envelope)) exchange.answer(questionOf(exchange, { approvalId, message: held.message }));
   else answerRefusal(exchange, held);
+}
+
+/** The hold is on record already. */
+function tell(exchange: Exchange, held: Refusal): undefined {
+  answerRefusal(exchange, held);
 }
 
 async function waitFor({ exchange, envelope }: Hold, { approvalId }: Tie, approvals: ApprovalStore) {

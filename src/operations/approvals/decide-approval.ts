@@ -9,6 +9,14 @@ import { ApprovalOutput, showApproval } from "./approval-output.ts";
 
 const MINUTE_MS = 60_000;
 
+const Input = z.object({
+  id: RefField.describe("Approval, by its id"),
+  decision: z.enum(["approve", "deny"]).describe("`approve` permits the one call, `deny` refuses it until it expires"),
+  note: text(500).optional().describe("Why; kept with the approval and in the audit log"),
+});
+
+type Input = z.output<typeof Input>;
+
 /** A person's word on a held call. Never by those who stand behind the agent, and never twice. */
 export const decideApproval = defineOperation({
   name: "decide_approval",
@@ -20,28 +28,12 @@ export const decideApproval = defineOperation({
   roles: GUARDIANS,
   effect: "write",
   action: "approval.decide",
-  input: z.object({
-    id: RefField.describe("Approval, by its id"),
-    decision: z
-      .enum(["approve", "deny"])
-      .describe("`approve` permits the one call, `deny` refuses it until it expires"),
-    note: text(500).optional().describe("Why; kept with the approval and in the audit log"),
-  }),
+  input: Input,
   output: z.object({ approval: ApprovalOutput }),
-  async handle({ id, decision, note }, context) {
-    const { repositories, caller, now } = context;
-    const approval = await repositories.approvals.get(id);
-    await refuseOwn(approval, context);
-    refuseDecided(approval, context);
-    const { approvalTtlMinutes } = (await repositories.organization.get()).settings;
-    const { type, id: actorId, name } = caller.actor;
-    const decided = decide(approval, {
-      status: decision === "approve" ? "approved" : "denied",
-      decision: { at: now, by: { type, id: actorId, name }, note: note ?? null },
-      ttlMs: approvalTtlMinutes * MINUTE_MS,
-    });
-    await repositories.approvals.save(decided);
-    return { approval: showApproval(decided, now) };
+  async prepare(input, { services }) {
+    // The event of the hold comes before that of the decision.
+    await services.flushAudit();
+    return (context) => store(input, context);
   },
   event: ({ approval }) => ({
     ...toEvent(approval),
@@ -54,6 +46,22 @@ export const decideApproval = defineOperation({
   summarize: ({ approval }) =>
     `Approval \`${approval.id}\` is ${approval.status}; it expires at ${approval.expiresAt}.`,
 });
+
+async function store({ id, decision, note }: Input, context: HandleContext) {
+  const { repositories, caller, now } = context;
+  const approval = await repositories.approvals.get(id);
+  await refuseOwn(approval, context);
+  refuseDecided(approval, context);
+  const { approvalTtlMinutes } = (await repositories.organization.get()).settings;
+  const { type, id: actorId, name } = caller.actor;
+  const decided = decide(approval, {
+    status: decision === "approve" ? "approved" : "denied",
+    decision: { at: now, by: { type, id: actorId, name }, note: note ?? null },
+    ttlMs: approvalTtlMinutes * MINUTE_MS,
+  });
+  await repositories.approvals.save(decided);
+  return { approval: showApproval(decided, now) };
+}
 
 /** Whoever answers for the agent does not let it through: four eyes, not two. */
 async function refuseOwn(approval: Approval, { repositories, caller }: HandleContext): Promise<void> {

@@ -17,19 +17,22 @@ export interface ServiceParts {
   readonly probe: UpstreamProbe;
   readonly sessions: LiveSessions;
   readonly isStdioAllowed: boolean;
-  readonly publicUrl: string;
+  readonly stdioIsolation: Services["stdioIsolation"];
   readonly liveView: LiveView;
+  readonly publicUrl: string;
 }
 
 /** What operations need of the rest of the program. */
 export function createServices(parts: ServiceParts): Services {
-  const { vault, pepper, audit, usage, egress, probe, sessions, isStdioAllowed, publicUrl, liveView } = parts;
+  const { vault, pepper, audit, usage, egress, probe, sessions, isStdioAllowed, stdioIsolation, liveView, publicUrl } =
+    parts;
   return {
     vault,
     sessions,
     isStdioAllowed,
-    newId,
+    stdioIsolation,
     snapshot: () => liveView.current,
+    newId,
     publicUrl,
     keys: {
       create(kind) {

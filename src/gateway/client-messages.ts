@@ -19,7 +19,7 @@ import type { Exchange } from "./exchange.ts";
 import { openHandles, toolOfTask } from "./handles.ts";
 import { one } from "./http/request-headers.ts";
 import { errorMessage, respondEmpty, respondJson, respondRefusal } from "./http/respond.ts";
-import { CLIENT_NOTIFICATIONS, CLIENT_REQUESTS, type MethodRule } from "./methods.ts";
+import { CLIENT_NOTIFICATIONS, clientRequestRule, type MethodRule } from "./methods.ts";
 import { isModern, modernHeaders } from "./modern.ts";
 import { PendingCall } from "./pending-call.ts";
 import { matchDetails, subjectOf, toDraft, toPayload } from "./record.ts";
@@ -31,12 +31,13 @@ import { postHeaders } from "./upstream-headers.ts";
 /** Handles one message of a client: decides it, records it, and sends it on, or answers why not. */
 export async function handleMessage(exchange: Exchange, bytes: Buffer): Promise<void> {
   const envelope = parseEnvelope(bytes);
+  if (envelope.kind === "request") exchange.idText = envelope.idText;
   try {
     await route(exchange, envelope);
   } catch (error) {
     if (error instanceof AppError && error.code === "unavailable") return exchange.unrecorded(error);
     if (!(error instanceof RpcRefusal)) throw error;
-    respondRefusal(exchange.response, error, envelope.kind === "request" ? envelope.idText : "null");
+    respondRefusal(exchange.response, error, exchange.idText);
   }
 }
 
@@ -49,7 +50,7 @@ async function route(exchange: Exchange, envelope: Envelope): Promise<void> {
 }
 
 async function handleRequest(exchange: Exchange, envelope: RequestEnvelope, modern: boolean): Promise<void> {
-  const rule = CLIENT_REQUESTS.get(envelope.method);
+  const rule = clientRequestRule(envelope.method, modern);
   if (rule === undefined) throw await unknownMethod(exchange, envelope, modern);
   const judged = { rule, ...judge(exchange, envelope, rule) };
   if (judged.decision.effect === "deny") return refuse(exchange, envelope, judged);

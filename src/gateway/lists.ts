@@ -35,6 +35,8 @@ const ENTRY_RULES: Readonly<Record<Exclude<ListKind, "tasks">, EntryRule>> = {
 /** 2026-07-28: how long a client may keep a filtered list. Rights change sooner than servers. */
 const LIST_TTL_MS_MAX = 5000;
 
+const NAME_CHARACTERS_MAX = 1024;
+
 interface CachedList {
   readonly source: Buffer;
   readonly filtered: Buffer;
@@ -173,8 +175,23 @@ function toDefinitions(tools: unknown): ToolDefinition[] {
   return tools.filter(isDefinition);
 }
 
+function isTextOrUnset(value: unknown): boolean {
+  return value === undefined || typeof value === "string";
+}
+
+/** The same that discovery keeps, so that both see one list; what is unknown stays, because the digest covers it. */
 function isDefinition(tool: unknown): tool is ToolDefinition {
-  return typeof tool === "object" && tool !== null && "name" in tool && typeof tool.name === "string";
+  if (typeof tool !== "object" || tool === null || !("name" in tool) || typeof tool.name !== "string") return false;
+  const { title, description, annotations } = {
+    title: undefined,
+    description: undefined,
+    annotations: undefined,
+    ...tool,
+  };
+  const isObjectOrUnset = annotations === undefined || (typeof annotations === "object" && annotations !== null);
+  return (
+    tool.name.length <= NAME_CHARACTERS_MAX && isTextOrUnset(title) && isTextOrUnset(description) && isObjectOrUnset
+  );
 }
 
 function cacheEdits({ bytes, result }: ResponseEnvelope): Edit[] {

@@ -1,6 +1,8 @@
 import { z } from "zod";
 import type { ResourceRef } from "../domain/audit-event.ts";
 import type { Role } from "../domain/role.ts";
+import { AppError } from "../lib/errors.ts";
+import { isWellFormedDeep } from "../lib/well-formed.ts";
 import { commonFields, CommonInputSchema, type CommonInput } from "./common-fields.ts";
 import type { HandleContext, PrepareContext } from "./context.ts";
 import { toInvalidInput } from "./invalid-input.ts";
@@ -123,6 +125,8 @@ export function defineOperation<I extends z.ZodRawShape, O extends z.ZodRawShape
     action: definition.action,
     output: z.object({ ...definition.output.shape, ...secretOmission(secrets) }),
     start(raw = {}) {
+      if (!isWellFormedDeep(raw))
+        throw new AppError("invalid_input", "input: holds a lone surrogate; send well-formed Unicode");
       const parsed = input.safeParse(raw);
       if (!parsed.success) throw toInvalidInput(parsed.error);
       return startCall(definition, raw);

@@ -12,9 +12,11 @@ export interface Services {
   /** Base URL under which clients reach this installation, without a trailing slash. */
   readonly publicUrl: string;
   readonly isStdioAllowed: boolean;
-  newId(): string;
-  /** The live view as of the last change: what the gateway decides from. */
+  /** How stdio servers are kept apart from the gateway; `refused`: this node does not start any, `off`: nobody wants it to. */
+  readonly stdioIsolation: "user" | "bubblewrap" | "none" | "refused" | "off";
+  /** Everything that messages are decided from, as of now. */
   snapshot(): Snapshot;
+  newId(): string;
   /** Resolves when everything that was recorded before is visible to queries. */
   flushAudit(): Promise<void>;
   /** Uses of a key that are counted in memory and not yet in its row. */

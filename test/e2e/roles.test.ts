@@ -32,6 +32,11 @@ const MAY_CALL: Readonly<Record<string, readonly Role[]>> = {
   update_member: ["owner", "admin"],
   list_groups: READ_ALL,
   update_organization: ["owner", "admin"],
+  create_policy: ["owner", "admin", "security"],
+  list_policies: READ_ALL,
+  get_policy: READ_ALL,
+  update_policy: ["owner", "admin", "security"],
+  delete_policy: ["owner", "admin", "security"],
 };
 
 let app: TestApp;
@@ -109,6 +114,7 @@ const MANDATORY: Readonly<Record<string, readonly string[]>> = {
   "servers create": ["--name", "UPPER", "--transport", "sse"],
   "agents create": ["--name", "UPPER", "--type", "x"],
   "api-keys create": ["--name", "UPPER", "--role", "member"],
+  "policies create": ["--name", "UPPER"],
   "members invite": ["--email", "x", "--name", "x", "--role", "member"],
 };
 

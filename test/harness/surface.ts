@@ -22,6 +22,7 @@ import { createMcp } from "../../src/surfaces/mcp.ts";
 import { createRest } from "../../src/surfaces/rest.ts";
 import { createMasterKey } from "../../src/vault/envelope.ts";
 import { createVault } from "../../src/vault/vault.ts";
+import { createPolicyIndex } from "../../src/policy/policy-index.ts";
 import { anApiKey, anOrganization } from "./entities.ts";
 
 /* The management faces on a real store and a real listener, with a few operations that show every kind of field and effect. */
@@ -134,8 +135,6 @@ const unused = () => Promise.reject(new Error("not used here"));
 function services(): Services {
   const vault = createVault(createMasterKey(randomBytes(32)));
   const counters = { countByServer: () => 0, countByAgent: () => 0, countByKey: () => 0 };
-  // Of both the older and the newer form of the port; no operation used here counts keys' uses.
-  const keyUses = { flushKeyUses: () => Promise.resolve(), pendingKeyUse: () => undefined };
   return {
     vault,
     probe: { discover: unused, verifyCredential: unused, checkAddress: unused },
@@ -144,11 +143,21 @@ function services(): Services {
     publicUrl: "http://127.0.0.1:7420",
     isStdioAllowed: false,
     newId,
-    snapshot: () => {
-      throw new Error("not used here");
-    },
     flushAudit: () => Promise.resolve(),
-    ...keyUses,
+    pendingKeyUse: () => undefined,
+    stdioIsolation: "off",
+    snapshot: () => ({
+      revision: 1,
+      organization: anOrganization(),
+      keyByHash: new Map(),
+      keyById: new Map(),
+      agentById: new Map(),
+      serverById: new Map(),
+      serverIdByName: new Map(),
+      memberById: new Map(),
+      groupById: new Map(),
+      policies: createPolicyIndex([]),
+    }),
   };
 }
 

@@ -15,6 +15,7 @@ import type {
   Transport,
 } from "../domain/server.ts";
 import type { Page, PageRequest } from "../lib/paging.ts";
+import type { DeviceRepository, FindingRepository, ScanRepository } from "./sweep-ports.ts";
 
 /*
  * What the rest of the program asks of a database, one narrow port per aggregate. Rules for every implementation:
@@ -42,6 +43,9 @@ export interface Repositories {
   readonly decisions: DecisionRepository;
   readonly idempotency: IdempotencyRepository;
   readonly sealedRecords: SealedRecordRepository;
+  readonly scans: ScanRepository;
+  readonly findings: FindingRepository;
+  readonly devices: DeviceRepository;
   readonly values: ValueRepository;
 }
 

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { READERS } from "../../domain/role.ts";
 import { defineOperation } from "../define-operation.ts";
+import { SeverityCounts } from "../sweep/sweep-output.ts";
 import { OrganizationOutput, showOrganization } from "./organization-output.ts";
 import { assessPosture, Posture } from "./posture.ts";
 
@@ -9,6 +10,8 @@ const Inventory = z.object({
   agents: z.object({ total: z.int(), active: z.int(), suspended: z.int() }),
   members: z.int(),
   apiKeys: z.object({ active: z.int(), unused: z.int(), revoked: z.int() }),
+  devices: z.int(),
+  openFindings: SeverityCounts.describe("Open findings of sweep scans by severity"),
 });
 
 /** Who we are, what we have. */
@@ -27,6 +30,7 @@ export const getOrganization = defineOperation({
     const servers = await repositories.servers.countByStatus();
     const agents = await repositories.agents.countByStatus();
     const members = await repositories.members.list({}, { limit: 1 });
+    const devices = await repositories.devices.list(undefined, { limit: 1 });
     return {
       organization: showOrganization(await repositories.organization.get()),
       inventory: {
@@ -34,6 +38,8 @@ export const getOrganization = defineOperation({
         agents: { ...agents, total: agents.active + agents.suspended },
         members: members.total,
         apiKeys: await repositories.apiKeys.counts(now),
+        devices: devices.total,
+        openFindings: await repositories.findings.countBySeverity(now),
       },
       posture: assessPosture(services.snapshot(), services, now),
     };

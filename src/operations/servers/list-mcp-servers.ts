@@ -30,11 +30,12 @@ export const listMcpServers = defineOperation({
   effect: "read",
   input: Input,
   output: pageOutput(ServerSummary),
-  async handle(input, { repositories, services }) {
+  async handle(input, { repositories, services, now }) {
     const page = await repositories.servers.list(await toFilter(input, repositories), toPageRequest(input));
     const ids = page.items.map((server) => server.id);
     const toolCounts = await repositories.servers.toolCounts(ids);
     const agentCounts = await repositories.agents.countByServer(ids);
+    const openFindings = await repositories.findings.countByServer(ids, now);
     const names = await groupNames(
       repositories,
       page.items.flatMap((server) => server.groups),
@@ -43,6 +44,7 @@ export const listMcpServers = defineOperation({
       summarizeServer(server, {
         toolCount: toolCounts.get(server.id) ?? 0,
         agentCount: agentCounts.get(server.id) ?? 0,
+        openFindings: openFindings.get(server.id) ?? 0,
         groupNames: names,
         publicUrl: services.publicUrl,
       }),

@@ -44,7 +44,7 @@ export const ServerSummary = z.object({
   command: z.string().optional(),
   status: z.enum(SERVER_STATUSES),
   health: Health,
-  security: z.object({ risk: z.enum(SEVERITIES) }),
+  security: z.object({ risk: z.enum(SEVERITIES), openFindings: z.int().describe("Open findings of sweep scans") }),
   groups: z.array(z.string()),
   toolCount: z.int(),
   agentCount: z.int(),
@@ -85,6 +85,7 @@ const HIDDEN_VALUE = "********";
 export interface ServerFacts {
   readonly toolCount: number;
   readonly agentCount: number;
+  readonly openFindings: number;
   /** Names of groups by id. */
   readonly groupNames: ReadonlyMap<string, string>;
   readonly publicUrl: string;
@@ -100,7 +101,7 @@ export function summarizeServer(server: Server, facts: ServerFacts): z.output<ty
     ...(server.command === null ? {} : { command: server.command }),
     status: server.status,
     health: showHealth(server.health),
-    security: { risk: server.risk },
+    security: { risk: server.risk, openFindings: facts.openFindings },
     groups: server.groups.map((id) => facts.groupNames.get(id) ?? id),
     toolCount: facts.toolCount,
     agentCount: facts.agentCount,
@@ -114,7 +115,7 @@ export function summarizeServer(server: Server, facts: ServerFacts): z.output<ty
 /** The whole server as it may be shown, read in the caller's transaction. */
 export async function showServer(
   server: Server,
-  { repositories, services }: Pick<HandleContext, "repositories" | "services">,
+  { repositories, services, now }: Pick<HandleContext, "repositories" | "services" | "now">,
 ): Promise<z.output<typeof ServerOutput>> {
   const tools = await repositories.servers.tools(server.id);
   const agents = await repositories.agents.list({ serverId: server.id }, { limit: AGENTS_SHOWN });
@@ -123,6 +124,7 @@ export async function showServer(
   const facts: ServerFacts = {
     toolCount: tools.length,
     agentCount: agents.total,
+    openFindings: (await repositories.findings.countByServer([server.id], now)).get(server.id) ?? 0,
     groupNames: await groupNames(repositories, server.groups),
     publicUrl: services.publicUrl,
   };

@@ -18,14 +18,20 @@ import { getOrganization } from "./organization/get-organization.ts";
 import { updateOrganization } from "./organization/update-organization.ts";
 import { createPolicy } from "./policies/create-policy.ts";
 import { deletePolicy } from "./policies/delete-policy.ts";
+import { explainAccess } from "./policies/explain-access.ts";
 import { getPolicy } from "./policies/get-policy.ts";
+import { listAccess } from "./policies/list-access.ts";
 import { listPolicies } from "./policies/list-policies.ts";
+import { simulatePolicy } from "./policies/simulate-policy.ts";
 import { updatePolicy } from "./policies/update-policy.ts";
 import { createMcpServer } from "./servers/create-mcp-server.ts";
 import { deleteMcpServer } from "./servers/delete-mcp-server.ts";
 import { getMcpServer } from "./servers/get-mcp-server.ts";
 import { listMcpServers } from "./servers/list-mcp-servers.ts";
 import { updateMcpServer } from "./servers/update-mcp-server.ts";
+import { getScanResults } from "./sweep/get-scan-results.ts";
+import { runMcpSweepScan } from "./sweep/run-mcp-sweep-scan.ts";
+import { updateFinding } from "./sweep/update-finding.ts";
 
 /** Every operation: those of the contract's section 3 in its order, then the others. A line here puts it on all faces: MCP, REST, OpenAPI and CLI. */
 export const OPERATIONS: readonly Operation[] = [
@@ -49,9 +55,15 @@ export const OPERATIONS: readonly Operation[] = [
   listApiKeys,
   revokeApiKey,
   getAuditLogs,
+  getPolicy,
+  simulatePolicy,
+  explainAccess,
+  listAccess,
   listApprovals,
   decideApproval,
-  getPolicy,
+  runMcpSweepScan,
+  getScanResults,
+  updateFinding,
   inviteMember,
   updateMember,
   listGroups,

@@ -1,5 +1,5 @@
 import type { Target } from "./decide.ts";
-import type { Action } from "./methods.ts";
+import type { Action } from "../domain/policy.ts";
 
 interface Named {
   readonly id: string;

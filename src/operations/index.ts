@@ -10,6 +10,7 @@ import { decideApproval } from "./approvals/decide-approval.ts";
 import { listApprovals } from "./approvals/list-approvals.ts";
 import { getAuditLogs } from "./audit/get-audit-logs.ts";
 import type { Operation } from "./define-operation.ts";
+import { applyConfiguration } from "./configuration/apply-configuration.ts";
 import { inviteMember } from "./members/invite-member.ts";
 import { listGroups } from "./members/list-groups.ts";
 import { listMembers } from "./members/list-members.ts";
@@ -68,4 +69,5 @@ export const OPERATIONS: readonly Operation[] = [
   updateMember,
   listGroups,
   updateOrganization,
+  applyConfiguration,
 ];

@@ -16,8 +16,11 @@ import { getOrganization } from "./organization/get-organization.ts";
 import { updateOrganization } from "./organization/update-organization.ts";
 import { createPolicy } from "./policies/create-policy.ts";
 import { deletePolicy } from "./policies/delete-policy.ts";
+import { explainAccess } from "./policies/explain-access.ts";
 import { getPolicy } from "./policies/get-policy.ts";
+import { listAccess } from "./policies/list-access.ts";
 import { listPolicies } from "./policies/list-policies.ts";
+import { simulatePolicy } from "./policies/simulate-policy.ts";
 import { updatePolicy } from "./policies/update-policy.ts";
 import { createMcpServer } from "./servers/create-mcp-server.ts";
 import { deleteMcpServer } from "./servers/delete-mcp-server.ts";
@@ -48,6 +51,9 @@ export const OPERATIONS: readonly Operation[] = [
   revokeApiKey,
   getAuditLogs,
   getPolicy,
+  simulatePolicy,
+  explainAccess,
+  listAccess,
   inviteMember,
   updateMember,
   listGroups,

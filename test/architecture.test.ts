@@ -52,7 +52,7 @@ test("finds a planted violation, and an import of the composition root", () => {
   expect(violation(planted)).toEqual(["gateway/proxy.ts must not import operations/index.ts"]);
   expect(violation({ file: "gateway/proxy.ts", target: "app/start-app.ts", isTypeOnly: false })).toHaveLength(1);
   expect(violation({ file: "auth/keys.ts", target: "store/sql/database.ts", isTypeOnly: false })).toHaveLength(1);
-  expect(violation({ file: "store ports", target: "audit/event.ts", isTypeOnly: true })).toEqual([]);
+  expect(violation({ file: "store/ports.ts", target: "audit/event.ts", isTypeOnly: true })).toEqual([]);
   expect(violation({ file: "store/sql/x.ts", target: "audit/sequencer.ts", isTypeOnly: false })).toHaveLength(1);
 });
 

@@ -37,6 +37,9 @@ const MAY_CALL: Readonly<Record<string, readonly Role[]>> = {
   get_policy: READ_ALL,
   update_policy: ["owner", "admin", "security"],
   delete_policy: ["owner", "admin", "security"],
+  simulate_policy: READ_ALL,
+  explain_access: READ_ALL,
+  list_access: READ_ALL,
 };
 
 let app: TestApp;
@@ -115,6 +118,8 @@ const MANDATORY: Readonly<Record<string, readonly string[]>> = {
   "agents create": ["--name", "UPPER", "--type", "x"],
   "api-keys create": ["--name", "UPPER", "--role", "member"],
   "policies create": ["--name", "UPPER"],
+  "access explain": ["--agent", "nothing-here", "--server", "nothing-here", "--tool", "x"],
+  "access list": ["--server", "nothing-here"],
   "members invite": ["--email", "x", "--name", "x", "--role", "member"],
 };
 

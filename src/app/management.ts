@@ -8,6 +8,8 @@ import type { Egress } from "../lib/egress/egress.ts";
 import { startHealthProber } from "./health-prober.ts";
 import { createManagementAuthentication } from "./management-authentication.ts";
 import { OPERATIONS } from "../operations/index.ts";
+import { requestReports } from "../operations/sweep/report-request.ts";
+import type { ScanSlot } from "../operations/sweep/ports.ts";
 import type { LiveSessions } from "../operations/services.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { LiveView } from "../snapshot/live-view.ts";
@@ -15,6 +17,7 @@ import type { Authenticate } from "../surfaces/authentication.ts";
 import type { Handler } from "../surfaces/http-server.ts";
 import { createMcp, type McpFace } from "../surfaces/mcp.ts";
 import { createRest } from "../surfaces/rest.ts";
+import { createSweepHost, type Machine } from "./sweep-host.ts";
 import { VERSION } from "./version.ts";
 
 export interface Management {
@@ -27,6 +30,8 @@ export interface ManagementOptions {
   readonly url: string;
   readonly gateway: GatewayParts;
   readonly egress: Egress;
+  readonly machine: Machine;
+  readonly scanSlot: ScanSlot;
   readonly authenticate: ReturnType<typeof createAuthenticator>;
   readonly stack: AsyncDisposableStack;
 }
@@ -61,6 +66,10 @@ export function createManagement(core: Core, options: ManagementOptions): Manage
     stdioIsolation: gateway.supervisor?.isolation.mode ?? "off",
     liveView,
     publicUrl: options.url,
+    sweepHost: createSweepHost(options.machine, pepper),
+    scanSlot: options.scanSlot,
+    deviceReports: { request: (at) => requestReports(store, at) },
+    clock,
   });
   const authenticate = createManagementAuthentication({
     authenticate: options.authenticate,

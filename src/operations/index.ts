@@ -27,6 +27,9 @@ import { deleteMcpServer } from "./servers/delete-mcp-server.ts";
 import { getMcpServer } from "./servers/get-mcp-server.ts";
 import { listMcpServers } from "./servers/list-mcp-servers.ts";
 import { updateMcpServer } from "./servers/update-mcp-server.ts";
+import { getScanResults } from "./sweep/get-scan-results.ts";
+import { runMcpSweepScan } from "./sweep/run-mcp-sweep-scan.ts";
+import { updateFinding } from "./sweep/update-finding.ts";
 
 /** Every operation: those of the contract's section 3 in its order, then the others. A line here puts it on all faces: MCP, REST, OpenAPI and CLI. */
 export const OPERATIONS: readonly Operation[] = [
@@ -54,6 +57,9 @@ export const OPERATIONS: readonly Operation[] = [
   simulatePolicy,
   explainAccess,
   listAccess,
+  runMcpSweepScan,
+  getScanResults,
+  updateFinding,
   inviteMember,
   updateMember,
   listGroups,

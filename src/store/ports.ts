@@ -20,6 +20,7 @@ import type { PolicyRepository } from "./policy-ports.ts";
 
 export type { AuditFilter, AuditGroup, AuditRepository, RecordedToolCall } from "./audit-ports.ts";
 export type { PolicyCounts, PolicyFilter } from "./policy-ports.ts";
+import type { DeviceRepository, FindingRepository, ScanRepository } from "./sweep-ports.ts";
 
 /*
  * What the rest of the program asks of a database, one narrow port per aggregate. Rules for every implementation:
@@ -48,6 +49,9 @@ export interface Repositories {
   readonly decisions: DecisionRepository;
   readonly idempotency: IdempotencyRepository;
   readonly sealedRecords: SealedRecordRepository;
+  readonly scans: ScanRepository;
+  readonly findings: FindingRepository;
+  readonly devices: DeviceRepository;
   readonly values: ValueRepository;
 }
 

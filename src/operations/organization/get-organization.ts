@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { READERS } from "../../domain/role.ts";
 import { defineOperation } from "../define-operation.ts";
+import { SeverityCounts } from "../sweep/sweep-output.ts";
 import { OrganizationOutput, showOrganization } from "./organization-output.ts";
 import { assessPosture, Posture } from "./posture.ts";
 
@@ -10,6 +11,8 @@ const Inventory = z.object({
   policies: z.object({ total: z.int(), enforce: z.int(), monitor: z.int(), disabled: z.int() }),
   members: z.int(),
   apiKeys: z.object({ active: z.int(), unused: z.int(), revoked: z.int() }),
+  devices: z.int(),
+  openFindings: SeverityCounts.describe("Open findings of sweep scans by severity"),
 });
 
 /** Who we are, what we have. */
@@ -29,6 +32,7 @@ export const getOrganization = defineOperation({
     const agents = await repositories.agents.countByStatus();
     const policies = await repositories.policies.countByMode();
     const members = await repositories.members.list({}, { limit: 1 });
+    const devices = await repositories.devices.list(undefined, { limit: 1 });
     return {
       organization: showOrganization(await repositories.organization.get()),
       inventory: {
@@ -37,6 +41,8 @@ export const getOrganization = defineOperation({
         policies: { ...policies, total: policies.enforce + policies.monitor + policies.disabled },
         members: members.total,
         apiKeys: await repositories.apiKeys.counts(now),
+        devices: devices.total,
+        openFindings: await repositories.findings.countBySeverity(now),
       },
       posture: assessPosture(services.snapshot(), services, now),
     };

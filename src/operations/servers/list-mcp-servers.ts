@@ -32,7 +32,7 @@ export const listMcpServers = defineOperation({
   effect: "read",
   input: Input,
   output: pageOutput(ServerSummary),
-  async handle(input, { repositories, services }) {
+  async handle(input, { repositories, services, now }) {
     const page = await repositories.servers.list(
       await toFilter(input, { repositories, services }),
       toPageRequest(input),
@@ -40,6 +40,7 @@ export const listMcpServers = defineOperation({
     const ids = page.items.map((server) => server.id);
     const toolCounts = await repositories.servers.toolCounts(ids);
     const agentCounts = await repositories.agents.countByServer(ids);
+    const openFindings = await repositories.findings.countByServer(ids, now);
     const names = await groupNames(
       repositories,
       page.items.flatMap((server) => server.groups),
@@ -49,6 +50,7 @@ export const listMcpServers = defineOperation({
         toolCount: toolCounts.get(server.id) ?? 0,
         agentCount: agentCounts.get(server.id) ?? 0,
         policyCount: policiesOfServer(server, services.snapshot().policies).length,
+        openFindings: openFindings.get(server.id) ?? 0,
         groupNames: names,
         publicUrl: services.publicUrl,
       }),

@@ -46,7 +46,11 @@ export const ServerSummary = z.object({
   command: z.string().optional(),
   status: z.enum(SERVER_STATUSES),
   health: Health,
-  security: z.object({ risk: z.enum(SEVERITIES), policyCount: z.int().describe("Policies that may concern it") }),
+  security: z.object({
+    risk: z.enum(SEVERITIES),
+    openFindings: z.int().describe("Open findings of sweep scans"),
+    policyCount: z.int().describe("Policies that may concern it"),
+  }),
   groups: z.array(z.string()),
   toolCount: z.int(),
   agentCount: z.int(),
@@ -89,6 +93,7 @@ export interface ServerFacts {
   readonly toolCount: number;
   readonly agentCount: number;
   readonly policyCount: number;
+  readonly openFindings: number;
   /** Names of groups by id. */
   readonly groupNames: ReadonlyMap<string, string>;
   readonly publicUrl: string;
@@ -104,7 +109,7 @@ export function summarizeServer(server: Server, facts: ServerFacts): z.output<ty
     ...(server.command === null ? {} : { command: server.command }),
     status: server.status,
     health: showHealth(server.health),
-    security: { risk: server.risk, policyCount: facts.policyCount },
+    security: { risk: server.risk, openFindings: facts.openFindings, policyCount: facts.policyCount },
     groups: server.groups.map((id) => facts.groupNames.get(id) ?? id),
     toolCount: facts.toolCount,
     agentCount: facts.agentCount,
@@ -118,7 +123,7 @@ export function summarizeServer(server: Server, facts: ServerFacts): z.output<ty
 /** The whole server as it may be shown, read in the caller's transaction. */
 export async function showServer(
   server: Server,
-  { repositories, services }: Pick<HandleContext, "repositories" | "services">,
+  { repositories, services, now }: Pick<HandleContext, "repositories" | "services" | "now">,
   changedPolicies: readonly Policy[] = [],
 ): Promise<z.output<typeof ServerOutput>> {
   const tools = await repositories.servers.tools(server.id);
@@ -130,6 +135,7 @@ export async function showServer(
     toolCount: tools.length,
     agentCount: agents.total,
     policyCount: policies.length,
+    openFindings: (await repositories.findings.countByServer([server.id], now)).get(server.id) ?? 0,
     groupNames: await groupNames(repositories, server.groups),
     publicUrl: services.publicUrl,
   };

@@ -1,4 +1,5 @@
 import type { ColumnType, Generated } from "kysely";
+import type { SweepTables } from "./sweep-tables.ts";
 
 /*
  * The tables as the queries see them; on disk the names are snake_case. Times are milliseconds, truth values 0 or 1, and what is
@@ -225,7 +226,7 @@ interface SchemaMigrationTable {
   readonly appliedAt: number;
 }
 
-export interface Database {
+export interface Database extends SweepTables {
   readonly organizations: OrganizationTable;
   readonly members: MemberTable;
   readonly groups: GroupTable;

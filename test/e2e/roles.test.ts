@@ -121,8 +121,8 @@ const MANDATORY: Readonly<Record<string, readonly string[]>> = {
   "agents create": ["--name", "UPPER", "--type", "x"],
   "api-keys create": ["--name", "UPPER", "--role", "member"],
   "policies create": ["--name", "UPPER"],
-  "access explain": ["--agent", "nobody", "--server", "nowhere", "--tool", "x"],
-  "access list": ["--server", "nowhere"],
+  "access explain": ["--agent", "nothing-here", "--server", "nothing-here", "--tool", "x"],
+  "access list": ["--server", "nothing-here"],
   "members invite": ["--email", "x", "--name", "x", "--role", "member"],
 };
 

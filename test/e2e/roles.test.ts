@@ -31,6 +31,9 @@ const MAY_CALL: Readonly<Record<string, readonly Role[]>> = {
   run_mcp_sweep_scan: ["owner", "admin", "security", "scanner"],
   get_scan_results: [...READ_ALL, "scanner"],
   update_finding: ["owner", "admin", "security"],
+  list_devices: [...READ_ALL, "scanner"],
+  enroll_device: ["owner", "admin", "security", "scanner"],
+  submit_device_report: ["owner", "admin", "security", "scanner"],
   invite_member: ["owner", "admin"],
   update_member: ["owner", "admin"],
   list_groups: READ_ALL,
@@ -112,6 +115,7 @@ const MANDATORY: Readonly<Record<string, readonly string[]>> = {
   "servers create": ["--name", "UPPER", "--transport", "sse"],
   "agents create": ["--name", "UPPER", "--type", "x"],
   "api-keys create": ["--name", "UPPER", "--role", "member"],
+  "devices enroll": ["--name", "UPPER"],
   "members invite": ["--email", "x", "--name", "x", "--role", "member"],
 };
 

@@ -2,11 +2,16 @@
 // Starts the CLI on Node 24 or newer. An older Node re-executes itself with the one that npm installed beside the package.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
+import module from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const isOldNode = Number(process.versions.node.split(".")[0]) < 24;
+
+// Compiled code is kept from start to start: inside the package, where only who installed it may write, and not in the shared temporary
+// folder, where any user of the machine could put code. Where it cannot be written, nothing is kept.
+if (!isOldNode) module.enableCompileCache(join(root, "node_modules", ".cache", "runlayer"));
 
 if (isOldNode) reexecute();
 else await import(existsSync(join(root, "src", "main.ts")) ? "../src/main.ts" : "../dist/main.js");

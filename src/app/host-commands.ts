@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import { attempt } from "./attempt.ts";
 import { AppError } from "../lib/errors.ts";
 import type { CliSettings } from "../surfaces/cli/build-cli.ts";
+import { attempt } from "./attempt.ts";
 import { defaultDataDir, parseConfig, VARIABLES, type Config, type Environment } from "./config.ts";
+import { addConnect } from "./connect-command.ts";
 
 const PACKAGE_ROOT = resolve(import.meta.dirname, "../..");
 
@@ -13,6 +14,7 @@ export function addHostCommands(program: Command, settings: CliSettings): void {
   addServe(program, settings);
   addKeys(program, settings);
   addStdio(program, settings);
+  addConnect(program, settings);
 }
 
 function addServe(program: Command, settings: CliSettings): void {

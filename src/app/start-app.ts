@@ -28,6 +28,9 @@ export interface AppOptions {
   readonly machine?: Machine | undefined;
 }
 
+/** Calls in flight have so long to finish after SIGTERM. */
+const DRAIN_MS = 10_000;
+
 /** Opens everything in order and serves. What was opened is closed again if a later step fails. */
 export async function startApp(
   config: Config,
@@ -43,7 +46,7 @@ export async function startApp(
   const gateway = openGateway(core, { egress, authenticate, stack });
   const { store, onProblem } = core;
   const scanSlot = stack.adopt(new OneScanSlot({ store, onProblem }), (slot) => slot.close());
-  const management = createManagement(core, { url, gateway, egress, authenticate, machine, scanSlot });
+  const management = createManagement(core, { url, gateway, egress, authenticate, stack, machine, scanSlot });
   const status = createStatusHandlers(core, management.authenticate);
   const handlers: Record<string, Handler> = { ...management.handlers, ...gateway.handlers, ...status };
   const server = await startHttpServer({
@@ -54,9 +57,12 @@ export async function startApp(
     handlers,
     reportError: (error, context) => logger.error({ err: error, ...context }, "request failed"),
   });
-  stack.defer(() => server.close());
-  // Sessions without an end would keep the listener open until its grace is over: they end while it drains.
-  stack.defer(() => management.mcp.close());
+  stack.defer(async () => {
+    const closed = server.close();
+    // Nothing new comes in from here on; sessions without an end go first, calls in flight finish.
+    await Promise.all([management.mcp.close(), gateway.gateway.drain(DRAIN_MS)]);
+    await closed;
+  });
   const finished = stack.move();
   return { url, firstKey: core.firstKey, close: () => finished.disposeAsync() };
 }

@@ -10,11 +10,17 @@ export type AuditDurability = (typeof AUDIT_DURABILITIES)[number];
 export interface OrganizationSettings {
   readonly auditPayloads: AuditPayloads;
   readonly auditDurability: AuditDurability;
+  /** Whether an assignment alone lets calls through; off, an `allow` policy must match too. */
+  readonly assignmentGrantsAccess: boolean;
+  /** IANA name of the zone in which policies read the time and the weekday. */
+  readonly timeZone: string;
 }
 
 export const DEFAULT_SETTINGS: OrganizationSettings = {
   auditPayloads: "redacted",
   auditDurability: "before-dispatch",
+  assignmentGrantsAccess: true,
+  timeZone: "UTC",
 };
 
 /** The one organization that an installation serves. */

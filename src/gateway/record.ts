@@ -6,7 +6,7 @@ import type { AuditPayloads } from "../domain/organization.ts";
 import type { Server } from "../domain/server.ts";
 import { newId } from "../lib/ids.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
-import type { Caller, DecidingPolicy, Target } from "./decide.ts";
+import type { Caller, DecidingPolicy, Decision, Target } from "./decide.ts";
 
 /** Arguments beyond this are recorded by their digest only: the log is no place for files. */
 const PAYLOAD_BYTES_MAX = 16 * 1024;
@@ -51,6 +51,11 @@ export function toDraft(subject: Subject, facts: DraftFacts): DecisionDraft {
   };
 }
 
+/** The policies that matched without deciding, for the counts; nothing where there are none. */
+export function matchDetails({ alsoMatched = [] }: Decision): Readonly<Record<string, unknown>> {
+  return alsoMatched.length === 0 ? {} : { alsoMatched };
+}
+
 /** What the log keeps of a call's arguments. `bytes` is their JSON as sent; secrets are masked in every form. */
 export function toPayload(
   bytes: Buffer,
@@ -64,17 +69,21 @@ export function toPayload(
   }
   const value: unknown = JSON.parse(bytes.toString("utf8"));
   const masked = maskSecrets(value);
-  return { arguments: setting === "full" ? masked : shorten(masked) };
+  let isAltered = masked !== value;
+  const kept = setting === "full" ? masked : shorten(masked, () => (isAltered = true));
+  // A replay must know that these are not the arguments that were decided.
+  return { arguments: kept, ...(isAltered ? { argumentsAltered: true } : {}) };
 }
 
-function shorten(value: unknown): unknown {
-  if (typeof value === "string")
-    return value.length <= REDACTED_TEXT_MAX
-      ? value
-      : `${value.slice(0, REDACTED_TEXT_MAX).toWellFormed()}… (${value.length} characters)`;
-  if (Array.isArray(value)) return value.map(shorten);
+function shorten(value: unknown, onCut: () => void): unknown {
+  if (typeof value === "string") {
+    if (value.length <= REDACTED_TEXT_MAX) return value;
+    onCut();
+    return `${value.slice(0, REDACTED_TEXT_MAX).toWellFormed()}… (${value.length} characters)`;
+  }
+  if (Array.isArray(value)) return value.map((item) => shorten(item, onCut));
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, shorten(member)]));
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, shorten(member, onCut)]));
 }
 
 function toActor({ snapshot, agent, ip, client }: Subject): Actor {

@@ -14,6 +14,14 @@ import { listMembers } from "./members/list-members.ts";
 import { updateMember } from "./members/update-member.ts";
 import { getOrganization } from "./organization/get-organization.ts";
 import { updateOrganization } from "./organization/update-organization.ts";
+import { createPolicy } from "./policies/create-policy.ts";
+import { deletePolicy } from "./policies/delete-policy.ts";
+import { explainAccess } from "./policies/explain-access.ts";
+import { getPolicy } from "./policies/get-policy.ts";
+import { listAccess } from "./policies/list-access.ts";
+import { listPolicies } from "./policies/list-policies.ts";
+import { simulatePolicy } from "./policies/simulate-policy.ts";
+import { updatePolicy } from "./policies/update-policy.ts";
 import { createMcpServer } from "./servers/create-mcp-server.ts";
 import { deleteMcpServer } from "./servers/delete-mcp-server.ts";
 import { getMcpServer } from "./servers/get-mcp-server.ts";
@@ -40,10 +48,18 @@ export const OPERATIONS: readonly Operation[] = [
   getAgent,
   updateAgent,
   deleteAgent,
+  createPolicy,
+  listPolicies,
+  updatePolicy,
+  deletePolicy,
   createApiKey,
   listApiKeys,
   revokeApiKey,
   getAuditLogs,
+  getPolicy,
+  simulatePolicy,
+  explainAccess,
+  listAccess,
   runMcpSweepScan,
   getScanResults,
   updateFinding,

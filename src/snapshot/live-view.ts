@@ -66,5 +66,6 @@ function copyTouched(previous: Snapshot, kinds: ReadonlySet<Change["kind"]>): Mu
     serverIdByName: copy("server", previous.serverIdByName),
     memberById: copy("member", previous.memberById),
     groupById: copy("group", previous.groupById),
+    policies: previous.policies,
   };
 }

@@ -6,6 +6,9 @@ import { parseServerSecrets } from "../domain/server-secrets.ts";
 import type { Server, ServerSecrets, ServerTool } from "../domain/server.ts";
 import { compileGlobs, type GlobMatcher } from "../lib/glob.ts";
 import type { Page, PageRequest } from "../lib/paging.ts";
+import type { CompiledPolicy } from "../policy/compiled-policy.ts";
+import { createPolicyIndex, type PolicyIndex, withPolicy, withoutPolicy } from "../policy/policy-index.ts";
+import { toCompiledPolicy } from "../policy/stored-policy.ts";
 import type { Change, Repositories } from "../store/ports.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { AgentView, AssignmentView, ServerView } from "./snapshot.ts";
@@ -21,6 +24,7 @@ export interface MutableSnapshot {
   serverIdByName: Map<string, string>;
   memberById: Map<string, Member>;
   groupById: Map<string, Group>;
+  policies: PolicyIndex;
 }
 
 interface Sources {
@@ -44,6 +48,7 @@ export async function loadAll({ repositories, vault }: Sources): Promise<Mutable
     serverIdByName: new Map(),
     memberById: new Map(),
     groupById: new Map(),
+    policies: await loadPolicies(repositories),
   };
   await eachRow(
     (page) => repositories.apiKeys.list({ now: ANY_TIME }, page),
@@ -82,6 +87,7 @@ export async function reload(next: MutableSnapshot, { kind, id }: Change, source
     server: () => reloadServer(next, id, sources),
     member: async () => setOrDelete(next.memberById, id, await sources.repositories.members.find(id)),
     group: async () => setOrDelete(next.groupById, id, await sources.repositories.groups.find(id)),
+    policy: () => reloadPolicy(next, id, sources),
   };
   await reloaders[kind]?.();
 }
@@ -103,6 +109,22 @@ async function reloadServer(next: MutableSnapshot, id: string, { repositories, v
   const server = await repositories.servers.find(id);
   if (server === undefined) next.serverById.delete(id);
   else setServer(next, toServerView(server, await repositories.servers.tools(id), vault));
+}
+
+async function loadPolicies(repositories: Repositories): Promise<PolicyIndex> {
+  const compiled: CompiledPolicy[] = [];
+  await eachRow(
+    (page) => repositories.policies.list({}, page),
+    (policy) => compiled.push(toCompiledPolicy(policy)),
+  );
+  return createPolicyIndex(compiled);
+}
+
+/** Compiles the one policy that changed; the others stay as they are. */
+async function reloadPolicy(next: MutableSnapshot, id: string, { repositories }: Sources): Promise<void> {
+  const policy = await repositories.policies.find(id);
+  next.policies =
+    policy === undefined ? withoutPolicy(next.policies, id) : withPolicy(next.policies, toCompiledPolicy(policy));
 }
 
 function setKey(snapshot: MutableSnapshot, key: ApiKey): void {

@@ -2,7 +2,6 @@ import { AppError } from "../lib/errors.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Store } from "./ports.ts";
 import { migrate } from "./sql/migrations.ts";
-import { openPostgres } from "./sql/postgres/open-postgres.ts";
 import { SqlStore } from "./sql/sql-store.ts";
 import { openSqlite } from "./sql/sqlite/open-sqlite.ts";
 import { toStoreError } from "./sql/to-store-error.ts";
@@ -20,7 +19,7 @@ export interface StoreSettings {
  * opened, when another process has it, or when it is of a newer program. The caller MUST close the store.
  */
 export async function openStore({ dataDir, databaseUrl, clock }: StoreSettings): Promise<Store> {
-  const backend = databaseUrl === undefined ? await openSqlite(dataDir) : await openPostgres(databaseUrl);
+  const backend = databaseUrl === undefined ? await openSqlite(dataDir) : await openPostgresLater(databaseUrl);
   try {
     await migrate(backend.writer, backend.dialect, clock.now());
     await backend.start();
@@ -33,4 +32,10 @@ export async function openStore({ dataDir, databaseUrl, clock }: StoreSettings):
       cause: error,
     });
   }
+}
+
+/** Most installations are on SQLite: they do not load the other driver at each start. */
+async function openPostgresLater(databaseUrl: string) {
+  const { openPostgres } = await import("./sql/postgres/open-postgres.ts");
+  return openPostgres(databaseUrl);
 }

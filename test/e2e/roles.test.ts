@@ -38,6 +38,11 @@ const MAY_CALL: Readonly<Record<string, readonly Role[]>> = {
   update_member: ["owner", "admin"],
   list_groups: READ_ALL,
   update_organization: ["owner", "admin"],
+  create_policy: ["owner", "admin", "security"],
+  list_policies: READ_ALL,
+  get_policy: READ_ALL,
+  update_policy: ["owner", "admin", "security"],
+  delete_policy: ["owner", "admin", "security"],
 };
 
 let app: TestApp;
@@ -116,6 +121,7 @@ const MANDATORY: Readonly<Record<string, readonly string[]>> = {
   "agents create": ["--name", "UPPER", "--type", "x"],
   "api-keys create": ["--name", "UPPER", "--role", "member"],
   "devices enroll": ["--name", "UPPER"],
+  "policies create": ["--name", "UPPER"],
   "members invite": ["--email", "x", "--name", "x", "--role", "member"],
 };
 

@@ -3,6 +3,7 @@ import type { ApiKey } from "../../src/domain/api-key.ts";
 import type { AuditEvent, AuditEventDraft } from "../../src/domain/audit-event.ts";
 import type { Group, Member } from "../../src/domain/member.ts";
 import { DEFAULT_SETTINGS, type Organization } from "../../src/domain/organization.ts";
+import type { Policy } from "../../src/domain/policy.ts";
 import type { Server, ServerTool } from "../../src/domain/server.ts";
 import { newId } from "../../src/lib/ids.ts";
 
@@ -97,6 +98,32 @@ export function anAgent(given: Partial<Agent> = {}): Agent {
     assignments: [],
     groups: [],
     lastSeenAt: null,
+    version: 1,
+    createdAt: AT,
+    updatedAt: AT,
+    ...given,
+  };
+}
+
+export function aPolicy(given: Partial<Policy> = {}): Policy {
+  return {
+    id: newId(),
+    name: freshName("policy"),
+    description: null,
+    effect: "deny",
+    mode: "enforce",
+    rule: { principals: { everyone: true }, resources: { everything: true } },
+    cedar: "forbid (principal, action, resource);",
+    ast: {
+      effect: "forbid",
+      principal: { op: "All" },
+      action: { op: "All" },
+      resource: { op: "All" },
+      conditions: [],
+    },
+    mentions: [],
+    audit: null,
+    expiresAt: null,
     version: 1,
     createdAt: AT,
     updatedAt: AT,

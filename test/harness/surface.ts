@@ -22,6 +22,7 @@ import { createMcp } from "../../src/surfaces/mcp.ts";
 import { createRest } from "../../src/surfaces/rest.ts";
 import { createMasterKey } from "../../src/vault/envelope.ts";
 import { createVault } from "../../src/vault/vault.ts";
+import { createPolicyIndex } from "../../src/policy/policy-index.ts";
 import { anApiKey, anOrganization } from "./entities.ts";
 
 /* The management faces on a real store and a real listener, with a few operations that show every kind of field and effect. */
@@ -167,6 +168,7 @@ function services(): Services {
       serverIdByName: new Map(),
       memberById: new Map(),
       groupById: new Map(),
+      policies: createPolicyIndex([]),
     }),
   };
 }

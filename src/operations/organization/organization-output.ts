@@ -10,6 +10,8 @@ export const OrganizationOutput = z.object({
   settings: z.object({
     auditPayloads: z.enum(AUDIT_PAYLOADS),
     auditDurability: z.enum(AUDIT_DURABILITIES),
+    assignmentGrantsAccess: z.boolean(),
+    timeZone: z.string(),
   }),
 });
 

@@ -190,6 +190,37 @@ export interface InstallationValueTable {
   readonly value: string;
 }
 
+export interface PolicyTable {
+  readonly id: string;
+  readonly name: string;
+  readonly description: string | null;
+  readonly effect: string;
+  readonly mode: string;
+  readonly rule: JsonText | null;
+  readonly cedar: string;
+  readonly ast: JsonText;
+  readonly mentions: JsonText;
+  readonly audit: string | null;
+  readonly expiresAt: number | null;
+  readonly version: number;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+/** Sums over recorded events, written in the transaction that appends them: they can be neither lost nor counted twice. */
+export interface PolicyCountTable {
+  readonly policyId: string;
+  /** What is summed up: `hour`, `resource` or `agent`. */
+  readonly dimension: string;
+  /** The hour in milliseconds as text, or the id of the resource or agent. */
+  readonly key: string;
+  readonly name: string;
+  readonly matches: number;
+  readonly violations: number;
+  readonly lastAt: number;
+  readonly lastViolationAt: number | null;
+}
+
 interface SchemaMigrationTable {
   readonly version: ColumnType<number, number, never>;
   readonly appliedAt: number;
@@ -208,6 +239,8 @@ export interface Database extends SweepTables {
   readonly auditStaging: AuditStagingTable;
   readonly auditDecisions: AuditDecisionTable;
   readonly auditEvents: AuditEventTable;
+  readonly policies: PolicyTable;
+  readonly policyCounts: PolicyCountTable;
   readonly idempotency: IdempotencyTable;
   readonly installationValues: InstallationValueTable;
   readonly schemaMigrations: SchemaMigrationTable;

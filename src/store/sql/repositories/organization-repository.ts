@@ -1,5 +1,10 @@
 import { z } from "zod";
-import { AUDIT_DURABILITIES, AUDIT_PAYLOADS, type Organization } from "../../../domain/organization.ts";
+import {
+  AUDIT_DURABILITIES,
+  AUDIT_PAYLOADS,
+  DEFAULT_SETTINGS,
+  type Organization,
+} from "../../../domain/organization.ts";
 import { AppError } from "../../../lib/errors.ts";
 import type { OrganizationRepository } from "../../ports.ts";
 import type { OrganizationTable } from "../schema.ts";
@@ -12,7 +17,15 @@ const NOUN: Noun = { singular: "organization", listedBy: "get_organization" };
 const storedOrganization = z.object({
   id: z.string(),
   name: z.string(),
-  settings: jsonText(z.object({ auditPayloads: z.enum(AUDIT_PAYLOADS), auditDurability: z.enum(AUDIT_DURABILITIES) })),
+  settings: jsonText(
+    z.object({
+      auditPayloads: z.enum(AUDIT_PAYLOADS),
+      auditDurability: z.enum(AUDIT_DURABILITIES),
+      // Settings that schema 1 did not have.
+      assignmentGrantsAccess: z.boolean().default(DEFAULT_SETTINGS.assignmentGrantsAccess),
+      timeZone: z.string().default(DEFAULT_SETTINGS.timeZone),
+    }),
+  ),
   version: z.number(),
   createdAt: z.number(),
   updatedAt: z.number(),

@@ -10,6 +10,7 @@ import { SqlGroupRepository } from "./group-repository.ts";
 import { SqlIdempotencyRepository } from "./idempotency-repository.ts";
 import { SqlMemberRepository } from "./member-repository.ts";
 import { SqlOrganizationRepository } from "./organization-repository.ts";
+import { SqlPolicyRepository } from "./policy-repository.ts";
 import { SqlScanRepository } from "./scan-repository.ts";
 import { SqlSealedRecordRepository } from "./sealed-record-repository.ts";
 import { SqlServerRepository } from "./server-repository.ts";
@@ -23,6 +24,7 @@ export function createRepositories(context: RepositoryContext): Repositories {
     groups: new SqlGroupRepository(context),
     servers: new SqlServerRepository(context),
     agents: new SqlAgentRepository(context),
+    policies: new SqlPolicyRepository(context),
     apiKeys: new SqlApiKeyRepository(context),
     audit: new SqlAuditRepository(context),
     decisions: new SqlDecisionRepository(context),

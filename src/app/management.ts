@@ -3,7 +3,7 @@ import type { GatewayParts } from "./gateway.ts";
 import { createServices } from "./services.ts";
 import type { createAuthenticator } from "../auth/authenticate.ts";
 import type { ApiKey } from "../domain/api-key.ts";
-import { createUpstreamProbe } from "../gateway/probe/probe.ts";
+import { createLazyProbe } from "../gateway/probe/lazy-probe.ts";
 import type { Egress } from "../lib/egress/egress.ts";
 import { startHealthProber } from "./health-prober.ts";
 import { createManagementAuthentication } from "./management-authentication.ts";
@@ -41,7 +41,7 @@ export function createManagement(core: Core, options: ManagementOptions): Manage
   const { store, clock, audit, usage, vault, pepper, liveView, config, logger } = core;
   const { egress, gateway, stack } = options;
   const clientInfo = { name: "runlayer", version: VERSION };
-  const probe = createUpstreamProbe({
+  const probe = createLazyProbe({
     egress,
     credentials: gateway.credentials,
     stdio: gateway.supervisor,

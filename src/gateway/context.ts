@@ -87,6 +87,8 @@ export interface GatewayContext extends Omit<GatewayOptions, "limits" | "sealKey
   readonly heldBytes: Tally;
   /** Calls whose stream ended before their answer, until a resumed stream brings it. */
   readonly suspended: SuspendedCalls;
+  /** A name that a caller chose, as the log may keep it. */
+  readonly maskName: (name: string) => string;
 }
 
 /** A running sum. */

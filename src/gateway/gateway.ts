@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { identify, type Access } from "./access.ts";
+import { clientOf, identify, type Access } from "./access.ts";
 import { handleMessage } from "./client-messages.ts";
 import { DEFAULT_LIMITS, type GatewayContext, type GatewayOptions, type Tally } from "./context.ts";
 import { challengeOf, Exchange } from "./exchange.ts";
@@ -10,6 +10,7 @@ import { respondProblem, respondRefusal } from "./http/respond.ts";
 import { createIssuedTasks } from "./issued-tasks.ts";
 import { rememberCallers } from "./known-callers.ts";
 import { ListFilter } from "./lists.ts";
+import { createNameMask } from "./mask-name.ts";
 import { createLiveExchanges } from "./live-exchanges.ts";
 import { toDraft } from "./record.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
@@ -106,6 +107,7 @@ function createContext(options: GatewayOptions): GatewayContext {
     lists: new ListFilter(),
     heldBytes: createTally(),
     suspended: new SuspendedCalls(),
+    maskName: createNameMask(options.maskSecrets),
   };
 }
 
@@ -187,10 +189,10 @@ async function refuseAccess(
     agent: known.agent.agent,
     server: known.server,
     ip: known.ip,
-    client: request.headers["user-agent"]?.slice(0, 200),
+    client: clientOf(request, context),
   };
   const reason = refusal.code === "not_found" ? "not_assigned" : refusal.code;
-  const target = { type: "server", name } as const;
+  const target = { type: "server", name: context.maskName(name) } as const;
   const draft = toDraft(subject, { event: "session.open", time: context.clock.now(), target });
   try {
     await context.audit.record({ ...draft, outcome: "denied", reason });

@@ -43,6 +43,9 @@ const MAY_CALL: Readonly<Record<string, readonly Role[]>> = {
   get_policy: READ_ALL,
   update_policy: ["owner", "admin", "security"],
   delete_policy: ["owner", "admin", "security"],
+  simulate_policy: READ_ALL,
+  explain_access: READ_ALL,
+  list_access: READ_ALL,
 };
 
 let app: TestApp;
@@ -122,6 +125,8 @@ const MANDATORY: Readonly<Record<string, readonly string[]>> = {
   "api-keys create": ["--name", "UPPER", "--role", "member"],
   "devices enroll": ["--name", "UPPER"],
   "policies create": ["--name", "UPPER"],
+  "access explain": ["--agent", "nobody", "--server", "nowhere", "--tool", "x"],
+  "access list": ["--server", "nowhere"],
   "members invite": ["--email", "x", "--name", "x", "--role", "member"],
 };
 

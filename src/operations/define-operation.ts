@@ -43,6 +43,8 @@ interface Common<Input, Answer> {
   readonly command: string;
   readonly roles: readonly Role[];
   readonly effect: Effect;
+  /** Device keys may call it too. */
+  readonly isForDevices?: true;
   /** Takes an `idempotencyKey`: a repeated call creates nothing twice. */
   readonly isCreation?: true;
   /** Members of the output that only the first answer shows. */
@@ -77,6 +79,7 @@ export interface Operation {
   readonly command: string;
   readonly roles: readonly Role[];
   readonly effect: Effect;
+  readonly isForDevices: boolean;
   readonly isCreation: boolean;
   readonly secrets: readonly string[];
   readonly action: string | undefined;
@@ -119,6 +122,7 @@ export function defineOperation<I extends z.ZodRawShape, O extends z.ZodRawShape
     command,
     roles,
     effect,
+    isForDevices: definition.isForDevices ?? false,
     isCreation,
     secrets,
     input,

@@ -43,7 +43,7 @@ interface Execution extends Runtime {
  */
 export async function execute(operation: Operation, invocation: Invocation, runtime: Runtime): Promise<Answer> {
   const now = runtime.clock.now();
-  if (!operation.roles.includes(invocation.caller.role)) return refuseRole(operation, invocation, { ...runtime, now });
+  if (!mayCall(operation, invocation.caller)) return refuseRole(operation, invocation, { ...runtime, now });
   const call = operation.start(invocation.input);
   const inputHash = createHash("sha256")
     .update(toCanonicalJson(invocation.input ?? {}))
@@ -134,6 +134,10 @@ async function prepare(execution: Execution): Promise<void> {
   });
 }
 
+function mayCall({ roles, isForDevices }: Operation, { role, isDevice }: Caller): boolean {
+  return isDevice === true ? isForDevices : roles.includes(role);
+}
+
 /** A mutation that the caller's role does not allow is an event too: it may be somebody trying a stolen key. */
 async function refuseRole(
   operation: Operation,
@@ -145,6 +149,9 @@ async function refuseRole(
     const facts = { operation, invocation, now: runtime.now, services: runtime.services };
     const draft = toDraft(facts, { resource }, { outcome: "denied", reason: "forbidden" });
     await runtime.store.transaction((repositories) => repositories.audit.stage(draft));
+  }
+  if (invocation.caller.isDevice === true) {
+    throw new AppError("forbidden", `${operation.name} is not for devices; use an organization key`);
   }
   throw new AppError(
     "forbidden",

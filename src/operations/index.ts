@@ -27,8 +27,11 @@ import { deleteMcpServer } from "./servers/delete-mcp-server.ts";
 import { getMcpServer } from "./servers/get-mcp-server.ts";
 import { listMcpServers } from "./servers/list-mcp-servers.ts";
 import { updateMcpServer } from "./servers/update-mcp-server.ts";
+import { enrollDevice } from "./sweep/enroll-device.ts";
 import { getScanResults } from "./sweep/get-scan-results.ts";
+import { listDevices } from "./sweep/list-devices.ts";
 import { runMcpSweepScan } from "./sweep/run-mcp-sweep-scan.ts";
+import { submitDeviceReport } from "./sweep/submit-device-report.ts";
 import { updateFinding } from "./sweep/update-finding.ts";
 
 /** Every operation: those of the contract's section 3 in its order, then the others. A line here puts it on all faces: MCP, REST, OpenAPI and CLI. */
@@ -53,13 +56,16 @@ export const OPERATIONS: readonly Operation[] = [
   listApiKeys,
   revokeApiKey,
   getAuditLogs,
+  runMcpSweepScan,
+  getScanResults,
   getPolicy,
   simulatePolicy,
   explainAccess,
   listAccess,
-  runMcpSweepScan,
-  getScanResults,
   updateFinding,
+  listDevices,
+  enrollDevice,
+  submitDeviceReport,
   inviteMember,
   updateMember,
   listGroups,

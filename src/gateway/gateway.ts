@@ -7,6 +7,7 @@ import { challengeOf, Exchange } from "./exchange.ts";
 import { ClientGoneError, readBody } from "./http/read-body.ts";
 import { checkPostHeaders, MODERN_VERSION, one, protocolVersionOf } from "./http/request-headers.ts";
 import { respondProblem, respondRefusal } from "./http/respond.ts";
+import { HeldCalls } from "./held-calls.ts";
 import { createIssuedTasks } from "./issued-tasks.ts";
 import { rememberCallers } from "./known-callers.ts";
 import { ListFilter } from "./lists.ts";
@@ -81,9 +82,10 @@ export function createGateway(options: GatewayOptions): Gateway {
   };
 }
 
-async function drain({ exchanges }: GatewayContext, timeoutMs: number): Promise<void> {
+async function drain({ exchanges, heldCalls }: GatewayContext, timeoutMs: number): Promise<void> {
   const until = performance.now() + timeoutMs;
   for (const exchange of exchanges.list()) if (!exchange.isCall) exchange.forbid(SHUTDOWN);
+  heldCalls.endAll();
   while (exchanges.count > 0 && performance.now() < until) await sleep(DRAIN_STEP_MS);
   for (const exchange of exchanges.list()) exchange.forbid(SHUTDOWN);
 }
@@ -91,9 +93,11 @@ async function drain({ exchanges }: GatewayContext, timeoutMs: number): Promise<
 function createContext(options: GatewayOptions): GatewayContext {
   const { sealKey, limits, authenticate, ...shared } = options;
   const sealer = createSealer(sealKey);
+  const allLimits = { ...DEFAULT_LIMITS, ...limits };
   return {
     ...shared,
-    limits: { ...DEFAULT_LIMITS, ...limits },
+    limits: allLimits,
+    heldCalls: new HeldCalls(allLimits),
     identifyKey: rememberCallers(authenticate),
     sealer,
     sessions: createSessions(sealer, options.clock),

@@ -14,6 +14,8 @@ export type Effect = "read" | "write" | "destroy";
 export interface EventFacts {
   readonly resource: ResourceRef;
   readonly details?: Readonly<Record<string, unknown>> | undefined;
+  /** Where the event belongs to others that came before; else that of the request. */
+  readonly correlationId?: string | undefined;
 }
 
 type Handle<Input, Answer> = (input: Input, context: HandleContext) => Promise<Answer>;

@@ -7,6 +7,7 @@ import type { Repositories, Store } from "../store/ports.ts";
 import type { Caller, HandleContext, Interaction } from "./context.ts";
 import type { Answer, EventFacts, Operation, OperationCall } from "./define-operation.ts";
 import { findFirstAnswer, rememberAnswer } from "./idempotency.ts";
+import { RecordedRefusal } from "./refused.ts";
 import { withoutSecrets } from "./secret-members.ts";
 import type { Services } from "./services.ts";
 
@@ -65,8 +66,19 @@ async function runMutation(execution: Execution): Promise<Answer> {
   await prepare(execution);
   if (call.common.dryRun === true) return rehearse(execution);
   await requireConfirmation(execution);
-  const { answer, isRepeated } = await store.transaction((repositories) => commit(execution, repositories));
-  return isRepeated ? answer : call.complete(answer);
+  try {
+    const { answer, isRepeated } = await store.transaction((repositories) => commit(execution, repositories));
+    return isRepeated ? answer : call.complete(answer);
+  } catch (error) {
+    if (error instanceof RecordedRefusal) await recordRefusal(execution, error);
+    throw error;
+  }
+}
+
+/** The refused transaction is rolled back: its event has one of its own. */
+async function recordRefusal(execution: Execution, { event, reason }: RecordedRefusal): Promise<void> {
+  const draft = toDraft(execution, event, { outcome: "denied", reason });
+  await execution.store.transaction((repositories) => repositories.audit.stage(draft));
 }
 
 async function commit(
@@ -171,7 +183,7 @@ function toDraft(
     action: operation.action ?? operation.name,
     resource: event.resource,
     outcome: refusal?.outcome ?? "success",
-    correlationId: invocation.correlationId,
+    correlationId: event.correlationId ?? invocation.correlationId,
     ...(refusal === undefined ? {} : { reason: refusal.reason }),
     details: event.details ?? {},
   };

@@ -6,6 +6,8 @@ import { updateAgent } from "./agents/update-agent.ts";
 import { createApiKey } from "./api-keys/create-api-key.ts";
 import { listApiKeys } from "./api-keys/list-api-keys.ts";
 import { revokeApiKey } from "./api-keys/revoke-api-key.ts";
+import { decideApproval } from "./approvals/decide-approval.ts";
+import { listApprovals } from "./approvals/list-approvals.ts";
 import { getAuditLogs } from "./audit/get-audit-logs.ts";
 import type { Operation } from "./define-operation.ts";
 import { inviteMember } from "./members/invite-member.ts";
@@ -58,6 +60,8 @@ export const OPERATIONS: readonly Operation[] = [
   getAuditLogs,
   runMcpSweepScan,
   getScanResults,
+  listApprovals,
+  decideApproval,
   getPolicy,
   simulatePolicy,
   explainAccess,

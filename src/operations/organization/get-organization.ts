@@ -44,7 +44,10 @@ export const getOrganization = defineOperation({
         devices: devices.total,
         openFindings: await repositories.findings.countBySeverity(now),
       },
-      posture: assessPosture(services.snapshot(), services, now),
+      posture: assessPosture(services.snapshot(), services, {
+        now,
+        approvalsPending: await repositories.approvals.countPending(now),
+      }),
     };
   },
   summarize: ({ organization, inventory, posture }) =>

@@ -1,3 +1,4 @@
+import type { ApprovalTable } from "./approval-table.ts";
 import type { ColumnType, Generated } from "kysely";
 import type { SweepTables } from "./sweep-tables.ts";
 
@@ -241,6 +242,7 @@ export interface Database extends SweepTables {
   readonly auditEvents: AuditEventTable;
   readonly policies: PolicyTable;
   readonly policyCounts: PolicyCountTable;
+  readonly approvals: ApprovalTable;
   readonly idempotency: IdempotencyTable;
   readonly installationValues: InstallationValueTable;
   readonly schemaMigrations: SchemaMigrationTable;

@@ -1,5 +1,6 @@
 import type { Repositories } from "../../ports.ts";
 import { SqlAgentRepository } from "./agent-repository.ts";
+import { SqlApprovalRepository } from "./approval-repository.ts";
 import { SqlApiKeyRepository } from "./api-key-repository.ts";
 import { SqlDecisionRepository } from "./decision-repository.ts";
 import { SqlAuditRepository } from "./audit-repository.ts";
@@ -24,6 +25,7 @@ export function createRepositories(context: RepositoryContext): Repositories {
     groups: new SqlGroupRepository(context),
     servers: new SqlServerRepository(context),
     agents: new SqlAgentRepository(context),
+    approvals: new SqlApprovalRepository(context),
     policies: new SqlPolicyRepository(context),
     apiKeys: new SqlApiKeyRepository(context),
     audit: new SqlAuditRepository(context),

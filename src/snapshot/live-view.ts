@@ -19,11 +19,10 @@ export async function createLiveView(store: Store, vault: Vault): Promise<LiveVi
   const listeners = new Set<SwapListener>();
   let current: Snapshot = await store.read((repositories) => loadAll({ repositories, vault }));
   store.onCommitted(async (changes) => {
-    const relevant = changes.filter((change) => change.kind !== "skill");
-    if (relevant.length === 0) return;
+    if (changes.length === 0) return;
     const previous = current;
-    current = await store.read((repositories) => rebuild(previous, relevant, { repositories, vault }));
-    for (const listener of listeners) listener(current, previous, relevant);
+    current = await store.read((repositories) => rebuild(previous, changes, { repositories, vault }));
+    for (const listener of listeners) listener(current, previous, changes);
   });
   return {
     get current() {
@@ -64,6 +63,8 @@ function copyTouched(previous: Snapshot, kinds: ReadonlySet<Change["kind"]>): Mu
     agentById: copy("agent", previous.agentById),
     serverById: copy("server", previous.serverById),
     serverIdByName: copy("server", previous.serverIdByName),
+    skillById: copy("skill", previous.skillById),
+    skillIdByName: copy("skill", previous.skillIdByName),
     memberById: copy("member", previous.memberById),
     groupById: copy("group", previous.groupById),
   };

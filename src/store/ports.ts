@@ -15,6 +15,7 @@ import type {
   Transport,
 } from "../domain/server.ts";
 import type { Page, PageRequest } from "../lib/paging.ts";
+import type { SkillRepository } from "./skill-ports.ts";
 
 /*
  * What the rest of the program asks of a database, one narrow port per aggregate. Rules for every implementation:
@@ -37,6 +38,7 @@ export interface Repositories {
   readonly groups: GroupRepository;
   readonly servers: ServerRepository;
   readonly agents: AgentRepository;
+  readonly skills: SkillRepository;
   readonly apiKeys: ApiKeyRepository;
   readonly audit: AuditRepository;
   readonly decisions: DecisionRepository;

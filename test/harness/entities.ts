@@ -95,6 +95,7 @@ export function anAgent(given: Partial<Agent> = {}): Agent {
     owner: null,
     status: "active",
     assignments: [],
+    skills: null,
     groups: [],
     lastSeenAt: null,
     version: 1,

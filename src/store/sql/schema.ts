@@ -97,6 +97,7 @@ export interface AgentTable {
   readonly owner: string | null;
   readonly status: string;
   readonly groups: JsonText;
+  readonly skills: JsonText | null;
   readonly lastSeenAt: number | null;
   readonly version: number;
   readonly createdAt: number;
@@ -189,6 +190,49 @@ export interface InstallationValueTable {
   readonly value: string;
 }
 
+export interface SkillTable {
+  readonly id: string;
+  readonly name: string;
+  readonly description: string;
+  readonly risk: string;
+  readonly latestVersion: number;
+  readonly servingVersion: number | null;
+  readonly version: number;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+export interface SkillVersionTable {
+  readonly skillId: string;
+  readonly version: number;
+  readonly digest: string;
+  readonly state: string;
+  readonly risk: string;
+  readonly evidence: JsonText;
+  readonly content: JsonText;
+  readonly createdBy: JsonText;
+  readonly approvedBy: JsonText | null;
+  readonly createdAt: number;
+}
+
+/** Servers that a version needs. No foreign key: a skill remembers a server that is gone. */
+export interface SkillServerTable {
+  readonly skillId: string;
+  readonly version: number;
+  readonly serverId: string;
+}
+
+/** One row for each audited run that was not refused. */
+export interface SkillRunTable {
+  readonly eventId: string;
+  readonly skillId: string;
+  readonly agentId: string | null;
+  readonly agentName: string | null;
+  readonly time: number;
+  readonly isFailure: number;
+  readonly durationMs: number | null;
+}
+
 interface SchemaMigrationTable {
   readonly version: ColumnType<number, number, never>;
   readonly appliedAt: number;
@@ -203,6 +247,10 @@ export interface Database {
   readonly serverHealth: ServerHealthTable;
   readonly agents: AgentTable;
   readonly agentAssignments: AssignmentTable;
+  readonly skills: SkillTable;
+  readonly skillVersions: SkillVersionTable;
+  readonly skillServers: SkillServerTable;
+  readonly skillRuns: SkillRunTable;
   readonly apiKeys: ApiKeyTable;
   readonly auditStaging: AuditStagingTable;
   readonly auditDecisions: AuditDecisionTable;

@@ -7,6 +7,7 @@ import { filteredEvents } from "./audit-filter.ts";
 import { insertAuditRows } from "./audit-inserts.ts";
 import type { RepositoryContext } from "./context.ts";
 import { countUpTo, toPage } from "./pages.ts";
+import { countSkillRuns } from "./skill-counting.ts";
 import { parseDraft, toAuditEvent, toAuditRow } from "./stored-audit-event.ts";
 
 const GROUP_COLUMNS = {
@@ -47,6 +48,7 @@ export class SqlAuditRepository implements AuditRepository {
 
   async append(events: readonly AuditEvent[]): Promise<void> {
     await insertAuditRows(this.#context.db, events.map(toAuditRow));
+    await countSkillRuns(this.#context.db, events);
     const positions = events.flatMap((event) => this.#taken.get(event.id) ?? []);
     if (positions.length === 0) return;
     const last = Math.max(...positions);

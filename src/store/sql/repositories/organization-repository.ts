@@ -1,5 +1,12 @@
 import { z } from "zod";
-import { AUDIT_DURABILITIES, AUDIT_PAYLOADS, type Organization } from "../../../domain/organization.ts";
+import {
+  AUDIT_DURABILITIES,
+  AUDIT_PAYLOADS,
+  DEFAULT_SETTINGS,
+  type Organization,
+  SKILL_APPROVALS,
+  SKILL_RISK_ACTIONS,
+} from "../../../domain/organization.ts";
 import { AppError } from "../../../lib/errors.ts";
 import type { OrganizationRepository } from "../../ports.ts";
 import type { OrganizationTable } from "../schema.ts";
@@ -12,7 +19,16 @@ const NOUN: Noun = { singular: "organization", listedBy: "get_organization" };
 const storedOrganization = z.object({
   id: z.string(),
   name: z.string(),
-  settings: jsonText(z.object({ auditPayloads: z.enum(AUDIT_PAYLOADS), auditDurability: z.enum(AUDIT_DURABILITIES) })),
+  settings: jsonText(
+    z.object({
+      auditPayloads: z.enum(AUDIT_PAYLOADS),
+      auditDurability: z.enum(AUDIT_DURABILITIES),
+      skillRiskAction: z
+        .object({ critical: z.enum(SKILL_RISK_ACTIONS), high: z.enum(SKILL_RISK_ACTIONS) })
+        .default(DEFAULT_SETTINGS.skillRiskAction),
+      skillApproval: z.enum(SKILL_APPROVALS).default(DEFAULT_SETTINGS.skillApproval),
+    }),
+  ),
   version: z.number(),
   createdAt: z.number(),
   updatedAt: z.number(),

@@ -10,6 +10,7 @@ import { SqlMemberRepository } from "./member-repository.ts";
 import { SqlOrganizationRepository } from "./organization-repository.ts";
 import { SqlSealedRecordRepository } from "./sealed-record-repository.ts";
 import { SqlServerRepository } from "./server-repository.ts";
+import { SqlSkillRepository } from "./skill-repository.ts";
 import { SqlValueRepository } from "./value-repository.ts";
 
 /** All repositories on one transaction; they MUST NOT be used after it. */
@@ -20,6 +21,7 @@ export function createRepositories(context: RepositoryContext): Repositories {
     groups: new SqlGroupRepository(context),
     servers: new SqlServerRepository(context),
     agents: new SqlAgentRepository(context),
+    skills: new SqlSkillRepository(context),
     apiKeys: new SqlApiKeyRepository(context),
     audit: new SqlAuditRepository(context),
     decisions: new SqlDecisionRepository(context),

@@ -4,6 +4,7 @@ import { Gauge } from "prom-client";
 import type { createAuthenticator } from "../auth/authenticate.ts";
 import { createBridge, type Bridge } from "../gateway/bridge/bridge.ts";
 import { createCredentialSource, type CredentialSource } from "../gateway/credentials.ts";
+import type { TrafficObserver } from "../gateway/context.ts";
 import { createGateway, type Gateway } from "../gateway/gateway.ts";
 import { createGatewayMetrics } from "../gateway/metrics.ts";
 import { createStdioSupervisor, type StdioSupervisor } from "../gateway/stdio/supervisor.ts";
@@ -19,6 +20,7 @@ export interface GatewayParts {
   readonly credentials: CredentialSource;
   /** Absent where stdio servers are switched off. */
   readonly supervisor: StdioSupervisor | undefined;
+  readonly observer: TrafficObserver;
   readonly handlers: Readonly<Record<string, Handler>>;
 }
 
@@ -35,6 +37,7 @@ export function openGateway(core: Core, { egress, authenticate, stack }: Gateway
   const supervisor = core.config.isStdioAllowed ? openSupervisor(core, stack) : undefined;
   const bridge = openBridge(core, { egress, credentials, supervisor });
   stack.defer(() => bridge.close());
+  const observer = createTrafficObserver(core);
   const clientIps = new WeakMap<IncomingMessage, string>();
   const gateway: Gateway = createGateway({
     liveView,
@@ -48,7 +51,7 @@ export function openGateway(core: Core, { egress, authenticate, stack }: Gateway
     clientIp: (request) => clientIps.get(request),
     maskSecrets,
     onProblem: (message, cause) => logger.error({ err: cause }, message),
-    observer: createTrafficObserver(core),
+    observer,
     metrics: createGatewayMetrics(registry, () => ({
       audit: audit.log,
       liveSessions: () => gateway.sessions().length,
@@ -60,7 +63,7 @@ export function openGateway(core: Core, { egress, authenticate, stack }: Gateway
     if (ip !== undefined) clientIps.set(request, ip);
     gateway.handle(request, response);
   };
-  return { gateway, credentials, supervisor, handlers: { "/gateway/": handle } };
+  return { gateway, credentials, supervisor, observer, handlers: { "/gateway/": handle } };
 }
 
 function openSupervisor({ config, logger, registry }: Core, stack: AsyncDisposableStack): StdioSupervisor {

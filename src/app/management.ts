@@ -5,6 +5,7 @@ import type { createAuthenticator } from "../auth/authenticate.ts";
 import type { ApiKey } from "../domain/api-key.ts";
 import { createUpstreamProbe } from "../gateway/probe/probe.ts";
 import type { Egress } from "../lib/egress/egress.ts";
+import { startHealthProber } from "./health-prober.ts";
 import { createManagementAuthentication } from "./management-authentication.ts";
 import { OPERATIONS } from "../operations/index.ts";
 import type { LiveSessions } from "../operations/services.ts";
@@ -27,13 +28,21 @@ export interface ManagementOptions {
   readonly gateway: GatewayParts;
   readonly egress: Egress;
   readonly authenticate: ReturnType<typeof createAuthenticator>;
+  readonly stack: AsyncDisposableStack;
 }
 
 /** Wires the control plane: operations on their surfaces. */
 export function createManagement(core: Core, options: ManagementOptions): Management {
   const { store, clock, audit, usage, vault, pepper, liveView, config, logger } = core;
-  const { egress, gateway } = options;
+  const { egress, gateway, stack } = options;
   const clientInfo = { name: "runlayer", version: VERSION };
+  const probe = createUpstreamProbe({
+    egress,
+    credentials: gateway.credentials,
+    stdio: gateway.supervisor,
+    clientInfo,
+  });
+  stack.defer(startHealthProber({ ...core, probe, observer: gateway.observer }));
   const sessions: LiveSessions = {
     countByServer: (serverId) => gateway.gateway.sessions().filter((session) => session.serverId === serverId).length,
     countByAgent: (agentId) => gateway.gateway.sessions().filter((session) => session.agentId === agentId).length,
@@ -46,9 +55,11 @@ export function createManagement(core: Core, options: ManagementOptions): Manage
     audit: audit.log,
     usage,
     egress,
-    probe: createUpstreamProbe({ egress, credentials: gateway.credentials, stdio: gateway.supervisor, clientInfo }),
+    probe,
     sessions,
     isStdioAllowed: config.isStdioAllowed,
+    stdioIsolation: gateway.supervisor?.isolation.mode ?? "off",
+    liveView,
     publicUrl: options.url,
   });
   const authenticate = createManagementAuthentication({

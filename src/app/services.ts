@@ -5,6 +5,7 @@ import type { UpstreamProbe } from "../gateway/probe/probe.ts";
 import type { Egress } from "../lib/egress/egress.ts";
 import { newId } from "../lib/ids.ts";
 import type { LiveSessions, Services } from "../operations/services.ts";
+import type { LiveView } from "../snapshot/live-view.ts";
 import type { Vault } from "../vault/vault.ts";
 
 export interface ServiceParts {
@@ -16,16 +17,21 @@ export interface ServiceParts {
   readonly probe: UpstreamProbe;
   readonly sessions: LiveSessions;
   readonly isStdioAllowed: boolean;
+  readonly stdioIsolation: Services["stdioIsolation"];
+  readonly liveView: LiveView;
   readonly publicUrl: string;
 }
 
 /** What operations need of the rest of the program. */
 export function createServices(parts: ServiceParts): Services {
-  const { vault, pepper, audit, usage, egress, probe, sessions, isStdioAllowed, publicUrl } = parts;
+  const { vault, pepper, audit, usage, egress, probe, sessions, isStdioAllowed, stdioIsolation, liveView, publicUrl } =
+    parts;
   return {
     vault,
     sessions,
     isStdioAllowed,
+    stdioIsolation,
+    snapshot: () => liveView.current,
     newId,
     publicUrl,
     keys: {

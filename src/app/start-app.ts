@@ -34,7 +34,7 @@ export async function startApp(config: Config, { logger, clock = systemClock }: 
   const egress = stack.adopt(createEgress({ ownListeners: () => ownListeners }), (opened) => opened.close());
   const authenticate = createAuthenticator(core.pepper);
   const gateway = openGateway(core, { egress, authenticate, stack });
-  const management = createManagement(core, { url, gateway, egress, authenticate });
+  const management = createManagement(core, { url, gateway, egress, authenticate, stack });
   const status = createStatusHandlers(core, management.authenticate);
   const handlers: Record<string, Handler> = { ...management.handlers, ...gateway.handlers, ...status };
   const server = await startHttpServer({

@@ -4,7 +4,7 @@ import { mergeTools } from "../domain/tool-definition.ts";
 import type { TrafficObserver } from "../gateway/context.ts";
 import type { Clock } from "../lib/clock.ts";
 import { newId } from "../lib/ids.ts";
-import { toSafeText } from "../lib/safe-text.ts";
+import { escapeHiddenText } from "../lib/escape-hidden.ts";
 import type { LiveView } from "../snapshot/live-view.ts";
 import type { Store } from "../store/ports.ts";
 
@@ -86,7 +86,7 @@ function describeChanges(before: readonly ServerTool[], after: readonly ServerTo
 
 /** The upstream chose these names: bounded, and fit to be read. */
 function toNames(names: readonly string[]): readonly string[] {
-  return names.slice(0, NAMES_MAX).map((name) => toSafeText(name, 128));
+  return names.slice(0, NAMES_MAX).map((name) => escapeHiddenText(name, 128));
 }
 
 function toEvent(server: Server, changes: NonNullable<ReturnType<typeof describeChanges>>, now: number) {

@@ -21,6 +21,10 @@ export type SkillApproval = (typeof SKILL_APPROVALS)[number];
 export interface OrganizationSettings {
   readonly auditPayloads: AuditPayloads;
   readonly auditDurability: AuditDurability;
+  /** Whether an assignment alone lets calls through; off, an `allow` policy must match too. */
+  readonly assignmentGrantsAccess: boolean;
+  /** IANA name of the zone in which policies read the time and the weekday. */
+  readonly timeZone: string;
   readonly skillRiskAction: SkillRiskAction;
   readonly skillApproval: SkillApproval;
 }
@@ -28,6 +32,8 @@ export interface OrganizationSettings {
 export const DEFAULT_SETTINGS: OrganizationSettings = {
   auditPayloads: "redacted",
   auditDurability: "before-dispatch",
+  assignmentGrantsAccess: true,
+  timeZone: "UTC",
   skillRiskAction: { critical: "block", high: "block" },
   skillApproval: "required",
 };

@@ -7,7 +7,7 @@ import type { Caller } from "./decide.ts";
 
 /** Why a caller is not let through to a server at all, before any message is looked at (contract section 5, row 1). */
 export interface AccessRefusal {
-  readonly status: 401 | 403 | 404;
+  readonly status: 401 | 403 | 404 | 503;
   readonly code: string;
   readonly message: string;
 }

@@ -33,6 +33,7 @@ export class AnswerSink implements UpstreamSink {
     this.#status = status;
     const fault = faultOfHead(status, headers);
     if (fault !== undefined) return this.#exchange.fail(fault);
+    if (status < 400) this.#exchange.noteHealthy();
     const type = one(headers["content-type"])?.toLowerCase() ?? "";
     if (status >= 400) this.#mode = "error";
     else if (type.startsWith("text/event-stream")) this.#startStream(headers);

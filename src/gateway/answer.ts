@@ -18,7 +18,8 @@ export function finishAnswer(envelope: ResponseEnvelope, pending: PendingCall, e
   const edits: Edit[] = [];
   if (list === "tasks") edits.push(...ownTasks(envelope, exchange));
   else edits.push(...sealHandles(envelope, { scope, tool: pending.facts.tool }, context));
-  if (list !== undefined && list !== "tasks") edits.push(...context.lists.edits(envelope, list, caller));
+  if (list !== undefined && list !== "tasks")
+    edits.push(...context.lists.edits(envelope, list, { caller, nowMs: context.clock.now() }));
   if (list === "tools") context.lists.observe(envelope, pending.facts.envelope, exchange);
   return { bytes: splice(envelope.bytes, edits), end: outcomeOf(envelope) };
 }

@@ -1,8 +1,11 @@
+import { createHash } from "node:crypto";
 import type { DecisionDraft } from "../audit/audit-log.ts";
+import { toCanonicalJson } from "../lib/canonical-json.ts";
 import { AppError } from "../lib/errors.ts";
 import { newId } from "../lib/ids.ts";
 import { AnswerSink } from "./answer-sink.ts";
-import { decide, denialMessage, toQuestion, type Decision, type Question, type Target } from "./decide.ts";
+import type { HeldCall } from "./approvals.ts";
+import { decide, refusalMessage, toQuestion, type Decision, type Question, type Target } from "./decide.ts";
 import {
   memberOf,
   parseEnvelope,
@@ -16,10 +19,10 @@ import type { Exchange } from "./exchange.ts";
 import { openHandles, toolOfTask } from "./handles.ts";
 import { one } from "./http/request-headers.ts";
 import { errorMessage, respondEmpty, respondJson, respondRefusal } from "./http/respond.ts";
-import { CLIENT_NOTIFICATIONS, CLIENT_REQUESTS, type MethodRule } from "./methods.ts";
+import { CLIENT_NOTIFICATIONS, clientRequestRule, type MethodRule } from "./methods.ts";
 import { isModern, modernHeaders } from "./modern.ts";
 import { PendingCall } from "./pending-call.ts";
-import { subjectOf, toDraft, toPayload } from "./record.ts";
+import { matchDetails, subjectOf, toDraft, toPayload } from "./record.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
 import { splice } from "./splice.ts";
 import { readTargets } from "./targets.ts";
@@ -28,12 +31,13 @@ import { postHeaders } from "./upstream-headers.ts";
 /** Handles one message of a client: decides it, records it, and sends it on, or answers why not. */
 export async function handleMessage(exchange: Exchange, bytes: Buffer): Promise<void> {
   const envelope = parseEnvelope(bytes);
+  if (envelope.kind === "request") exchange.idText = envelope.idText;
   try {
     await route(exchange, envelope);
   } catch (error) {
     if (error instanceof AppError && error.code === "unavailable") return exchange.unrecorded(error);
     if (!(error instanceof RpcRefusal)) throw error;
-    respondRefusal(exchange.response, error, envelope.kind === "request" ? envelope.idText : "null");
+    respondRefusal(exchange.response, error, exchange.idText);
   }
 }
 
@@ -46,13 +50,14 @@ async function route(exchange: Exchange, envelope: Envelope): Promise<void> {
 }
 
 async function handleRequest(exchange: Exchange, envelope: RequestEnvelope, modern: boolean): Promise<void> {
-  const rule = CLIENT_REQUESTS.get(envelope.method);
+  const rule = clientRequestRule(envelope.method, modern);
   if (rule === undefined) throw await unknownMethod(exchange, envelope, modern);
-  const judged = judge(exchange, envelope, rule);
-  if (judged.decision.effect === "deny") return deny(exchange, envelope, { rule, ...judged });
+  const judged = { rule, ...judge(exchange, envelope, rule) };
+  if (judged.decision.effect === "deny") return refuse(exchange, envelope, judged);
+  if (judged.decision.effect === "held" && !(await isApproved(exchange, envelope, judged))) return;
   const edits = openHandles(envelope, exchange.scope, exchange.context);
   const headers = modern ? checkedHeaders(exchange, envelope) : [];
-  const pending = startCall(exchange, envelope, { rule, ...judged });
+  const pending = startCall(exchange, envelope, judged);
   exchange.pending = pending;
   if (!pending.isDurable && exchange.caller.snapshot.organization.settings.auditDurability === "before-dispatch") {
     await pending.durable;
@@ -82,7 +87,7 @@ function judge(
   const args = (): unknown => valueAt(envelope.bytes, memberOf(envelope.params, "arguments"));
   const judge = (target: Target): Omit<Judged, "rule"> => {
     const question = toQuestion(rule, target, args);
-    return { question, decision: decide(caller, question) };
+    return { question, decision: decide(caller, question, context.clock.now()) };
   };
   const [first, ...rest] = targets;
   let judged = judge(first);
@@ -90,29 +95,62 @@ function judge(
   return judged;
 }
 
-async function deny(
+/** Answers a message that is not sent on: denied, or held for an approval. Its event is durable first. */
+async function refuse(
   exchange: Exchange,
   envelope: RequestEnvelope,
-  { rule, question, decision }: Judged,
+  judged: Judged & { readonly approvalId?: string | undefined; readonly draft?: DecisionDraft | undefined },
 ): Promise<void> {
   const { context, caller } = exchange;
-  const reason = decision.effect === "deny" ? decision.reason : "unforeseen";
-  const draft = draftOf(exchange, envelope, { rule, question, decision });
+  const { question, decision, approvalId } = judged;
+  const isHeld = decision.effect === "held";
+  const reason = decision.effect === "allow" ? "unforeseen" : decision.reason;
+  const draft = judged.draft ?? draftOf(exchange, envelope, judged);
   await context.audit.record({
     ...draft,
-    outcome: "denied",
+    outcome: isHeld ? "held" : "denied",
     reason,
     durationMs: performance.now() - exchange.receivedAt,
   });
-  context.metrics?.denied(caller.server.server.name, reason);
+  context.metrics?.denied(caller.server.server.name, isHeld ? "held" : reason);
   const data = {
-    type: "runlayer.denied",
+    type: isHeld ? "runlayer.approval_pending" : "runlayer.denied",
     reason,
     policies: decision.policies,
     correlationId: draft.correlationId,
+    ...(approvalId === undefined ? {} : { approvalId }),
   };
-  const error = { code: RPC_CODES.denied, message: denialMessage(caller, question), data };
+  const code = isHeld ? RPC_CODES.approvalPending : RPC_CODES.denied;
+  const error = { code, message: refusalMessage(caller, question, decision), data };
   respondJson(exchange.response, { status: 200, body: errorMessage(envelope.idText, error) });
+}
+
+/** Whether a held call may go on now; where not, the client has been answered. */
+async function isApproved(exchange: Exchange, envelope: RequestEnvelope, judged: Judged): Promise<boolean> {
+  const { context } = exchange;
+  const draft = draftOf(exchange, envelope, judged);
+  const approval = await context.approvals?.claim(toHeldCall(exchange, judged, draft));
+  if (approval?.state === "approved") return exchange.refresh();
+  await refuse(exchange, envelope, { ...judged, approvalId: approval?.approvalId, draft });
+  return false;
+}
+
+function toHeldCall({ caller }: Exchange, { question, decision }: Judged, draft: DecisionDraft): HeldCall {
+  const { agent, server } = caller;
+  const { target } = question;
+  return {
+    agentId: agent.agent.id,
+    memberId: agent.agent.owner,
+    serverId: server.server.id,
+    target,
+    toolDigest: target.type === "tool" ? server.toolByName.get(target.name)?.digest : undefined,
+    argumentsHash: createHash("sha256")
+      .update(toCanonicalJson(question.args() ?? {}))
+      .digest("hex"),
+    policies: decision.policies,
+    correlationId: draft.correlationId,
+    sessionId: draft.sessionId,
+  };
 }
 
 function startCall(exchange: Exchange, envelope: RequestEnvelope, judged: Judged): PendingCall {
@@ -134,7 +172,7 @@ function draftOf(
 ): DecisionDraft {
   const { context, caller, session } = exchange;
   const args = memberOf(envelope.params, "arguments");
-  const { auditPayloads } = caller.snapshot.organization.settings;
+  const auditPayloads = decision.audit ?? caller.snapshot.organization.settings.auditPayloads;
   const payload =
     args === undefined
       ? {}
@@ -146,7 +184,11 @@ function draftOf(
     // An `initialize` opens the session that its event names.
     sessionId: envelope.method === "initialize" ? newId() : session?.id,
     policies: decision.policies,
-    details: { ...payload, ...(rule.event === undefined ? { method: envelope.method } : {}) },
+    details: {
+      ...payload,
+      ...(rule.event === undefined ? { method: envelope.method } : {}),
+      ...matchDetails(decision),
+    },
   });
 }
 
@@ -162,7 +204,7 @@ async function handleNotification(exchange: Exchange, envelope: NotificationEnve
   const rule = CLIENT_NOTIFICATIONS.get(envelope.method);
   if (rule === undefined) throw await unknownMethod(exchange, envelope, false);
   const judged = judge(exchange, envelope, rule);
-  if (judged.decision.effect === "deny") {
+  if (judged.decision.effect !== "allow") {
     const draft = draftOf(exchange, envelope, { rule, ...judged });
     await exchange.context.audit.record({ ...draft, outcome: "denied", reason: judged.decision.reason });
     // A notification has no answer; it is taken and goes nowhere.

@@ -1,7 +1,9 @@
-import type { Agent } from "../domain/agent.ts";
 import type { ApiKey } from "../domain/api-key.ts";
+import type { AuditPayloads } from "../domain/organization.ts";
+import type { OtherMatch } from "../domain/policy-matches.ts";
 import type { AgentView, AssignmentView, ServerView, Snapshot } from "../snapshot/snapshot.ts";
 import type { Action, MethodRule } from "./methods.ts";
+import { couldPass, decidePolicies, type PolicyDecision } from "./policy-decision.ts";
 
 /** Who sends messages to which server, as of one snapshot. */
 export interface Caller {
@@ -26,6 +28,8 @@ export interface Question {
   readonly target: Target;
   /** Built only when a rule asks for it. */
   readonly args: () => unknown;
+  /** A later message about a call that was decided with its arguments. */
+  readonly isFollowUp?: boolean | undefined;
 }
 
 export interface DecidingPolicy {
@@ -33,25 +37,37 @@ export interface DecidingPolicy {
   readonly name: string;
 }
 
-export type Decision =
-  | { readonly effect: "allow"; readonly policies: readonly DecidingPolicy[] }
-  | { readonly effect: "deny"; readonly reason: string; readonly policies: readonly DecidingPolicy[] };
+/** What the log keeps of a decision beyond its outcome. */
+interface Noted {
+  readonly policies: readonly DecidingPolicy[];
+  /** Recording level that matching policies ask for. */
+  readonly audit?: AuditPayloads | undefined;
+  readonly alsoMatched?: readonly OtherMatch[] | undefined;
+}
 
-const ALLOWED: Decision = { effect: "allow", policies: [] };
+export type Decision = Noted &
+  (
+    | { readonly effect: "allow" }
+    | { readonly effect: "deny" | "held"; readonly reason: "not_assigned" | PolicyDecision["reason"] }
+  );
+
 const NOT_ASSIGNED: Decision = { effect: "deny", reason: "not_assigned", policies: [] };
 
 /**
  * Whether the caller may do this: the assignment is a ceiling, policies come below it. Pure, and the only place where a message
  * is decided. Anything unforeseen is a deny.
  */
-export function decide(caller: Caller, question: Question): Decision {
+export function decide(caller: Caller, question: Question, nowMs: number): Decision {
   if (!isAssigned(caller.assignment, question.target)) return NOT_ASSIGNED;
-  return ALLOWED;
+  const { decision, reason, policies, audit, alsoMatched } = decidePolicies(caller, question, nowMs);
+  const noted = { policies, audit, alsoMatched };
+  if (decision === "allow") return { effect: "allow", ...noted };
+  return { effect: decision === "held" ? "held" : "deny", reason, ...noted };
 }
 
 /** Whether an entry belongs in a list that the caller sees. Conditions on arguments and time count as possible. */
-export function couldBeAllowed(caller: Caller, question: Pick<Question, "action" | "target">): boolean {
-  return isAssigned(caller.assignment, question.target);
+export function couldBeAllowed(caller: Caller, question: Pick<Question, "action" | "target">, nowMs: number): boolean {
+  return isAssigned(caller.assignment, question.target) && couldPass(caller, question, nowMs);
 }
 
 function isAssigned(assignment: AssignmentView, { type, name }: Target): boolean {
@@ -61,11 +77,28 @@ function isAssigned(assignment: AssignmentView, { type, name }: Target): boolean
   return type === "server";
 }
 
-/** What agents see of an agent's name in a denial. */
-export function denialMessage(caller: { readonly agent: { readonly agent: Agent } }, question: Question): string {
+/** What agents and the people behind them see of a denial or a hold: which rule, and whom to ask. */
+export function refusalMessage({ agent }: Pick<Caller, "agent">, question: Question, decision: Decision): string {
   const { type, name } = question.target;
   const what = type === "server" ? "this" : `${type} \`${printable(name)}\``;
-  return `agent \`${caller.agent.agent.name}\` may not use ${what}: it is not in its assignment; ask an administrator of this gateway for it`;
+  const who = `agent \`${agent.agent.name}\``;
+  const rules = nameRules(decision.policies);
+  const ask = "ask an administrator of this gateway";
+  if (decision.effect === "held") return `${rules} lets ${who} use ${what} only after a person approved it; ${ask}`;
+  const reason = decision.effect === "deny" ? decision.reason : undefined;
+  if (reason === "policy") return `${rules} forbids ${who} to use ${what}; ${ask} about it`;
+  if (reason === "default") return `no policy allows ${who} to use ${what}; ${ask} for one`;
+  if (reason === "evaluation_error")
+    return `${rules} cannot be evaluated for this message, so ${what} is refused; ${ask} to correct it`;
+  return `${who} may not use ${what}: it is not in its assignment; ${ask} for it`;
+}
+
+const RULES_NAMED_MAX = 5;
+
+function nameRules(policies: readonly DecidingPolicy[]): string {
+  const names = policies.slice(0, RULES_NAMED_MAX).map(({ name }) => `\`${name}\``);
+  const more = policies.length > RULES_NAMED_MAX ? ` and ${policies.length - RULES_NAMED_MAX} more` : "";
+  return `policy ${names.join(", ")}${more}`;
 }
 
 /** Names come from the client itself here; bounded, and without characters that hide. */
@@ -75,5 +108,5 @@ function printable(name: string): string {
 
 /** The question that a method puts about one target. */
 export function toQuestion(rule: MethodRule, target: Target, args: () => unknown): Question {
-  return { action: rule.action, target, args };
+  return { action: rule.action, target, args, isFollowUp: rule.target === "task" };
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { newId } from "../lib/ids.ts";
 import { recheck, type AccessRefusal } from "./access.ts";
+import type { HealthState } from "../domain/server.ts";
 import type { GatewayContext } from "./context.ts";
 import type { Caller } from "./decide.ts";
 import { formatSse } from "./sse.ts";
@@ -11,6 +12,16 @@ import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
 import type { HandleScope } from "./seal.ts";
 import type { Session } from "./sessions.ts";
 import type { Upstream, UpstreamCall, UpstreamFault, UpstreamRequest, UpstreamSink } from "./upstream.ts";
+
+/** A fault of one call says less than one of the connection. */
+const HEALTH_BY_FAULT: Readonly<Record<UpstreamFault["kind"], HealthState>> = {
+  unreachable: "unreachable",
+  unavailable: "unreachable",
+  timeout: "degraded",
+  reset: "degraded",
+  refused: "degraded",
+  credential: "unauthorized",
+};
 
 /** More than a socket takes at once means a client that does not read. */
 const UNREAD_BYTES_MAX = 64 * 1024;
@@ -24,8 +35,11 @@ export class Exchange implements LiveExchange {
   caller: Caller;
   session: Session | undefined;
   pending: PendingCall | undefined;
+  /** The id of the request that is answered, as written; `null` until a request was read. */
+  idText = "null";
   #call: UpstreamCall | undefined;
   #isOver = false;
+  #sentAt = 0;
   #isPaused = false;
   #heldBytes = 0;
 
@@ -40,6 +54,10 @@ export class Exchange implements LiveExchange {
 
   get isOver(): boolean {
     return this.#isOver;
+  }
+
+  get isCall(): boolean {
+    return this.request.method !== "GET";
   }
 
   get scope(): HandleScope {
@@ -64,8 +82,15 @@ export class Exchange implements LiveExchange {
 
   send(request: UpstreamRequest, sink: UpstreamSink): void {
     this.pending?.markSent();
+    this.#sentAt = performance.now();
     this.#call = this.upstream.send(request, sink);
     if (this.#isOver) this.#call.abort();
+  }
+
+  /** The upstream has answered: the time to its head says how it fares. */
+  noteHealthy(): void {
+    const latencyMs = Math.round(performance.now() - this.#sentAt);
+    this.context.observer?.health(this.caller.server.server.id, { state: "ok", latencyMs, error: null });
   }
 
   pause(): void {
@@ -99,6 +124,11 @@ export class Exchange implements LiveExchange {
     this.pending?.markAnswered();
     this.pending?.settle({ outcome: "error", reason: `upstream_${fault.kind}`, details: { fault: fault.text } });
     this.context.metrics?.upstreamFailed(server.name, fault.kind);
+    this.context.observer?.health(server.id, {
+      state: HEALTH_BY_FAULT[fault.kind],
+      latencyMs: null,
+      error: fault.text,
+    });
     this.context.onProblem(`server \`${server.name}\`: ${fault.text}`, fault.cause);
     const isTimeout = fault.kind === "timeout";
     this.refuse(
@@ -118,7 +148,7 @@ export class Exchange implements LiveExchange {
   /** Answers with an error of our own, in whatever form the answer has begun. */
   refuse(refusal: RpcRefusal): void {
     const { response } = this;
-    const idText = this.pending?.facts.envelope.idText ?? "null";
+    const { idText } = this;
     if (response.destroyed || response.writableEnded) return;
     if (!response.headersSent) return respondRefusal(response, refusal, idText);
     if (this.pending === undefined) return void response.end();

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 import { identify, type Access } from "./access.ts";
 import { handleMessage } from "./client-messages.ts";
 import { DEFAULT_LIMITS, type GatewayContext, type GatewayOptions, type Tally } from "./context.ts";
@@ -27,12 +28,21 @@ export interface Gateway {
   sessions(): readonly Session[];
   /** Requests and streams in flight. */
   readonly liveExchanges: number;
-  /** Ends everything that is open. */
+  /** Ends standing streams, lets calls in flight finish for at most `timeoutMs`, and then ends them too. */
+  drain(timeoutMs: number): Promise<void>;
+  /** Ends everything that is open, at once. */
   close(): void;
 }
 
 // A server's name as the domain allows it, and nothing encoded: one server has one path.
 const PATH = /^\/gateway\/([a-z0-9][a-z0-9-]{0,62})\/mcp(?:\?|$)/;
+
+const SHUTDOWN = {
+  status: 503,
+  code: "unavailable",
+  message: "the gateway shuts down; try again in a moment",
+} as const;
+const DRAIN_STEP_MS = 20;
 
 /** Makes the gateway and ties it to the live view: what a change forbids ends before the operation that made it answers. */
 export function createGateway(options: GatewayOptions): Gateway {
@@ -61,13 +71,20 @@ export function createGateway(options: GatewayOptions): Gateway {
     get liveExchanges() {
       return context.exchanges.count;
     },
+    drain: (timeoutMs) => drain(context, timeoutMs),
     close() {
       stopUpkeep();
       stopFollowing();
-      const refusal = { status: 404, code: "shutdown", message: "the gateway shuts down" } as const;
-      for (const exchange of context.exchanges.list()) exchange.forbid(refusal);
+      for (const exchange of context.exchanges.list()) exchange.forbid(SHUTDOWN);
     },
   };
+}
+
+async function drain({ exchanges }: GatewayContext, timeoutMs: number): Promise<void> {
+  const until = performance.now() + timeoutMs;
+  for (const exchange of exchanges.list()) if (!exchange.isCall) exchange.forbid(SHUTDOWN);
+  while (exchanges.count > 0 && performance.now() < until) await sleep(DRAIN_STEP_MS);
+  for (const exchange of exchanges.list()) exchange.forbid(SHUTDOWN);
 }
 
 function createContext(options: GatewayOptions): GatewayContext {

@@ -1,5 +1,8 @@
 import { createHash } from "node:crypto";
+import type { Member } from "../domain/member.ts";
+import type { Organization } from "../domain/organization.ts";
 import type { ToolDefinition } from "../domain/server.ts";
+import type { PolicyIndex } from "../policy/policy-index.ts";
 import { couldBeAllowed, type Caller, type Target } from "./decide.ts";
 import {
   itemsAt,
@@ -10,10 +13,11 @@ import {
   type ResponseEnvelope,
 } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
-import type { Member } from "./envelope/json-scanner.ts";
+import type { Member as Span } from "./envelope/json-scanner.ts";
 import type { Action, ListKind } from "./methods.ts";
 import type { Edit } from "./splice.ts";
-import type { AssignmentView } from "../snapshot/snapshot.ts";
+import { couldPass } from "./policy-decision.ts";
+import type { AssignmentView, ServerView } from "../snapshot/snapshot.ts";
 
 interface EntryRule {
   readonly action: Action;
@@ -31,10 +35,22 @@ const ENTRY_RULES: Readonly<Record<Exclude<ListKind, "tasks">, EntryRule>> = {
 /** 2026-07-28: how long a client may keep a filtered list. Rights change sooner than servers. */
 const LIST_TTL_MS_MAX = 5000;
 
+const NAME_CHARACTERS_MAX = 1024;
+
 interface CachedList {
   readonly source: Buffer;
   readonly filtered: Buffer;
+  /** What the filter looked at; another of these makes another list. */
+  readonly policies: PolicyIndex;
+  readonly organization: Organization;
+  readonly member: Member | undefined;
+  readonly server: ServerView;
+  /** When the next policy expires, in milliseconds; Infinity if none will. */
+  readonly freshUntil: number;
 }
+
+/** Views kept per assignment: `ip` and `client` are the client's own choice, so that there is no end of them. */
+const VIEWS_MAX = 16;
 
 /**
  * Takes out of a list what the caller may not use. The entries that remain keep their bytes. One result is kept per view and
@@ -46,11 +62,11 @@ export class ListFilter {
   readonly #seen = new Map<string, string>();
 
   /** The edits that filter this answer to a list request and make it private. */
-  edits(envelope: ResponseEnvelope, kind: Exclude<ListKind, "tasks">, caller: Caller): Edit[] {
+  edits(envelope: ResponseEnvelope, kind: Exclude<ListKind, "tasks">, viewer: Viewer): Edit[] {
     const { bytes } = envelope;
     const list = memberOf(envelope.result, kind);
     if (list === undefined) return [];
-    const filtered = this.#filtered(bytes.subarray(list.start, list.end), kind, caller);
+    const filtered = this.#filtered(bytes.subarray(list.start, list.end), kind, viewer);
     return [{ start: list.start, end: list.end, text: filtered }, ...cacheEdits(envelope)];
   }
 
@@ -71,22 +87,58 @@ export class ListFilter {
     context.observer.toolsListed(id, toDefinitions(valueAt(answer.bytes, list)));
   }
 
-  #filtered(source: Buffer, kind: Exclude<ListKind, "tasks">, caller: Caller): Buffer {
+  #filtered(source: Buffer, kind: Exclude<ListKind, "tasks">, { caller, nowMs }: Viewer): Buffer {
     const views = this.#cache.get(caller.assignment) ?? new Map<string, CachedList>();
     this.#cache.set(caller.assignment, views);
-    const key = `${caller.server.server.id} ${kind}`;
+    const key = JSON.stringify([kind, caller.ip, caller.client]);
     const known = views.get(key);
-    if (known?.source.equals(source) === true) return known.filtered;
-    const filtered = filterEntries(source, ENTRY_RULES[kind], caller);
+    const view = toView(caller);
+    if (known !== undefined && isSameView(known, view, nowMs) && known.source.equals(source)) return known.filtered;
+    const filtered = filterEntries(source, ENTRY_RULES[kind], { caller, nowMs });
+    views.delete(key);
     // A copy: the source is a window into a larger message, which it would keep in memory.
-    views.set(key, { source: Buffer.from(source), filtered });
+    views.set(key, { ...view, source: Buffer.from(source), filtered, freshUntil: nextExpiry(view.policies, nowMs) });
+    const [oldest] = views.keys();
+    if (views.size > VIEWS_MAX && oldest !== undefined) views.delete(oldest);
     return filtered;
   }
 }
 
-function filterEntries(source: Buffer, rule: EntryRule, caller: Caller): Buffer {
+/** Who looks at a list, and when. */
+interface Viewer {
+  readonly caller: Caller;
+  readonly nowMs: number;
+}
+
+type View = Omit<CachedList, "source" | "filtered" | "freshUntil">;
+
+function toView({ snapshot, agent, server }: Caller): View {
+  const { policies, organization, memberById } = snapshot;
+  const { owner } = agent.agent;
+  return { policies, organization, server, member: owner === null ? undefined : memberById.get(owner) };
+}
+
+function isSameView(known: CachedList, view: View, nowMs: number): boolean {
+  return (
+    known.policies === view.policies &&
+    known.organization === view.organization &&
+    known.member === view.member &&
+    known.server === view.server &&
+    nowMs < known.freshUntil
+  );
+}
+
+function nextExpiry({ policies }: PolicyIndex, nowMs: number): number {
+  let next = Infinity;
+  for (const { expiresAtMs = Infinity } of policies.values()) {
+    if (expiresAtMs > nowMs && expiresAtMs < next) next = expiresAtMs;
+  }
+  return next;
+}
+
+function filterEntries(source: Buffer, rule: EntryRule, viewer: Viewer): Buffer {
   const kept = itemsAt(source, { start: 0, end: source.length }).filter((item) =>
-    isVisible(source, item, { rule, caller }),
+    isVisible(source, item, { rule, ...viewer }),
   );
   const pieces = kept.flatMap((item, index) => [
     Buffer.from(index === 0 ? "" : ","),
@@ -95,11 +147,16 @@ function filterEntries(source: Buffer, rule: EntryRule, caller: Caller): Buffer 
   return Buffer.concat([Buffer.from("["), ...pieces, Buffer.from("]")]);
 }
 
-function isVisible(source: Buffer, item: Member, { rule, caller }: { rule: EntryRule; caller: Caller }): boolean {
+function isVisible(
+  source: Buffer,
+  item: Span,
+  { rule, caller, nowMs }: Viewer & { readonly rule: EntryRule },
+): boolean {
   const name = textAt(source, memberOf(item, rule.nameMember));
   if (name === undefined) return false;
-  if (rule.nameMember === "uriTemplate") return couldMatchTemplate(name, caller);
-  return couldBeAllowed(caller, { action: rule.action, target: { type: rule.type, name } });
+  const question = { action: rule.action, target: { type: rule.type, name } };
+  if (rule.nameMember === "uriTemplate") return couldMatchTemplate(name, caller) && couldPass(caller, question, nowMs);
+  return couldBeAllowed(caller, question, nowMs);
 }
 
 /** Whether some resource of the template could be assigned: its fixed beginning and that of a glob must be able to agree. */
@@ -118,8 +175,23 @@ function toDefinitions(tools: unknown): ToolDefinition[] {
   return tools.filter(isDefinition);
 }
 
+function isTextOrUnset(value: unknown): boolean {
+  return value === undefined || typeof value === "string";
+}
+
+/** The same that discovery keeps, so that both see one list; what is unknown stays, because the digest covers it. */
 function isDefinition(tool: unknown): tool is ToolDefinition {
-  return typeof tool === "object" && tool !== null && "name" in tool && typeof tool.name === "string";
+  if (typeof tool !== "object" || tool === null || !("name" in tool) || typeof tool.name !== "string") return false;
+  const { title, description, annotations } = {
+    title: undefined,
+    description: undefined,
+    annotations: undefined,
+    ...tool,
+  };
+  const isObjectOrUnset = annotations === undefined || (typeof annotations === "object" && annotations !== null);
+  return (
+    tool.name.length <= NAME_CHARACTERS_MAX && isTextOrUnset(title) && isTextOrUnset(description) && isObjectOrUnset
+  );
 }
 
 function cacheEdits({ bytes, result }: ResponseEnvelope): Edit[] {

@@ -5,6 +5,8 @@ import type { Caller } from "./decide.ts";
 /** A request or stream in flight. */
 export interface LiveExchange {
   readonly caller: Caller;
+  /** A message on its way, as opposed to a stream that stands open for whatever may come. */
+  readonly isCall: boolean;
   /** Ends both directions at once: the upstream's side is aborted, the client's is closed. */
   forbid(refusal: AccessRefusal): void;
 }

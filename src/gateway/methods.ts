@@ -33,7 +33,7 @@ type MethodTable = ReadonlyMap<string, MethodRule>;
  * Every method of the revisions 2025-03-26 to 2026-07-28, by who sends it and whether it is answered. A method that is not
  * here is refused: what is not understood cannot be decided.
  */
-export const CLIENT_REQUESTS: MethodTable = new Map<string, MethodRule>([
+const CLIENT_REQUESTS: MethodTable = new Map<string, MethodRule>([
   ["initialize", { action: "connect", target: "server", event: "session.open" }],
   ["server/discover", { action: "connect", target: "server", event: "server.discover" }],
   ["ping", { action: "connect", target: "server" }],
@@ -58,6 +58,22 @@ export const CLIENT_REQUESTS: MethodTable = new Map<string, MethodRule>([
   ["tasks/cancel", { action: "call_tool", target: "task", event: "task.cancel" }],
   ["tasks/list", { action: "connect", target: "server", event: "task.list", list: "tasks" }],
 ]);
+
+/** What 2026-07-28 took away: its clients are answered as if it had never been. */
+const SESSION_ERA_ONLY: ReadonlySet<string> = new Set([
+  "initialize",
+  "ping",
+  "logging/setLevel",
+  "resources/subscribe",
+  "resources/unsubscribe",
+  "tasks/list",
+  "tasks/result",
+]);
+
+/** The rule of a client's request in its era; undefined where the method is none of it. */
+export function clientRequestRule(method: string, isModern: boolean): MethodRule | undefined {
+  return isModern && SESSION_ERA_ONLY.has(method) ? undefined : CLIENT_REQUESTS.get(method);
+}
 
 export const CLIENT_NOTIFICATIONS: MethodTable = new Map<string, MethodRule>([
   ["notifications/initialized", { action: "connect", target: "server" }],

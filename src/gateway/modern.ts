@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { ServerView } from "../snapshot/snapshot.ts";
 import { memberOf, membersAt, textAt, valueAt, type Envelope, type RequestEnvelope } from "./envelope/envelope.ts";
-import { MODERN_VERSION, one, protocolVersionOf } from "./http/request-headers.ts";
+import { checkVersion, MODERN_VERSION, one, protocolVersionOf } from "./http/request-headers.ts";
 import { findParamHeaders } from "./param-headers.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
 
@@ -25,8 +25,9 @@ export function isModern(envelope: Envelope, headers: IncomingHttpHeaders): bool
     if (header === undefined && claim !== MODERN_VERSION) throw unsupported(claim);
     throw mismatch("the revision in `_meta` and in `MCP-Protocol-Version` differ");
   }
+  checkVersion(headers, claim);
   if (header !== MODERN_VERSION) return false;
-  if (envelope.kind === "request" && envelope.method === "initialize")
+  if (envelope.kind === "request" && envelope.method === "initialize" && claim === undefined)
     throw mismatch(`\`initialize\` is no method of ${MODERN_VERSION}`);
   if (envelope.kind === "request" && claim === undefined)
     throw new RpcRefusal({

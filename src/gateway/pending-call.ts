@@ -1,4 +1,4 @@
-import type { DecisionDraft } from "../audit/audit-log.ts";
+import type { DecisionDraft, Settlement } from "../audit/audit-log.ts";
 import type { Outcome } from "../domain/audit-event.ts";
 import type { GatewayContext } from "./context.ts";
 import type { RequestEnvelope } from "./envelope/envelope.ts";
@@ -61,10 +61,22 @@ export class PendingCall {
     const { draft, receivedAt, serverName } = this.facts;
     if (draft === undefined) return;
     const now = performance.now();
-    this.#context.audit.settle(draft.id, { outcome, durationMs: now - receivedAt, reason, details });
+    const settlement = { outcome, durationMs: now - receivedAt, reason, details };
+    if (this.isDurable) this.#context.audit.settle(draft.id, settlement);
+    else this.#settleOnceStaged(draft.id, settlement);
     this.#context.metrics?.called(serverName, outcome);
     const upstreamMs = this.#sentAt === undefined ? 0 : (this.#answeredAt ?? now) - this.#sentAt;
     this.#context.metrics?.added(Math.max(0, now - receivedAt - upstreamMs) / 1000);
+  }
+
+  /** The client can go while its decision is on the way to the disk; the log knows the decision only when it is there. */
+  #settleOnceStaged(id: string, settlement: Settlement): void {
+    this.durable.then(
+      () => this.#context.audit.settle(id, settlement),
+      () => {
+        // Never recorded, so never sent: there is nothing to settle, and the client has been told.
+      },
+    );
   }
 
   async #stage(draft: DecisionDraft): Promise<void> {

@@ -6,7 +6,7 @@ import type { AuditPayloads } from "../domain/organization.ts";
 import type { Server } from "../domain/server.ts";
 import { newId } from "../lib/ids.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
-import type { Caller, DecidingPolicy, Target } from "./decide.ts";
+import type { Caller, DecidingPolicy, Decision, Target } from "./decide.ts";
 
 /** Arguments beyond this are recorded by their digest only: the log is no place for files. */
 const PAYLOAD_BYTES_MAX = 16 * 1024;
@@ -49,6 +49,11 @@ export function toDraft(subject: Subject, facts: DraftFacts): DecisionDraft {
     sessionId: facts.sessionId,
     details: { ...targetDetails(subject.server, facts.target), ...facts.details },
   };
+}
+
+/** The policies that matched without deciding, for the counts; nothing where there are none. */
+export function matchDetails({ alsoMatched = [] }: Decision): Readonly<Record<string, unknown>> {
+  return alsoMatched.length === 0 ? {} : { alsoMatched };
 }
 
 /** What the log keeps of a call's arguments. `bytes` is their JSON as sent; secrets are masked in every form. */

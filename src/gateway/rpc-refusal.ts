@@ -7,6 +7,8 @@ export const RPC_CODES = {
   internalError: -32603,
   /** A policy or the assignment said no (contract section 5). */
   denied: -32011,
+  /** A policy holds the call until a person approves it. */
+  approvalPending: -32012,
   /** The gateway can neither record nor decide. */
   unavailable: -32013,
   /** 2026-07-28: `Mcp-*` headers and the body disagree. */

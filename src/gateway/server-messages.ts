@@ -4,7 +4,7 @@ import type { Exchange } from "./exchange.ts";
 import { sealHandles } from "./handles.ts";
 import { errorMessage } from "./http/respond.ts";
 import { SERVER_NOTIFICATIONS, SERVER_REQUESTS } from "./methods.ts";
-import { subjectOf, toDraft } from "./record.ts";
+import { matchDetails, subjectOf, toDraft } from "./record.ts";
 import { RPC_CODES } from "./rpc-refusal.ts";
 import { splice } from "./splice.ts";
 import { postToUpstream } from "./upstream-headers.ts";
@@ -16,12 +16,8 @@ export function relayServerNotification(envelope: NotificationEnvelope, exchange
   const uri = textAt(envelope.bytes, memberOf(envelope.params, "uri"));
   if (rule.target === "resource" && uri === undefined) return false;
   const target: Target = rule.target === "resource" ? { type: "resource", name: uri ?? "" } : serverTarget(exchange);
-  return (
-    decide(
-      exchange.caller,
-      toQuestion(rule, target, () => undefined),
-    ).effect === "allow"
-  );
+  const question = toQuestion(rule, target, () => undefined);
+  return decide(exchange.caller, question, exchange.context.clock.now()).effect === "allow";
 }
 
 /**
@@ -39,19 +35,18 @@ export async function relayServerRequest(envelope: RequestEnvelope, exchange: Ex
   }
   const { context, caller, session, scope } = exchange;
   const target = serverTarget(exchange);
-  const decision = decide(
-    caller,
-    toQuestion(rule, target, () => valueAt(envelope.bytes, envelope.params)),
-  );
+  const question = toQuestion(rule, target, () => valueAt(envelope.bytes, envelope.params));
+  const decision = decide(caller, question, context.clock.now());
   const draft = toDraft(subjectOf(caller), {
     event: rule.event ?? "message.refused",
     time: context.clock.now(),
     target,
     sessionId: session?.id,
     policies: decision.policies,
-    details: { method: envelope.method },
+    details: { method: envelope.method, ...matchDetails(decision) },
   });
-  if (decision.effect === "deny") {
+  // Nobody could tell the upstream when a held request was approved: it is refused.
+  if (decision.effect !== "allow") {
     await context.audit.record({ ...draft, outcome: "denied", reason: decision.reason });
     context.metrics?.denied(caller.server.server.name, decision.reason);
     answerForClient(envelope, exchange, {

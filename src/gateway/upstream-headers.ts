@@ -27,12 +27,6 @@ export function postToUpstream(exchange: Exchange, body: Buffer): void {
   exchange.upstream.send({ method: "POST", headers: postHeaders(exchange), body }, new IgnoredAnswer(exchange));
 }
 
-/** Ends the upstream's side of a session whose client lost its right; the client cannot do it any more. */
-export function deleteUpstreamSession(exchange: Exchange): void {
-  if (exchange.session === undefined) return;
-  exchange.upstream.send({ method: "DELETE", headers: upstreamHeaders(exchange) }, new IgnoredAnswer(exchange));
-}
-
 class IgnoredAnswer implements UpstreamSink {
   readonly #exchange: Exchange;
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { escapeHidden } from "./escape-hidden.ts";
+import { escapeHidden, escapeHiddenText } from "./escape-hidden.ts";
 
 test.each([
   ["bidi override", "a\u202eb", "a\\u{202e}b"],
@@ -29,4 +29,8 @@ test("reaches member names and nested values, and bounds length and depth", () =
   let deep: unknown = "x";
   for (let level = 0; level < 1_000; level += 1) deep = [deep];
   expect(JSON.stringify(escapeHidden(deep)).length).toBeLessThan(200);
+});
+
+test("cuts a text where it is told to", () => {
+  expect(escapeHiddenText("x".repeat(50), 10)).toBe(`${"x".repeat(10)}…`);
 });

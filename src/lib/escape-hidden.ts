@@ -21,8 +21,8 @@ export function escapeHidden(value: unknown, depth = 0): unknown {
   return Object.fromEntries(members);
 }
 
-/** One text, as `escapeHidden` shows it. */
-export function escapeHiddenText(text: string): string {
-  const bounded = text.length > CHARACTERS_MAX ? `${text.slice(0, CHARACTERS_MAX)}…` : text;
+/** One text, as `escapeHidden` shows it, cut where it is longer than told. */
+export function escapeHiddenText(text: string, charactersMax = CHARACTERS_MAX): string {
+  const bounded = text.length > charactersMax ? `${text.slice(0, charactersMax)}…` : text;
   return bounded.replaceAll(HIDDEN, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
 }

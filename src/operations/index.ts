@@ -14,6 +14,11 @@ import { listMembers } from "./members/list-members.ts";
 import { updateMember } from "./members/update-member.ts";
 import { getOrganization } from "./organization/get-organization.ts";
 import { updateOrganization } from "./organization/update-organization.ts";
+import { createSkill } from "./skills/create-skill.ts";
+import { deleteSkill } from "./skills/delete-skill.ts";
+import { getSkill } from "./skills/get-skill.ts";
+import { listSkills } from "./skills/list-skills.ts";
+import { updateSkill } from "./skills/update-skill.ts";
 import { createMcpServer } from "./servers/create-mcp-server.ts";
 import { deleteMcpServer } from "./servers/delete-mcp-server.ts";
 import { getMcpServer } from "./servers/get-mcp-server.ts";
@@ -37,6 +42,11 @@ export const OPERATIONS: readonly Operation[] = [
   createApiKey,
   listApiKeys,
   revokeApiKey,
+  createSkill,
+  listSkills,
+  getSkill,
+  updateSkill,
+  deleteSkill,
   getAuditLogs,
   inviteMember,
   updateMember,

@@ -1,5 +1,6 @@
 import type { KeyKind } from "../domain/api-key.ts";
 import type { Credential, ServerSecrets, ToolDefinition, Transport } from "../domain/server.ts";
+import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { Vault } from "../vault/vault.ts";
 
 /** What operations need of the rest of the program, wired by the composition root. */
@@ -11,6 +12,10 @@ export interface Services {
   /** Base URL under which clients reach this installation, without a trailing slash. */
   readonly publicUrl: string;
   readonly isStdioAllowed: boolean;
+  /** How stdio servers are kept apart from the gateway; `refused`: this node does not start any, `off`: nobody wants it to. */
+  readonly stdioIsolation: "user" | "bubblewrap" | "none" | "refused" | "off";
+  /** Everything that messages are decided from, as of now. */
+  snapshot(): Snapshot;
   newId(): string;
   /** Resolves when everything that was recorded before is visible to queries. */
   flushAudit(): Promise<void>;

@@ -67,5 +67,6 @@ function copyTouched(previous: Snapshot, kinds: ReadonlySet<Change["kind"]>): Mu
     skillIdByName: copy("skill", previous.skillIdByName),
     memberById: copy("member", previous.memberById),
     groupById: copy("group", previous.groupById),
+    policies: previous.policies,
   };
 }

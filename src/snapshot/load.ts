@@ -7,6 +7,9 @@ import type { Server, ServerSecrets, ServerTool } from "../domain/server.ts";
 import type { Skill } from "../domain/skill.ts";
 import { compileGlobs, type GlobMatcher } from "../lib/glob.ts";
 import type { Page, PageRequest } from "../lib/paging.ts";
+import type { CompiledPolicy } from "../policy/compiled-policy.ts";
+import { createPolicyIndex, type PolicyIndex, withPolicy, withoutPolicy } from "../policy/policy-index.ts";
+import { toCompiledPolicy } from "../policy/stored-policy.ts";
 import type { Change, Repositories } from "../store/ports.ts";
 import type { Vault } from "../vault/vault.ts";
 import type { AgentView, AssignmentView, ServerView, SkillView } from "./snapshot.ts";
@@ -24,6 +27,7 @@ export interface MutableSnapshot {
   skillIdByName: Map<string, string>;
   memberById: Map<string, Member>;
   groupById: Map<string, Group>;
+  policies: PolicyIndex;
 }
 
 interface Sources {
@@ -49,6 +53,7 @@ export async function loadAll({ repositories, vault }: Sources): Promise<Mutable
     skillIdByName: new Map(),
     memberById: new Map(),
     groupById: new Map(),
+    policies: await loadPolicies(repositories),
   };
   await eachRow(
     (page) => repositories.apiKeys.list({ now: ANY_TIME }, page),
@@ -94,6 +99,7 @@ export async function reload(next: MutableSnapshot, { kind, id }: Change, source
     skill: () => reloadSkill(next, id, sources),
     member: async () => setOrDelete(next.memberById, id, await sources.repositories.members.find(id)),
     group: async () => setOrDelete(next.groupById, id, await sources.repositories.groups.find(id)),
+    policy: () => reloadPolicy(next, id, sources),
   };
   await reloaders[kind]?.();
 }
@@ -115,6 +121,22 @@ async function reloadServer(next: MutableSnapshot, id: string, { repositories, v
   const server = await repositories.servers.find(id);
   if (server === undefined) next.serverById.delete(id);
   else setServer(next, toServerView(server, await repositories.servers.tools(id), vault));
+}
+
+async function loadPolicies(repositories: Repositories): Promise<PolicyIndex> {
+  const compiled: CompiledPolicy[] = [];
+  await eachRow(
+    (page) => repositories.policies.list({}, page),
+    (policy) => compiled.push(toCompiledPolicy(policy)),
+  );
+  return createPolicyIndex(compiled);
+}
+
+/** Compiles the one policy that changed; the others stay as they are. */
+async function reloadPolicy(next: MutableSnapshot, id: string, { repositories }: Sources): Promise<void> {
+  const policy = await repositories.policies.find(id);
+  next.policies =
+    policy === undefined ? withoutPolicy(next.policies, id) : withPolicy(next.policies, toCompiledPolicy(policy));
 }
 
 async function reloadSkill(next: MutableSnapshot, id: string, { repositories }: Sources): Promise<void> {

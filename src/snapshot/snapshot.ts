@@ -5,6 +5,7 @@ import type { Organization } from "../domain/organization.ts";
 import type { Server, ServerSecrets, ServerTool } from "../domain/server.ts";
 import type { Skill, SkillVersion } from "../domain/skill.ts";
 import type { GlobMatcher } from "../lib/glob.ts";
+import type { PolicyIndex } from "../policy/policy-index.ts";
 
 /** One server of an agent's assignment, compiled: what of it the agent may reach at most. */
 export interface AssignmentView {
@@ -48,4 +49,6 @@ export interface Snapshot {
   readonly skillIdByName: ReadonlyMap<string, string>;
   readonly memberById: ReadonlyMap<string, Member>;
   readonly groupById: ReadonlyMap<string, Group>;
+  /** Every policy, compiled. The same object until a policy changes. */
+  readonly policies: PolicyIndex;
 }

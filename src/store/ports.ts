@@ -15,6 +15,7 @@ import type {
   Transport,
 } from "../domain/server.ts";
 import type { Page, PageRequest } from "../lib/paging.ts";
+import type { PolicyRepository } from "./policy-ports.ts";
 import type { SkillRepository } from "./skill-ports.ts";
 
 /*
@@ -38,6 +39,7 @@ export interface Repositories {
   readonly groups: GroupRepository;
   readonly servers: ServerRepository;
   readonly agents: AgentRepository;
+  readonly policies: PolicyRepository;
   readonly skills: SkillRepository;
   readonly apiKeys: ApiKeyRepository;
   readonly audit: AuditRepository;
@@ -136,8 +138,16 @@ export interface AgentFilter {
   readonly serverId?: string | undefined;
   readonly groupId?: string | undefined;
   readonly owner?: string | undefined;
+  readonly compliance?: ComplianceFilter | undefined;
   readonly ids?: readonly string[] | undefined;
   readonly query?: string | undefined;
+}
+
+/** `violating`: violated a policy since `violatedSince`; `unused`: else, and not seen since `seenSince`; `compliant`: the rest. */
+export interface ComplianceFilter {
+  readonly state: "compliant" | "violating" | "unused";
+  readonly violatedSince: number;
+  readonly seenSince: number;
 }
 
 export interface AgentRepository {

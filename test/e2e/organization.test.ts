@@ -68,3 +68,18 @@ test("lists groups with what belongs to them", async () => {
   const { body } = await app.rest("GET /groups", { query: "blue" });
   expect(at(body, "items")).toMatchObject([{ name: "blue", agentCount: 1, serverCount: 0, memberCount: 0 }]);
 });
+
+test("says what needs attention, and the operation that shows it", async () => {
+  await app.rest("POST /servers", {
+    name: "down",
+    transport: "streamable-http",
+    url: "http://127.0.0.1:1/mcp",
+    allowPrivateNetwork: true,
+  });
+  const { body } = await app.rest("GET /organization");
+  const problems = at(body, "posture", "problems");
+  const codes = Array.isArray(problems) ? problems.map((problem) => at(problem, "code")) : [];
+  expect(codes).toEqual(["server_not_working", "agents_without_owner", "audit_not_anchored"]);
+  expect(at(problems, 0, "operation", "tool")).toBe("list_mcp_servers");
+  expect(at(body, "posture", "score")).toBe(74);
+});

@@ -23,6 +23,7 @@ let agent: AgentKey;
 let url: string;
 let behave: (received: Received) => void | Promise<void>;
 let isDiskFull = false;
+let stageDelayMs = 0;
 
 beforeAll(async () => {
   harness = await startHarness({
@@ -266,10 +267,11 @@ test.each(["before-dispatch", "before-answer"] as const)(
     try {
       for (const message of [call("full", "a"), request("full", "tools/list")]) {
         const answer = await post(url, agent.key, message);
-        expect([answer.status, answer.messages[0]?.error?.code]).toEqual([503, -32013]);
+        expect([answer.status, answer.messages[0]?.id, answer.messages[0]?.error?.code]).toEqual([503, "full", -32013]);
         expect(answer.text).not.toContain("result");
       }
-      expect((await post(url, agent.key, request("p", "unknown/method"))).status).toBe(503);
+      const refused = await post(url, agent.key, request("p", "unknown/method"));
+      expect([refused.status, refused.messages[0]?.id]).toEqual([503, "p"]);
     } finally {
       isDiskFull = false;
     }
@@ -277,11 +279,46 @@ test.each(["before-dispatch", "before-answer"] as const)(
   },
 );
 
+test("gives one event to a call whose client goes while its decision is on the way to the disk", async () => {
+  await harness.setSettings({ auditDurability: "before-dispatch" });
+  stageDelayMs = 200;
+  const controller = new AbortController();
+  const gone = post(url, agent.key, call("gone", "a"), { signal: controller.signal }).catch(() => undefined);
+  await expect.poll(() => harness.gateway.liveExchanges).toBe(1);
+  controller.abort();
+  await gone;
+  stageDelayMs = 0;
+  await expect.poll(() => harness.gateway.liveExchanges).toBe(0);
+  await sleep(300);
+  expect(harness.audit.openDecisions).toBe(0);
+  expect((await harness.events("tool.call")).at(-1)).toMatchObject({ outcome: "error", reason: "client_disconnected" });
+});
+
+test("lets a call finish and ends a standing stream when it drains", async () => {
+  behave = (received) => {
+    if (received.method === "GET") startSse(received);
+    else setTimeout(() => plainServer(received), 150);
+    if (received.method === "GET") received.response.flushHeaders();
+  };
+  const stream = await openStream(url, streamInit(agent.key, undefined));
+  const running = post(url, agent.key, call(1, "a"));
+  await expect.poll(() => harness.gateway.liveExchanges).toBe(2);
+  const drained = harness.gateway.drain(5000);
+  expect(await stream.next()).toBeUndefined();
+  expect((await running).status).toBe(200);
+  await drained;
+  expect(harness.gateway.liveExchanges).toBe(0);
+});
+
 /** As when the disk is full: what has to be durable is not, and says so. */
 function failingWhenFull(log: AuditLog): AuditLog {
   const refuse = (): Promise<void> => Promise.reject(new AppError("unavailable", "the audit log cannot be written"));
   return {
-    stage: (decision) => (isDiskFull ? refuse() : log.stage(decision)),
+    stage: async (decision) => {
+      if (isDiskFull) return refuse();
+      await sleep(stageDelayMs);
+      return log.stage(decision);
+    },
     settle: (id, settlement) => log.settle(id, settlement),
     record: (event) => (isDiskFull ? refuse() : log.record(event)),
     post: (event) => log.post(event),

@@ -112,8 +112,8 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
     async events(action) {
       await log.flush();
       const filter = action === undefined ? {} : { actions: [action] };
-      const page = await store.read((tx) => tx.audit.list(filter, { limit: 200, order: "asc" }));
-      return page.items;
+      const page = await store.read((tx) => tx.audit.list(filter, { limit: 200, order: "desc" }));
+      return page.items.toReversed();
     },
     async close() {
       gateway.close();
@@ -234,7 +234,7 @@ async function insertAgent(
     assignments: assignments.map((assignment) => ({ tools: null, resources: null, prompts: null, ...assignment })),
     groups: [],
     skills: null,
-          lastSeenAt: null,
+    lastSeenAt: null,
     version: 1,
     createdAt: now,
     updatedAt: now,

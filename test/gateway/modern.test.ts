@@ -149,8 +149,18 @@ test("denies a subscription to a resource that is not assigned", async () => {
 test("knows only POST, and answers an unknown method with 404", async () => {
   const stream = await openStream(url, streamInit(alice.key, undefined, { "mcp-protocol-version": VERSION }));
   expect(stream.status).toBe(405);
-  const unknown = await send(alice, { method: "tools/other", params: {} });
-  expect([unknown.status, unknown.messages[0]?.error?.code]).toEqual([404, -32601]);
+  for (const method of ["tools/other", "ping", "initialize", "resources/subscribe"]) {
+    const unknown = await send(alice, { method, params: {} });
+    expect([unknown.status, unknown.messages[0]?.id, unknown.messages[0]?.error?.code]).toEqual([404, 1, -32601]);
+  }
+});
+
+test("names the revisions that it speaks to a client of another one, under the id of its request", async () => {
+  const version = "1900-01-01";
+  const meta = { ...META, "io.modelcontextprotocol/protocolVersion": version };
+  const answer = await send(alice, SEARCH, { headers: { "mcp-protocol-version": version }, meta });
+  expect(answer.status).toBe(400);
+  expect(answer.messages).toMatchObject([{ id: 1, error: { code: -32022, data: { requested: version } } }]);
 });
 
 async function subscribe(uri: string): Promise<Posted> {

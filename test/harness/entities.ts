@@ -3,7 +3,9 @@ import type { ApiKey } from "../../src/domain/api-key.ts";
 import type { AuditEvent, AuditEventDraft } from "../../src/domain/audit-event.ts";
 import type { Group, Member } from "../../src/domain/member.ts";
 import { DEFAULT_SETTINGS, type Organization } from "../../src/domain/organization.ts";
+import type { Policy } from "../../src/domain/policy.ts";
 import type { Server, ServerTool } from "../../src/domain/server.ts";
+import type { Skill, SkillVersion } from "../../src/domain/skill.ts";
 import { newId } from "../../src/lib/ids.ts";
 
 /* Valid entities for tests; each takes what the test is about. Names and ids are fresh unless given. */
@@ -101,6 +103,63 @@ export function anAgent(given: Partial<Agent> = {}): Agent {
     version: 1,
     createdAt: AT,
     updatedAt: AT,
+    ...given,
+  };
+}
+
+export function aPolicy(given: Partial<Policy> = {}): Policy {
+  return {
+    id: newId(),
+    name: freshName("policy"),
+    description: null,
+    effect: "deny",
+    mode: "enforce",
+    rule: { principals: { everyone: true }, resources: { everything: true } },
+    cedar: "forbid (principal, action, resource);",
+    ast: {
+      effect: "forbid",
+      principal: { op: "All" },
+      action: { op: "All" },
+      resource: { op: "All" },
+      conditions: [],
+    },
+    mentions: [],
+    audit: null,
+    expiresAt: null,
+    version: 1,
+    createdAt: AT,
+    updatedAt: AT,
+    ...given,
+  };
+}
+
+export function aSkill(given: Partial<Skill> = {}): Skill {
+  return {
+    id: newId(),
+    name: freshName("skill"),
+    description: "Formats dates",
+    risk: "none",
+    latestVersion: 1,
+    servingVersion: 1,
+    version: 1,
+    createdAt: AT,
+    updatedAt: AT,
+    ...given,
+  };
+}
+
+export function aSkillVersion(given: Partial<SkillVersion> = {}): SkillVersion {
+  return {
+    skillId: newId(),
+    version: 1,
+    digest: `sha256:${"d".repeat(64)}`,
+    state: "approved",
+    risk: "none",
+    evidence: [],
+    content: { description: "Formats dates", instructions: "Say the date.", servers: [], files: [] },
+    createdBy: { type: "key", id: newId(), name: "root" },
+    approvedBy: null,
+    createdAt: AT,
     ...given,
   };
 }

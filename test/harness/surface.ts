@@ -9,6 +9,7 @@ import type { ApiKey, KeyKind } from "../../src/domain/api-key.ts";
 import { READERS } from "../../src/domain/role.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { AppError } from "../../src/lib/errors.ts";
+import { createPolicyIndex } from "../../src/policy/policy-index.ts";
 import { newId } from "../../src/lib/ids.ts";
 import { parseIpRange } from "../../src/lib/ip.ts";
 import { defineOperation } from "../../src/operations/define-operation.ts";
@@ -134,8 +135,6 @@ const unused = () => Promise.reject(new Error("not used here"));
 function services(): Services {
   const vault = createVault(createMasterKey(randomBytes(32)));
   const counters = { countByServer: () => 0, countByAgent: () => 0, countByKey: () => 0 };
-  // Of both the older and the newer form of the port; no operation used here counts keys' uses.
-  const keyUses = { flushKeyUses: () => Promise.resolve(), pendingKeyUse: () => undefined };
   return {
     vault,
     probe: { discover: unused, verifyCredential: unused, checkAddress: unused },
@@ -145,7 +144,22 @@ function services(): Services {
     isStdioAllowed: false,
     newId,
     flushAudit: () => Promise.resolve(),
-    ...keyUses,
+    pendingKeyUse: () => undefined,
+    stdioIsolation: "off",
+    snapshot: () => ({
+      revision: 1,
+      organization: anOrganization(),
+      keyByHash: new Map(),
+      keyById: new Map(),
+      agentById: new Map(),
+      serverById: new Map(),
+      serverIdByName: new Map(),
+      memberById: new Map(),
+      groupById: new Map(),
+      skillById: new Map(),
+      skillIdByName: new Map(),
+      policies: createPolicyIndex([]),
+    }),
   };
 }
 

@@ -5,7 +5,9 @@ import type { Page, PageRequest } from "../../src/lib/paging.ts";
 import type { Change, Repositories, Store } from "../../src/store/ports.ts";
 import { aDraft, aGroup, aMember, aServer, aTool, anApiKey, anOrganization } from "../harness/entities.ts";
 import { auditConformance } from "./conformance-audit.ts";
+import { skillConformance } from "./conformance-skills.ts";
 import { fleetConformance } from "./conformance-fleet.ts";
+import { policyConformance } from "./conformance-policies.ts";
 
 /** Opens an empty store of its own. */
 export type OpenEmpty = () => Promise<Store>;
@@ -287,7 +289,9 @@ export function storeConformance(name: string, openEmpty: OpenEmpty): void {
     test("answers a ping", () => store.ping());
 
     auditConformance(() => store);
+    skillConformance({ store: () => store, changes: () => changes.splice(0) });
     fleetConformance({ store: () => store, changes: () => changes.splice(0) });
+    policyConformance({ store: () => store, changes: () => changes.splice(0) });
   });
 
   test(`${name} refuses everything once it is closed, and closes after what waits`, async () => {

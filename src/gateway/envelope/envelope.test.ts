@@ -86,7 +86,8 @@ test("accepts exactly the JSON that JSON.parse accepts, but for repeated names a
       if (!params.isWellFormed()) return;
       const expected = parsed(`{"jsonrpc":"2.0","id":1,"result":{"v":${params}}}`);
       const refusal = refusalOf(bytes);
-      if (expected === undefined) expect(refusal?.code).toBe(-32700);
+      // The first fault counts: a repeated name may come before the place where the grammar breaks.
+      if (expected === undefined) expect(refusal?.message).toMatch(/valid JSON|repeats|nested|surrogate/);
       else if (refusal === undefined) expect(parseUpstreamEnvelope(bytes).kind).toBe("response");
       else expect(refusal.message).toMatch(/repeats|nested|surrogate|either/);
     }),

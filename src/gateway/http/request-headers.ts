@@ -17,7 +17,6 @@ export function checkPostHeaders(request: IncomingMessage): void {
   if (!isJson(headers["content-type"])) throw refuse(415, "the header `Content-Type` must be `application/json`");
   if (!accepts(headers, "application/json") || !accepts(headers, "text/event-stream"))
     throw refuse(406, "the header `Accept` must list `application/json` and `text/event-stream`");
-  checkVersion(headers);
 }
 
 /** Throws `RpcRefusal` where a GET does not ask for an event stream. */
@@ -47,17 +46,21 @@ export function passedHeaders(headers: IncomingHttpHeaders): string[] {
   return passed;
 }
 
-function checkVersion(headers: IncomingHttpHeaders): void {
+/** Throws `RpcRefusal` for a revision that is not spoken here. `claim` is what the message itself names (2026-07-28). */
+export function checkVersion(headers: IncomingHttpHeaders, claim?: string): void {
   const version = protocolVersionOf(headers);
   if (version === undefined || version === MODERN_VERSION || LEGACY_VERSIONS.has(version)) return;
-  const isLater = version > MODERN_VERSION;
+  // Revisions before 2026-07-28 know no code for this.
+  const isModernClient = claim !== undefined || version > MODERN_VERSION;
+  // A stateless client can use nothing else; what the server itself speaks besides, `server/discover` says.
+  const supported = isModernClient ? [MODERN_VERSION] : SUPPORTED_VERSIONS;
   throw new RpcRefusal(
     {
       status: 400,
-      code: isLater ? RPC_CODES.unsupportedVersion : RPC_CODES.invalidRequest,
-      message: `the protocol revision in \`MCP-Protocol-Version\` is not supported; use one of ${SUPPORTED_VERSIONS.join(", ")}`,
+      code: isModernClient ? RPC_CODES.unsupportedVersion : RPC_CODES.invalidRequest,
+      message: `the protocol revision in \`MCP-Protocol-Version\` is not supported; use one of ${supported.join(", ")}`,
     },
-    { data: { supported: SUPPORTED_VERSIONS, requested: version.slice(0, 64) } },
+    { data: { supported, requested: version.slice(0, 64) } },
   );
 }
 

@@ -23,6 +23,7 @@ export const AgentOutput = z.object({
       prompts: Globs.optional(),
     }),
   ),
+  skills: z.array(Named).nullable().describe("The only skills it may use; null for all that its servers allow"),
   groups: z.array(z.string()),
   lastSeenAt: z.string().nullable(),
   key: z.object({ id: z.string(), hint: z.string(), createdAt: z.string() }).nullable(),
@@ -66,6 +67,7 @@ async function show(
     owner: owner === undefined ? null : { id: owner.id, name: owner.name },
     status: agent.status,
     servers: await Promise.all(agent.assignments.map((assignment) => showAssignment(assignment, repositories))),
+    skills: agent.skills === null ? null : await Promise.all(agent.skills.map((id) => nameSkill(id, repositories))),
     groups: agent.groups.map((id) => groups.get(id) ?? id),
     lastSeenAt: agent.lastSeenAt === null ? null : toRfc3339(agent.lastSeenAt),
     key: key === undefined ? null : { id: key.id, hint: key.hint, createdAt: toRfc3339(key.createdAt) },
@@ -74,6 +76,10 @@ async function show(
     createdAt: toRfc3339(agent.createdAt),
     updatedAt: toRfc3339(agent.updatedAt),
   };
+}
+
+async function nameSkill(id: string, { skills }: Repositories): Promise<z.output<typeof Named>> {
+  return { id, name: (await skills.find(id))?.name ?? id };
 }
 
 async function showAssignment({ serverId, tools, resources, prompts }: Assignment, repositories: Repositories) {

@@ -2,12 +2,8 @@ import { z } from "zod";
 import { KEY_KINDS, keyStatus, type ApiKey } from "../../domain/api-key.ts";
 import { ROLES } from "../../domain/role.ts";
 import { toRfc3339 } from "../../lib/clock.ts";
+import { isExpiring, isUnused } from "./key-flags.ts";
 import type { HandleContext } from "../context.ts";
-
-const DAY_MS = 24 * 60 * 60 * 1000;
-/** A key that nobody used for so long is a door that nobody watches. */
-export const UNUSED_AFTER_MS = 90 * DAY_MS;
-const EXPIRING_WITHIN_MS = 14 * DAY_MS;
 
 const Named = z.object({ id: z.string(), name: z.string() });
 
@@ -78,7 +74,8 @@ function showStatus(key: ApiKey, now: number) {
 
 function toFlags(key: ApiKey, now: number): ("unused" | "expiring")[] {
   if (keyStatus(key, now) !== "active") return [];
-  const isUnused = (key.lastUsedAt ?? key.createdAt) <= now - UNUSED_AFTER_MS;
-  const isExpiring = key.expiresAt !== null && key.expiresAt <= now + EXPIRING_WITHIN_MS;
-  return [...(isUnused ? (["unused"] as const) : []), ...(isExpiring ? (["expiring"] as const) : [])];
+  return [
+    ...(isUnused(key, now) ? (["unused"] as const) : []),
+    ...(isExpiring(key, now) ? (["expiring"] as const) : []),
+  ];
 }

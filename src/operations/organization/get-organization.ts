@@ -2,10 +2,12 @@ import { z } from "zod";
 import { READERS } from "../../domain/role.ts";
 import { defineOperation } from "../define-operation.ts";
 import { OrganizationOutput, showOrganization } from "./organization-output.ts";
+import { assessPosture, Posture } from "./posture.ts";
 
 const Inventory = z.object({
   servers: z.object({ total: z.int(), active: z.int(), disabled: z.int(), quarantined: z.int() }),
   agents: z.object({ total: z.int(), active: z.int(), suspended: z.int() }),
+  skills: z.int(),
   members: z.int(),
   apiKeys: z.object({ active: z.int(), unused: z.int(), revoked: z.int() }),
 });
@@ -15,14 +17,14 @@ export const getOrganization = defineOperation({
   name: "get_organization",
   title: "Get organization",
   description:
-    "Shows the organization with its settings and an inventory of servers, agents, members and API keys. Use it first, to learn what this installation governs.",
+    "Shows the organization with its settings, an inventory of servers, agents, members and API keys, and a posture: what needs attention and which operation shows or fixes it. Use it first, to learn what this installation governs.",
   route: "GET /organization",
   command: "organization get",
   roles: READERS,
   effect: "read",
   input: z.object({}),
-  output: z.object({ organization: OrganizationOutput, inventory: Inventory }),
-  async handle(_input, { repositories, now }) {
+  output: z.object({ organization: OrganizationOutput, inventory: Inventory, posture: Posture }),
+  async handle(_input, { repositories, services, now }) {
     const servers = await repositories.servers.countByStatus();
     const agents = await repositories.agents.countByStatus();
     const members = await repositories.members.list({}, { limit: 1 });
@@ -31,11 +33,13 @@ export const getOrganization = defineOperation({
       inventory: {
         servers: { ...servers, total: servers.active + servers.disabled + servers.quarantined },
         agents: { ...agents, total: agents.active + agents.suspended },
+        skills: await repositories.skills.count(),
         members: members.total,
         apiKeys: await repositories.apiKeys.counts(now),
       },
+      posture: assessPosture(services.snapshot(), services, now),
     };
   },
-  summarize: ({ organization, inventory }) =>
-    `Organization \`${organization.id}\`: ${inventory.servers.total} servers, ${inventory.agents.total} agents, ${inventory.apiKeys.active} active keys.`,
+  summarize: ({ organization, inventory, posture }) =>
+    `Organization \`${organization.id}\`: ${inventory.servers.total} servers, ${inventory.agents.total} agents, ${inventory.apiKeys.active} active keys; posture ${posture.score} of 100 with ${posture.problems.length} problems.`,
 });

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { AUDIT_DURABILITIES, AUDIT_PAYLOADS } from "../../domain/organization.ts";
+import { AUDIT_DURABILITIES, AUDIT_PAYLOADS, SKILL_APPROVALS, SKILL_RISK_ACTIONS } from "../../domain/organization.ts";
 import { defineOperation } from "../define-operation.ts";
 import { ExpectedVersionField, text } from "../fields.ts";
 import { requireVersion } from "../require-version.ts";
@@ -10,7 +10,7 @@ export const updateOrganization = defineOperation({
   name: "update_organization",
   title: "Update organization",
   description:
-    "Changes the organization's name and settings: how much of a call's arguments the audit log keeps, and when a decision must be on disk. Returns the organization.",
+    "Changes the organization's name and settings: how much of a call's arguments the audit log keeps, when a decision must be on disk, and which skill versions are blocked or wait for approval. Returns the organization.",
   route: "PATCH /organization",
   command: "organization update",
   roles: ["owner", "admin"],
@@ -30,6 +30,17 @@ export const updateOrganization = defineOperation({
       .describe(
         "A decision is on disk `before-dispatch` to the upstream, or `before-answer` to the agent, which is faster",
       ),
+    skillRiskAction: z
+      .strictObject({
+        critical: z.enum(SKILL_RISK_ACTIONS).optional(),
+        high: z.enum(SKILL_RISK_ACTIONS).optional(),
+      })
+      .optional()
+      .describe("What happens to a skill version by the risk of its scan: `block` or `allow`; lower risks never block"),
+    skillApproval: z
+      .enum(SKILL_APPROVALS)
+      .optional()
+      .describe("`required`: a skill version by an operator that adds code, servers or tools waits for security"),
     expectedVersion: ExpectedVersionField,
   }),
   output: z.object({ organization: OrganizationOutput }),
@@ -43,6 +54,11 @@ export const updateOrganization = defineOperation({
         ...current.settings,
         auditPayloads: settings.auditPayloads ?? current.settings.auditPayloads,
         auditDurability: settings.auditDurability ?? current.settings.auditDurability,
+        skillRiskAction: {
+          critical: settings.skillRiskAction?.critical ?? current.settings.skillRiskAction.critical,
+          high: settings.skillRiskAction?.high ?? current.settings.skillRiskAction.high,
+        },
+        skillApproval: settings.skillApproval ?? current.settings.skillApproval,
       },
       version: current.version + 1,
       updatedAt: now,

@@ -1,4 +1,4 @@
-import { toSafeText } from "../../lib/safe-text.ts";
+import { escapeHiddenText } from "../../lib/escape-hidden.ts";
 
 const ARGUMENT_CHARACTERS_MAX = 500;
 // `--api-key=…`, `TOKEN=…`, and long runs of key characters with digits and letters mixed, as tokens have.
@@ -9,8 +9,8 @@ const USER_INFO = /(:\/\/)[^/@\s]+@/g;
 /** An argument of a stdio command as it may be shown: people put tokens there, so what looks like one is hidden. */
 export function maskArgument(argument: string): string {
   const named = NAMED_SECRET.exec(argument);
-  if (named !== null) return `${toSafeText(named[1] ?? "", ARGUMENT_CHARACTERS_MAX)}********`;
+  if (named !== null) return `${escapeHiddenText(named[1] ?? "", ARGUMENT_CHARACTERS_MAX)}********`;
   const isPath = /^[@./~]/.test(argument) && !argument.includes("://");
   const masked = argument.replaceAll(USER_INFO, "$1********@");
-  return toSafeText(isPath ? masked : masked.replaceAll(TOKEN_LIKE, "********"), ARGUMENT_CHARACTERS_MAX);
+  return escapeHiddenText(isPath ? masked : masked.replaceAll(TOKEN_LIKE, "********"), ARGUMENT_CHARACTERS_MAX);
 }

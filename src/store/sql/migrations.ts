@@ -2,6 +2,7 @@ import { type ColumnDefinitionBuilder, type Kysely, type Transaction, sql } from
 import { AppError } from "../../lib/errors.ts";
 import type { Database } from "./schema.ts";
 import { createFirstSchema } from "./schema-v1.ts";
+import { createPolicies } from "./schema-v2.ts";
 import { createSkills } from "./schema-skills.ts";
 
 export type Dialect = "sqlite" | "postgres";
@@ -18,7 +19,7 @@ export interface SchemaStep {
   };
 }
 
-const MIGRATIONS: readonly Migration[] = [createFirstSchema, createSkills];
+const MIGRATIONS: readonly Migration[] = [createFirstSchema, createPolicies, createSkills];
 
 /**
  * Brings the database to this program's schema, each step in a transaction of its own. A database that is newer than the

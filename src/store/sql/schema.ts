@@ -1,4 +1,5 @@
 import type { ColumnType, Generated } from "kysely";
+import type { SkillTables } from "./skill-tables.ts";
 
 /*
  * The tables as the queries see them; on disk the names are snake_case. Times are milliseconds, truth values 0 or 1, and what is
@@ -190,47 +191,35 @@ export interface InstallationValueTable {
   readonly value: string;
 }
 
-export interface SkillTable {
+export interface PolicyTable {
   readonly id: string;
   readonly name: string;
-  readonly description: string;
-  readonly risk: string;
-  readonly latestVersion: number;
-  readonly servingVersion: number | null;
+  readonly description: string | null;
+  readonly effect: string;
+  readonly mode: string;
+  readonly rule: JsonText | null;
+  readonly cedar: string;
+  readonly ast: JsonText;
+  readonly mentions: JsonText;
+  readonly audit: string | null;
+  readonly expiresAt: number | null;
   readonly version: number;
   readonly createdAt: number;
   readonly updatedAt: number;
 }
 
-export interface SkillVersionTable {
-  readonly skillId: string;
-  readonly version: number;
-  readonly digest: string;
-  readonly state: string;
-  readonly risk: string;
-  readonly evidence: JsonText;
-  readonly content: JsonText;
-  readonly createdBy: JsonText;
-  readonly approvedBy: JsonText | null;
-  readonly createdAt: number;
-}
-
-/** Servers that a version needs. No foreign key: a skill remembers a server that is gone. */
-export interface SkillServerTable {
-  readonly skillId: string;
-  readonly version: number;
-  readonly serverId: string;
-}
-
-/** One row for each audited run that was not refused. */
-export interface SkillRunTable {
-  readonly eventId: string;
-  readonly skillId: string;
-  readonly agentId: string | null;
-  readonly agentName: string | null;
-  readonly time: number;
-  readonly isFailure: number;
-  readonly durationMs: number | null;
+/** Sums over recorded events, written in the transaction that appends them: they can be neither lost nor counted twice. */
+export interface PolicyCountTable {
+  readonly policyId: string;
+  /** What is summed up: `hour`, `resource` or `agent`. */
+  readonly dimension: string;
+  /** The hour in milliseconds as text, or the id of the resource or agent. */
+  readonly key: string;
+  readonly name: string;
+  readonly matches: number;
+  readonly violations: number;
+  readonly lastAt: number;
+  readonly lastViolationAt: number | null;
 }
 
 interface SchemaMigrationTable {
@@ -238,7 +227,7 @@ interface SchemaMigrationTable {
   readonly appliedAt: number;
 }
 
-export interface Database {
+export interface Database extends SkillTables {
   readonly organizations: OrganizationTable;
   readonly members: MemberTable;
   readonly groups: GroupTable;
@@ -247,14 +236,12 @@ export interface Database {
   readonly serverHealth: ServerHealthTable;
   readonly agents: AgentTable;
   readonly agentAssignments: AssignmentTable;
-  readonly skills: SkillTable;
-  readonly skillVersions: SkillVersionTable;
-  readonly skillServers: SkillServerTable;
-  readonly skillRuns: SkillRunTable;
   readonly apiKeys: ApiKeyTable;
   readonly auditStaging: AuditStagingTable;
   readonly auditDecisions: AuditDecisionTable;
   readonly auditEvents: AuditEventTable;
+  readonly policies: PolicyTable;
+  readonly policyCounts: PolicyCountTable;
   readonly idempotency: IdempotencyTable;
   readonly installationValues: InstallationValueTable;
   readonly schemaMigrations: SchemaMigrationTable;

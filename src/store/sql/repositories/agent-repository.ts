@@ -1,10 +1,11 @@
+import type { ExpressionBuilder } from "kysely";
 import type { Agent, AgentStatus } from "../../../domain/agent.ts";
 import type { Ref } from "../../../domain/names.ts";
 import { AppError } from "../../../lib/errors.ts";
 import { isUuid } from "../../../lib/ids.ts";
 import type { Page, PageRequest } from "../../../lib/paging.ts";
-import type { AgentFilter, AgentRepository } from "../../ports.ts";
-import type { AgentTable, AssignmentTable } from "../schema.ts";
+import type { AgentFilter, AgentRepository, ComplianceFilter } from "../../ports.ts";
+import type { AgentTable, AssignmentTable, Database } from "../schema.ts";
 import type { RepositoryContext } from "./context.ts";
 import { containsText, holdsId } from "./matching.ts";
 import { countUpTo, toPage } from "./pages.ts";
@@ -159,16 +160,28 @@ export class SqlAgentRepository implements AgentRepository {
   }
 
   #filtered(filter: AgentFilter) {
-    const { type, status, serverId, groupId, owner, ids, query } = filter;
+    const { type, status, serverId, groupId, owner, compliance, ids, query } = filter;
     let agents = this.#context.db.selectFrom("agents");
     if (type !== undefined) agents = agents.where("type", "=", type);
     if (status !== undefined) agents = agents.where("status", "=", status);
     if (serverId !== undefined) agents = agents.where("id", "in", this.#assignedTo(serverId));
     if (groupId !== undefined) agents = agents.where((eb) => holdsId(eb.ref("groups"), groupId));
     if (owner !== undefined) agents = agents.where("owner", "=", owner);
+    if (compliance !== undefined) agents = agents.where((eb) => this.#isIn(compliance, eb));
     if (ids !== undefined) agents = agents.where((eb) => (ids.length === 0 ? eb.lit(false) : eb("id", "in", ids)));
     if (query === undefined) return agents;
     return agents.where((eb) => containsText([eb.ref("name"), eb.ref("description")], query));
+  }
+
+  #isIn({ state, violatedSince, seenSince }: ComplianceFilter, eb: ExpressionBuilder<Database, "agents">) {
+    const violators = this.#context.db
+      .selectFrom("policyCounts")
+      .select("key")
+      .where("dimension", "=", "agent")
+      .where("lastViolationAt", ">=", violatedSince);
+    if (state === "violating") return eb("id", "in", violators);
+    const isUnused = eb.or([eb("lastSeenAt", "is", null), eb("lastSeenAt", "<", seenSince)]);
+    return eb.and([eb("id", "not in", violators), state === "unused" ? isUnused : eb.not(isUnused)]);
   }
 
   #assignedTo(serverId: string) {

@@ -23,6 +23,9 @@ const storedOrganization = z.object({
     z.object({
       auditPayloads: z.enum(AUDIT_PAYLOADS),
       auditDurability: z.enum(AUDIT_DURABILITIES),
+      // Settings that schema 1 did not have.
+      assignmentGrantsAccess: z.boolean().default(DEFAULT_SETTINGS.assignmentGrantsAccess),
+      timeZone: z.string().default(DEFAULT_SETTINGS.timeZone),
       skillRiskAction: z
         .object({ critical: z.enum(SKILL_RISK_ACTIONS), high: z.enum(SKILL_RISK_ACTIONS) })
         .default(DEFAULT_SETTINGS.skillRiskAction),

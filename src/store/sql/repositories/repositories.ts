@@ -8,6 +8,7 @@ import { SqlGroupRepository } from "./group-repository.ts";
 import { SqlIdempotencyRepository } from "./idempotency-repository.ts";
 import { SqlMemberRepository } from "./member-repository.ts";
 import { SqlOrganizationRepository } from "./organization-repository.ts";
+import { SqlPolicyRepository } from "./policy-repository.ts";
 import { SqlSealedRecordRepository } from "./sealed-record-repository.ts";
 import { SqlServerRepository } from "./server-repository.ts";
 import { SqlSkillRepository } from "./skill-repository.ts";
@@ -21,6 +22,7 @@ export function createRepositories(context: RepositoryContext): Repositories {
     groups: new SqlGroupRepository(context),
     servers: new SqlServerRepository(context),
     agents: new SqlAgentRepository(context),
+    policies: new SqlPolicyRepository(context),
     skills: new SqlSkillRepository(context),
     apiKeys: new SqlApiKeyRepository(context),
     audit: new SqlAuditRepository(context),

@@ -2,7 +2,8 @@ import type { Transaction } from "kysely";
 import { z } from "zod";
 import type { AuditEvent } from "../../../domain/audit-event.ts";
 import type { SkillUsage } from "../../../domain/skill.ts";
-import type { Database, SkillRunTable } from "../schema.ts";
+import type { Database } from "../schema.ts";
+import type { SkillRunTable } from "../skill-tables.ts";
 import { storedForeignText, toStoredText } from "./foreign-text.ts";
 
 /** Seven columns each stay far below SQLite's 32 766 parameters. */
@@ -75,7 +76,7 @@ export async function readUsage(db: Transaction<Database>, skillId: string, sinc
   return {
     total: sums.total,
     last30Days: recent.count,
-    failures: Number(sums.failures ?? 0),
+    failures: sums.failures ?? 0,
     byAgent: byAgent.map(({ agentId, name, runs: count }) => ({
       id: agentId ?? "",
       name: name === null ? "" : storedForeignText.parse(name),

@@ -1,0 +1,46 @@
+import type { AuditEvent } from "./audit-event.ts";
+import { POLICY_EFFECTS, POLICY_MODES, type PolicyEffect, type PolicyMode } from "./policy.ts";
+
+/** A policy that matched a message without deciding it, as `details.alsoMatched` of an event names it. */
+export interface OtherMatch {
+  readonly id: string;
+  readonly name: string;
+  readonly effect: PolicyEffect;
+  readonly mode: PolicyMode;
+}
+
+/** What an event says about one policy. */
+export interface RecordedMatch {
+  readonly id: string;
+  readonly isMatch: boolean;
+  /** It denied the message, or would have in enforce mode. */
+  readonly isViolation: boolean;
+}
+
+/** Every policy that an event of the gateway names, once: those that decided, and those that also matched. */
+export function matchesOf({ policies = [], reason, outcome, details }: AuditEvent): RecordedMatch[] {
+  const isDenied = outcome === "denied";
+  const deciding = policies.map(({ id }) => ({
+    id,
+    isMatch: reason !== "evaluation_error",
+    isViolation: isDenied && (reason === "policy" || reason === "evaluation_error"),
+  }));
+  const others = details["alsoMatched"];
+  if (!Array.isArray(others)) return deciding;
+  return [
+    ...deciding,
+    ...others.filter(isOtherMatch).map(({ id, effect }) => ({ id, isMatch: true, isViolation: effect === "deny" })),
+  ];
+}
+
+function isOtherMatch(value: unknown): value is OtherMatch {
+  if (typeof value !== "object" || value === null) return false;
+  return (
+    "id" in value &&
+    typeof value.id === "string" &&
+    "effect" in value &&
+    POLICY_EFFECTS.some((effect) => effect === value.effect) &&
+    "mode" in value &&
+    POLICY_MODES.some((mode) => mode === value.mode)
+  );
+}

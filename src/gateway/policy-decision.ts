@@ -1,0 +1,121 @@
+import type { AuditPayloads } from "../domain/organization.ts";
+import type { OtherMatch } from "../domain/policy-matches.ts";
+import { mayConcernServer, mayConcernSubject } from "../policy/applies-to.ts";
+import { couldAllow, decide, type Decision, type DecisionSettings } from "../policy/decide.ts";
+import { localTimeIn } from "../policy/local-time-in.ts";
+import { toSubject, toToolTarget } from "../policy/policy-entities.ts";
+import { createPolicyRequest, createTarget, type PolicyRequest, type Subject, type Target } from "../policy/request.ts";
+import type { Member } from "../domain/member.ts";
+import type { AgentView, ServerView } from "../snapshot/snapshot.ts";
+import type { Caller, DecidingPolicy, Question, Target as MessageTarget } from "./decide.ts";
+
+/** More than this of an event would be a list, not a record; what is cut is counted nowhere. */
+const MATCHES_NAMED_MAX = 100;
+
+/** What policies say to a message: rows 3 to 6 of the decision table (contract section 5). */
+export interface PolicyDecision {
+  readonly decision: "allow" | "deny" | "held";
+  readonly reason: Decision["reason"];
+  readonly policies: readonly DecidingPolicy[];
+  /** How much of the arguments the matching policies want recorded; undefined leaves it to the organization. */
+  readonly audit: AuditPayloads | undefined;
+  /** Policies that matched without deciding: monitored ones, and those of a lower row. */
+  readonly alsoMatched: readonly OtherMatch[];
+}
+
+const NO_POLICIES: Omit<PolicyDecision, "decision" | "reason"> = { policies: [], audit: undefined, alsoMatched: [] };
+
+export function decidePolicies(caller: Caller, question: Question, nowMs: number): PolicyDecision {
+  const { policies: index, organization } = caller.snapshot;
+  const { assignmentGrantsAccess } = organization.settings;
+  if (index.policies.size === 0 && assignmentGrantsAccess)
+    return { decision: "allow", reason: "assignment", ...NO_POLICIES };
+  const request = toRequest(caller, question, { nowMs, args: question.args() });
+  // A task was let through with its arguments, which its later messages do not repeat: no condition on them may end it.
+  if (question.isFollowUp === true && couldAllow(index, request, organization.settings))
+    return { decision: "allow", reason: "policy", ...NO_POLICIES };
+  const found = decide(index, request, settingsFor(caller, { question, subject: request.subject, nowMs }));
+  return {
+    decision: found.decision,
+    reason: found.reason,
+    policies: found.policies,
+    audit: found.audit,
+    alsoMatched: othersOf(found),
+  };
+}
+
+/** Whether some arguments at some time could pass, or be held. */
+export function couldPass(caller: Caller, question: Pick<Question, "action" | "target">, nowMs: number): boolean {
+  const { policies: index, organization } = caller.snapshot;
+  if (index.policies.size === 0) return organization.settings.assignmentGrantsAccess;
+  return couldAllow(index, toRequest(caller, question, { nowMs, args: undefined }), organization.settings);
+}
+
+/**
+ * Whoever may call something on a server may also open a session there and list what it may call: without this, an `allow`
+ * for calls would be of no use where assignments alone grant nothing.
+ */
+function settingsFor(
+  { snapshot, server }: Caller,
+  { question, subject, nowMs }: { readonly question: Question; readonly subject: Subject; readonly nowMs: number },
+): DecisionSettings {
+  const { settings } = snapshot.organization;
+  if (settings.assignmentGrantsAccess || question.action !== "connect") return settings;
+  const isLive = (expiresAtMs: number | undefined): boolean => expiresAtMs === undefined || expiresAtMs > nowMs;
+  for (const policy of snapshot.policies.policies.values()) {
+    if (policy.effect !== "allow" || policy.mode !== "enforce" || !isLive(policy.expiresAtMs)) continue;
+    if (mayConcernSubject(policy, subject) && mayConcernServer(policy, server.server))
+      return { assignmentGrantsAccess: true };
+  }
+  return settings;
+}
+
+function othersOf({ matched, policies }: Decision): readonly OtherMatch[] {
+  if (matched.length === policies.length && matched.every((policy) => policy.mode === "enforce")) return [];
+  const deciding = new Set(policies.map(({ id }) => id));
+  return matched
+    .filter(({ id }) => !deciding.has(id))
+    .slice(0, MATCHES_NAMED_MAX)
+    .map(({ id, name, effect, mode }) => ({ id, name, effect, mode }));
+}
+
+function toRequest(
+  caller: Caller,
+  question: Pick<Question, "action" | "target">,
+  { nowMs, args }: { readonly nowMs: number; readonly args: unknown },
+): PolicyRequest {
+  const { snapshot, agent, server, ip, client } = caller;
+  const { owner } = agent.agent;
+  const subject = subjectOf(agent, owner === null ? undefined : snapshot.memberById.get(owner));
+  const { minuteOfDay, weekday } = localTimeIn(snapshot.organization.settings.timeZone, nowMs);
+  const circumstances = { args, ip, client, nowMs, minuteOfDay, weekday };
+  return createPolicyRequest({ subject, target: targetOf(server, question.target) }, question.action, circumstances);
+}
+
+const subjects = new WeakMap<AgentView, { readonly member: Member | undefined; readonly subject: Subject }>();
+
+function subjectOf(view: AgentView, member: Member | undefined): Subject {
+  const known = subjects.get(view);
+  if (known !== undefined && known.member === member) return known.subject;
+  const subject = toSubject(view.agent, member);
+  subjects.set(view, { member, subject });
+  return subject;
+}
+
+const targets = new WeakMap<ServerView, Map<string, Target>>();
+
+/** Kept for the server itself and its known tools: any other name is a client's own choice, of which there is no end. */
+function targetOf(view: ServerView, { type, name }: MessageTarget): Target {
+  const { server, toolByName } = view;
+  if (type === "prompt") return createTarget({ kind: "prompt", server, name });
+  if (type === "resource") return createTarget({ kind: "resource", server, uri: name });
+  const isKnown = type === "server" || toolByName.has(name);
+  const key = type === "server" ? "" : `tool ${name}`;
+  const kept = targets.get(view) ?? new Map<string, Target>();
+  const known = kept.get(key);
+  if (known !== undefined) return known;
+  const target =
+    type === "server" ? createTarget({ kind: "server", server }) : toToolTarget(server, name, toolByName.get(name));
+  if (isKnown) targets.set(view, kept.set(key, target));
+  return target;
+}

@@ -1,0 +1,32 @@
+import type { CompiledPolicy } from "./compiled-policy.ts";
+import type { Subject } from "./request.ts";
+import { NAMESPACE } from "./schema.ts";
+import { entityKey } from "./value.ts";
+
+/** A server as policies name it. */
+interface NamedServer {
+  readonly id: string;
+  readonly groups: readonly string[];
+}
+
+/** Whether a policy could match some message of this subject: by its scope alone, exceptions and conditions aside. */
+export function mayConcernSubject({ keys }: CompiledPolicy, subject: Subject): boolean {
+  return keys.principal === undefined || keys.principal.some((key) => subject.keys.includes(key));
+}
+
+/** Whether a policy could match some message to this server or to anything in it: by its scope alone. */
+export function mayConcernServer({ keys }: CompiledPolicy, { id, groups }: NamedServer): boolean {
+  if (keys.resource === undefined) return true;
+  const own = new Set([
+    entityKey(`${NAMESPACE}::Server`, id),
+    ...groups.map((group) => entityKey(`${NAMESPACE}::ServerGroup`, group)),
+  ]);
+  return keys.resource.some((key) => own.has(key) || isItemOf(key, id));
+}
+
+const ITEM_TYPES = ["Tool", "Resource", "Prompt"].map((type) => entityKey(`${NAMESPACE}::${type}`, ""));
+
+/** Tools, resources and prompts are named `<server id>/<name>`. */
+function isItemOf(key: string, serverId: string): boolean {
+  return ITEM_TYPES.some((prefix) => key.startsWith(`${prefix}${serverId}/`));
+}

@@ -71,6 +71,9 @@ export interface SkillVersion {
   readonly createdAt: number;
 }
 
+/** A version without its content, for lists. */
+export type SkillVersionSummary = Omit<SkillVersion, "content" | "evidence">;
+
 /** A registered skill. What it is stands in its versions; `description` and `risk` are those of the latest. */
 export interface Skill {
   readonly id: string;

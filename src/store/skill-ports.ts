@@ -1,4 +1,4 @@
-import type { Skill, SkillRisk, SkillUsage, SkillVersion } from "../domain/skill.ts";
+import type { Skill, SkillRisk, SkillUsage, SkillVersion, SkillVersionSummary } from "../domain/skill.ts";
 import type { Ref } from "../domain/names.ts";
 import type { Page, PageRequest } from "../lib/paging.ts";
 
@@ -8,9 +8,6 @@ export interface SkillFilter {
   readonly risk?: SkillRisk | undefined;
   readonly query?: string | undefined;
 }
-
-/** A version without its content, for lists. */
-export type SkillVersionSummary = Omit<SkillVersion, "content" | "evidence">;
 
 export interface SkillRepository {
   get(ref: Ref): Promise<Skill>;

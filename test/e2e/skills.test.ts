@@ -111,7 +111,7 @@ test("a dangerous version is blocked with its evidence, and the one before serve
   expect(at((await app.rest("GET /skills/guarded")).body, "skill", "instructions")).toBe("Fine.");
   expect((await app.rest("PATCH /skills/guarded", { approveVersion: 2 })).body["code"]).toBe("conflict");
   expect((await app.rest("PATCH /skills/guarded", { version: 2 })).body["code"]).toBe("conflict");
-  const { body: log } = await app.rest("", { action: "skill.update", resource: "guarded" });
+  const { body: log } = await app.rest("GET /audit-events", { action: "skill.update", resource: "guarded" });
   expect(at(log, "items", 0, "details")).toMatchObject({ state: "blocked", servingVersion: 1 });
   const { body: listed } = await app.rest("GET /skills", { status: "blocked" });
   expect(at(listed, "items", 0, "name")).toBe("dangerous");
@@ -154,7 +154,7 @@ test("a scan names a secret's kind and place, never the secret", async () => {
   const body = await create("leaky", { instructions: `one\n\ntoken: ${secret}` });
   expect(at(body, "scan", "state")).toBe("blocked");
   expect(JSON.stringify(at(body, "scan"))).not.toContain(secret);
-  const { body: log } = await app.rest("", { resource: "leaky" });
+  const { body: log } = await app.rest("GET /audit-events", { resource: "leaky" });
   expect(JSON.stringify(log)).not.toContain(secret);
 });
 

@@ -3,7 +3,6 @@ import { READERS } from "../../domain/role.ts";
 import { type Skill, SKILL_RISKS, SKILL_STATUSES } from "../../domain/skill.ts";
 import { toRfc3339 } from "../../lib/clock.ts";
 import type { Page, PageRequest } from "../../lib/paging.ts";
-import type { SkillFilter } from "../../store/skill-ports.ts";
 import type { HandleContext } from "../context.ts";
 import { defineOperation } from "../define-operation.ts";
 import { pageInput, pageOutput, QueryField, RefField, toPageAnswer, toPageRequest } from "../fields.ts";
@@ -17,6 +16,7 @@ const Input = z.object({
   ...pageInput,
 });
 
+type SkillFilter = Parameters<HandleContext["repositories"]["skills"]["list"]>[0];
 type Row = z.output<typeof SkillRow>;
 
 const PAGE_ROWS = 200;

@@ -7,10 +7,10 @@ import {
   SKILL_VERSION_STATES,
   type SkillVersion,
   type SkillVersionState,
+  type SkillVersionSummary,
 } from "../../domain/skill.ts";
 import { toRfc3339 } from "../../lib/clock.ts";
 import { checkSkillFiles, summarizeFiles } from "../../skills/package/skill-files.ts";
-import type { SkillVersionSummary } from "../../store/skill-ports.ts";
 import type { HandleContext } from "../context.ts";
 import { toPackage } from "./skill-content.ts";
 import { type NeededServer, neededServers, statusOf } from "./skill-health.ts";

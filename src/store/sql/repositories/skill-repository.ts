@@ -1,9 +1,9 @@
 import type { Ref } from "../../../domain/names.ts";
-import type { Skill, SkillUsage, SkillVersion } from "../../../domain/skill.ts";
+import type { Skill, SkillUsage, SkillVersion, SkillVersionSummary } from "../../../domain/skill.ts";
 import { AppError } from "../../../lib/errors.ts";
 import { isUuid } from "../../../lib/ids.ts";
 import type { Page, PageRequest } from "../../../lib/paging.ts";
-import type { SkillFilter, SkillRepository, SkillVersionSummary } from "../../skill-ports.ts";
+import type { SkillFilter, SkillRepository } from "../../skill-ports.ts";
 import type { RepositoryContext } from "./context.ts";
 import { storedNames } from "./json-text.ts";
 import { containsText, holdsId } from "./matching.ts";

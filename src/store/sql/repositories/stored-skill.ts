@@ -1,7 +1,12 @@
 import { z } from "zod";
 import { SEVERITIES } from "../../../domain/server.ts";
-import { type Skill, SKILL_RISKS, SKILL_VERSION_STATES, type SkillVersion } from "../../../domain/skill.ts";
-import type { SkillVersionSummary } from "../../skill-ports.ts";
+import {
+  type Skill,
+  SKILL_RISKS,
+  SKILL_VERSION_STATES,
+  type SkillVersion,
+  type SkillVersionSummary,
+} from "../../../domain/skill.ts";
 import type { SkillTable, SkillVersionTable } from "../skill-tables.ts";
 import { storedForeignText, toStoredText } from "./foreign-text.ts";
 import { jsonText, toJsonOrNull } from "./json-text.ts";

@@ -64,12 +64,22 @@ export async function rotateMasterKey(config: Config, newKeyFile: string | undef
 }
 
 async function withStore<T>(config: Config, work: (store: Store) => Promise<T>): Promise<T> {
-  const { dataDir, databaseUrl } = config;
-  const store = await openStore({ dataDir, databaseUrl, clock: systemClock });
+  const store = await openIdleStore(config);
+  const { dataDir } = config;
   try {
     settleRotation(dataDir, await findMasterKeyId(store));
     return await work(store);
   } finally {
     await store.close();
+  }
+}
+
+async function openIdleStore({ dataDir, databaseUrl }: Config): Promise<Store> {
+  try {
+    return await openStore({ dataDir, databaseUrl, clock: systemClock });
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    const advice = "while a server runs, set RUNLAYER_URL and use `runlayer api-keys`";
+    throw new AppError(error.code, `${error.message}; ${advice}`, { cause: error });
   }
 }

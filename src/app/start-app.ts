@@ -24,6 +24,9 @@ export interface AppOptions {
   readonly clock?: Clock | undefined;
 }
 
+/** Calls in flight have so long to finish after SIGTERM. */
+const DRAIN_MS = 10_000;
+
 /** Opens everything in order and serves. What was opened is closed again if a later step fails. */
 export async function startApp(config: Config, { logger, clock = systemClock }: AppOptions): Promise<App> {
   await using stack = new AsyncDisposableStack();
@@ -45,9 +48,12 @@ export async function startApp(config: Config, { logger, clock = systemClock }: 
     handlers,
     reportError: (error, context) => logger.error({ err: error, ...context }, "request failed"),
   });
-  stack.defer(() => server.close());
-  // Sessions without an end would keep the listener open until its grace is over: they end while it drains.
-  stack.defer(() => management.mcp.close());
+  stack.defer(async () => {
+    const closed = server.close();
+    // Nothing new comes in from here on; sessions without an end go first, calls in flight finish.
+    await Promise.all([management.mcp.close(), gateway.gateway.drain(DRAIN_MS)]);
+    await closed;
+  });
   const finished = stack.move();
   return { url, firstKey: core.firstKey, close: () => finished.disposeAsync() };
 }

@@ -1,6 +1,8 @@
 import { z } from "zod";
 import type { ResourceRef } from "../domain/audit-event.ts";
 import type { Role } from "../domain/role.ts";
+import { AppError } from "../lib/errors.ts";
+import { isWellFormedDeep } from "../lib/well-formed.ts";
 import { commonFields, CommonInputSchema, type CommonInput } from "./common-fields.ts";
 import type { HandleContext, PrepareContext } from "./context.ts";
 import { toInvalidInput } from "./invalid-input.ts";
@@ -20,7 +22,14 @@ type Handle<Input, Answer> = (input: Input, context: HandleContext) => Promise<A
 type Prepare<Input, Answer> = (
   input: Input,
   context: PrepareContext,
-) => Promise<(context: HandleContext) => Promise<Answer>>;
+) => Promise<((context: HandleContext) => Promise<Answer>) | Staged<Answer>>;
+
+/** A handler, and what its answer still needs once the change is made. */
+interface Staged<Answer> {
+  handle(context: HandleContext): Promise<Answer>;
+  /** Runs after the transaction, whose change it can neither delay nor undo: it MUST NOT throw for what it cannot find out. */
+  complete(output: Answer): Promise<Answer>;
+}
 
 interface Common<Input, Answer> {
   /** The MCP tool's name and the OpenAPI operation id. */
@@ -90,6 +99,8 @@ export interface OperationCall {
   prepare(context: PrepareContext): Promise<void>;
   needsConfirmation(context: HandleContext): Promise<boolean>;
   handle(context: HandleContext): Promise<Answer & { readonly event: EventFacts | undefined }>;
+  /** Adds to an answer of `handle` what is found out after the transaction. */
+  complete(answer: Answer): Promise<Answer>;
 }
 
 /** Declares an operation once; the surfaces derive their faces from it and the registry runs it (see `execute.ts`). */
@@ -114,6 +125,8 @@ export function defineOperation<I extends z.ZodRawShape, O extends z.ZodRawShape
     action: definition.action,
     output: z.object({ ...definition.output.shape, ...secretOmission(secrets) }),
     start(raw = {}) {
+      if (!isWellFormedDeep(raw))
+        throw new AppError("invalid_input", "input: holds a lone surrogate; send well-formed Unicode");
       const parsed = input.safeParse(raw);
       if (!parsed.success) throw toInvalidInput(parsed.error);
       return startCall(definition, raw);
@@ -127,10 +140,16 @@ function startCall<I extends z.ZodRawShape, O extends z.ZodRawShape>(
 ): OperationCall {
   const input = definition.input.strip().parse(raw);
   let finish = "handle" in definition ? (context: HandleContext) => definition.handle(input, context) : undefined;
+  let complete: ((output: z.input<z.ZodObject<O>>) => Promise<z.input<z.ZodObject<O>>>) | undefined;
+  let handled: z.input<z.ZodObject<O>> | undefined;
   return {
     common: CommonInputSchema.parse(raw),
     async prepare(context) {
-      if ("prepare" in definition) finish = await definition.prepare(input, context);
+      if (!("prepare" in definition)) return;
+      const prepared = await definition.prepare(input, context);
+      const isPlain = typeof prepared === "function";
+      finish = isPlain ? prepared : (handleContext) => prepared.handle(handleContext);
+      complete = isPlain ? undefined : (output) => prepared.complete(output);
     },
     async needsConfirmation(context) {
       if (definition.effect === "destroy") return true;
@@ -138,8 +157,14 @@ function startCall<I extends z.ZodRawShape, O extends z.ZodRawShape>(
     },
     async handle(context) {
       if (finish === undefined) throw new Error("invariant violated: prepare runs before handle");
-      const output = definition.output.parse(await finish(context));
+      handled = await finish(context);
+      const output = definition.output.parse(handled);
       return { output, summary: definition.summarize(output), event: definition.event?.(output, input) };
+    },
+    async complete(answer) {
+      if (complete === undefined || handled === undefined) return answer;
+      const output = definition.output.parse(await complete(handled));
+      return { output, summary: definition.summarize(output) };
     },
   };
 }

@@ -65,18 +65,22 @@ async function runMutation(execution: Execution): Promise<Answer> {
   await prepare(execution);
   if (call.common.dryRun === true) return rehearse(execution);
   await requireConfirmation(execution);
-  return store.transaction((repositories) => commit(execution, repositories));
+  const { answer, isRepeated } = await store.transaction((repositories) => commit(execution, repositories));
+  return isRepeated ? answer : call.complete(answer);
 }
 
-async function commit(execution: Execution, repositories: Repositories): Promise<Answer> {
+async function commit(
+  execution: Execution,
+  repositories: Repositories,
+): Promise<{ readonly answer: Answer; readonly isRepeated: boolean }> {
   const { call, operation } = execution;
   const first = await findFirstAnswer(repositories, toRepeatable(execution));
-  if (first !== undefined) return first;
+  if (first !== undefined) return { answer: first, isRepeated: true };
   const { event, output, summary } = await call.handle(toContext(execution, repositories, false));
   if (event !== undefined) await repositories.audit.stage(toDraft(execution, event));
   const answer = { output, summary };
   await rememberAnswer(repositories, toRepeatable(execution), withoutSecrets(answer, operation.secrets));
-  return answer;
+  return { answer, isRepeated: false };
 }
 
 /** Carries a finished rehearsal out of its transaction, which rolls back because something is thrown. */
@@ -98,7 +102,7 @@ async function rehearse(execution: Execution): Promise<Answer> {
     });
   } catch (error) {
     if (!(error instanceof Rehearsed)) throw error;
-    return withoutSecrets(error.answer, execution.operation.secrets);
+    return withoutSecrets(await execution.call.complete(error.answer), execution.operation.secrets);
   }
 }
 

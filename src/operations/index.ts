@@ -14,6 +14,11 @@ import { listMembers } from "./members/list-members.ts";
 import { updateMember } from "./members/update-member.ts";
 import { getOrganization } from "./organization/get-organization.ts";
 import { updateOrganization } from "./organization/update-organization.ts";
+import { createPolicy } from "./policies/create-policy.ts";
+import { deletePolicy } from "./policies/delete-policy.ts";
+import { getPolicy } from "./policies/get-policy.ts";
+import { listPolicies } from "./policies/list-policies.ts";
+import { updatePolicy } from "./policies/update-policy.ts";
 import { createSkill } from "./skills/create-skill.ts";
 import { deleteSkill } from "./skills/delete-skill.ts";
 import { getSkill } from "./skills/get-skill.ts";
@@ -39,6 +44,10 @@ export const OPERATIONS: readonly Operation[] = [
   getAgent,
   updateAgent,
   deleteAgent,
+  createPolicy,
+  listPolicies,
+  updatePolicy,
+  deletePolicy,
   createApiKey,
   listApiKeys,
   revokeApiKey,
@@ -48,6 +57,7 @@ export const OPERATIONS: readonly Operation[] = [
   updateSkill,
   deleteSkill,
   getAuditLogs,
+  getPolicy,
   inviteMember,
   updateMember,
   listGroups,

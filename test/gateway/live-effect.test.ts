@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { Agent, get } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { call, openStream, post, streamInit, type OpenStream } from "./client.ts";
 import { startHarness, type AgentKey, type Harness } from "./harness.ts";
@@ -84,6 +87,20 @@ test.each(changes)(
     expect(cut?.reason).toBeDefined();
   },
 );
+
+test("a stream that a change ends leaves its connection to the client, which sends its next message on it", async () => {
+  const connections = new Agent({ keepAlive: true, maxSockets: 1 });
+  const { method = "GET", headers } = streamInit(agent.key, undefined);
+  const stream = get(url, { method, headers: Object.fromEntries(new Headers(headers)), agent: connections });
+  const [response] = await once(stream, "response");
+  response.resume();
+  await setStatus("disabled");
+  await once(response, "end");
+  // Time for the server's end of the connection to arrive, if it were closed.
+  await sleep(100);
+  expect(stream.socket?.destroyed).toBe(false);
+  connections.destroy();
+});
 
 test("a change that concerns somebody else ends nothing", async () => {
   const standing = await openStream(url, streamInit(agent.key, undefined));

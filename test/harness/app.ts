@@ -77,7 +77,8 @@ interface RestCall {
   readonly key: string;
 }
 
-async function callRest(url: string, { route, input, key }: RestCall): Promise<Reply> {
+/** One call below `/api/v1` of a server somewhere. */
+export async function callRest(url: string, { route, input, key }: RestCall): Promise<Reply> {
   const [method = "GET", path = "/"] = route.split(" ");
   const isBodyless = method === "GET";
   const query = isBodyless && input !== undefined ? `?${toQuery(input)}` : "";

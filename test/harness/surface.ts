@@ -9,7 +9,6 @@ import type { ApiKey, KeyKind } from "../../src/domain/api-key.ts";
 import { READERS } from "../../src/domain/role.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { AppError } from "../../src/lib/errors.ts";
-import { createPolicyIndex } from "../../src/policy/policy-index.ts";
 import { newId } from "../../src/lib/ids.ts";
 import { parseIpRange } from "../../src/lib/ip.ts";
 import { defineOperation } from "../../src/operations/define-operation.ts";
@@ -23,6 +22,7 @@ import { createMcp } from "../../src/surfaces/mcp.ts";
 import { createRest } from "../../src/surfaces/rest.ts";
 import { createMasterKey } from "../../src/vault/envelope.ts";
 import { createVault } from "../../src/vault/vault.ts";
+import { createPolicyIndex } from "../../src/policy/policy-index.ts";
 import { anApiKey, anOrganization } from "./entities.ts";
 
 /* The management faces on a real store and a real listener, with a few operations that show every kind of field and effect. */

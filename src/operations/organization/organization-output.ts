@@ -16,6 +16,8 @@ export const OrganizationOutput = z.object({
   settings: z.object({
     auditPayloads: z.enum(AUDIT_PAYLOADS),
     auditDurability: z.enum(AUDIT_DURABILITIES),
+    assignmentGrantsAccess: z.boolean(),
+    timeZone: z.string(),
     skillRiskAction: z.object({ critical: z.enum(SKILL_RISK_ACTIONS), high: z.enum(SKILL_RISK_ACTIONS) }),
     skillApproval: z.enum(SKILL_APPROVALS),
   }),

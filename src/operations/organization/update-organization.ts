@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isTimeZone } from "../../policy/local-time-in.ts";
 import { AUDIT_DURABILITIES, AUDIT_PAYLOADS, SKILL_APPROVALS, SKILL_RISK_ACTIONS } from "../../domain/organization.ts";
 import { defineOperation } from "../define-operation.ts";
 import { ExpectedVersionField, text } from "../fields.ts";
@@ -10,7 +11,7 @@ export const updateOrganization = defineOperation({
   name: "update_organization",
   title: "Update organization",
   description:
-    "Changes the organization's name and settings: how much of a call's arguments the audit log keeps, when a decision must be on disk, and which skill versions are blocked or wait for approval. Returns the organization.",
+    "Changes the organization's name and settings: how much of a call's arguments the audit log keeps, when a decision must be on disk, whether assignment alone grants access, the time zone of policies, and which skill versions are blocked or wait for approval. Returns the organization.",
   route: "PATCH /organization",
   command: "organization update",
   roles: ["owner", "admin"],
@@ -30,6 +31,16 @@ export const updateOrganization = defineOperation({
       .describe(
         "A decision is on disk `before-dispatch` to the upstream, or `before-answer` to the agent, which is faster",
       ),
+    assignmentGrantsAccess: z
+      .boolean()
+      .optional()
+      .describe("Whether an assignment alone lets calls through; off, an `allow` policy must match too"),
+    timeZone: z
+      .string()
+      .max(64)
+      .refine(isTimeZone, "must be an IANA time zone such as `Europe/Berlin`")
+      .optional()
+      .describe("Zone in which policies read the time and the weekday"),
     skillRiskAction: z
       .strictObject({
         critical: z.enum(SKILL_RISK_ACTIONS).optional(),
@@ -54,6 +65,8 @@ export const updateOrganization = defineOperation({
         ...current.settings,
         auditPayloads: settings.auditPayloads ?? current.settings.auditPayloads,
         auditDurability: settings.auditDurability ?? current.settings.auditDurability,
+        assignmentGrantsAccess: settings.assignmentGrantsAccess ?? current.settings.assignmentGrantsAccess,
+        timeZone: settings.timeZone ?? current.settings.timeZone,
         skillRiskAction: {
           critical: settings.skillRiskAction?.critical ?? current.settings.skillRiskAction.critical,
           high: settings.skillRiskAction?.high ?? current.settings.skillRiskAction.high,

@@ -184,6 +184,7 @@ function draftOf(
     // An `initialize` opens the session that its event names.
     sessionId: envelope.method === "initialize" ? newId() : session?.id,
     policies: decision.policies,
+    correlationId: exchange.parentCorrelationId,
     details: {
       ...payload,
       ...(rule.event === undefined ? { method: envelope.method } : {}),

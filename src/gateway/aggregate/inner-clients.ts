@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import {
+  type CallToolResult,
   Client,
   type RequestOptions,
   SdkError,
@@ -48,7 +49,7 @@ export class InnerClients {
   }
 
   /** The server's result as it came. Rejects with `ProtocolError` where the gateway or the server refuses. */
-  async callTool(call: InnerToolCall): Promise<Readonly<Record<string, unknown>>> {
+  async callTool(call: InnerToolCall): Promise<CallToolResult> {
     const { tool, args, signal, onProgress } = call;
     const params = { name: tool, arguments: { ...args } };
     const options: RequestOptions = {

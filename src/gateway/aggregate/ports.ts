@@ -18,11 +18,17 @@ export interface SkillFailure {
   readonly stack?: readonly string[] | undefined;
 }
 
+/** The calls that a run made, by what was asked. */
+export type Journal = readonly {
+  readonly key: string;
+  readonly reply: { readonly ok: true; readonly json: string } | { readonly ok: false; readonly error: InnerRefusal };
+}[];
+
 interface RunFacts {
   readonly usage: { readonly durationMs: number; readonly cpuMs: number; readonly calls: number };
   readonly logs: readonly string[];
-  /** Opaque: a later run with the same input repeats no call that is in it. */
-  readonly journal: unknown;
+  /** A later run with the same input repeats no call that is in it. Holds results: confidential. */
+  readonly journal: Journal;
 }
 
 export type SkillResult = RunFacts &
@@ -39,7 +45,7 @@ export interface SkillRun {
   readonly caller: RunCaller;
   readonly signal: AbortSignal;
   readonly onProgress: (message: string) => void;
-  readonly journal: unknown;
+  readonly journal: Journal;
 }
 
 /** Runs skills in their sandbox and knows their files; injected, because skills and gateway do not know each other. */
@@ -47,6 +53,12 @@ export interface SkillRunner {
   run(run: SkillRun): Promise<SkillResult>;
   /** All files of a version by path, SKILL.md included. */
   files(name: string, version: SkillVersion): Readonly<Record<string, Uint8Array>>;
+}
+
+export interface AggregateOptions {
+  readonly skills: SkillRunner;
+  /** The program's version, as clients are told. */
+  readonly version: string;
 }
 
 export interface InnerCall {

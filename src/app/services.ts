@@ -20,6 +20,7 @@ export interface ServiceParts {
   readonly stdioIsolation: Services["stdioIsolation"];
   readonly liveView: LiveView;
   readonly publicUrl: string;
+  readonly runSkill: Services["runSkill"];
 }
 
 /** What operations need of the rest of the program. */
@@ -33,6 +34,7 @@ export function createServices(parts: ServiceParts): Services {
     stdioIsolation,
     snapshot: () => liveView.current,
     newId,
+    runSkill: parts.runSkill,
     publicUrl,
     keys: {
       create(kind) {

@@ -23,6 +23,7 @@ import { createSkill } from "./skills/create-skill.ts";
 import { deleteSkill } from "./skills/delete-skill.ts";
 import { getSkill } from "./skills/get-skill.ts";
 import { listSkills } from "./skills/list-skills.ts";
+import { runSkill } from "./skills/run-skill.ts";
 import { updateSkill } from "./skills/update-skill.ts";
 import { createMcpServer } from "./servers/create-mcp-server.ts";
 import { deleteMcpServer } from "./servers/delete-mcp-server.ts";
@@ -62,4 +63,5 @@ export const OPERATIONS: readonly Operation[] = [
   updateMember,
   listGroups,
   updateOrganization,
+  runSkill,
 ];

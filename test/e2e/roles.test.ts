@@ -31,6 +31,7 @@ const MAY_CALL: Readonly<Record<string, readonly Role[]>> = {
   list_skills: READ_ALL,
   get_skill: READ_ALL,
   update_skill: ["owner", "admin", "security", "operator"],
+  run_skill: ["owner", "admin", "security", "operator"],
   delete_skill: ["owner", "admin", "operator"],
   get_audit_logs: [...READ_ALL, "member"],
   invite_member: ["owner", "admin"],

@@ -1,4 +1,5 @@
 import { addHostCommands } from "./app/host-commands.ts";
+import { addPolicySchema } from "./app/policy-commands.ts";
 import { addScanCommand } from "./app/scan-commands.ts";
 import { VERSION } from "./app/version.ts";
 import { OPERATIONS } from "./operations/index.ts";
@@ -14,4 +15,5 @@ const settings: CliSettings = {
 const program = buildCli(settings);
 addHostCommands(program, settings);
 addScanCommand(program, settings);
+addPolicySchema(program, settings);
 await runCli(program, process.argv.slice(2), settings);

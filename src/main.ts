@@ -1,3 +1,4 @@
+import { addDeviceCommands } from "./app/device-commands.ts";
 import { addHostCommands } from "./app/host-commands.ts";
 import { addScanCommand } from "./app/scan-commands.ts";
 import { VERSION } from "./app/version.ts";
@@ -14,4 +15,5 @@ const settings: CliSettings = {
 const program = buildCli(settings);
 addHostCommands(program, settings);
 addScanCommand(program, settings);
+addDeviceCommands(program, settings);
 await runCli(program, process.argv.slice(2), settings);

@@ -3,11 +3,13 @@ import type { GatewayParts } from "./gateway.ts";
 import { createServices } from "./services.ts";
 import type { createAuthenticator } from "../auth/authenticate.ts";
 import type { ApiKey } from "../domain/api-key.ts";
-import { createUpstreamProbe } from "../gateway/probe/probe.ts";
+import { createLazyProbe } from "../gateway/probe/lazy-probe.ts";
 import type { Egress } from "../lib/egress/egress.ts";
 import { startHealthProber } from "./health-prober.ts";
 import { createManagementAuthentication } from "./management-authentication.ts";
 import { OPERATIONS } from "../operations/index.ts";
+import { requestReports } from "../operations/sweep/report-request.ts";
+import type { ScanSlot } from "../operations/sweep/ports.ts";
 import type { LiveSessions } from "../operations/services.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { LiveView } from "../snapshot/live-view.ts";
@@ -15,6 +17,7 @@ import type { Authenticate } from "../surfaces/authentication.ts";
 import type { Handler } from "../surfaces/http-server.ts";
 import { createMcp, type McpFace } from "../surfaces/mcp.ts";
 import { createRest } from "../surfaces/rest.ts";
+import { createSweepHost, type Machine } from "./sweep-host.ts";
 import { VERSION } from "./version.ts";
 
 export interface Management {
@@ -27,6 +30,8 @@ export interface ManagementOptions {
   readonly url: string;
   readonly gateway: GatewayParts;
   readonly egress: Egress;
+  readonly machine: Machine;
+  readonly scanSlot: ScanSlot;
   readonly authenticate: ReturnType<typeof createAuthenticator>;
   readonly stack: AsyncDisposableStack;
 }
@@ -36,7 +41,7 @@ export function createManagement(core: Core, options: ManagementOptions): Manage
   const { store, clock, audit, usage, vault, pepper, liveView, config, logger } = core;
   const { egress, gateway, stack } = options;
   const clientInfo = { name: "runlayer", version: VERSION };
-  const probe = createUpstreamProbe({
+  const probe = createLazyProbe({
     egress,
     credentials: gateway.credentials,
     stdio: gateway.supervisor,
@@ -61,6 +66,10 @@ export function createManagement(core: Core, options: ManagementOptions): Manage
     stdioIsolation: gateway.supervisor?.isolation.mode ?? "off",
     liveView,
     publicUrl: options.url,
+    sweepHost: createSweepHost(options.machine, pepper),
+    scanSlot: options.scanSlot,
+    deviceReports: { request: (at) => requestReports(store, at) },
+    clock,
   });
   const authenticate = createManagementAuthentication({
     authenticate: options.authenticate,

@@ -14,6 +14,8 @@ export interface OrganizationSettings {
   readonly assignmentGrantsAccess: boolean;
   /** IANA name of the zone in which policies read the time and the weekday. */
   readonly timeZone: string;
+  /** How long a held call waits for a person, and then an approval for its call. */
+  readonly approvalTtlMinutes: number;
 }
 
 export const DEFAULT_SETTINGS: OrganizationSettings = {
@@ -21,6 +23,7 @@ export const DEFAULT_SETTINGS: OrganizationSettings = {
   auditDurability: "before-dispatch",
   assignmentGrantsAccess: true,
   timeZone: "UTC",
+  approvalTtlMinutes: 60,
 };
 
 /** The one organization that an installation serves. */

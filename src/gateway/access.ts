@@ -27,6 +27,7 @@ export type Access =
       readonly keyFault?: string | undefined;
     };
 
+const CLIENT_CHARACTERS_MAX = 200;
 const UNAUTHENTICATED: AccessRefusal = {
   status: 401,
   code: "unauthenticated",
@@ -60,8 +61,14 @@ export function identify(request: IncomingMessage, serverName: string, context: 
   const server = snapshot.serverById.get(snapshot.serverIdByName.get(serverName) ?? "");
   const right = findRight(agent, server);
   if (!right.ok) return { ok: false, refusal: right.refusal, known: { agent, server: server?.server, ip } };
-  const client = request.headers["user-agent"]?.slice(0, 200);
+  const client = clientOf(request, context);
   return { ok: true, caller: { snapshot, key, agent, server: right.server, assignment: right.assignment, ip, client } };
+}
+
+/** What the client says that it is. People configure odd things there, keys among them. */
+export function clientOf({ headers }: IncomingMessage, { maskName }: GatewayContext): string | undefined {
+  const client = headers["user-agent"];
+  return client === undefined ? undefined : maskName(client).slice(0, CLIENT_CHARACTERS_MAX);
 }
 
 /** The caller as the current snapshot sees it, or why it may not go on. For whatever outlives a change: bodies, streams, sessions. */

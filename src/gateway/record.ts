@@ -69,17 +69,21 @@ export function toPayload(
   }
   const value: unknown = JSON.parse(bytes.toString("utf8"));
   const masked = maskSecrets(value);
-  return { arguments: setting === "full" ? masked : shorten(masked) };
+  let isAltered = masked !== value;
+  const kept = setting === "full" ? masked : shorten(masked, () => (isAltered = true));
+  // A replay must know that these are not the arguments that were decided.
+  return { arguments: kept, ...(isAltered ? { argumentsAltered: true } : {}) };
 }
 
-function shorten(value: unknown): unknown {
-  if (typeof value === "string")
-    return value.length <= REDACTED_TEXT_MAX
-      ? value
-      : `${value.slice(0, REDACTED_TEXT_MAX).toWellFormed()}… (${value.length} characters)`;
-  if (Array.isArray(value)) return value.map(shorten);
+function shorten(value: unknown, onCut: () => void): unknown {
+  if (typeof value === "string") {
+    if (value.length <= REDACTED_TEXT_MAX) return value;
+    onCut();
+    return `${value.slice(0, REDACTED_TEXT_MAX).toWellFormed()}… (${value.length} characters)`;
+  }
+  if (Array.isArray(value)) return value.map((item) => shorten(item, onCut));
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, shorten(member)]));
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, shorten(member, onCut)]));
 }
 
 function toActor({ snapshot, agent, ip, client }: Subject): Actor {

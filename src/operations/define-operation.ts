@@ -14,6 +14,8 @@ export type Effect = "read" | "write" | "destroy";
 export interface EventFacts {
   readonly resource: ResourceRef;
   readonly details?: Readonly<Record<string, unknown>> | undefined;
+  /** Where the event belongs to others that came before; else that of the request. */
+  readonly correlationId?: string | undefined;
 }
 
 type Handle<Input, Answer> = (input: Input, context: HandleContext) => Promise<Answer>;
@@ -22,7 +24,14 @@ type Handle<Input, Answer> = (input: Input, context: HandleContext) => Promise<A
 type Prepare<Input, Answer> = (
   input: Input,
   context: PrepareContext,
-) => Promise<(context: HandleContext) => Promise<Answer>>;
+) => Promise<((context: HandleContext) => Promise<Answer>) | Staged<Answer>>;
+
+/** A handler, and what its answer still needs once the change is made. */
+interface Staged<Answer> {
+  handle(context: HandleContext): Promise<Answer>;
+  /** Runs after the transaction, whose change it can neither delay nor undo: it MUST NOT throw for what it cannot find out. */
+  complete(output: Answer): Promise<Answer>;
+}
 
 interface Common<Input, Answer> {
   /** The MCP tool's name and the OpenAPI operation id. */
@@ -36,6 +45,8 @@ interface Common<Input, Answer> {
   readonly command: string;
   readonly roles: readonly Role[];
   readonly effect: Effect;
+  /** Device keys may call it too. */
+  readonly isForDevices?: true;
   /** Takes an `idempotencyKey`: a repeated call creates nothing twice. */
   readonly isCreation?: true;
   /** Members of the output that only the first answer shows. */
@@ -70,6 +81,7 @@ export interface Operation {
   readonly command: string;
   readonly roles: readonly Role[];
   readonly effect: Effect;
+  readonly isForDevices: boolean;
   readonly isCreation: boolean;
   readonly secrets: readonly string[];
   readonly action: string | undefined;
@@ -92,6 +104,8 @@ export interface OperationCall {
   prepare(context: PrepareContext): Promise<void>;
   needsConfirmation(context: HandleContext): Promise<boolean>;
   handle(context: HandleContext): Promise<Answer & { readonly event: EventFacts | undefined }>;
+  /** Adds to an answer of `handle` what is found out after the transaction. */
+  complete(answer: Answer): Promise<Answer>;
 }
 
 /** Declares an operation once; the surfaces derive their faces from it and the registry runs it (see `execute.ts`). */
@@ -110,6 +124,7 @@ export function defineOperation<I extends z.ZodRawShape, O extends z.ZodRawShape
     command,
     roles,
     effect,
+    isForDevices: definition.isForDevices ?? false,
     isCreation,
     secrets,
     input,
@@ -131,10 +146,16 @@ function startCall<I extends z.ZodRawShape, O extends z.ZodRawShape>(
 ): OperationCall {
   const input = definition.input.strip().parse(raw);
   let finish = "handle" in definition ? (context: HandleContext) => definition.handle(input, context) : undefined;
+  let complete: ((output: z.input<z.ZodObject<O>>) => Promise<z.input<z.ZodObject<O>>>) | undefined;
+  let handled: z.input<z.ZodObject<O>> | undefined;
   return {
     common: CommonInputSchema.parse(raw),
     async prepare(context) {
-      if ("prepare" in definition) finish = await definition.prepare(input, context);
+      if (!("prepare" in definition)) return;
+      const prepared = await definition.prepare(input, context);
+      const isPlain = typeof prepared === "function";
+      finish = isPlain ? prepared : (handleContext) => prepared.handle(handleContext);
+      complete = isPlain ? undefined : (output) => prepared.complete(output);
     },
     async needsConfirmation(context) {
       if (definition.effect === "destroy") return true;
@@ -142,8 +163,14 @@ function startCall<I extends z.ZodRawShape, O extends z.ZodRawShape>(
     },
     async handle(context) {
       if (finish === undefined) throw new Error("invariant violated: prepare runs before handle");
-      const output = definition.output.parse(await finish(context));
+      handled = await finish(context);
+      const output = definition.output.parse(handled);
       return { output, summary: definition.summarize(output), event: definition.event?.(output, input) };
+    },
+    async complete(answer) {
+      if (complete === undefined || handled === undefined) return answer;
+      const output = definition.output.parse(await complete(handled));
+      return { output, summary: definition.summarize(output) };
     },
   };
 }

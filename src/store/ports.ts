@@ -1,6 +1,6 @@
 import type { Agent, AgentStatus } from "../domain/agent.ts";
 import type { ApiKey, KeyKind, KeyStatus } from "../domain/api-key.ts";
-import type { AuditEvent, AuditEventDraft, Outcome } from "../domain/audit-event.ts";
+import type { AuditEventDraft, Outcome } from "../domain/audit-event.ts";
 import type { Group, Member, MemberStatus } from "../domain/member.ts";
 import type { Ref } from "../domain/names.ts";
 import type { Organization } from "../domain/organization.ts";
@@ -15,7 +15,13 @@ import type {
   Transport,
 } from "../domain/server.ts";
 import type { Page, PageRequest } from "../lib/paging.ts";
+import type { ApprovalRepository } from "./approval-port.ts";
+import type { AuditRepository } from "./audit-ports.ts";
 import type { PolicyRepository } from "./policy-ports.ts";
+
+export type { AuditFilter, AuditGroup, AuditRepository, RecordedToolCall } from "./audit-ports.ts";
+export type { PolicyCounts, PolicyFilter } from "./policy-ports.ts";
+import type { DeviceRepository, FindingRepository, ScanRepository } from "./sweep-ports.ts";
 
 /*
  * What the rest of the program asks of a database, one narrow port per aggregate. Rules for every implementation:
@@ -28,7 +34,7 @@ import type { PolicyRepository } from "./policy-ports.ts";
 /**
  * A row that a transaction touched. Marks that no decision rests on (last seen, key use) are not reported. After the commit the live view reloads these and nothing else. */
 export interface Change {
-  readonly kind: "organization" | "member" | "group" | "server" | "agent" | "apiKey" | "policy" | "skill";
+  readonly kind: "organization" | "member" | "group" | "server" | "agent" | "apiKey" | "policy" | "skill" | "approval";
   readonly id: string;
 }
 
@@ -39,11 +45,15 @@ export interface Repositories {
   readonly servers: ServerRepository;
   readonly agents: AgentRepository;
   readonly policies: PolicyRepository;
+  readonly approvals: ApprovalRepository;
   readonly apiKeys: ApiKeyRepository;
   readonly audit: AuditRepository;
   readonly decisions: DecisionRepository;
   readonly idempotency: IdempotencyRepository;
   readonly sealedRecords: SealedRecordRepository;
+  readonly scans: ScanRepository;
+  readonly findings: FindingRepository;
+  readonly devices: DeviceRepository;
   readonly values: ValueRepository;
 }
 
@@ -197,55 +207,6 @@ export interface ApiKeyRepository {
   save(key: ApiKey): Promise<void>;
   /** Observed, not managed: does not raise the version. */
   recordUse(uses: readonly KeyUse[]): Promise<void>;
-}
-
-export interface AuditFilter {
-  readonly from?: number | undefined;
-  readonly to?: number | undefined;
-  /** Id or name of the actor. */
-  readonly actor?: string | undefined;
-  readonly actorType?: string | undefined;
-  /** Exact actions, or prefixes that end with a dot. */
-  readonly actions?: readonly string[] | undefined;
-  /** Id or name of the resource. */
-  readonly resource?: string | undefined;
-  readonly resourceType?: string | undefined;
-  /** Ids as recorded with the event: its resource of that type, else `details.server` or `details.agent` (`{id, name}`), else its actor. */
-  readonly serverId?: string | undefined;
-  readonly agentId?: string | undefined;
-  /** Only events of these agents; an empty list matches nothing. */
-  readonly agentIds?: readonly string[] | undefined;
-  readonly outcome?: Outcome | undefined;
-  readonly policyId?: string | undefined;
-  readonly correlationId?: string | undefined;
-  readonly sessionId?: string | undefined;
-  /** Part of action, actor name, resource name or reason. */
-  readonly query?: string | undefined;
-}
-
-export interface AuditGroup {
-  readonly key: string;
-  readonly name: string;
-  readonly events: number;
-  readonly allowed: number;
-  readonly denied: number;
-  readonly errors: number;
-  readonly firstAt: number;
-  readonly lastAt: number;
-}
-
-export interface AuditRepository {
-  /** Appends a finished event to the staging table, in the caller's transaction. */
-  stage(draft: AuditEventDraft): Promise<void>;
-  /** The oldest staged events, in the order in which they were staged. */
-  takeStaged(limit: number): Promise<readonly AuditEventDraft[]>;
-  /** Moves staged events to the log under their `seq`; MUST run in the transaction that took them. */
-  append(events: readonly AuditEvent[]): Promise<void>;
-  /** `seq` of the last recorded event, 0 for an empty log. */
-  lastSeq(): Promise<number>;
-  /** The page key is the `seq` as decimal text. */
-  list(filter: AuditFilter, page: PageRequest & { readonly order: "asc" | "desc" }): Promise<Page<AuditEvent>>;
-  group(filter: AuditFilter, by: "actor" | "action" | "resource", page: PageRequest): Promise<Page<AuditGroup>>;
 }
 
 /** What the gateway recorded and the log does not have yet: a decision without its outcome, or a whole event. */

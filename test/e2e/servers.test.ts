@@ -83,6 +83,7 @@ test.each([
     { name: "ok-2", description: "x".repeat(10_000), transport: "sse", url: "https://a.example/sse" },
     "invalid_input",
   ],
+  ["a lone surrogate", { name: "ok-12", transport: "sse", url: "https://a.example/\ud800" }, "invalid_input"],
   [
     "an unknown field",
     { name: "ok-3", transport: "streamable-http", url: "https://a.example/mcp", nmae: 1 },

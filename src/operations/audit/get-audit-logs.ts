@@ -26,6 +26,7 @@ const Input = z.object({
   server: RefField.optional().describe("Events of this server and its tools; a deleted one by its id"),
   agent: RefField.optional().describe("Events of this agent; a deleted one by its id"),
   outcome: z.enum(OUTCOMES).optional().describe("How it ended"),
+  policy: RefField.optional().describe("Events that this policy decided; a deleted one by its id"),
   correlationId: text(200).optional().describe("Events that belong to one call"),
   sessionId: text(200).optional().describe("Events of one session"),
   query: text(200).min(1).optional().describe("Part of action, actor, resource or reason"),
@@ -85,6 +86,7 @@ async function toFilter(input: Input, { repositories, caller }: HandleContext) {
   const actions = typeof action === "string" ? [action] : action;
   const serverId = input.server === undefined ? undefined : await idOf(input.server, repositories.servers);
   const agentId = input.agent === undefined ? undefined : await idOf(input.agent, repositories.agents);
+  const policyId = input.policy === undefined ? undefined : await idOf(input.policy, repositories.policies);
   const agentIds = caller.role === "member" ? await ownAgentIds(caller, repositories) : undefined;
   return {
     from,
@@ -101,10 +103,11 @@ async function toFilter(input: Input, { repositories, caller }: HandleContext) {
     serverId,
     agentId,
     agentIds,
+    policyId,
   };
 }
 
 /** The id of an object by name; of one that is gone only the id itself is left. */
-async function idOf(ref: string, repository: Repositories["servers"] | Repositories["agents"]): Promise<string> {
+async function idOf(ref: string, repository: Repositories["servers" | "agents" | "policies"]): Promise<string> {
   return (await repository.find(ref))?.id ?? ref;
 }

@@ -10,6 +10,9 @@ export const OrganizationOutput = z.object({
   settings: z.object({
     auditPayloads: z.enum(AUDIT_PAYLOADS),
     auditDurability: z.enum(AUDIT_DURABILITIES),
+    approvalTtlMinutes: z.int(),
+    assignmentGrantsAccess: z.boolean(),
+    timeZone: z.string(),
   }),
 });
 

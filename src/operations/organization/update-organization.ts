@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { AUDIT_DURABILITIES, AUDIT_PAYLOADS } from "../../domain/organization.ts";
+import { isTimeZone } from "../../policy/local-time-in.ts";
 import { defineOperation } from "../define-operation.ts";
 import { ExpectedVersionField, text } from "../fields.ts";
 import { requireVersion } from "../require-version.ts";
@@ -10,7 +11,7 @@ export const updateOrganization = defineOperation({
   name: "update_organization",
   title: "Update organization",
   description:
-    "Changes the organization's name and settings: how much of a call's arguments the audit log keeps, and when a decision must be on disk. Returns the organization.",
+    "Changes the organization's name and settings: how much of a call's arguments the audit log keeps, when a decision must be on disk, whether assignment alone grants access, and the time zone of policies. Returns the organization.",
   route: "PATCH /organization",
   command: "organization update",
   roles: ["owner", "admin"],
@@ -30,6 +31,22 @@ export const updateOrganization = defineOperation({
       .describe(
         "A decision is on disk `before-dispatch` to the upstream, or `before-answer` to the agent, which is faster",
       ),
+    approvalTtlMinutes: z
+      .int()
+      .min(1)
+      .max(7 * 24 * 60)
+      .optional()
+      .describe("Minutes that a held call waits for a decision, and that an approval waits for its call"),
+    assignmentGrantsAccess: z
+      .boolean()
+      .optional()
+      .describe("Whether an assignment alone lets calls through; off, an `allow` policy must match too"),
+    timeZone: z
+      .string()
+      .max(64)
+      .refine(isTimeZone, "must be an IANA time zone such as `Europe/Berlin`")
+      .optional()
+      .describe("Zone in which policies read the time and the weekday"),
     expectedVersion: ExpectedVersionField,
   }),
   output: z.object({ organization: OrganizationOutput }),
@@ -43,6 +60,9 @@ export const updateOrganization = defineOperation({
         ...current.settings,
         auditPayloads: settings.auditPayloads ?? current.settings.auditPayloads,
         auditDurability: settings.auditDurability ?? current.settings.auditDurability,
+        approvalTtlMinutes: settings.approvalTtlMinutes ?? current.settings.approvalTtlMinutes,
+        assignmentGrantsAccess: settings.assignmentGrantsAccess ?? current.settings.assignmentGrantsAccess,
+        timeZone: settings.timeZone ?? current.settings.timeZone,
       },
       version: current.version + 1,
       updatedAt: now,

@@ -1,4 +1,6 @@
+import type { ApprovalTable } from "./approval-table.ts";
 import type { ColumnType, Generated } from "kysely";
+import type { SweepTables } from "./sweep-tables.ts";
 
 /*
  * The tables as the queries see them; on disk the names are snake_case. Times are milliseconds, truth values 0 or 1, and what is
@@ -225,7 +227,7 @@ interface SchemaMigrationTable {
   readonly appliedAt: number;
 }
 
-export interface Database {
+export interface Database extends SweepTables {
   readonly organizations: OrganizationTable;
   readonly members: MemberTable;
   readonly groups: GroupTable;
@@ -240,6 +242,7 @@ export interface Database {
   readonly auditEvents: AuditEventTable;
   readonly policies: PolicyTable;
   readonly policyCounts: PolicyCountTable;
+  readonly approvals: ApprovalTable;
   readonly idempotency: IdempotencyTable;
   readonly installationValues: InstallationValueTable;
   readonly schemaMigrations: SchemaMigrationTable;

@@ -2,12 +2,13 @@ import { sql } from "kysely";
 import type { AuditEvent, AuditEventDraft } from "../../../domain/audit-event.ts";
 import { assert } from "../../../lib/assert.ts";
 import type { Page, PageRequest } from "../../../lib/paging.ts";
-import type { AuditFilter, AuditGroup, AuditRepository } from "../../ports.ts";
+import type { AuditFilter, AuditGroup, AuditRepository, RecordedToolCall } from "../../ports.ts";
 import { filteredEvents } from "./audit-filter.ts";
 import { insertAuditRows } from "./audit-inserts.ts";
 import type { RepositoryContext } from "./context.ts";
 import { countPolicies } from "./policy-counting.ts";
 import { countUpTo, toPage } from "./pages.ts";
+import { toRecordedCall } from "./recorded-call.ts";
 import { parseDraft, toAuditEvent, toAuditRow } from "./stored-audit-event.ts";
 
 const GROUP_COLUMNS = {
@@ -79,6 +80,23 @@ export class SqlAuditRepository implements AuditRepository {
       count: await countUpTo(db, filteredEvents(db, filter)),
       keyOf: (event) => String(event.seq),
     });
+  }
+
+  async toolCalls({ from, limit, after }: Parameters<AuditRepository["toolCalls"]>[0]): Promise<RecordedToolCall[]> {
+    let calls = this.#context.db
+      .selectFrom("auditEvents")
+      .select(["seq", "time", "actorId", "actorName", "actorContext", "resourceName", "reason", "details"])
+      .where("action", "=", "tool.call")
+      .where("time", ">=", from);
+    if (after !== undefined) {
+      const { time, seq } = after;
+      // Twice the same bound on the time: the first is what an index can use.
+      calls = calls
+        .where("time", "<=", time)
+        .where((eb) => eb.or([eb("time", "<", time), eb.and([eb("time", "=", time), eb("seq", "<", seq)])]));
+    }
+    const rows = await calls.orderBy("time", "desc").orderBy("seq", "desc").limit(limit).execute();
+    return rows.map(toRecordedCall);
   }
 
   async group(filter: AuditFilter, by: "actor" | "action" | "resource", page: PageRequest): Promise<Page<AuditGroup>> {

@@ -24,6 +24,7 @@ const storedOrganization = z.object({
       // Settings that schema 1 did not have.
       assignmentGrantsAccess: z.boolean().default(DEFAULT_SETTINGS.assignmentGrantsAccess),
       timeZone: z.string().default(DEFAULT_SETTINGS.timeZone),
+      approvalTtlMinutes: z.number().default(DEFAULT_SETTINGS.approvalTtlMinutes),
     }),
   ),
   version: z.number(),

@@ -1,0 +1,74 @@
+import { decide, couldAllow, type Decision } from "../../policy/decide.ts";
+import { localTimeIn } from "../../policy/local-time-in.ts";
+import { toSubject, toToolTarget } from "../../policy/policy-entities.ts";
+import type { ReplayRules } from "../../policy/replay.ts";
+import { createPolicyRequest, type Circumstances, type PolicyRequest } from "../../policy/request.ts";
+import type { AgentView, ServerView, Snapshot } from "../../snapshot/snapshot.ts";
+
+/** One tool of one server for one agent. */
+export interface ToolAccess {
+  readonly agent: AgentView;
+  readonly server: ServerView;
+  readonly tool: string;
+}
+
+/** When and how a call is made. */
+export interface Moment {
+  readonly snapshot: Snapshot;
+  readonly now: number;
+  /** Arguments, address, client and time; otherwise a call without arguments now. */
+  readonly given?: Partial<Circumstances> | undefined;
+}
+
+/**
+ * `allowed`, `denied` or `approval` say what happens to a call without arguments now; `conditional`: denied, but some
+ * arguments or another time could pass.
+ */
+export interface AccessAnswer {
+  readonly access: "allowed" | "denied" | "approval" | "conditional";
+  readonly reason: Decision["reason"] | "not_assigned" | "agent_suspended" | "server_unavailable";
+  readonly policies: Decision["policies"];
+}
+
+/** What an agent may do with a tool now, and why: the rows of the decision table in their order. */
+export function checkAccess(
+  { agent, server, tool }: ToolAccess,
+  { rules, ...at }: Moment & { readonly rules: ReplayRules },
+): AccessAnswer {
+  const denied = (reason: AccessAnswer["reason"]): AccessAnswer => ({ access: "denied", reason, policies: [] });
+  if (agent.agent.status !== "active") return denied("agent_suspended");
+  const assignment = agent.assignmentByServerId.get(server.server.id);
+  if (assignment === undefined) return denied("not_assigned");
+  if (server.server.status !== "active") return denied("server_unavailable");
+  if (!assignment.isToolAssigned(tool)) return denied("not_assigned");
+  const request = toToolRequest({ agent, server, tool }, at);
+  const { decision, reason, policies } = decide(rules.index, request, rules.settings);
+  if (decision === "allow") return { access: "allowed", reason, policies };
+  if (decision === "held") return { access: "approval", reason, policies };
+  const isOpen = couldAllow(rules.index, request, rules.settings);
+  return { access: isOpen ? "conditional" : "denied", reason, policies };
+}
+
+/** The rules that decide now. */
+export function currentRules({ policies, organization }: Snapshot): ReplayRules {
+  return { index: policies, settings: organization.settings };
+}
+
+/** A call of a tool as the evaluator sees it. */
+export function toToolRequest(
+  { agent, server, tool }: ToolAccess,
+  { snapshot, now, given = {} }: Moment,
+): PolicyRequest {
+  const { owner } = agent.agent;
+  const subject = toSubject(agent.agent, owner === null ? undefined : snapshot.memberById.get(owner));
+  const target = toToolTarget(server.server, tool, server.toolByName.get(tool));
+  const time = localTimeIn(snapshot.organization.settings.timeZone, given.nowMs ?? now);
+  return createPolicyRequest({ subject, target }, "call_tool", { nowMs: now, ...time, ...given });
+}
+
+/** The tools of a server that the agent's assignment lets through. */
+export function assignedTools(agent: AgentView, server: ServerView): string[] {
+  const assignment = agent.assignmentByServerId.get(server.server.id);
+  if (assignment === undefined) return [];
+  return [...server.toolByName.keys()].filter((name) => assignment.isToolAssigned(name));
+}

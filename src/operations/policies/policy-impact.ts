@@ -1,0 +1,149 @@
+import { z } from "zod";
+import type { Policy } from "../../domain/policy.ts";
+import { mayConcernServer, mayConcernSubject } from "../../policy/applies-to.ts";
+import type { CompiledPolicy } from "../../policy/compiled-policy.ts";
+import { cutsOffEveryAgent } from "../../policy/cut-off.ts";
+import { isJsonObject } from "../../policy/json-tree.ts";
+import { toSubject } from "../../policy/policy-entities.ts";
+import { toCompiledPolicy } from "../../policy/stored-policy.ts";
+import type { ReplayRules } from "../../policy/replay.ts";
+import type { PolicyRequest } from "../../policy/request.ts";
+import type { AgentView, ServerView, Snapshot } from "../../snapshot/snapshot.ts";
+import { assignedTools, checkAccess, type ToolAccess, toToolRequest } from "./access-check.ts";
+import { NOTHING_REPLAYED, ReplayOutput } from "./replay-impact.ts";
+
+const Named = z.object({ id: z.string(), name: z.string() });
+
+/** Of each kind; the counts of an organization's agents have no end. */
+const NAMES_MAX = 200;
+/** Tools that are looked at to say who gains and who loses; each costs some microseconds. */
+const TOOLS_CHECKED_MAX = 50_000;
+/** Stands for any tool of a server that has not shown its tools yet. */
+const ANY_TOOL = "any";
+
+export const ImpactOutput = ReplayOutput.extend({
+  agents: z.array(Named).describe("Agents that the policy may concern"),
+  servers: z.array(Named).describe("Servers that it may concern"),
+  gains: z.array(Named).describe("Agents that may now use a tool that they could not"),
+  loses: z.array(Named).describe("Agents that may no longer use a tool that they could"),
+  isIncomplete: z
+    .literal(true)
+    .optional()
+    .describe("Set where recorded calls could not be read; the change is made all the same"),
+});
+
+export type Impact = z.output<typeof ImpactOutput>;
+
+export interface PolicyChange {
+  readonly snapshot: Snapshot;
+  readonly before: ReplayRules;
+  readonly after: ReplayRules;
+  /** The policy in its old and its new form, where there is one. */
+  readonly concerned: readonly CompiledPolicy[];
+  readonly now: number;
+}
+
+/** Who is concerned by a change and what becomes of their access, without the replay. */
+export function impactOf(change: PolicyChange): Impact {
+  const { snapshot, concerned } = change;
+  const agents = [...snapshot.agentById.values()].filter((view) => concernsAgent(concerned, view, snapshot));
+  const servers = [...snapshot.serverById.values()].filter(({ server }) =>
+    concerned.some((policy) => mayConcernServer(policy, server)),
+  );
+  const { gains, loses } = compareAccess(change, agents, servers);
+  return {
+    ...NOTHING_REPLAYED,
+    agents: named(agents.map(({ agent }) => agent)),
+    servers: named(servers.map(({ server }) => server)),
+    gains: named(gains.map(({ agent }) => agent)),
+    loses: named(loses.map(({ agent }) => agent)),
+  };
+}
+
+/**
+ * Whether a policy leaves no agent anything at all: such a one needs `confirm`. Only rules that name nothing are looked at;
+ * whoever names servers, tools or agents knows what is cut off, also where there are no others.
+ */
+export function needsConfirmation(policy: Policy, snapshot: Snapshot, now: number): boolean {
+  if (policy.effect !== "deny" || policy.mode !== "enforce") return false;
+  if (policy.rule === null) return isWithoutLimits(policy.ast);
+  const { principals, resources, conditions = [] } = policy.rule;
+  const isWide = principals.everyone === true && resources.everything === true && (resources.tools ?? []).length === 0;
+  if (!isWide || resources.except !== undefined || conditions.length > 0) return false;
+  return isWithoutLimits(policy.ast) || cutsOffEveryAgent(toCompiledPolicy(policy), callsOfAgents(snapshot, now));
+}
+
+/** Also where there are no agents yet. */
+function isWithoutLimits(ast: unknown): boolean {
+  if (!isJsonObject(ast)) return false;
+  const { principal, action, resource, conditions } = ast;
+  return [principal, action, resource].every(isAll) && Array.isArray(conditions) && conditions.length === 0;
+}
+
+function isAll(scope: unknown): boolean {
+  return isJsonObject(scope) && scope["op"] === "All";
+}
+
+function* callsOfAgents(snapshot: Snapshot, now: number): Iterable<Iterable<PolicyRequest>> {
+  for (const agent of snapshot.agentById.values()) {
+    if (agent.agent.status === "active") yield callsOf(agent, snapshot, now);
+  }
+}
+
+function* callsOf(agent: AgentView, snapshot: Snapshot, now: number): Iterable<PolicyRequest> {
+  for (const serverId of agent.assignmentByServerId.keys()) {
+    const server = snapshot.serverById.get(serverId);
+    if (server === undefined) continue;
+    const tools = assignedTools(agent, server);
+    for (const tool of tools.length === 0 ? [ANY_TOOL] : tools) {
+      yield toToolRequest({ agent, server, tool }, { snapshot, now });
+    }
+  }
+}
+
+function concernsAgent(policies: readonly CompiledPolicy[], { agent }: AgentView, { memberById }: Snapshot): boolean {
+  const subject = toSubject(agent, agent.owner === null ? undefined : memberById.get(agent.owner));
+  return policies.some((policy) => mayConcernSubject(policy, subject));
+}
+
+interface AccessChange {
+  readonly gains: readonly AgentView[];
+  readonly loses: readonly AgentView[];
+}
+
+function compareAccess(
+  change: PolicyChange,
+  agents: readonly AgentView[],
+  servers: readonly ServerView[],
+): AccessChange {
+  const gains = new Set<AgentView>();
+  const loses = new Set<AgentView>();
+  let checked = 0;
+  for (const access of accessOf(agents, servers)) {
+    checked += 1;
+    if (checked > TOOLS_CHECKED_MAX) break;
+    const step = rankOf(access, change, change.after) - rankOf(access, change, change.before);
+    if (step > 0) gains.add(access.agent);
+    if (step < 0) loses.add(access.agent);
+  }
+  return { gains: [...gains], loses: [...loses] };
+}
+
+function* accessOf(agents: readonly AgentView[], servers: readonly ServerView[]): Iterable<ToolAccess> {
+  for (const agent of agents) {
+    for (const server of servers.filter((view) => agent.assignmentByServerId.has(view.server.id))) {
+      const tools = assignedTools(agent, server);
+      yield* (tools.length === 0 ? [ANY_TOOL] : tools).map((tool) => ({ agent, server, tool }));
+    }
+  }
+}
+
+const RANKS = { denied: 0, conditional: 1, approval: 2, allowed: 3 } as const;
+
+function rankOf(access: ToolAccess, { snapshot, now }: PolicyChange, rules: ReplayRules): number {
+  return RANKS[checkAccess(access, { snapshot, rules, now }).access];
+}
+
+function named(objects: readonly { readonly id: string; readonly name: string }[]): z.output<typeof Named>[] {
+  return objects.slice(0, NAMES_MAX).map(({ id, name }) => ({ id, name }));
+}

@@ -1,3 +1,4 @@
+import { addDeviceCommands } from "./app/device-commands.ts";
 import { addHostCommands } from "./app/host-commands.ts";
 import { addPolicySchema } from "./app/policy-commands.ts";
 import { addScanCommand } from "./app/scan-commands.ts";
@@ -15,5 +16,9 @@ const settings: CliSettings = {
 const program = buildCli(settings);
 addHostCommands(program, settings);
 addScanCommand(program, settings);
+<<<<<<< HEAD
+addDeviceCommands(program, settings);
+=======
 addPolicySchema(program, settings);
+>>>>>>> polops
 await runCli(program, process.argv.slice(2), settings);

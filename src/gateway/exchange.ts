@@ -6,7 +6,7 @@ import type { GatewayContext } from "./context.ts";
 import type { Caller } from "./decide.ts";
 import { mayListOtherwise } from "./rights-change.ts";
 import { formatSse } from "./sse.ts";
-import { errorMessage, respondProblem, respondRefusal } from "./http/respond.ts";
+import { errorMessage, respondJson, respondProblem, respondRefusal } from "./http/respond.ts";
 import type { LiveExchange } from "./live-exchanges.ts";
 import type { PendingCall } from "./pending-call.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
@@ -36,23 +36,32 @@ export class Exchange implements LiveExchange {
   readonly context: GatewayContext;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly receivedAt = performance.now();
+  receivedAt = performance.now();
   caller: Caller;
   session: Session | undefined;
   pending: PendingCall | undefined;
+  /** The call of the gateway itself that this message belongs to; its event is recorded under it. */
+  readonly parentCorrelationId: string | undefined;
   /** The id of the request that is answered, as written; `null` until a request was read. */
   idText = "null";
+  /** The head of an event stream has left before the call did: whatever answers it comes as an event. */
+  #isAnswerStream = false;
   #call: UpstreamCall | undefined;
   #isOver = false;
   #sentAt = 0;
   #isPaused = false;
   #heldBytes = 0;
 
-  constructor(context: GatewayContext, http: { request: IncomingMessage; response: ServerResponse }, caller: Caller) {
+  constructor(
+    context: GatewayContext,
+    http: { request: IncomingMessage; response: ServerResponse; parentCorrelationId?: string | undefined },
+    caller: Caller,
+  ) {
     this.context = context;
     this.request = http.request;
     this.response = http.response;
     this.caller = caller;
+    this.parentCorrelationId = http.parentCorrelationId;
     context.exchanges.add(this);
     http.response.on("close", () => this.#closed());
   }
@@ -175,8 +184,33 @@ export class Exchange implements LiveExchange {
     const { idText } = this;
     if (response.destroyed || response.writableEnded) return;
     if (!response.headersSent) return respondRefusal(response, refusal, idText);
-    if (this.pending === undefined) return void response.end();
+    if (this.pending === undefined && !this.#isAnswerStream) return void response.end();
     response.end(formatSse({ data: errorMessage(idText, refusal), id: undefined, type: "message", retry: undefined }));
+  }
+
+  /** Answers with one message of JSON, in whatever form the answer has begun. */
+  answer(
+    body: Buffer,
+    { status = 200, headers = {} }: { status?: number; headers?: Readonly<Record<string, string>> } = {},
+  ): void {
+    const { response } = this;
+    if (!this.#isAnswerStream) return respondJson(response, { status, body, headers });
+    if (response.destroyed || response.writableEnded) return;
+    response.end(formatSse({ data: body, id: undefined, type: "message", retry: undefined }));
+  }
+
+  /** Sends an event before the answer, which then comes as one too. */
+  writeEvent(event: Buffer): void {
+    const { response } = this;
+    if (response.destroyed || response.writableEnded) return;
+    if (!response.headersSent)
+      response.writeHead(200, {
+        "content-type": "text/event-stream",
+        "cache-control": "no-store",
+        "x-accel-buffering": "no",
+      });
+    this.#isAnswerStream = true;
+    response.write(event);
   }
 
   /** Runs `work` once the decision is on disk, at once where it is; never where it cannot be recorded. */

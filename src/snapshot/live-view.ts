@@ -14,12 +14,15 @@ export interface LiveView {
   onSwap(listener: SwapListener): () => void;
 }
 
+/** No message is decided from these. */
+const NOT_IN_VIEW: ReadonlySet<Change["kind"]> = new Set(["approval"]);
+
 /** Loads the whole view and follows the store: after each commit the touched objects are reloaded and the view is swapped. */
 export async function createLiveView(store: Store, vault: Vault): Promise<LiveView> {
   const listeners = new Set<SwapListener>();
   let current: Snapshot = await store.read((repositories) => loadAll({ repositories, vault }));
   store.onCommitted(async (changes) => {
-    const relevant = changes.filter((change) => change.kind !== "skill");
+    const relevant = changes.filter((change) => !NOT_IN_VIEW.has(change.kind));
     if (relevant.length === 0) return;
     const previous = current;
     current = await store.read((repositories) => rebuild(previous, relevant, { repositories, vault }));
@@ -64,6 +67,8 @@ function copyTouched(previous: Snapshot, kinds: ReadonlySet<Change["kind"]>): Mu
     agentById: copy("agent", previous.agentById),
     serverById: copy("server", previous.serverById),
     serverIdByName: copy("server", previous.serverIdByName),
+    skillById: copy("skill", previous.skillById),
+    skillIdByName: copy("skill", previous.skillIdByName),
     memberById: copy("member", previous.memberById),
     groupById: copy("group", previous.groupById),
     policies: previous.policies,

@@ -1,10 +1,12 @@
 import type { Agent } from "../../src/domain/agent.ts";
 import type { ApiKey } from "../../src/domain/api-key.ts";
+import type { Approval } from "../../src/domain/approval.ts";
 import type { AuditEvent, AuditEventDraft } from "../../src/domain/audit-event.ts";
 import type { Group, Member } from "../../src/domain/member.ts";
 import { DEFAULT_SETTINGS, type Organization } from "../../src/domain/organization.ts";
 import type { Policy } from "../../src/domain/policy.ts";
 import type { Server, ServerTool } from "../../src/domain/server.ts";
+import type { Skill, SkillVersion } from "../../src/domain/skill.ts";
 import { newId } from "../../src/lib/ids.ts";
 
 /* Valid entities for tests; each takes what the test is about. Names and ids are fresh unless given. */
@@ -96,6 +98,7 @@ export function anAgent(given: Partial<Agent> = {}): Agent {
     owner: null,
     status: "active",
     assignments: [],
+    skills: null,
     groups: [],
     lastSeenAt: null,
     version: 1,
@@ -127,6 +130,61 @@ export function aPolicy(given: Partial<Policy> = {}): Policy {
     version: 1,
     createdAt: AT,
     updatedAt: AT,
+    ...given,
+  };
+}
+
+export function anApproval(given: Partial<Approval> = {}): Approval {
+  return {
+    id: newId(),
+    status: "pending",
+    bindingHash: newId(),
+    agent: { id: newId(), name: freshName("agent") },
+    member: null,
+    server: { id: newId(), name: freshName("server") },
+    action: "call_tool",
+    target: { type: "tool", name: "delete_file" },
+    toolDigest: "d".repeat(64),
+    argumentsHash: "a".repeat(64),
+    payload: { arguments: { path: "/x" } },
+    policies: [{ id: newId(), name: freshName("policy") }],
+    correlationId: newId(),
+    requestedAt: AT,
+    expiresAt: AT + 365 * 24 * 3_600_000,
+    decision: null,
+    usedAt: null,
+    version: 1,
+    ...given,
+  };
+}
+
+export function aSkill(given: Partial<Skill> = {}): Skill {
+  return {
+    id: newId(),
+    name: freshName("skill"),
+    description: "Formats dates",
+    risk: "none",
+    latestVersion: 1,
+    servingVersion: 1,
+    version: 1,
+    createdAt: AT,
+    updatedAt: AT,
+    ...given,
+  };
+}
+
+export function aSkillVersion(given: Partial<SkillVersion> = {}): SkillVersion {
+  return {
+    skillId: newId(),
+    version: 1,
+    digest: `sha256:${"d".repeat(64)}`,
+    state: "approved",
+    risk: "none",
+    evidence: [],
+    content: { description: "Formats dates", instructions: "Say the date.", servers: [], files: [] },
+    createdBy: { type: "key", id: newId(), name: "root" },
+    approvedBy: null,
+    createdAt: AT,
     ...given,
   };
 }

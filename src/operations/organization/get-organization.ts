@@ -9,6 +9,7 @@ const Inventory = z.object({
   servers: z.object({ total: z.int(), active: z.int(), disabled: z.int(), quarantined: z.int() }),
   agents: z.object({ total: z.int(), active: z.int(), suspended: z.int() }),
   policies: z.object({ total: z.int(), enforce: z.int(), monitor: z.int(), disabled: z.int() }),
+  skills: z.int(),
   members: z.int(),
   apiKeys: z.object({ active: z.int(), unused: z.int(), revoked: z.int() }),
   devices: z.int(),
@@ -39,12 +40,16 @@ export const getOrganization = defineOperation({
         servers: { ...servers, total: servers.active + servers.disabled + servers.quarantined },
         agents: { ...agents, total: agents.active + agents.suspended },
         policies: { ...policies, total: policies.enforce + policies.monitor + policies.disabled },
+        skills: await repositories.skills.count(),
         members: members.total,
         apiKeys: await repositories.apiKeys.counts(now),
         devices: devices.total,
         openFindings: await repositories.findings.countBySeverity(now),
       },
-      posture: assessPosture(services.snapshot(), services, now),
+      posture: assessPosture(services.snapshot(), services, {
+        now,
+        approvalsPending: await repositories.approvals.countPending(now),
+      }),
     };
   },
   summarize: ({ organization, inventory, posture }) =>

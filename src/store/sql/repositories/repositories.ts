@@ -1,5 +1,6 @@
 import type { Repositories } from "../../ports.ts";
 import { SqlAgentRepository } from "./agent-repository.ts";
+import { SqlApprovalRepository } from "./approval-repository.ts";
 import { SqlApiKeyRepository } from "./api-key-repository.ts";
 import { SqlDecisionRepository } from "./decision-repository.ts";
 import { SqlAuditRepository } from "./audit-repository.ts";
@@ -14,6 +15,7 @@ import { SqlPolicyRepository } from "./policy-repository.ts";
 import { SqlScanRepository } from "./scan-repository.ts";
 import { SqlSealedRecordRepository } from "./sealed-record-repository.ts";
 import { SqlServerRepository } from "./server-repository.ts";
+import { SqlSkillRepository } from "./skill-repository.ts";
 import { SqlValueRepository } from "./value-repository.ts";
 
 /** All repositories on one transaction; they MUST NOT be used after it. */
@@ -24,7 +26,9 @@ export function createRepositories(context: RepositoryContext): Repositories {
     groups: new SqlGroupRepository(context),
     servers: new SqlServerRepository(context),
     agents: new SqlAgentRepository(context),
+    approvals: new SqlApprovalRepository(context),
     policies: new SqlPolicyRepository(context),
+    skills: new SqlSkillRepository(context),
     apiKeys: new SqlApiKeyRepository(context),
     audit: new SqlAuditRepository(context),
     decisions: new SqlDecisionRepository(context),

@@ -16,9 +16,6 @@ const settings: CliSettings = {
 const program = buildCli(settings);
 addHostCommands(program, settings);
 addScanCommand(program, settings);
-<<<<<<< HEAD
 addDeviceCommands(program, settings);
-=======
 addPolicySchema(program, settings);
->>>>>>> polops
 await runCli(program, process.argv.slice(2), settings);

@@ -25,7 +25,9 @@ export function concernsServer({ id, groups }: NamedServer): (policy: CompiledPo
     entityKey(`${NAMESPACE}::Server`, id),
     ...groups.map((group) => entityKey(`${NAMESPACE}::ServerGroup`, group)),
   ]);
-  return ({ keys }) => keys.resource === undefined || keys.resource.some((key) => own.has(key) || isItemOf(key, id));
+  const items = ITEM_TYPES.map((prefix) => `${prefix}${id}/`);
+  const isOwn = (key: string): boolean => own.has(key) || items.some((prefix) => key.startsWith(prefix));
+  return ({ keys }) => keys.resource === undefined || keys.resource.some(isOwn);
 }
 
 const ITEM_TYPES = ["Tool", "Resource", "Prompt"].map((type) => entityKey(`${NAMESPACE}::${type}`, ""));

@@ -7,6 +7,7 @@ import { aDraft, aGroup, aMember, aServer, aTool, anApiKey, anOrganization } fro
 import { auditConformance } from "./conformance-audit.ts";
 import { approvalConformance } from "./conformance-approvals.ts";
 import { fleetConformance } from "./conformance-fleet.ts";
+import { sweepConformance } from "./conformance-sweep.ts";
 import { policyConformance } from "./conformance-policies.ts";
 
 /** Opens an empty store of its own. */
@@ -290,6 +291,7 @@ export function storeConformance(name: string, openEmpty: OpenEmpty): void {
 
     auditConformance(() => store);
     fleetConformance({ store: () => store, changes: () => changes.splice(0) });
+    sweepConformance({ store: () => store });
     policyConformance({ store: () => store, changes: () => changes.splice(0) });
     approvalConformance({ store: () => store, changes: () => changes.splice(0) });
   });

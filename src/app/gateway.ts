@@ -2,6 +2,7 @@ import { hkdfSync } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { Gauge } from "prom-client";
 import type { createAuthenticator } from "../auth/authenticate.ts";
+import type { InnerCall, InnerCallOptions, InnerCallOutcome } from "../gateway/aggregate/ports.ts";
 import { createBridge, type Bridge } from "../gateway/bridge/bridge.ts";
 import { createCredentialSource, type CredentialSource } from "../gateway/credentials.ts";
 import type { TrafficObserver } from "../gateway/context.ts";
@@ -14,7 +15,9 @@ import type { Egress } from "../lib/egress/egress.ts";
 import type { Handler } from "../surfaces/http-server.ts";
 import { createApprovalStore } from "./approvals.ts";
 import type { Core } from "./core.ts";
+import { openSkillRunner } from "./skill-runner.ts";
 import { createTrafficObserver } from "./traffic-observer.ts";
+import { VERSION } from "./version.ts";
 
 export interface GatewayParts {
   readonly gateway: Gateway;
@@ -40,6 +43,7 @@ export function openGateway(core: Core, { egress, authenticate, stack }: Gateway
   stack.defer(() => bridge.close());
   const observer = createTrafficObserver(core);
   const clientIps = new WeakMap<IncomingMessage, string>();
+  const skills = openSkillRunner({ clock, stack, callTool: (call, options) => callTool(gateway, call, options) });
   const gateway: Gateway = createGateway({
     liveView,
     audit: audit.log,
@@ -54,6 +58,7 @@ export function openGateway(core: Core, { egress, authenticate, stack }: Gateway
     onProblem: (message, cause) => logger.error({ err: cause }, message),
     observer,
     approvals: createApprovalStore({ store, clock }),
+    aggregate: { skills, version: VERSION },
     metrics: createGatewayMetrics(registry, () => ({
       audit: audit.log,
       liveSessions: () => gateway.sessions().length,
@@ -66,6 +71,11 @@ export function openGateway(core: Core, { egress, authenticate, stack }: Gateway
     gateway.handle(request, response);
   };
   return { gateway, credentials, supervisor, observer, handlers: { "/gateway/": handle } };
+}
+
+async function callTool({ aggregate }: Gateway, call: InnerCall, options: InnerCallOptions): Promise<InnerCallOutcome> {
+  if (aggregate === undefined) throw new Error("invariant violated: skills run where the aggregate is");
+  return aggregate.callTool(call, options);
 }
 
 function openSupervisor({ config, logger, registry }: Core, stack: AsyncDisposableStack): StdioSupervisor {

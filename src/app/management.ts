@@ -10,7 +10,7 @@ import { createManagementAuthentication } from "./management-authentication.ts";
 import { OPERATIONS } from "../operations/index.ts";
 import { requestReports } from "../operations/sweep/report-request.ts";
 import type { ScanSlot } from "../operations/sweep/ports.ts";
-import type { LiveSessions } from "../operations/services.ts";
+import type { LiveSessions, SkillTrial, SkillTrialResult } from "../operations/services.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { LiveView } from "../snapshot/live-view.ts";
 import type { Authenticate } from "../surfaces/authentication.ts";
@@ -70,6 +70,7 @@ export function createManagement(core: Core, options: ManagementOptions): Manage
     scanSlot: options.scanSlot,
     deviceReports: { request: (at) => requestReports(store, at) },
     clock,
+    runSkill: (run) => trial(gateway, run),
   });
   const authenticate = createManagementAuthentication({
     authenticate: options.authenticate,
@@ -90,6 +91,11 @@ export function createManagement(core: Core, options: ManagementOptions): Manage
   const rest = createRest(surface);
   const handleMcp: Handler = (request, response, origin) => mcp.handle(request, response, origin);
   return { mcp, authenticate, handlers: { "/mcp": handleMcp, "/api/v1/": rest } };
+}
+
+async function trial({ gateway }: GatewayParts, run: SkillTrial): Promise<SkillTrialResult> {
+  if (gateway.aggregate === undefined) throw new Error("invariant violated: skills run where the aggregate is");
+  return gateway.aggregate.trial(run);
 }
 
 /** Tells of each key that a change has revoked, and of those whose member may no longer hold them, before the change is answered. */

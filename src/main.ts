@@ -1,4 +1,6 @@
+import { addDeviceCommands } from "./app/device-commands.ts";
 import { addHostCommands } from "./app/host-commands.ts";
+import { addScanCommand } from "./app/scan-commands.ts";
 import { VERSION } from "./app/version.ts";
 import { OPERATIONS } from "./operations/index.ts";
 import { buildCli, runCli, type CliSettings } from "./surfaces/cli/build-cli.ts";
@@ -12,4 +14,6 @@ const settings: CliSettings = {
 };
 const program = buildCli(settings);
 addHostCommands(program, settings);
+addScanCommand(program, settings);
+addDeviceCommands(program, settings);
 await runCli(program, process.argv.slice(2), settings);

@@ -13,6 +13,7 @@ import { createUpstreams, reachServer } from "../gateway/upstreams.ts";
 import { maskSecrets, maskText } from "../guard/mask-secrets.ts";
 import type { Egress } from "../lib/egress/egress.ts";
 import type { Handler } from "../surfaces/http-server.ts";
+import { createApprovalStore } from "./approvals.ts";
 import type { Core } from "./core.ts";
 import { openSkillRunner } from "./skill-runner.ts";
 import { createTrafficObserver } from "./traffic-observer.ts";
@@ -35,7 +36,7 @@ export interface GatewayPartsOptions {
 
 /** Wires the data plane. */
 export function openGateway(core: Core, { egress, authenticate, stack }: GatewayPartsOptions): GatewayParts {
-  const { clock, liveView, audit, registry, logger } = core;
+  const { clock, liveView, audit, registry, logger, store } = core;
   const credentials = createCredentialSource({ egress, clock });
   const supervisor = core.config.isStdioAllowed ? openSupervisor(core, stack) : undefined;
   const bridge = openBridge(core, { egress, credentials, supervisor });
@@ -56,6 +57,7 @@ export function openGateway(core: Core, { egress, authenticate, stack }: Gateway
     maskSecrets,
     onProblem: (message, cause) => logger.error({ err: cause }, message),
     observer,
+    approvals: createApprovalStore({ store, clock }),
     aggregate: { skills, version: VERSION },
     metrics: createGatewayMetrics(registry, () => ({
       audit: audit.log,

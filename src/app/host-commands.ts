@@ -1,10 +1,12 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import { AppError, toAppError } from "../lib/errors.ts";
+import { AppError } from "../lib/errors.ts";
 import type { CliSettings } from "../surfaces/cli/build-cli.ts";
-import { toExitCode } from "../surfaces/cli/exit-codes.ts";
+import { attempt } from "./attempt.ts";
+import { addSkillCommands } from "./skill-commands.ts";
 import { defaultDataDir, parseConfig, VARIABLES, type Config, type Environment } from "./config.ts";
+import { addConnect } from "./connect-command.ts";
 
 const PACKAGE_ROOT = resolve(import.meta.dirname, "../..");
 
@@ -13,6 +15,8 @@ export function addHostCommands(program: Command, settings: CliSettings): void {
   addServe(program, settings);
   addKeys(program, settings);
   addStdio(program, settings);
+  addSkillCommands(program, settings);
+  addConnect(program, settings);
 }
 
 function addServe(program: Command, settings: CliSettings): void {
@@ -81,18 +85,6 @@ function addStdio(program: Command, settings: CliSettings): void {
         await bridgeStdio({ url: new URL(url), key, stdin: process.stdin, stdout: process.stdout, onProblem });
       }),
     );
-}
-
-/** Runs a command; a failure is one line and an exit code. */
-async function attempt({ process: terminal, setExitCode }: CliSettings, work: () => Promise<void>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    const known = toAppError(error);
-    const detail = known.code === "internal" && error instanceof Error ? `: ${error.stack ?? error.message}` : "";
-    terminal.printError(`runlayer: ${known.message}${detail}\n`);
-    setExitCode(toExitCode(known.code));
-  }
 }
 
 /** Flags win over the environment. */

@@ -3,11 +3,14 @@ import type { GatewayParts } from "./gateway.ts";
 import { createServices } from "./services.ts";
 import type { createAuthenticator } from "../auth/authenticate.ts";
 import type { ApiKey } from "../domain/api-key.ts";
-import { createUpstreamProbe } from "../gateway/probe/probe.ts";
+import { createLazyProbe } from "../gateway/probe/lazy-probe.ts";
 import type { Egress } from "../lib/egress/egress.ts";
 import { startHealthProber } from "./health-prober.ts";
 import { createManagementAuthentication } from "./management-authentication.ts";
+import type { Session } from "../gateway/sessions.ts";
 import { OPERATIONS } from "../operations/index.ts";
+import { requestReports } from "../operations/sweep/report-request.ts";
+import type { ScanSlot } from "../operations/sweep/ports.ts";
 import type { LiveSessions, SkillTrial, SkillTrialResult } from "../operations/services.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { LiveView } from "../snapshot/live-view.ts";
@@ -15,6 +18,7 @@ import type { Authenticate } from "../surfaces/authentication.ts";
 import type { Handler } from "../surfaces/http-server.ts";
 import { createMcp, type McpFace } from "../surfaces/mcp.ts";
 import { createRest } from "../surfaces/rest.ts";
+import { createSweepHost, type Machine } from "./sweep-host.ts";
 import { VERSION } from "./version.ts";
 
 export interface Management {
@@ -27,6 +31,8 @@ export interface ManagementOptions {
   readonly url: string;
   readonly gateway: GatewayParts;
   readonly egress: Egress;
+  readonly machine: Machine;
+  readonly scanSlot: ScanSlot;
   readonly authenticate: ReturnType<typeof createAuthenticator>;
   readonly stack: AsyncDisposableStack;
 }
@@ -36,19 +42,14 @@ export function createManagement(core: Core, options: ManagementOptions): Manage
   const { store, clock, audit, usage, vault, pepper, liveView, config, logger } = core;
   const { egress, gateway, stack } = options;
   const clientInfo = { name: "runlayer", version: VERSION };
-  const probe = createUpstreamProbe({
+  const probe = createLazyProbe({
     egress,
     credentials: gateway.credentials,
     stdio: gateway.supervisor,
     clientInfo,
   });
   stack.defer(startHealthProber({ ...core, probe, observer: gateway.observer }));
-  const sessions: LiveSessions = {
-    countByServer: (serverId) => gateway.gateway.sessions().filter((session) => session.serverId === serverId).length,
-    countByAgent: (agentId) => gateway.gateway.sessions().filter((session) => session.agentId === agentId).length,
-    countByKey: (keyId) =>
-      mcp.countByKey(keyId) + gateway.gateway.sessions().filter((session) => session.keyId === keyId).length,
-  };
+  const sessions = toLiveSessions(gateway, (keyId) => mcp.countByKey(keyId));
   const services = createServices({
     vault,
     pepper,
@@ -61,6 +62,10 @@ export function createManagement(core: Core, options: ManagementOptions): Manage
     stdioIsolation: gateway.supervisor?.isolation.mode ?? "off",
     liveView,
     publicUrl: options.url,
+    sweepHost: createSweepHost(options.machine, pepper),
+    scanSlot: options.scanSlot,
+    deviceReports: { request: (at) => requestReports(store, at) },
+    clock,
     runSkill: (run) => trial(gateway, run),
   });
   const authenticate = createManagementAuthentication({
@@ -82,6 +87,16 @@ export function createManagement(core: Core, options: ManagementOptions): Manage
   const rest = createRest(surface);
   const handleMcp: Handler = (request, response, origin) => mcp.handle(request, response, origin);
   return { mcp, authenticate, handlers: { "/mcp": handleMcp, "/api/v1/": rest } };
+}
+
+/** Counts of the agents' sessions; a key may have sessions on the management face too. */
+function toLiveSessions({ gateway }: GatewayParts, countOfManagement: (keyId: string) => number): LiveSessions {
+  const count = (isMeant: (session: Session) => boolean): number => gateway.sessions().filter(isMeant).length;
+  return {
+    countByServer: (serverId) => count((session) => session.serverId === serverId),
+    countByAgent: (agentId) => count((session) => session.agentId === agentId),
+    countByKey: (keyId) => countOfManagement(keyId) + count((session) => session.keyId === keyId),
+  };
 }
 
 async function trial({ gateway }: GatewayParts, run: SkillTrial): Promise<SkillTrialResult> {

@@ -16,6 +16,10 @@ export interface ServiceParts {
   readonly egress: Egress;
   readonly probe: UpstreamProbe;
   readonly sessions: LiveSessions;
+  readonly sweepHost: Services["sweepHost"];
+  readonly scanSlot: Services["scanSlot"];
+  readonly deviceReports: Services["deviceReports"];
+  readonly clock: Services["clock"];
   readonly isStdioAllowed: boolean;
   readonly stdioIsolation: Services["stdioIsolation"];
   readonly liveView: LiveView;
@@ -27,9 +31,14 @@ export interface ServiceParts {
 export function createServices(parts: ServiceParts): Services {
   const { vault, pepper, audit, usage, egress, probe, sessions, isStdioAllowed, stdioIsolation, liveView, publicUrl } =
     parts;
+  const { sweepHost, scanSlot, deviceReports, clock } = parts;
   return {
     vault,
     sessions,
+    sweepHost,
+    scanSlot,
+    deviceReports,
+    clock,
     isStdioAllowed,
     stdioIsolation,
     snapshot: () => liveView.current,

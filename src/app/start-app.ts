@@ -7,6 +7,8 @@ import { createAuthenticator } from "../auth/authenticate.ts";
 import { systemClock, type Clock } from "../lib/clock.ts";
 import { createEgress } from "../lib/egress/egress.ts";
 import { startHttpServer, type Handler } from "../surfaces/http-server.ts";
+import { OneScanSlot } from "./scan-slot.ts";
+import { THIS_MACHINE, type Machine } from "./sweep-host.ts";
 import { createStatusHandlers } from "./status.ts";
 
 /** A running installation. */
@@ -22,13 +24,18 @@ export interface App {
 export interface AppOptions {
   readonly logger: Logger;
   readonly clock?: Clock | undefined;
+  /** What scans of this machine look at. */
+  readonly machine?: Machine | undefined;
 }
 
 /** Calls in flight have so long to finish after SIGTERM. */
 const DRAIN_MS = 10_000;
 
 /** Opens everything in order and serves. What was opened is closed again if a later step fails. */
-export async function startApp(config: Config, { logger, clock = systemClock }: AppOptions): Promise<App> {
+export async function startApp(
+  config: Config,
+  { logger, clock = systemClock, machine = THIS_MACHINE }: AppOptions,
+): Promise<App> {
   await using stack = new AsyncDisposableStack();
   const core = await openCore(config, { logger, clock, stack });
   const url =
@@ -37,7 +44,9 @@ export async function startApp(config: Config, { logger, clock = systemClock }: 
   const egress = stack.adopt(createEgress({ ownListeners: () => ownListeners }), (opened) => opened.close());
   const authenticate = createAuthenticator(core.pepper);
   const gateway = openGateway(core, { egress, authenticate, stack });
-  const management = createManagement(core, { url, gateway, egress, authenticate, stack });
+  const { store, onProblem } = core;
+  const scanSlot = stack.adopt(new OneScanSlot({ store, onProblem }), (slot) => slot.close());
+  const management = createManagement(core, { url, gateway, egress, authenticate, stack, machine, scanSlot });
   const status = createStatusHandlers(core, management.authenticate);
   const handlers: Record<string, Handler> = { ...management.handlers, ...gateway.handlers, ...status };
   const server = await startHttpServer({

@@ -25,6 +25,8 @@ export interface OrganizationSettings {
   readonly assignmentGrantsAccess: boolean;
   /** IANA name of the zone in which policies read the time and the weekday. */
   readonly timeZone: string;
+  /** How long a held call waits for a person, and then an approval for its call. */
+  readonly approvalTtlMinutes: number;
   readonly skillRiskAction: SkillRiskAction;
   readonly skillApproval: SkillApproval;
 }
@@ -34,6 +36,7 @@ export const DEFAULT_SETTINGS: OrganizationSettings = {
   auditDurability: "before-dispatch",
   assignmentGrantsAccess: true,
   timeZone: "UTC",
+  approvalTtlMinutes: 60,
   skillRiskAction: { critical: "block", high: "block" },
   skillApproval: "required",
 };

@@ -8,7 +8,8 @@ export type PolicyEffect = (typeof POLICY_EFFECTS)[number];
 export const POLICY_MODES = ["enforce", "monitor", "disabled"] as const;
 export type PolicyMode = (typeof POLICY_MODES)[number];
 
-export const POLICY_ACTIONS = [
+/** What a message wants to do, in the words of policies (contract section 5); every MCP method maps to one of these. */
+export const ACTIONS = [
   "call_tool",
   "read_resource",
   "get_prompt",
@@ -19,8 +20,11 @@ export const POLICY_ACTIONS = [
   "list_roots",
   "run_skill",
   "connect",
-  "any",
 ] as const;
+export type Action = (typeof ACTIONS)[number];
+
+/** What a rule may name: an action, or all of them. */
+export const POLICY_ACTIONS = [...ACTIONS, "any"] as const;
 export type ScopedAction = (typeof POLICY_ACTIONS)[number];
 
 export const CONDITION_OPERATORS = [

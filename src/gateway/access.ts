@@ -27,6 +27,7 @@ export type Access =
       readonly keyFault?: string | undefined;
     };
 
+const CLIENT_CHARACTERS_MAX = 200;
 const UNAUTHENTICATED: AccessRefusal = {
   status: 401,
   code: "unauthenticated",
@@ -80,8 +81,14 @@ function findAgent(request: IncomingMessage, context: GatewayContext): AgentAcce
   const { key } = authentication;
   const agent = snapshot.agentById.get(key.agentId ?? "");
   if (agent === undefined) return { ok: false, refusal: UNAUTHENTICATED, keyFault: "unknown_agent" };
-  const client = request.headers["user-agent"]?.slice(0, 200);
+  const client = clientOf(request, context);
   return { ok: true, caller: { snapshot, key, agent, ip, client } };
+}
+
+/** What the client says that it is. People configure odd things there, keys among them. */
+export function clientOf({ headers }: IncomingMessage, { maskName }: GatewayContext): string | undefined {
+  const client = headers["user-agent"];
+  return client === undefined ? undefined : maskName(client).slice(0, CLIENT_CHARACTERS_MAX);
 }
 
 /** The caller as the current snapshot sees it, or why it may not go on. For whatever outlives a change: bodies, streams, sessions. */

@@ -2,7 +2,7 @@ import { finishAnswer } from "./answer.ts";
 import { parseUpstreamEnvelope, type Envelope, type RpcId } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
 import { one } from "./http/request-headers.ts";
-import { errorMessage, respondEmpty, respondJson } from "./http/respond.ts";
+import { errorMessage, respondEmpty } from "./http/respond.ts";
 import { RpcRefusal } from "./rpc-refusal.ts";
 import { StreamRelay } from "./stream-relay.ts";
 import type { UpstreamFault, UpstreamSink } from "./upstream.ts";
@@ -96,13 +96,13 @@ export class AnswerSink implements UpstreamSink {
       if (this.#exchange.isOver) return;
       const { bytes, end } = finishAnswer(envelope, pending, this.#exchange);
       pending.settle(end);
-      respondJson(this.#exchange.response, { status: 200, body: bytes, headers: this.#exchange.answerHeaders });
+      this.#exchange.answer(bytes, { headers: this.#exchange.answerHeaders });
     };
     this.#exchange.whenDurable(finish);
   }
 
   #finishError(): void {
-    const { pending, response } = this.#exchange;
+    const { pending } = this.#exchange;
     const body = this.#body();
     const envelope = parsed(body);
     const isOwn = isErrorTo(envelope, pending?.facts.envelope.id);
@@ -114,7 +114,7 @@ export class AnswerSink implements UpstreamSink {
     const answer = isOwn ? body : errorMessage(idText, { code: refusal.code, message: refusal.message });
     this.#exchange.whenDurable(() => {
       pending?.settle({ outcome: "error", reason: "rpc_error", details: { status: this.#status } });
-      respondJson(response, { status: this.#status, body: answer });
+      this.#exchange.answer(answer, { status: this.#status });
     });
   }
 

@@ -1,30 +1,45 @@
-import type { DecidingPolicy, Target } from "./decide.ts";
+import type { Target } from "./decide.ts";
+import type { Action } from "../domain/policy.ts";
+
+interface Named {
+  readonly id: string;
+  readonly name: string;
+}
 
 /** A call that a policy holds, with everything that an approval of it is bound to (contract section 5). */
 export interface HeldCall {
-  readonly agentId: string;
+  readonly agent: Named;
   /** The acting member. */
-  readonly memberId: string | null;
-  readonly serverId: string;
+  readonly member: Named | null;
+  readonly server: Named;
+  readonly action: Action;
   readonly target: Target;
   /** Of the accepted definition; undefined for what is not pinned. */
   readonly toolDigest: string | undefined;
-  /** SHA-256 of the canonical arguments (RFC 8785), hex. */
+  /** See `hashArguments`. */
   readonly argumentsHash: string;
-  readonly policies: readonly DecidingPolicy[];
-  /** Shared by the event of the hold, of its decision and of the call. */
+  /** What the audit log keeps of the arguments, for the person who decides. */
+  readonly payload: Readonly<Record<string, unknown>>;
+  readonly policies: readonly Named[];
+  /** Of the event of the hold, if this call is the first of its kind. */
   readonly correlationId: string;
-  readonly sessionId: string | undefined;
 }
 
-export interface HeldCallAnswer {
-  /** `approved` only once for each approval: the call MUST then be sent or the approval is lost. */
-  readonly state: "approved" | "pending";
-  readonly approvalId: string;
-}
+export type ApprovalClaim =
+  | {
+      /** `approved` only once for each approval: the call MUST then be sent or the approval is lost. */
+      readonly state: "approved" | "pending" | "denied";
+      readonly approvalId: string;
+      /** Shared by the events of the hold, of its decision and of the call. */
+      readonly correlationId: string;
+    }
+  /** This agent has as many calls waiting as it may; nothing was filed. */
+  | { readonly state: "full" };
 
 /** Who decides on held calls. Injected by the composition root; without one, held calls wait for nobody. */
 export interface ApprovalStore {
   /** Uses up the approval of exactly this call, or files a request for one and names it. Durable when it resolves. */
-  claim(call: HeldCall): Promise<HeldCallAnswer>;
+  claim(call: HeldCall): Promise<ApprovalClaim>;
+  /** Resolves when a person has decided, at once where that is done; never after `signal`. */
+  decided(approvalId: string, signal: AbortSignal): Promise<void>;
 }

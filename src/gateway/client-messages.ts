@@ -1,11 +1,6 @@
-import { createHash } from "node:crypto";
-import type { DecisionDraft } from "../audit/audit-log.ts";
-import { toCanonicalJson } from "../lib/canonical-json.ts";
 import { AppError } from "../lib/errors.ts";
-import { newId } from "../lib/ids.ts";
 import { AnswerSink } from "./answer-sink.ts";
-import type { HeldCall } from "./approvals.ts";
-import { decide, refusalMessage, toQuestion, type Decision, type Question, type Target } from "./decide.ts";
+import { takeAnswer } from "./approval-question.ts";
 import {
   memberOf,
   parseEnvelope,
@@ -16,16 +11,17 @@ import {
   type ResponseEnvelope,
 } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
-import { openHandles, toolOfTask } from "./handles.ts";
+import { openHandles } from "./handles.ts";
+import { passHold, tied, type Tie } from "./hold.ts";
 import { one } from "./http/request-headers.ts";
-import { errorMessage, respondEmpty, respondJson, respondRefusal } from "./http/respond.ts";
-import { CLIENT_NOTIFICATIONS, clientRequestRule, type MethodRule } from "./methods.ts";
+import { respondEmpty } from "./http/respond.ts";
+import { draftOf, judge, refuseDenied, type Judged } from "./judge.ts";
+import { CLIENT_NOTIFICATIONS, clientRequestRule } from "./methods.ts";
 import { isModern, modernHeaders } from "./modern.ts";
 import { PendingCall } from "./pending-call.ts";
-import { matchDetails, subjectOf, toDraft, toPayload } from "./record.ts";
+import { subjectOf, toDraft } from "./record.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
 import { splice } from "./splice.ts";
-import { readTargets } from "./targets.ts";
 import { postHeaders } from "./upstream-headers.ts";
 
 /** Handles one message of a client: decides it, records it, and sends it on, or answers why not. */
@@ -37,7 +33,7 @@ export async function handleMessage(exchange: Exchange, bytes: Buffer): Promise<
   } catch (error) {
     if (error instanceof AppError && error.code === "unavailable") return exchange.unrecorded(error);
     if (!(error instanceof RpcRefusal)) throw error;
-    respondRefusal(exchange.response, error, exchange.idText);
+    exchange.refuse(error);
   }
 }
 
@@ -49,15 +45,19 @@ async function route(exchange: Exchange, envelope: Envelope): Promise<void> {
   return handleResponse(exchange, envelope);
 }
 
-async function handleRequest(exchange: Exchange, envelope: RequestEnvelope, modern: boolean): Promise<void> {
-  const rule = clientRequestRule(envelope.method, modern);
-  if (rule === undefined) throw await unknownMethod(exchange, envelope, modern);
-  const judged = { rule, ...judge(exchange, envelope, rule) };
-  if (judged.decision.effect === "deny") return refuse(exchange, envelope, judged);
-  if (judged.decision.effect === "held" && !(await isApproved(exchange, envelope, judged))) return;
+async function handleRequest(exchange: Exchange, given: RequestEnvelope, modern: boolean): Promise<void> {
+  const rule = clientRequestRule(given.method, modern);
+  if (rule === undefined) throw await unknownMethod(exchange, given, modern);
+  const { envelope, answer } = modern ? takeAnswer(given, exchange) : { envelope: given, answer: undefined };
+  const judged = judge(exchange, envelope, rule);
+  if (judged.decision.effect === "deny") return refuseDenied(exchange, envelope, judged);
+  // Before a person is asked: a message that is refused anyway is not worth anybody's time.
   const edits = openHandles(envelope, exchange.scope, exchange.context);
   const headers = modern ? checkedHeaders(exchange, envelope) : [];
-  const pending = startCall(exchange, envelope, judged);
+  const isHeld = judged.decision.effect === "held";
+  const released = isHeld ? await passHold({ exchange, envelope, judged, isModern: modern, answer }) : judged;
+  if (released === undefined) return;
+  const pending = startCall(exchange, envelope, released);
   exchange.pending = pending;
   if (!pending.isDurable && exchange.caller.snapshot.organization.settings.auditDurability === "before-dispatch") {
     await pending.durable;
@@ -67,129 +67,21 @@ async function handleRequest(exchange: Exchange, envelope: RequestEnvelope, mode
   exchange.send({ method: "POST", headers: postHeaders(exchange, headers), body }, new AnswerSink(exchange));
 }
 
-interface Judged {
-  readonly rule: MethodRule;
-  readonly question: Question;
-  readonly decision: Decision;
-}
-
-/** Decides on everything that the message names; the first denial counts. */
-function judge(
-  exchange: Exchange,
-  envelope: RequestEnvelope | NotificationEnvelope,
-  rule: MethodRule,
-): Omit<Judged, "rule"> {
-  const { scope, context, caller } = exchange;
-  const targets = readTargets(rule, envelope, {
-    toolOfTask: (sealed) => toolOfTask(sealed, scope, context),
-    serverName: caller.server.server.name,
-  });
-  const args = (): unknown => valueAt(envelope.bytes, memberOf(envelope.params, "arguments"));
-  const judge = (target: Target): Omit<Judged, "rule"> => {
-    const question = toQuestion(rule, target, args);
-    return { question, decision: decide(caller, question, context.clock.now()) };
-  };
-  const [first, ...rest] = targets;
-  let judged = judge(first);
-  for (const target of rest) if (judged.decision.effect === "allow") judged = judge(target);
-  return judged;
-}
-
-/** Answers a message that is not sent on: denied, or held for an approval. Its event is durable first. */
-async function refuse(
+function startCall(
   exchange: Exchange,
   envelope: RequestEnvelope,
-  judged: Judged & { readonly approvalId?: string | undefined; readonly draft?: DecisionDraft | undefined },
-): Promise<void> {
-  const { context, caller } = exchange;
-  const { question, decision, approvalId } = judged;
-  const isHeld = decision.effect === "held";
-  const reason = decision.effect === "allow" ? "unforeseen" : decision.reason;
-  const draft = judged.draft ?? draftOf(exchange, envelope, judged);
-  await context.audit.record({
-    ...draft,
-    outcome: isHeld ? "held" : "denied",
-    reason,
-    durationMs: performance.now() - exchange.receivedAt,
-  });
-  context.metrics?.denied(caller.server.server.name, isHeld ? "held" : reason);
-  const data = {
-    type: isHeld ? "runlayer.approval_pending" : "runlayer.denied",
-    reason,
-    policies: decision.policies,
-    correlationId: draft.correlationId,
-    ...(approvalId === undefined ? {} : { approvalId }),
-  };
-  const code = isHeld ? RPC_CODES.approvalPending : RPC_CODES.denied;
-  const error = { code, message: refusalMessage(caller, question, decision), data };
-  respondJson(exchange.response, { status: 200, body: errorMessage(envelope.idText, error) });
-}
-
-/** Whether a held call may go on now; where not, the client has been answered. */
-async function isApproved(exchange: Exchange, envelope: RequestEnvelope, judged: Judged): Promise<boolean> {
-  const { context } = exchange;
-  const draft = draftOf(exchange, envelope, judged);
-  const approval = await context.approvals?.claim(toHeldCall(exchange, judged, draft));
-  if (approval?.state === "approved") return exchange.refresh();
-  await refuse(exchange, envelope, { ...judged, approvalId: approval?.approvalId, draft });
-  return false;
-}
-
-function toHeldCall({ caller }: Exchange, { question, decision }: Judged, draft: DecisionDraft): HeldCall {
-  const { agent, server } = caller;
-  const { target } = question;
-  return {
-    agentId: agent.agent.id,
-    memberId: agent.agent.owner,
-    serverId: server.server.id,
-    target,
-    toolDigest: target.type === "tool" ? server.toolByName.get(target.name)?.digest : undefined,
-    argumentsHash: createHash("sha256")
-      .update(toCanonicalJson(question.args() ?? {}))
-      .digest("hex"),
-    policies: decision.policies,
-    correlationId: draft.correlationId,
-    sessionId: draft.sessionId,
-  };
-}
-
-function startCall(exchange: Exchange, envelope: RequestEnvelope, judged: Judged): PendingCall {
+  { correlationId, approvalId, ...judged }: Judged & Partial<Tie>,
+): PendingCall {
   const { question, rule } = judged;
+  const draft = rule.event === undefined ? undefined : draftOf(exchange, envelope, judged);
+  const isTied = draft !== undefined && correlationId !== undefined && approvalId !== undefined;
   return new PendingCall(exchange.context, {
     envelope,
     rule,
     tool: question.target.type === "tool" ? question.target.name : undefined,
     serverName: exchange.caller.server.server.name,
-    draft: rule.event === undefined ? undefined : draftOf(exchange, envelope, judged),
+    draft: isTied ? tied(draft, { correlationId, approvalId }) : draft,
     receivedAt: exchange.receivedAt,
-  });
-}
-
-function draftOf(
-  exchange: Exchange,
-  envelope: RequestEnvelope | NotificationEnvelope,
-  { rule, question, decision }: Judged,
-): DecisionDraft {
-  const { context, caller, session } = exchange;
-  const args = memberOf(envelope.params, "arguments");
-  const auditPayloads = decision.audit ?? caller.snapshot.organization.settings.auditPayloads;
-  const payload =
-    args === undefined
-      ? {}
-      : toPayload(envelope.bytes.subarray(args.start, args.end), auditPayloads, context.maskSecrets);
-  return toDraft(subjectOf(caller), {
-    event: rule.event ?? "message.refused",
-    time: context.clock.now(),
-    target: question.target,
-    // An `initialize` opens the session that its event names.
-    sessionId: envelope.method === "initialize" ? newId() : session?.id,
-    policies: decision.policies,
-    correlationId: exchange.parentCorrelationId,
-    details: {
-      ...payload,
-      ...(rule.event === undefined ? { method: envelope.method } : {}),
-      ...matchDetails(decision),
-    },
   });
 }
 
@@ -206,12 +98,19 @@ async function handleNotification(exchange: Exchange, envelope: NotificationEnve
   if (rule === undefined) throw await unknownMethod(exchange, envelope, false);
   const judged = judge(exchange, envelope, rule);
   if (judged.decision.effect !== "allow") {
-    const draft = draftOf(exchange, envelope, { rule, ...judged });
+    const draft = draftOf(exchange, envelope, judged);
     await exchange.context.audit.record({ ...draft, outcome: "denied", reason: judged.decision.reason });
     // A notification has no answer; it is taken and goes nowhere.
     return respondEmpty(exchange.response, 202);
   }
+  // What waits here has never been at the upstream.
+  if (envelope.method === "notifications/cancelled" && cancelHeld(exchange, envelope))
+    return respondEmpty(exchange.response, 202);
   forward(exchange, envelope);
+}
+
+function cancelHeld(exchange: Exchange, { bytes, params }: NotificationEnvelope): boolean {
+  return exchange.context.heldCalls.cancel(exchange, valueAt(bytes, memberOf(params, "requestId")));
 }
 
 async function handleResponse(exchange: Exchange, envelope: ResponseEnvelope): Promise<void> {
@@ -250,7 +149,7 @@ async function unknownMethod(
     event: "message.refused",
     time: context.clock.now(),
     sessionId: session?.id,
-    details: { method: envelope.method.toWellFormed() },
+    details: { method: context.maskName(envelope.method.toWellFormed()) },
   });
   await context.audit.record({ ...draft, outcome: "denied", reason: "unknown_method" });
   // 2026-07-28 answers an unknown method with 404, the session revisions within HTTP 200; a notification has no answer to be in.

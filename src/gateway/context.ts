@@ -8,6 +8,7 @@ import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { LiveView } from "../snapshot/live-view.ts";
 import type { AggregateOptions } from "./aggregate/ports.ts";
 import type { ApprovalStore } from "./approvals.ts";
+import type { HeldCalls } from "./held-calls.ts";
 import type { IssuedTasks } from "./issued-tasks.ts";
 import type { ListFilter } from "./lists.ts";
 import type { LiveExchanges } from "./live-exchanges.ts";
@@ -27,6 +28,10 @@ export interface GatewayLimits {
   readonly heldBytesMax: number;
   /** A client that takes nothing for so long is cut off. */
   readonly stalledClientMs: number;
+  /** Calls that wait open for an approval on this node; one more is told to come back. */
+  readonly heldCallsMax: number;
+  /** A call waits open for an approval so long; then its client is told to come back. */
+  readonly heldCallMs: number;
 }
 
 export const DEFAULT_LIMITS: GatewayLimits = {
@@ -36,6 +41,9 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   answerBytesMax: 32 * 1024 * 1024,
   heldBytesMax: 256 * 1024 * 1024,
   stalledClientMs: 120_000,
+  heldCallsMax: 200,
+  // Most clients give up a request after 60 s: by then they know that it waits, and where.
+  heldCallMs: 50_000,
 };
 
 /** Told what traffic shows about a server. MUST NOT throw; what it keeps is its own business. */
@@ -88,8 +96,11 @@ export interface GatewayContext extends Omit<GatewayOptions, "limits" | "sealKey
   readonly exchanges: LiveExchanges;
   readonly lists: ListFilter;
   readonly heldBytes: Tally;
+  readonly heldCalls: HeldCalls;
   /** Calls whose stream ended before their answer, until a resumed stream brings it. */
   readonly suspended: SuspendedCalls;
+  /** A name that a caller chose, as the log may keep it. */
+  readonly maskName: (name: string) => string;
 }
 
 /** A running sum. */

@@ -2,7 +2,8 @@ import type { ApiKey } from "../domain/api-key.ts";
 import type { AuditPayloads } from "../domain/organization.ts";
 import type { OtherMatch } from "../domain/policy-matches.ts";
 import type { AgentView, AssignmentView, ServerView, Snapshot } from "../snapshot/snapshot.ts";
-import type { Action, MethodRule } from "./methods.ts";
+import type { Action } from "../domain/policy.ts";
+import type { MethodRule } from "./methods.ts";
 import { couldPass, decidePolicies, type PolicyDecision } from "./policy-decision.ts";
 
 /** Who sends messages to which server, as of one snapshot. */

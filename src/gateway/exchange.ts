@@ -4,8 +4,9 @@ import { recheck, type AccessRefusal } from "./access.ts";
 import type { HealthState } from "../domain/server.ts";
 import type { GatewayContext } from "./context.ts";
 import type { Caller } from "./decide.ts";
+import { mayListOtherwise } from "./rights-change.ts";
 import { formatSse } from "./sse.ts";
-import { errorMessage, respondProblem, respondRefusal } from "./http/respond.ts";
+import { errorMessage, respondJson, respondProblem, respondRefusal } from "./http/respond.ts";
 import type { LiveExchange } from "./live-exchanges.ts";
 import type { PendingCall } from "./pending-call.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
@@ -26,19 +27,31 @@ const HEALTH_BY_FAULT: Readonly<Record<UpstreamFault["kind"], HealthState>> = {
 /** More than a socket takes at once means a client that does not read. */
 const UNREAD_BYTES_MAX = 64 * 1024;
 
+const LISTS_CHANGED = ["tools", "prompts", "resources"].map((list) =>
+  Buffer.from(JSON.stringify({ jsonrpc: "2.0", method: `notifications/${list}/list_changed` })),
+);
+
+/** What of the gateway itself caused a message: the event is recorded under it, and it hears when the call has to wait. */
+export interface ParentCall {
+  readonly correlationId: string | undefined;
+  readonly onHeld?: ((approvalId: string) => void) | undefined;
+}
+
 /** One HTTP request of a client with what it causes upstream. Ends both sides together, whichever ends first. */
 export class Exchange implements LiveExchange {
   readonly context: GatewayContext;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly receivedAt = performance.now();
+  receivedAt = performance.now();
   caller: Caller;
   session: Session | undefined;
   pending: PendingCall | undefined;
-  /** The call of the gateway itself that this message belongs to; its event is recorded under it. */
-  readonly parentCorrelationId: string | undefined;
+  /** The call of the gateway itself that this message belongs to. */
+  readonly parent: ParentCall | undefined;
   /** The id of the request that is answered, as written; `null` until a request was read. */
   idText = "null";
+  /** The head of an event stream has left before the call did: whatever answers it comes as an event. */
+  #isAnswerStream = false;
   #call: UpstreamCall | undefined;
   #isOver = false;
   #sentAt = 0;
@@ -47,14 +60,14 @@ export class Exchange implements LiveExchange {
 
   constructor(
     context: GatewayContext,
-    http: { request: IncomingMessage; response: ServerResponse; parentCorrelationId?: string | undefined },
+    http: { request: IncomingMessage; response: ServerResponse; parent?: ParentCall | undefined },
     caller: Caller,
   ) {
     this.context = context;
     this.request = http.request;
     this.response = http.response;
     this.caller = caller;
-    this.parentCorrelationId = http.parentCorrelationId;
+    this.parent = http.parent;
     context.exchanges.add(this);
     http.response.on("close", () => this.#closed());
   }
@@ -85,6 +98,21 @@ export class Exchange implements LiveExchange {
     }
     this.forbid(access.refusal);
     return false;
+  }
+
+  renew(caller: Caller): void {
+    const hasNewRights = mayListOtherwise(this.caller, caller);
+    this.caller = caller;
+    if (hasNewRights) this.#tellListsChanged();
+  }
+
+  /** Only the standing stream of a session is for what no request asked for. */
+  #tellListsChanged(): void {
+    const { response, request } = this;
+    if (request.method !== "GET" || !response.headersSent || response.writableEnded || response.destroyed) return;
+    if (response.writableLength > UNREAD_BYTES_MAX) return;
+    for (const data of LISTS_CHANGED)
+      response.write(formatSse({ data, id: undefined, type: "message", retry: undefined }));
   }
 
   send(request: UpstreamRequest, sink: UpstreamSink): void {
@@ -162,8 +190,33 @@ export class Exchange implements LiveExchange {
     const { idText } = this;
     if (response.destroyed || response.writableEnded) return;
     if (!response.headersSent) return respondRefusal(response, refusal, idText);
-    if (this.pending === undefined) return void response.end();
+    if (this.pending === undefined && !this.#isAnswerStream) return void response.end();
     response.end(formatSse({ data: errorMessage(idText, refusal), id: undefined, type: "message", retry: undefined }));
+  }
+
+  /** Answers with one message of JSON, in whatever form the answer has begun. */
+  answer(
+    body: Buffer,
+    { status = 200, headers = {} }: { status?: number; headers?: Readonly<Record<string, string>> } = {},
+  ): void {
+    const { response } = this;
+    if (!this.#isAnswerStream) return respondJson(response, { status, body, headers });
+    if (response.destroyed || response.writableEnded) return;
+    response.end(formatSse({ data: body, id: undefined, type: "message", retry: undefined }));
+  }
+
+  /** Sends an event before the answer, which then comes as one too. */
+  writeEvent(event: Buffer): void {
+    const { response } = this;
+    if (response.destroyed || response.writableEnded) return;
+    if (!response.headersSent)
+      response.writeHead(200, {
+        "content-type": "text/event-stream",
+        "cache-control": "no-store",
+        "x-accel-buffering": "no",
+      });
+    this.#isAnswerStream = true;
+    response.write(event);
   }
 
   /** Runs `work` once the decision is on disk, at once where it is; never where it cannot be recorded. */

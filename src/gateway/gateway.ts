@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { accessAs, identify, type Access } from "./access.ts";
+import { accessAs, clientOf, identify, type Access } from "./access.ts";
 import { type Aggregate, createAggregate } from "./aggregate/aggregate.ts";
 import { createInnerHttp, type InnerOrigin } from "./aggregate/inner-http.ts";
 import { handleMessage } from "./client-messages.ts";
@@ -9,9 +9,11 @@ import { challengeOf, Exchange } from "./exchange.ts";
 import { ClientGoneError, readBody } from "./http/read-body.ts";
 import { checkPostHeaders, MODERN_VERSION, one, protocolVersionOf } from "./http/request-headers.ts";
 import { respondProblem, respondRefusal } from "./http/respond.ts";
+import { HeldCalls } from "./held-calls.ts";
 import { createIssuedTasks } from "./issued-tasks.ts";
 import { rememberCallers } from "./known-callers.ts";
 import { ListFilter } from "./lists.ts";
+import { createNameMask } from "./mask-name.ts";
 import { createLiveExchanges } from "./live-exchanges.ts";
 import { toDraft } from "./record.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
@@ -94,9 +96,10 @@ function respondFault({ onProblem }: GatewayContext, response: ServerResponse, e
   respondRefusal(response, new RpcRefusal({ status: 500, code: RPC_CODES.internalError, message }));
 }
 
-async function drain({ exchanges }: GatewayContext, timeoutMs: number): Promise<void> {
+async function drain({ exchanges, heldCalls }: GatewayContext, timeoutMs: number): Promise<void> {
   const until = performance.now() + timeoutMs;
   for (const exchange of exchanges.list()) if (!exchange.isCall) exchange.forbid(SHUTDOWN);
+  heldCalls.endAll();
   while (exchanges.count > 0 && performance.now() < until) await sleep(DRAIN_STEP_MS);
   for (const exchange of exchanges.list()) exchange.forbid(SHUTDOWN);
 }
@@ -104,9 +107,11 @@ async function drain({ exchanges }: GatewayContext, timeoutMs: number): Promise<
 function createContext(options: GatewayOptions): GatewayContext {
   const { sealKey, limits, authenticate, ...shared } = options;
   const sealer = createSealer(sealKey);
+  const allLimits = { ...DEFAULT_LIMITS, ...limits };
   return {
     ...shared,
-    limits: { ...DEFAULT_LIMITS, ...limits },
+    limits: allLimits,
+    heldCalls: new HeldCalls(allLimits),
     identifyKey: rememberCallers(authenticate),
     sealer,
     sessions: createSessions(sealer, options.clock),
@@ -120,6 +125,7 @@ function createContext(options: GatewayOptions): GatewayContext {
     lists: new ListFilter(),
     heldBytes: createTally(),
     suspended: new SuspendedCalls(),
+    maskName: createNameMask(options.maskSecrets),
   };
 }
 
@@ -150,8 +156,7 @@ async function serve(context: GatewayContext, http: Http): Promise<void> {
 async function serveInner(context: GatewayContext, http: Http, origin: InnerOrigin): Promise<void> {
   const access = accessAs(origin, context.liveView.current, context.clock.now());
   if (!access.ok) return respondProblem(http.response, access.refusal);
-  const parentCorrelationId = origin.correlationId();
-  await serveExchange(new Exchange(context, { ...http, parentCorrelationId }, access.caller));
+  await serveExchange(new Exchange(context, { ...http, parent: origin.parent() }, access.caller));
 }
 
 async function serveExchange(exchange: Exchange): Promise<void> {
@@ -213,10 +218,10 @@ async function refuseAccess(
     agent: known.agent.agent,
     server: known.server,
     ip: known.ip,
-    client: request.headers["user-agent"]?.slice(0, 200),
+    client: clientOf(request, context),
   };
   const reason = refusal.code === "not_found" ? "not_assigned" : refusal.code;
-  const target = { type: "server", name } as const;
+  const target = { type: "server", name: context.maskName(name) } as const;
   const draft = toDraft(subject, { event: "session.open", time: context.clock.now(), target });
   try {
     await context.audit.record({ ...draft, outcome: "denied", reason });

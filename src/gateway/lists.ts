@@ -14,7 +14,8 @@ import {
 } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Member as Span } from "./envelope/json-scanner.ts";
-import type { Action, ListKind } from "./methods.ts";
+import type { Action } from "../domain/policy.ts";
+import type { ListKind } from "./methods.ts";
 import type { Edit } from "./splice.ts";
 import { couldPass } from "./policy-decision.ts";
 import type { AssignmentView, ServerView } from "../snapshot/snapshot.ts";

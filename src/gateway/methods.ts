@@ -1,17 +1,4 @@
-/** What a message wants to do, in the words of policies (contract section 5). */
-export const ACTIONS = [
-  "call_tool",
-  "read_resource",
-  "get_prompt",
-  "complete",
-  "subscribe",
-  "sample",
-  "elicit",
-  "list_roots",
-  "run_skill",
-  "connect",
-] as const;
-export type Action = (typeof ACTIONS)[number];
+import type { Action } from "../domain/policy.ts";
 
 /** Which part of `params` names the thing that is acted on. */
 export type TargetKind = "tool" | "prompt" | "resource" | "reference" | "task" | "subscription" | "server";

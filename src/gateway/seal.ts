@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from "node:crypto";
 
 /** Handles that upstreams issue. Each kind has its own keys, so that one is never taken for another. */
-export type HandleKind = "session" | "event" | "task" | "state" | "cursor";
+export type HandleKind = "session" | "event" | "task" | "state" | "cursor" | "approval";
 
 /** Whom a handle was issued to, and by whom. */
 export interface HandleScope {

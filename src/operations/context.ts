@@ -9,6 +9,8 @@ export interface Caller {
   readonly role: Role;
   /** The member who answers for the key or the session; null for a key without one. */
   readonly memberId: string | null;
+  /** A device: it may call what is for devices and nothing else, whatever its role could. */
+  readonly isDevice?: true | undefined;
 }
 
 /** The surface's line to the person behind the call, where the client has one (MCP elicitation, a terminal). */

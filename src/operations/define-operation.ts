@@ -14,6 +14,8 @@ export type Effect = "read" | "write" | "destroy";
 export interface EventFacts {
   readonly resource: ResourceRef;
   readonly details?: Readonly<Record<string, unknown>> | undefined;
+  /** Where the event belongs to others that came before; else that of the request. */
+  readonly correlationId?: string | undefined;
 }
 
 type Handle<Input, Answer> = (input: Input, context: HandleContext) => Promise<Answer>;
@@ -43,6 +45,8 @@ interface Common<Input, Answer> {
   readonly command: string;
   readonly roles: readonly Role[];
   readonly effect: Effect;
+  /** Device keys may call it too. */
+  readonly isForDevices?: true;
   /** Takes an `idempotencyKey`: a repeated call creates nothing twice. */
   readonly isCreation?: true;
   /** Members of the output that only the first answer shows. */
@@ -77,6 +81,7 @@ export interface Operation {
   readonly command: string;
   readonly roles: readonly Role[];
   readonly effect: Effect;
+  readonly isForDevices: boolean;
   readonly isCreation: boolean;
   readonly secrets: readonly string[];
   readonly action: string | undefined;
@@ -119,6 +124,7 @@ export function defineOperation<I extends z.ZodRawShape, O extends z.ZodRawShape
     command,
     roles,
     effect,
+    isForDevices: definition.isForDevices ?? false,
     isCreation,
     secrets,
     input,

@@ -7,6 +7,7 @@ import type { Repositories, Store } from "../store/ports.ts";
 import type { Caller, HandleContext, Interaction } from "./context.ts";
 import type { Answer, EventFacts, Operation, OperationCall } from "./define-operation.ts";
 import { findFirstAnswer, rememberAnswer } from "./idempotency.ts";
+import { RecordedRefusal } from "./refused.ts";
 import { withoutSecrets } from "./secret-members.ts";
 import type { Services } from "./services.ts";
 
@@ -43,7 +44,7 @@ interface Execution extends Runtime {
  */
 export async function execute(operation: Operation, invocation: Invocation, runtime: Runtime): Promise<Answer> {
   const now = runtime.clock.now();
-  if (!operation.roles.includes(invocation.caller.role)) return refuseRole(operation, invocation, { ...runtime, now });
+  if (!mayCall(operation, invocation.caller)) return refuseRole(operation, invocation, { ...runtime, now });
   const call = operation.start(invocation.input);
   const inputHash = createHash("sha256")
     .update(toCanonicalJson(invocation.input ?? {}))
@@ -65,8 +66,19 @@ async function runMutation(execution: Execution): Promise<Answer> {
   await prepare(execution);
   if (call.common.dryRun === true) return rehearse(execution);
   await requireConfirmation(execution);
-  const { answer, isRepeated } = await store.transaction((repositories) => commit(execution, repositories));
-  return isRepeated ? answer : call.complete(answer);
+  try {
+    const { answer, isRepeated } = await store.transaction((repositories) => commit(execution, repositories));
+    return isRepeated ? answer : call.complete(answer);
+  } catch (error) {
+    if (error instanceof RecordedRefusal) await recordRefusal(execution, error);
+    throw error;
+  }
+}
+
+/** The refused transaction is rolled back: its event has one of its own. */
+async function recordRefusal(execution: Execution, { event, reason }: RecordedRefusal): Promise<void> {
+  const draft = toDraft(execution, event, { outcome: "denied", reason });
+  await execution.store.transaction((repositories) => repositories.audit.stage(draft));
 }
 
 async function commit(
@@ -135,6 +147,10 @@ async function prepare(execution: Execution): Promise<void> {
   });
 }
 
+function mayCall({ roles, isForDevices }: Operation, { role, isDevice }: Caller): boolean {
+  return isDevice === true ? isForDevices : roles.includes(role);
+}
+
 /** A mutation that the caller's role does not allow is an event too: it may be somebody trying a stolen key. */
 async function refuseRole(
   operation: Operation,
@@ -146,6 +162,9 @@ async function refuseRole(
     const facts = { operation, invocation, now: runtime.now, services: runtime.services };
     const draft = toDraft(facts, { resource }, { outcome: "denied", reason: "forbidden" });
     await runtime.store.transaction((repositories) => repositories.audit.stage(draft));
+  }
+  if (invocation.caller.isDevice === true) {
+    throw new AppError("forbidden", `${operation.name} is not for devices; use an organization key`);
   }
   throw new AppError(
     "forbidden",
@@ -165,7 +184,7 @@ function toDraft(
     action: operation.action ?? operation.name,
     resource: event.resource,
     outcome: refusal?.outcome ?? "success",
-    correlationId: invocation.correlationId,
+    correlationId: event.correlationId ?? invocation.correlationId,
     ...(refusal === undefined ? {} : { reason: refusal.reason }),
     details: event.details ?? {},
   };

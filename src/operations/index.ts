@@ -6,6 +6,8 @@ import { updateAgent } from "./agents/update-agent.ts";
 import { createApiKey } from "./api-keys/create-api-key.ts";
 import { listApiKeys } from "./api-keys/list-api-keys.ts";
 import { revokeApiKey } from "./api-keys/revoke-api-key.ts";
+import { decideApproval } from "./approvals/decide-approval.ts";
+import { listApprovals } from "./approvals/list-approvals.ts";
 import { getAuditLogs } from "./audit/get-audit-logs.ts";
 import type { Operation } from "./define-operation.ts";
 import { inviteMember } from "./members/invite-member.ts";
@@ -16,8 +18,11 @@ import { getOrganization } from "./organization/get-organization.ts";
 import { updateOrganization } from "./organization/update-organization.ts";
 import { createPolicy } from "./policies/create-policy.ts";
 import { deletePolicy } from "./policies/delete-policy.ts";
+import { explainAccess } from "./policies/explain-access.ts";
 import { getPolicy } from "./policies/get-policy.ts";
+import { listAccess } from "./policies/list-access.ts";
 import { listPolicies } from "./policies/list-policies.ts";
+import { simulatePolicy } from "./policies/simulate-policy.ts";
 import { updatePolicy } from "./policies/update-policy.ts";
 import { createSkill } from "./skills/create-skill.ts";
 import { deleteSkill } from "./skills/delete-skill.ts";
@@ -30,6 +35,12 @@ import { deleteMcpServer } from "./servers/delete-mcp-server.ts";
 import { getMcpServer } from "./servers/get-mcp-server.ts";
 import { listMcpServers } from "./servers/list-mcp-servers.ts";
 import { updateMcpServer } from "./servers/update-mcp-server.ts";
+import { enrollDevice } from "./sweep/enroll-device.ts";
+import { getScanResults } from "./sweep/get-scan-results.ts";
+import { listDevices } from "./sweep/list-devices.ts";
+import { runMcpSweepScan } from "./sweep/run-mcp-sweep-scan.ts";
+import { submitDeviceReport } from "./sweep/submit-device-report.ts";
+import { updateFinding } from "./sweep/update-finding.ts";
 
 /** Every operation: those of the contract's section 3 in its order, then the others. A line here puts it on all faces: MCP, REST, OpenAPI and CLI. */
 export const OPERATIONS: readonly Operation[] = [
@@ -58,7 +69,18 @@ export const OPERATIONS: readonly Operation[] = [
   updateSkill,
   deleteSkill,
   getAuditLogs,
+  runMcpSweepScan,
+  getScanResults,
+  listApprovals,
+  decideApproval,
   getPolicy,
+  simulatePolicy,
+  explainAccess,
+  listAccess,
+  updateFinding,
+  listDevices,
+  enrollDevice,
+  submitDeviceReport,
   inviteMember,
   updateMember,
   listGroups,

@@ -2,6 +2,8 @@ import type { Actor } from "../domain/audit-event.ts";
 import type { KeyKind } from "../domain/api-key.ts";
 import type { Credential, ServerSecrets, ToolDefinition, Transport } from "../domain/server.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { DeviceReportRequests, ScanSlot, SweepHost } from "./sweep/ports.ts";
 import type { Skill, SkillVersion } from "../domain/skill.ts";
 import type { Vault } from "../vault/vault.ts";
 
@@ -11,6 +13,10 @@ export interface Services {
   readonly probe: UpstreamProbe;
   readonly keys: KeyFactory;
   readonly sessions: LiveSessions;
+  readonly sweepHost: SweepHost;
+  readonly scanSlot: ScanSlot;
+  readonly deviceReports: DeviceReportRequests;
+  readonly clock: Clock;
   /** Base URL under which clients reach this installation, without a trailing slash. */
   readonly publicUrl: string;
   readonly isStdioAllowed: boolean;

@@ -30,3 +30,13 @@ const ITEM_TYPES = ["Tool", "Resource", "Prompt"].map((type) => entityKey(`${NAM
 function isItemOf(key: string, serverId: string): boolean {
   return ITEM_TYPES.some((prefix) => key.startsWith(`${prefix}${serverId}/`));
 }
+
+/** Whether everything that a policy can match belongs to this one agent, or to this one server. */
+export function isNarrowedTo(
+  { keys }: CompiledPolicy,
+  { kind, id }: { readonly kind: "agent" | "server"; readonly id: string },
+): boolean {
+  if (kind === "agent") return keys.principal?.every((key) => key === entityKey(`${NAMESPACE}::Agent`, id)) ?? false;
+  const server = entityKey(`${NAMESPACE}::Server`, id);
+  return keys.resource?.every((key) => key === server || isItemOf(key, id)) ?? false;
+}

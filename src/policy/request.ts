@@ -1,6 +1,6 @@
 import { argumentKinds } from "./argument-kinds.ts";
 import { toCedarArgument } from "./arguments.ts";
-import type { PolicyAction } from "./actions.ts";
+import type { Action } from "../domain/policy.ts";
 import type { EntityFacts } from "./environment.ts";
 import { parseIpRange } from "./ip-range.ts";
 import { NAMESPACE } from "./schema.ts";
@@ -113,7 +113,7 @@ export function createTarget(facts: TargetFacts): Target {
 /** The request for one decision. Nothing is copied: `circumstances.args` is read when a policy reads it. */
 export function createPolicyRequest(
   { subject, target }: { readonly subject: Subject; readonly target: Target },
-  action: PolicyAction,
+  action: Action,
   circumstances: Circumstances,
 ): PolicyRequest {
   return { subject, target, action: actionUid(action), context: toContext(circumstances), nowMs: circumstances.nowMs };
@@ -124,7 +124,7 @@ export function runlayerEntity(type: string, id: string): EntityUid {
   return entityUid(`${NAMESPACE}::${type}`, id);
 }
 
-function actionUid(action: PolicyAction): EntityUid {
+function actionUid(action: Action): EntityUid {
   return runlayerEntity("Action", action);
 }
 

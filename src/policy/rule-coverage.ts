@@ -1,4 +1,4 @@
-import type { PolicyAction } from "./actions.ts";
+import type { ScopedAction } from "../domain/policy.ts";
 import type { PolicyRule, PrincipalScope, ResourceScope } from "./rule.ts";
 
 /**
@@ -65,7 +65,7 @@ function coversActions(wider: PolicyRule, rule: PolicyRule): boolean {
   return all.includes("any") || isPart(actionsOf(rule), all);
 }
 
-function actionsOf({ actions, effect }: PolicyRule): readonly (PolicyAction | "any")[] {
+function actionsOf({ actions, effect }: PolicyRule): readonly ScopedAction[] {
   if (isNamed(actions)) return actions ?? [];
   return effect === "deny" ? ["any"] : ["call_tool", "run_skill"];
 }

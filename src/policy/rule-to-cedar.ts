@@ -1,6 +1,6 @@
 import { AppError } from "../lib/errors.ts";
 import { isUuid } from "../lib/ids.ts";
-import type { PolicyAction } from "./actions.ts";
+import type { ScopedAction } from "../domain/policy.ts";
 import { all, any, entity, globPattern, quote } from "./cedar-text.ts";
 import { conditionToCedar } from "./condition-to-cedar.ts";
 import type { PolicyRule, PrincipalFields, ResourceFields } from "./rule.ts";
@@ -124,7 +124,7 @@ function nameTest(glob: string): string {
 }
 
 function actionScope({ actions, effect }: PolicyRule): string {
-  const byDefault: readonly (PolicyAction | "any")[] = effect === "deny" ? ["any"] : ["call_tool", "run_skill"];
+  const byDefault: readonly ScopedAction[] = effect === "deny" ? ["any"] : ["call_tool", "run_skill"];
   const chosen = actions === undefined || actions.length === 0 ? byDefault : actions;
   if (chosen.includes("any")) return "action";
   return `action in [${chosen.map((action) => entity("Action", action)).join(", ")}]`;

@@ -14,14 +14,18 @@ export interface LiveView {
   onSwap(listener: SwapListener): () => void;
 }
 
+/** No message is decided from these. */
+const NOT_IN_VIEW: ReadonlySet<Change["kind"]> = new Set(["approval"]);
+
 /** Loads the whole view and follows the store: after each commit the touched objects are reloaded and the view is swapped. */
 export async function createLiveView(store: Store, vault: Vault): Promise<LiveView> {
   const listeners = new Set<SwapListener>();
   let current: Snapshot = await store.read((repositories) => loadAll({ repositories, vault }));
   store.onCommitted(async (changes) => {
-    if (changes.length === 0) return;
+    const relevant = changes.filter((change) => !NOT_IN_VIEW.has(change.kind));
+    if (relevant.length === 0) return;
     const previous = current;
-    current = await store.read((repositories) => rebuild(previous, changes, { repositories, vault }));
+    current = await store.read((repositories) => rebuild(previous, relevant, { repositories, vault }));
     for (const listener of listeners) listener(current, previous, changes);
   });
   return {

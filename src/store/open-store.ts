@@ -2,8 +2,7 @@ import { AppError } from "../lib/errors.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Store } from "./ports.ts";
 import { migrate } from "./sql/migrations.ts";
-import { openPostgres } from "./sql/postgres/open-postgres.ts";
-import { SqlStore } from "./sql/sql-store.ts";
+import { SqlStore, type SqlBackend } from "./sql/sql-store.ts";
 import { openSqlite } from "./sql/sqlite/open-sqlite.ts";
 import { toStoreError } from "./sql/to-store-error.ts";
 
@@ -20,7 +19,7 @@ export interface StoreSettings {
  * opened, when another process has it, or when it is of a newer program. The caller MUST close the store.
  */
 export async function openStore({ dataDir, databaseUrl, clock }: StoreSettings): Promise<Store> {
-  const backend = databaseUrl === undefined ? await openSqlite(dataDir) : await openPostgres(databaseUrl);
+  const backend = databaseUrl === undefined ? await openSqlite(dataDir) : await openDatabase(databaseUrl);
   try {
     await migrate(backend.writer, backend.dialect, clock.now());
     await backend.start();
@@ -33,4 +32,10 @@ export async function openStore({ dataDir, databaseUrl, clock }: StoreSettings):
       cause: error,
     });
   }
+}
+
+/** Loaded on use: most installations have no PostgreSQL. */
+async function openDatabase(databaseUrl: string): Promise<SqlBackend> {
+  const { openPostgres } = await import("./sql/postgres/open-postgres.ts");
+  return openPostgres(databaseUrl);
 }

@@ -15,12 +15,14 @@ import type {
   Transport,
 } from "../domain/server.ts";
 import type { Page, PageRequest } from "../lib/paging.ts";
+import type { ApprovalRepository } from "./approval-port.ts";
 import type { AuditRepository } from "./audit-ports.ts";
 import type { PolicyRepository } from "./policy-ports.ts";
 import type { SkillRepository } from "./skill-ports.ts";
 
 export type { AuditFilter, AuditGroup, AuditRepository, RecordedToolCall } from "./audit-ports.ts";
 export type { PolicyCounts, PolicyFilter } from "./policy-ports.ts";
+import type { DeviceRepository, FindingRepository, ScanRepository } from "./sweep-ports.ts";
 
 /*
  * What the rest of the program asks of a database, one narrow port per aggregate. Rules for every implementation:
@@ -33,7 +35,7 @@ export type { PolicyCounts, PolicyFilter } from "./policy-ports.ts";
 /**
  * A row that a transaction touched. Marks that no decision rests on (last seen, key use) are not reported. After the commit the live view reloads these and nothing else. */
 export interface Change {
-  readonly kind: "organization" | "member" | "group" | "server" | "agent" | "apiKey" | "policy" | "skill";
+  readonly kind: "organization" | "member" | "group" | "server" | "agent" | "apiKey" | "policy" | "skill" | "approval";
   readonly id: string;
 }
 
@@ -44,12 +46,16 @@ export interface Repositories {
   readonly servers: ServerRepository;
   readonly agents: AgentRepository;
   readonly policies: PolicyRepository;
+  readonly approvals: ApprovalRepository;
   readonly skills: SkillRepository;
   readonly apiKeys: ApiKeyRepository;
   readonly audit: AuditRepository;
   readonly decisions: DecisionRepository;
   readonly idempotency: IdempotencyRepository;
   readonly sealedRecords: SealedRecordRepository;
+  readonly scans: ScanRepository;
+  readonly findings: FindingRepository;
+  readonly devices: DeviceRepository;
   readonly values: ValueRepository;
 }
 

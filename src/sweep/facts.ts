@@ -67,6 +67,8 @@ export interface CoverageEntry {
   readonly place: string;
   readonly status: "read" | "partial" | "skipped";
   readonly reason?: string | undefined;
+  /** Of a partial one: what was left out is left out by every scan alike, so that two scans can be compared. */
+  readonly isRepeatable?: boolean | undefined;
 }
 
 /** Everything that one place told. */

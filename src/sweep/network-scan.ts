@@ -16,7 +16,7 @@ export interface NetworkTargets {
 }
 
 /** Where MCP servers and local agents listen by default. */
-const DEFAULT_PORTS = [
+export const DEFAULT_PORTS: readonly number[] = [
   80, 443, 3000, 3001, 5000, 6274, 6277, 7860, 8000, 8001, 8002, 8080, 8081, 8088, 8888, 9000, 9090, 18789,
 ];
 const HOSTS_MAX = 1024;
@@ -71,7 +71,8 @@ function toServer(found: Exclude<ProbeFinding, { kind: "agent" }>): DiscoveredSe
   return { ...base, name, transport, probe: { isOpen, toolNames, isDeclared: true } };
 }
 
-async function expandTargets({ networks, allowPublic }: NetworkTargets): Promise<string[]> {
+/** The addresses of declared networks. Throws `invalid_input` for public ones, `limit_exceeded` for too many, as `scanNetwork` does. */
+export async function expandTargets({ networks, allowPublic }: NetworkTargets): Promise<string[]> {
   const hosts = new Set<string>();
   for (const network of networks) {
     for (const host of await expand(network)) {

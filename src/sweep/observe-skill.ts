@@ -6,14 +6,19 @@ import { visible } from "./server-rules.ts";
 
 /** Judges one skill or rule file: registered or not, modified or not, and what its texts try. */
 export function skillObservations(skill: DiscoveredSkill, matcher: Matcher, origin: Instance): Observation[] {
-  return [...standingOf(skill, matcher, origin), ...textsOf(skill, origin), ...opaqueOf(skill, origin)];
+  return [...skillStandingObservations(skill, matcher, origin), ...textsOf(skill, origin), ...opaqueOf(skill, origin)];
 }
 
-function common(skill: DiscoveredSkill) {
+function common(skill: Pick<DiscoveredSkill, "digest">) {
   return { confidence: 1, fix: { kind: "review" }, identity: `skill:${skill.digest}` } as const;
 }
 
-function standingOf(skill: DiscoveredSkill, matcher: Matcher, origin: Instance): Observation[] {
+/** A skill that nobody registered, or that differs from the registered one; nothing for rule files. */
+export function skillStandingObservations(
+  skill: Pick<DiscoveredSkill, "name" | "kind" | "digest" | "path">,
+  matcher: Matcher,
+  origin: Instance,
+): Observation[] {
   const standing = matcher.skillStandingOf(skill);
   if (skill.kind === "rules" || standing === "registered") return [];
   const isModified = standing === "modified";

@@ -55,8 +55,20 @@ function observe(facts: Facts, judge: Judge, origin: ObserveOrigin): Observation
 }
 
 function serverObservations(sighting: Sighting, { matcher, hashKey }: Judge, origin: ObserveOrigin): Observation[] {
+  return [
+    ...standingObservations(sighting, matcher, origin),
+    ...toObservations(sighting, weaknessesOf(sighting, hashKey), origin),
+  ];
+}
+
+/** Whether a server is registered and reached through the gateway; nothing where it is. */
+export function standingObservations(sighting: Sighting, matcher: Matcher, origin: ObserveOrigin): Observation[] {
+  const found = standingWeakness(matcher.standingOf(sighting.identity), sighting);
+  return found === undefined ? [] : toObservations(sighting, [found], origin);
+}
+
+function toObservations(sighting: Sighting, found: readonly Weakness[], origin: ObserveOrigin): Observation[] {
   const { server, identity } = sighting;
-  const standing = matcher.standingOf(identity);
   const instance: Instance = {
     ...origin,
     client: server.client,
@@ -64,8 +76,6 @@ function serverObservations(sighting: Sighting, { matcher, hashKey }: Judge, ori
     line: server.line,
     isRunning: server.source === "config" ? undefined : true,
   };
-  const standingFound = standingWeakness(standing, sighting);
-  const found = [...(standingFound === undefined ? [] : [standingFound]), ...weaknessesOf(sighting, hashKey)];
   return found.map((weakness) => ({
     kind: "security_risk",
     ...weakness,
@@ -81,6 +91,8 @@ function standingWeakness(standing: Standing, { server, identity }: Sighting): W
   const name = visible(server.name);
   const state = server.isEnabled ? (server.source === "config" ? "configured" : "running") : "present but disabled";
   if (standing.status === "managed") return undefined;
+  // A registered server that runs or answers where it is registered is where it should be; clients go around the gateway.
+  if (standing.status === "registered_direct" && server.source !== "config") return undefined;
   if (standing.status === "registered_direct") {
     const route = standing.server.gatewayUrl ?? `/gateway/${standing.server.name}/mcp`;
     return {
@@ -144,7 +156,12 @@ function registryName({ hostname, port }: URL): string {
   return (/^(?:skill|runlayer)$/.test(words) ? `${words}-server` : words).slice(0, 60) || "server";
 }
 
-function agentObservation(install: Facts["installs"][number], matcher: Matcher, origin: ObserveOrigin): Observation[] {
+/** An autonomous agent that is installed and not registered; nothing for other clients. */
+export function agentObservation(
+  install: Facts["installs"][number],
+  matcher: Matcher,
+  origin: ObserveOrigin,
+): Observation[] {
   if (install.kind !== "agent" || matcher.isAgentRegistered(install.client)) return [];
   return [
     {

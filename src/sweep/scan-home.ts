@@ -38,6 +38,8 @@ export async function scanHome(options: ScanHomeOptions): Promise<Facts> {
     status: walk.stoppedBy === undefined ? "read" : "partial",
     reason:
       walk.stoppedBy === undefined ? undefined : `the walk for projects stopped at its limit of ${walk.stoppedBy}`,
+    // The same depth is left out each time; entries and time depend on the day.
+    isRepeatable: walk.stoppedBy === "depth" ? true : undefined,
   });
   return collector.facts();
 }

@@ -34,10 +34,26 @@ const MAY_CALL: Readonly<Record<string, readonly Role[]>> = {
   run_skill: ["owner", "admin", "security", "operator"],
   delete_skill: ["owner", "admin", "operator"],
   get_audit_logs: [...READ_ALL, "member"],
+  run_mcp_sweep_scan: ["owner", "admin", "security", "scanner"],
+  get_scan_results: [...READ_ALL, "scanner"],
+  update_finding: ["owner", "admin", "security"],
+  list_devices: [...READ_ALL, "scanner"],
+  enroll_device: ["owner", "admin", "security", "scanner"],
+  submit_device_report: ["owner", "admin", "security", "scanner"],
+  list_approvals: [...READ_ALL, "member"],
+  decide_approval: ["owner", "admin", "security"],
   invite_member: ["owner", "admin"],
   update_member: ["owner", "admin"],
   list_groups: READ_ALL,
   update_organization: ["owner", "admin"],
+  create_policy: ["owner", "admin", "security"],
+  list_policies: READ_ALL,
+  get_policy: READ_ALL,
+  update_policy: ["owner", "admin", "security"],
+  delete_policy: ["owner", "admin", "security"],
+  simulate_policy: READ_ALL,
+  explain_access: READ_ALL,
+  list_access: READ_ALL,
 };
 
 let app: TestApp;
@@ -115,6 +131,11 @@ const MANDATORY: Readonly<Record<string, readonly string[]>> = {
   "servers create": ["--name", "UPPER", "--transport", "sse"],
   "agents create": ["--name", "UPPER", "--type", "x"],
   "api-keys create": ["--name", "UPPER", "--role", "member"],
+  "devices enroll": ["--name", "UPPER"],
+  "approvals decide": ["--decision", "approve"],
+  "policies create": ["--name", "UPPER"],
+  "access explain": ["--agent", "nothing-here", "--server", "nothing-here", "--tool", "x"],
+  "access list": ["--server", "nothing-here"],
   "members invite": ["--email", "x", "--name", "x", "--role", "member"],
 };
 

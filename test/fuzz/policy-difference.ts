@@ -5,7 +5,7 @@ import { couldAllow, decide } from "../../src/policy/decide.ts";
 import { evaluate } from "../../src/policy/evaluate.ts";
 import { createPolicyIndex, type PolicyIndex } from "../../src/policy/policy-index.ts";
 import { ruleToCedar } from "../../src/policy/rule-to-cedar.ts";
-import { POLICY_ACTIONS } from "../../src/policy/actions.ts";
+import { ACTIONS } from "../../src/domain/policy.ts";
 import { Expressions, type Node } from "./policy-expressions.ts";
 import { drawRule } from "./policy-rules.ts";
 import { describe, drawRequest, drawWorld, type FuzzRequest, pathsOf, type World } from "./policy-world.ts";
@@ -111,7 +111,7 @@ function drawScope(random: Random, expressions: Expressions): Node {
 }
 
 function drawActionScope(random: Random): Node {
-  const action = (): Node => ({ type: "Runlayer::Action", id: random.pick(POLICY_ACTIONS.slice(0, 3)) });
+  const action = (): Node => ({ type: "Runlayer::Action", id: random.pick(ACTIONS.slice(0, 3)) });
   if (random.chance(0.6)) return { op: "All" };
   return random.chance(0.5) ? { op: "==", entity: action() } : { op: "in", entities: [action(), action()] };
 }

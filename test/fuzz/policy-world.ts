@@ -3,7 +3,7 @@ import { argumentKinds } from "../../src/policy/argument-kinds.ts";
 import { toCedarArgument } from "../../src/policy/arguments.ts";
 import { isJsonObject } from "../../src/policy/json-tree.ts";
 import type { EntityFacts } from "../../src/policy/environment.ts";
-import { POLICY_ACTIONS } from "../../src/policy/actions.ts";
+import { ACTIONS } from "../../src/domain/policy.ts";
 import type { PolicyRequest, Subject } from "../../src/policy/request.ts";
 import { cedarRecord, entityUid, type EntityUid, isLong, type Result, type Value } from "../../src/policy/value.ts";
 import { parseIpRange } from "../../src/policy/ip-range.ts";
@@ -53,7 +53,7 @@ export function drawRequest(random: Random, world: World): FuzzRequest {
   ]);
   if (ip.kind === "ip" && random.chance(0.8)) members.set("ip", ip);
   const context = cedarRecord(members);
-  const action = entityUid("Runlayer::Action", random.pick(POLICY_ACTIONS.slice(0, 3)));
+  const action = entityUid("Runlayer::Action", random.pick(ACTIONS.slice(0, 3)));
   const subject = drawSubject(random, world);
   const target = drawSubject(random, world);
   return { ours: { subject, target, action, context, nowMs: 0 }, context: toCedarJson(context) };

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type RequestListener, type Server as HttpServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createApprovalStore } from "../../src/app/approvals.ts";
 import { AuthFailureAggregator } from "../../src/audit/auth-failures.ts";
 import type { AuditLog } from "../../src/audit/audit-log.ts";
 import { openAuditLog } from "../../src/audit/durable-audit-log.ts";
@@ -56,12 +57,14 @@ export type HarnessOptions = Partial<Pick<GatewayOptions, "limits" | "observer" 
   readonly headersTimeoutMs?: number | undefined;
   readonly startChild?: BridgeOptions["startChild"] | undefined;
   readonly bridgeIdleMs?: number | undefined;
+  /** Held calls are filed in the store and may be decided. */
+  readonly hasApprovals?: boolean | undefined;
   /** Stands between the gateway and its log. */
   readonly wrapAudit?: ((audit: AuditLog) => AuditLog) | undefined;
 };
 
 export async function startHarness(options: HarnessOptions = {}): Promise<Harness> {
-  const { headersTimeoutMs, wrapAudit, startChild, bridgeIdleMs, ...passed } = options;
+  const { headersTimeoutMs, wrapAudit, startChild, bridgeIdleMs, hasApprovals, ...passed } = options;
   const dataDir = mkdtempSync(join(tmpdir(), "runlayer-gateway-"));
   await insertOrganization(dataDir);
   const store = await openStore({ dataDir, clock: systemClock });
@@ -95,6 +98,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
     clientIp: (request: IncomingMessage) => request.socket.remoteAddress,
     maskSecrets: (value) => value,
     onProblem: (message) => problems.push(message),
+    ...(hasApprovals === true ? { approvals: createApprovalStore({ store, clock: systemClock }) } : {}),
     ...passed,
   });
   const listener = await listen((request, response) => gateway.handle(request, response));

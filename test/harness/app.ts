@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,6 +6,7 @@ import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/cli
 import { pino } from "pino";
 import { startApp, type App } from "../../src/app/start-app.ts";
 import { parseConfig, type Environment } from "../../src/app/config.ts";
+import type { Machine } from "../../src/app/sweep-host.ts";
 
 /** What a call came back with, whichever face it took. */
 export interface Reply {
@@ -18,6 +19,8 @@ export interface Reply {
 export interface TestApp {
   readonly url: string;
   readonly dataDir: string;
+  /** The home that a scan of the host reads. */
+  readonly home: string;
   readonly ownerKey: string;
   /** Everything the log said, for tests that look for secrets in it. */
   readonly log: string[];
@@ -34,13 +37,21 @@ export interface TestApp {
   close(): Promise<void>;
 }
 
+/** A machine with an empty home and no process, so that scans in tests see what the test put there. */
+function emptyMachine(dataDir: string): Machine {
+  const [home, procFolder] = [join(dataDir, "machine/home/ada"), join(dataDir, "machine/proc")];
+  for (const folder of [home, procFolder]) mkdirSync(folder, { recursive: true });
+  return { name: "test-machine", home, root: join(dataDir, "machine"), procFolder };
+}
+
 export async function startTestApp(environment: Environment = {}): Promise<TestApp> {
   const dataDir = mkdtempSync(join(tmpdir(), "runlayer-app-"));
   const log: string[] = [];
   const port = await freePort();
   const config = parseConfig({ RUNLAYER_PORT: String(port), RUNLAYER_LOG_LEVEL: "info", ...environment }, dataDir);
   const logger = pino({ level: config.logLevel }, { write: (line: string) => void log.push(line) });
-  let app: App = await startApp(config, { logger });
+  const machine = emptyMachine(dataDir);
+  let app: App = await startApp(config, { logger, machine });
   const ownerKey = app.firstKey ?? environment["RUNLAYER_BOOTSTRAP_KEY"] ?? "";
   const clients = new Set<Client>();
   const connect = async (path: string, key: string): Promise<Client> => {
@@ -55,6 +66,7 @@ export async function startTestApp(environment: Environment = {}): Promise<TestA
       return app.url;
     },
     dataDir,
+    home: machine.home,
     ownerKey,
     log,
     rest: (route, input, key = ownerKey) => callRest(app.url, { route, input, key }),
@@ -63,7 +75,7 @@ export async function startTestApp(environment: Environment = {}): Promise<TestA
     aggregateClient: (key) => connect("/gateway/mcp", key),
     async restart() {
       await app.close();
-      app = await startApp(config, { logger });
+      app = await startApp(config, { logger, machine });
     },
     async close() {
       for (const client of clients) await client.close().catch(() => undefined);

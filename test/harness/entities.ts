@@ -1,5 +1,6 @@
 import type { Agent } from "../../src/domain/agent.ts";
 import type { ApiKey } from "../../src/domain/api-key.ts";
+import type { Approval } from "../../src/domain/approval.ts";
 import type { AuditEvent, AuditEventDraft } from "../../src/domain/audit-event.ts";
 import type { Group, Member } from "../../src/domain/member.ts";
 import { DEFAULT_SETTINGS, type Organization } from "../../src/domain/organization.ts";
@@ -160,6 +161,30 @@ export function aSkillVersion(given: Partial<SkillVersion> = {}): SkillVersion {
     createdBy: { type: "key", id: newId(), name: "root" },
     approvedBy: null,
     createdAt: AT,
+    ...given,
+  };
+}
+
+export function anApproval(given: Partial<Approval> = {}): Approval {
+  return {
+    id: newId(),
+    status: "pending",
+    bindingHash: newId(),
+    agent: { id: newId(), name: freshName("agent") },
+    member: null,
+    server: { id: newId(), name: freshName("server") },
+    action: "call_tool",
+    target: { type: "tool", name: "delete_file" },
+    toolDigest: "d".repeat(64),
+    argumentsHash: "a".repeat(64),
+    payload: { arguments: { path: "/x" } },
+    policies: [{ id: newId(), name: freshName("policy") }],
+    correlationId: newId(),
+    requestedAt: AT,
+    expiresAt: AT + 365 * 24 * 3_600_000,
+    decision: null,
+    usedAt: null,
+    version: 1,
     ...given,
   };
 }

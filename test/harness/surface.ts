@@ -147,6 +147,18 @@ function services(): Services {
     flushAudit: () => Promise.resolve(),
     pendingKeyUse: () => undefined,
     stdioIsolation: "off",
+    clock: systemClock,
+    scanSlot: { acquire: () => () => undefined, startInBackground: () => undefined },
+    deviceReports: { request: unused },
+    sweepHost: {
+      device: "test-machine",
+      home: "/nonexistent",
+      identityKey: "",
+      readHome: unused,
+      readProcesses: unused,
+      expandNetworks: unused,
+      probeNetwork: unused,
+    },
     snapshot: () => ({
       revision: 1,
       organization: anOrganization(),

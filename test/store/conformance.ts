@@ -5,6 +5,7 @@ import type { Page, PageRequest } from "../../src/lib/paging.ts";
 import type { Change, Repositories, Store } from "../../src/store/ports.ts";
 import { aDraft, aGroup, aMember, aServer, aTool, anApiKey, anOrganization } from "../harness/entities.ts";
 import { auditConformance } from "./conformance-audit.ts";
+import { approvalConformance } from "./conformance-approvals.ts";
 import { skillConformance } from "./conformance-skills.ts";
 import { fleetConformance } from "./conformance-fleet.ts";
 import { policyConformance } from "./conformance-policies.ts";
@@ -292,6 +293,7 @@ export function storeConformance(name: string, openEmpty: OpenEmpty): void {
     skillConformance({ store: () => store, changes: () => changes.splice(0) });
     fleetConformance({ store: () => store, changes: () => changes.splice(0) });
     policyConformance({ store: () => store, changes: () => changes.splice(0) });
+    approvalConformance({ store: () => store, changes: () => changes.splice(0) });
   });
 
   test(`${name} refuses everything once it is closed, and closes after what waits`, async () => {

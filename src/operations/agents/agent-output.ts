@@ -3,7 +3,11 @@ import { AGENT_STATUSES, type Agent, type Assignment } from "../../domain/agent.
 import { toRfc3339 } from "../../lib/clock.ts";
 import type { Repositories } from "../../store/ports.ts";
 import type { HandleContext } from "../context.ts";
+import type { Policy } from "../../domain/policy.ts";
+import type { Snapshot } from "../../snapshot/snapshot.ts";
 import { groupNames } from "../groups.ts";
+import { AppliedPolicy, policiesOfAgent, withChanges } from "../policies/policies-of.ts";
+import { complianceOf, ComplianceOutput } from "./compliance.ts";
 
 const Named = z.object({ id: z.string(), name: z.string() });
 const Globs = z.array(z.string());
@@ -25,6 +29,9 @@ export const AgentOutput = z.object({
   ),
   skills: z.array(Named).nullable().describe("The only skills it may use; null for all that its servers allow"),
   groups: z.array(z.string()),
+  policies: z.array(AppliedPolicy).describe("Policies in force that may concern it"),
+  policyCount: z.int(),
+  compliance: ComplianceOutput,
   lastSeenAt: z.string().nullable(),
   key: z.object({ id: z.string(), hint: z.string(), createdAt: z.string() }).nullable(),
   liveSessions: z.int(),
@@ -33,32 +40,51 @@ export const AgentOutput = z.object({
   updatedAt: z.string(),
 });
 
+type ShowContext = Pick<HandleContext, "repositories" | "services" | "now">;
+
 /** Shows agents with names instead of ids, reading what they refer to. */
 export async function showAgents(
   agents: readonly Agent[],
-  context: Pick<HandleContext, "repositories" | "services" | "now">,
+  context: ShowContext,
+  changedPolicies: readonly Policy[] = [],
 ): Promise<z.output<typeof AgentOutput>[]> {
-  const names = await groupNames(
+  const groups = await groupNames(
     context.repositories,
     agents.flatMap((agent) => agent.groups),
   );
-  return Promise.all(agents.map((agent) => show(agent, names, context)));
+  const { policies, memberById } = context.services.snapshot();
+  const facts = {
+    groups,
+    memberById,
+    policies: withChanges(policies, changedPolicies),
+    compliance: await complianceOf(agents, context),
+  };
+  return Promise.all(agents.map((agent) => show(agent, facts, context)));
 }
 
 export async function showAgent(
   agent: Agent,
-  context: Pick<HandleContext, "repositories" | "services" | "now">,
+  context: ShowContext,
+  changedPolicies: readonly Policy[] = [],
 ): Promise<z.output<typeof AgentOutput>> {
-  return show(agent, await groupNames(context.repositories, agent.groups), context);
+  const [shown] = await showAgents([agent], context, changedPolicies);
+  if (shown === undefined) throw new Error("invariant violated: one agent is shown as one");
+  return shown;
+}
+
+interface AgentFacts extends Pick<Snapshot, "policies" | "memberById"> {
+  readonly groups: ReadonlyMap<string, string>;
+  readonly compliance: (agent: Agent) => ComplianceOutput;
 }
 
 async function show(
   agent: Agent,
-  groups: ReadonlyMap<string, string>,
-  { repositories, services, now }: Pick<HandleContext, "repositories" | "services" | "now">,
+  facts: AgentFacts,
+  { repositories, services, now }: ShowContext,
 ): Promise<z.output<typeof AgentOutput>> {
   const owner = agent.owner === null ? undefined : await repositories.members.find(agent.owner);
   const [key] = await repositories.apiKeys.activeOfAgent(agent.id, now);
+  const policies = policiesOfAgent(agent, facts);
   return {
     id: agent.id,
     name: agent.name,
@@ -68,7 +94,10 @@ async function show(
     status: agent.status,
     servers: await Promise.all(agent.assignments.map((assignment) => showAssignment(assignment, repositories))),
     skills: agent.skills === null ? null : await Promise.all(agent.skills.map((id) => nameSkill(id, repositories))),
-    groups: agent.groups.map((id) => groups.get(id) ?? id),
+    groups: agent.groups.map((id) => facts.groups.get(id) ?? id),
+    policies: [...policies],
+    policyCount: policies.length,
+    compliance: facts.compliance(agent),
     lastSeenAt: agent.lastSeenAt === null ? null : toRfc3339(agent.lastSeenAt),
     key: key === undefined ? null : { id: key.id, hint: key.hint, createdAt: toRfc3339(key.createdAt) },
     liveSessions: services.sessions.countByAgent(agent.id),

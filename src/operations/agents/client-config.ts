@@ -6,19 +6,43 @@ export interface ClientConfig {
   readonly path: string;
   readonly format: "json" | "toml";
   readonly text: string;
+  /** The names of the tables around the servers, from the outside in. */
+  readonly under: readonly string[];
+  /** What stands in the innermost table, by server name. */
+  readonly entries: Readonly<Record<string, ClientEntry>>;
+}
+
+/** One server as a client writes it. */
+export type ClientEntry = Readonly<Record<string, unknown>>;
+
+/** How a client starts `runlayer`, where it takes no headers. */
+export interface BridgeCommand {
+  readonly command: string;
+  readonly args: readonly string[];
+}
+
+export interface ClientTarget {
+  /** Gateway URLs by server name. */
+  readonly urls: Readonly<Record<string, string>>;
+  readonly key: string;
+  readonly bridge?: BridgeCommand | undefined;
 }
 
 interface Endpoint {
   readonly url: string;
   readonly key: string;
+  readonly bridge: BridgeCommand;
 }
+
+// What a machine without a clone has: the package of the registry.
+const PUBLISHED_BRIDGE: BridgeCommand = { command: "npx", args: ["-y", "runlayer"] };
 
 interface ClientShape {
   readonly path: string;
   readonly format: "json" | "toml";
   /** The names of the tables around the servers, from the outside in. */
   readonly under: readonly string[];
-  entry(endpoint: Endpoint): Record<string, unknown>;
+  entry(endpoint: Endpoint): ClientEntry;
 }
 
 const GENERIC: ClientShape = {
@@ -36,9 +60,9 @@ const SHAPES: Readonly<Record<string, ClientShape>> = {
     path: "claude_desktop_config.json",
     format: "json",
     under: ["mcpServers"],
-    entry: ({ url, key }) => ({
-      command: "npx",
-      args: ["-y", "runlayer", "stdio", "--url", url],
+    entry: ({ url, key, bridge }) => ({
+      command: bridge.command,
+      args: [...bridge.args, "stdio", "--url", url],
       env: { RUNLAYER_AGENT_KEY: key },
     }),
   },
@@ -80,19 +104,17 @@ const SHAPES: Readonly<Record<string, ClientShape>> = {
   },
 };
 
-/** The configuration of one client for these gateway URLs by server name. */
-export function toClientConfig(
-  type: string,
-  { urls, key }: { readonly urls: Readonly<Record<string, string>>; readonly key: string },
-): ClientConfig {
-  const shape = SHAPES[type] ?? GENERIC;
-  const entries = Object.entries(urls).map(([name, url]) => [name, shape.entry({ url, key })] as const);
-  const tree = shape.under.reduceRight<Record<string, unknown>>(
-    (inner, name) => ({ [name]: inner }),
-    Object.fromEntries(entries),
+/** The configuration of one client for these gateway URLs. */
+export function toClientConfig(type: string, { urls, key, bridge = PUBLISHED_BRIDGE }: ClientTarget): ClientConfig {
+  // A type is any word, `constructor` too.
+  const shape = (Object.hasOwn(SHAPES, type) ? SHAPES[type] : undefined) ?? GENERIC;
+  const { path, format, under } = shape;
+  const entries = Object.fromEntries(
+    Object.entries(urls).map(([name, url]) => [name, shape.entry({ url, key, bridge })]),
   );
-  const text = shape.format === "toml" ? toToml(tree) : JSON.stringify(tree, null, 2);
-  return { path: shape.path, format: shape.format, text };
+  const tree = under.reduceRight<Record<string, unknown>>((inner, name) => ({ [name]: inner }), entries);
+  const text = format === "toml" ? toToml(tree) : JSON.stringify(tree, null, 2);
+  return { path, format, under, entries, text };
 }
 
 function bearer(key: string): Record<string, string> {

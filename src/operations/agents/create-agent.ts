@@ -2,6 +2,8 @@ import { z } from "zod";
 import type { Agent } from "../../domain/agent.ts";
 import { defineOperation } from "../define-operation.ts";
 import { resolveGroups } from "../groups.ts";
+import { attachedPolicyFields, attachPolicies } from "../policies/attached-policies.ts";
+import { refuseScopedChange, requireGuardian } from "../policies/scoped-change.ts";
 import { agentFields, resolveAssignments, resolveSkills } from "./agent-fields.ts";
 import { issueAgentKey } from "./agent-key.ts";
 import { AgentOutput, showAgent } from "./agent-output.ts";
@@ -28,6 +30,7 @@ export const createAgent = defineOperation({
     servers: agentFields.servers.optional(),
     skills: agentFields.skills.optional(),
     groups: agentFields.groups.optional(),
+    policies: attachedPolicyFields.policies.optional(),
   }),
   output: z.object({
     agent: AgentOutput,
@@ -51,9 +54,16 @@ export const createAgent = defineOperation({
       createdAt: now,
       updatedAt: now,
     };
+    if (input.policies !== undefined) requireGuardian(context.caller.role, "policies");
+    await refuseScopedChange(agent.id, { before: undefined, after: agent }, context);
     await repositories.agents.insert(agent);
+    const { changed } = await attachPolicies({ kind: "agent", id: agent.id }, { addPolicies: input.policies }, context);
     const key = await issueAgentKey(agent, context);
-    return { agent: await showAgent(agent, context), key, connection: await toConnection(agent, key, context) };
+    return {
+      agent: await showAgent(agent, context, changed),
+      key,
+      connection: await toConnection(agent, key, context),
+    };
   },
   event: ({ agent }) => ({
     resource: { type: "agent", id: agent.id, name: agent.name },

@@ -7,6 +7,7 @@ import { defineOperation } from "../define-operation.ts";
 import { pageInput, pageOutput, QueryField, RefField, toPageAnswer, toPageRequest } from "../fields.ts";
 import { requireGroupId } from "../groups.ts";
 import { agentFields } from "./agent-fields.ts";
+import { COMPLIANCE_STATES, complianceSince } from "./compliance.ts";
 import { AgentOutput, showAgents } from "./agent-output.ts";
 
 const Input = z.object({
@@ -15,6 +16,7 @@ const Input = z.object({
   server: RefField.optional().describe("Only agents assigned to this server"),
   group: RefField.optional().describe("Only agents of this group"),
   owner: RefField.optional().describe("Only agents that this member answers for"),
+  compliance: z.enum(COMPLIANCE_STATES).optional().describe("Only agents in this state of compliance"),
   query: QueryField,
   ...pageInput,
 });
@@ -27,26 +29,34 @@ export const listAgents = defineOperation({
   name: "list_agents",
   title: "List agents",
   description:
-    "Lists agents with type, owner, status, assigned servers and when they were last seen, oldest first. Filter by type, status, server, group, owner or text.",
+    "Lists agents with type, owner, status, assigned servers, policies, compliance and when they were last seen, oldest first. Filter by type, status, server, group, owner, compliance or text.",
   route: "GET /agents",
   command: "agents list",
   roles: [...READERS, "member"],
   effect: "read",
   input: Input,
   output: pageOutput(AgentOutput),
-  async handle(input, context) {
-    const page = await context.repositories.agents.list(await toFilter(input, context), toPageRequest(input));
-    const shown = await showAgents(page.items, context);
-    return toPageAnswer({ ...page, items: shown }, (agent) => agent);
+  async prepare(input, { services }) {
+    // What was decided before this call is in the compliance that it shows.
+    await services.flushAudit();
+    return async (context) => {
+      const page = await context.repositories.agents.list(await toFilter(input, context), toPageRequest(input));
+      const shown = await showAgents(page.items, context);
+      return toPageAnswer({ ...page, items: shown }, (agent) => agent);
+    };
   },
   summarize: ({ items, total }) => `${items.length} of ${total} agents.`,
 });
 
-async function toFilter(input: z.output<typeof Input>, { repositories, caller }: HandleContext): Promise<AgentFilter> {
+async function toFilter(
+  input: z.output<typeof Input>,
+  { repositories, caller, now }: HandleContext,
+): Promise<AgentFilter> {
   const { type, status, query } = input;
   const serverId = input.server === undefined ? undefined : (await repositories.servers.get(input.server)).id;
   const groupId = input.group === undefined ? undefined : await requireGroupId(input.group, repositories);
   const asked = input.owner === undefined ? undefined : (await repositories.members.get(input.owner)).id;
   const own = caller.memberId ?? NOBODY;
-  return { type, status, query, serverId, groupId, owner: caller.role === "member" ? own : asked };
+  const compliance = input.compliance === undefined ? undefined : { state: input.compliance, ...complianceSince(now) };
+  return { type, status, query, serverId, groupId, compliance, owner: caller.role === "member" ? own : asked };
 }

@@ -5,6 +5,8 @@ import type { HandleContext } from "../context.ts";
 import { defineOperation } from "../define-operation.ts";
 import { ExpectedVersionField, RefField } from "../fields.ts";
 import { resolveGroups } from "../groups.ts";
+import { attachedPolicyFields, attachPolicies } from "../policies/attached-policies.ts";
+import { refuseScopedChange, requireGuardian } from "../policies/scoped-change.ts";
 import { requireVersion } from "../require-version.ts";
 import { AccessDiff, diffAccess } from "./access-diff.ts";
 import { agentFields, resolveAssignments, resolveSkills } from "./agent-fields.ts";
@@ -22,6 +24,9 @@ const Input = z.object({
   removeServers: z.array(RefField).max(500).optional().describe("Servers to take away"),
   skills: agentFields.skills.nullable().optional(),
   groups: agentFields.groups.optional(),
+  policies: attachedPolicyFields.policies.optional(),
+  addPolicies: attachedPolicyFields.addPolicies.optional(),
+  removePolicies: attachedPolicyFields.removePolicies.optional(),
   rotateKey: z.boolean().optional().describe("Issue a new key; the old one stops at once"),
   expectedVersion: ExpectedVersionField,
 });
@@ -29,7 +34,17 @@ const Input = z.object({
 type Input = z.output<typeof Input>;
 
 /** What `security` may change without being an operator: cutting off, and groups. */
-const SECURITY_FIELDS: ReadonlySet<string> = new Set(["id", "status", "groups", "rotateKey", "expectedVersion"]);
+const SECURITY_FIELDS: ReadonlySet<string> = new Set([
+  "id",
+  "status",
+  "groups",
+  "policies",
+  "addPolicies",
+  "removePolicies",
+  "rotateKey",
+  "expectedVersion",
+]);
+const POLICY_FIELDS = ["policies", "addPolicies", "removePolicies"] as const;
 const NOT_CHANGES: ReadonlySet<string> = new Set(["id", "expectedVersion"]);
 
 /** Changes an agent; live sessions obey at their next message. */
@@ -55,11 +70,14 @@ export const updateAgent = defineOperation({
     const current = await repositories.agents.get(input.id);
     requireVersion(current, input.expectedVersion);
     if (context.caller.role === "security") refuseOperatorFields(input);
+    for (const field of POLICY_FIELDS) if (input[field] !== undefined) requireGuardian(context.caller.role, field);
     const changed = await applyChange(current, input, context);
+    await refuseScopedChange(current.id, { before: current, after: changed }, context);
     await repositories.agents.save(changed);
+    const policies = await attachPolicies({ kind: "agent", id: changed.id }, input, context);
     const key = input.rotateKey === true ? await rotateKey(changed, context) : undefined;
     return {
-      agent: await showAgent(changed, context),
+      agent: await showAgent(changed, context, policies.changed),
       ...(key === undefined ? {} : { key }),
       accessDiff: await diffAccess(current, changed, repositories),
     };

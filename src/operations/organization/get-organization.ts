@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { READERS } from "../../domain/role.ts";
 import { defineOperation } from "../define-operation.ts";
+import { SeverityCounts } from "../sweep/sweep-output.ts";
 import { OrganizationOutput, showOrganization } from "./organization-output.ts";
 import { assessPosture, Posture } from "./posture.ts";
 
@@ -11,6 +12,8 @@ const Inventory = z.object({
   skills: z.int(),
   members: z.int(),
   apiKeys: z.object({ active: z.int(), unused: z.int(), revoked: z.int() }),
+  devices: z.int(),
+  openFindings: SeverityCounts.describe("Open findings of sweep scans by severity"),
 });
 
 /** Who we are, what we have. */
@@ -30,6 +33,7 @@ export const getOrganization = defineOperation({
     const agents = await repositories.agents.countByStatus();
     const policies = await repositories.policies.countByMode();
     const members = await repositories.members.list({}, { limit: 1 });
+    const devices = await repositories.devices.list(undefined, { limit: 1 });
     return {
       organization: showOrganization(await repositories.organization.get()),
       inventory: {
@@ -39,8 +43,13 @@ export const getOrganization = defineOperation({
         skills: await repositories.skills.count(),
         members: members.total,
         apiKeys: await repositories.apiKeys.counts(now),
+        devices: devices.total,
+        openFindings: await repositories.findings.countBySeverity(now),
       },
-      posture: assessPosture(services.snapshot(), services, now),
+      posture: assessPosture(services.snapshot(), services, {
+        now,
+        approvalsPending: await repositories.approvals.countPending(now),
+      }),
     };
   },
   summarize: ({ organization, inventory, posture }) =>

@@ -16,6 +16,7 @@ export const OrganizationOutput = z.object({
   settings: z.object({
     auditPayloads: z.enum(AUDIT_PAYLOADS),
     auditDurability: z.enum(AUDIT_DURABILITIES),
+    approvalTtlMinutes: z.int(),
     assignmentGrantsAccess: z.boolean(),
     timeZone: z.string(),
     skillRiskAction: z.object({ critical: z.enum(SKILL_RISK_ACTIONS), high: z.enum(SKILL_RISK_ACTIONS) }),

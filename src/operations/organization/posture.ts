@@ -29,8 +29,16 @@ const WEIGHTS: Readonly<Record<Severity, number>> = { critical: 40, high: 20, me
 const BROKEN_STATES: ReadonlySet<string> = new Set(["unreachable", "unauthorized", "not_mcp"]);
 
 /** What needs attention as of the current view, and the operation that shows or fixes it. */
-export function assessPosture(snapshot: Snapshot, services: Services, now: number): z.output<typeof Posture> {
-  const found = [...serverProblems(snapshot, services), ...keyProblems(snapshot, now), ...otherProblems(snapshot)];
+export function assessPosture(
+  snapshot: Snapshot,
+  services: Services,
+  { now, approvalsPending }: { now: number; approvalsPending: number },
+): z.output<typeof Posture> {
+  const found = [
+    ...serverProblems(snapshot, services),
+    ...keyProblems(snapshot, now),
+    ...otherProblems(snapshot, approvalsPending),
+  ];
   const problems = found
     .filter((problem) => problem.count > 0)
     .toSorted((left, right) => WEIGHTS[right.severity] - WEIGHTS[left.severity]);
@@ -106,7 +114,7 @@ function keyProblems(snapshot: Snapshot, now: number): Problem[] {
   ];
 }
 
-function otherProblems(snapshot: Snapshot): Problem[] {
+function otherProblems(snapshot: Snapshot, approvalsPending: number): Problem[] {
   const ownerless = [...snapshot.agentById.values()].filter(({ agent }) => agent.owner === null);
   return [
     {
@@ -115,6 +123,13 @@ function otherProblems(snapshot: Snapshot): Problem[] {
       message: "agents that no member answers for",
       count: ownerless.length,
       operation: { tool: "list_agents", arguments: {} },
+    },
+    {
+      code: "approvals_pending",
+      severity: "medium",
+      message: "held calls wait for a person's decision",
+      count: approvalsPending,
+      operation: { tool: "list_approvals", arguments: { status: "pending" } },
     },
     {
       code: "audit_not_anchored",

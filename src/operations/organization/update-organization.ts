@@ -31,6 +31,12 @@ export const updateOrganization = defineOperation({
       .describe(
         "A decision is on disk `before-dispatch` to the upstream, or `before-answer` to the agent, which is faster",
       ),
+    approvalTtlMinutes: z
+      .int()
+      .min(1)
+      .max(7 * 24 * 60)
+      .optional()
+      .describe("Minutes that a held call waits for a decision, and that an approval waits for its call"),
     assignmentGrantsAccess: z
       .boolean()
       .optional()
@@ -65,6 +71,7 @@ export const updateOrganization = defineOperation({
         ...current.settings,
         auditPayloads: settings.auditPayloads ?? current.settings.auditPayloads,
         auditDurability: settings.auditDurability ?? current.settings.auditDurability,
+        approvalTtlMinutes: settings.approvalTtlMinutes ?? current.settings.approvalTtlMinutes,
         assignmentGrantsAccess: settings.assignmentGrantsAccess ?? current.settings.assignmentGrantsAccess,
         timeZone: settings.timeZone ?? current.settings.timeZone,
         skillRiskAction: {

@@ -12,6 +12,14 @@ export interface ToolAccess {
   readonly tool: string;
 }
 
+/** When and how a call is made. */
+export interface Moment {
+  readonly snapshot: Snapshot;
+  readonly now: number;
+  /** Arguments, address, client and time; otherwise a call without arguments now. */
+  readonly given?: Partial<Circumstances> | undefined;
+}
+
 /**
  * `allowed`, `denied` or `approval` say what happens to a call without arguments now; `conditional`: denied, but some
  * arguments or another time could pass.
@@ -25,7 +33,7 @@ export interface AccessAnswer {
 /** What an agent may do with a tool now, and why: the rows of the decision table in their order. */
 export function checkAccess(
   { agent, server, tool }: ToolAccess,
-  { snapshot, rules, now }: { readonly snapshot: Snapshot; readonly rules: ReplayRules; readonly now: number },
+  { rules, ...at }: Moment & { readonly rules: ReplayRules },
 ): AccessAnswer {
   const denied = (reason: AccessAnswer["reason"]): AccessAnswer => ({ access: "denied", reason, policies: [] });
   if (agent.agent.status !== "active") return denied("agent_suspended");
@@ -33,7 +41,7 @@ export function checkAccess(
   if (assignment === undefined) return denied("not_assigned");
   if (server.server.status !== "active") return denied("server_unavailable");
   if (!assignment.isToolAssigned(tool)) return denied("not_assigned");
-  const request = toToolRequest({ agent, server, tool }, { snapshot, now });
+  const request = toToolRequest({ agent, server, tool }, at);
   const { decision, reason, policies } = decide(rules.index, request, rules.settings);
   if (decision === "allow") return { access: "allowed", reason, policies };
   if (decision === "held") return { access: "approval", reason, policies };
@@ -49,7 +57,7 @@ export function currentRules({ policies, organization }: Snapshot): ReplayRules 
 /** A call of a tool as the evaluator sees it. */
 export function toToolRequest(
   { agent, server, tool }: ToolAccess,
-  { snapshot, now, given = {} }: { snapshot: Snapshot; now: number; given?: Partial<Circumstances> | undefined },
+  { snapshot, now, given = {} }: Moment,
 ): PolicyRequest {
   const { owner } = agent.agent;
   const subject = toSubject(agent.agent, owner === null ? undefined : snapshot.memberById.get(owner));

@@ -7,6 +7,8 @@ import { AppError } from "../../lib/errors.ts";
 import type { HandleContext, PrepareContext } from "../context.ts";
 import { defineOperation } from "../define-operation.ts";
 import { resolveGroups } from "../groups.ts";
+import { attachedPolicyFields, attachPolicies } from "../policies/attached-policies.ts";
+import { refuseScopedChange, requireGuardian } from "../policies/scoped-change.ts";
 import type { Discovery, ProbeTarget } from "../services.ts";
 import {
   DiscoveryOutput,
@@ -37,6 +39,7 @@ const Input = z.object({
   credential: serverFields.credential.optional(),
   groups: serverFields.groups.optional(),
   owner: serverFields.owner.optional(),
+  policies: attachedPolicyFields.policies.optional(),
   status: serverFields.status.optional(),
   allowPrivateNetwork: serverFields.allowPrivateNetwork.optional(),
   shareable: serverFields.shareable.optional(),
@@ -63,6 +66,7 @@ export const createMcpServer = defineOperation({
     assertServerName(input.name);
     const endpoint = createEndpoint(input);
     checkServerRights(input, context.caller.role);
+    if (input.policies !== undefined) requireGuardian(context.caller.role, "policies");
     checkStdioAllowed(input.transport, context.services);
     if (endpoint.url !== null) await context.services.probe.checkAddress(endpoint.url, endpoint);
     await refuseTakenName(input.name, context);
@@ -116,6 +120,7 @@ async function store(
 ) {
   const { repositories, now } = context;
   const server = { ...(await toServer(input, endpoint, context)), ...toObserved(discovery) };
+  await refuseScopedChange(server.id, { before: undefined, after: server }, context);
   await repositories.servers.insert(server);
   const isAccepted = isGuardian(context.caller.role);
   await repositories.servers.saveTools(
@@ -124,8 +129,9 @@ async function store(
   );
   const health = toHealth(discovery, now);
   if (health !== undefined) await repositories.servers.saveHealth(server.id, health);
+  const { changed } = await attachPolicies({ kind: "server", id: server.id }, { addPolicies: input.policies }, context);
   const stored = await repositories.servers.get(server.id);
-  return { server: await showServer(stored, context), discovery: showDiscovery(discovery) };
+  return { server: await showServer(stored, context, changed), discovery: showDiscovery(discovery) };
 }
 
 async function toServer(input: Input, endpoint: ProbeTarget, context: HandleContext): Promise<Server> {

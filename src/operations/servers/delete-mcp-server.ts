@@ -3,6 +3,7 @@ import type { Agent } from "../../domain/agent.ts";
 import { defineOperation } from "../define-operation.ts";
 import type { HandleContext } from "../context.ts";
 import { ExpectedVersionField, RefField } from "../fields.ts";
+import { NamedPolicy, removeFromPolicies, toNamed } from "../policies/attached-policies.ts";
 import { requireVersion } from "../require-version.ts";
 
 const PAGE_ROWS = 200;
@@ -12,7 +13,7 @@ export const deleteMcpServer = defineOperation({
   name: "delete_mcp_server",
   title: "Delete MCP server",
   description:
-    "Removes a server for good: ends its live sessions and takes it out of every agent's assignment. Needs `confirm: true`; without it, shows the impact. To stop a server and keep it, set its status to `disabled` instead.",
+    "Removes a server for good: ends its live sessions and takes it out of every agent's assignment and every policy's scope; a policy that nothing is left of is disabled. Needs `confirm: true`; without it, shows the impact. To stop a server and keep it, set its status to `disabled` instead.",
   route: "DELETE /servers/{id}",
   command: "servers delete",
   roles: ["owner", "admin", "operator"],
@@ -27,6 +28,8 @@ export const deleteMcpServer = defineOperation({
         .array(z.object({ id: z.string(), name: z.string() }))
         .describe("Skills that need this server and become degraded"),
       liveSessions: z.int().describe("Sessions that end"),
+      policies: z.array(NamedPolicy).describe("Policies whose scope loses it"),
+      policiesDisabled: z.array(NamedPolicy).describe("Those of them that nothing is left of: disabled, never widened"),
     }),
   }),
   async handle({ id, expectedVersion }, context) {
@@ -36,18 +39,25 @@ export const deleteMcpServer = defineOperation({
     const liveSessions = services.sessions.countByServer(server.id);
     const skills = await dependentSkills(server.id, context);
     const agents = await removeFromAgents(server.id, context);
+    const { changed, disabled } = await removeFromPolicies({ kind: "server", id: server.id }, context);
     await repositories.servers.delete(server.id);
     return {
       deleted: { id: server.id, name: server.name },
-      impact: { agents: agents.map((agent) => ({ id: agent.id, name: agent.name })), skills, liveSessions },
+      impact: {
+        agents: agents.map((agent) => ({ id: agent.id, name: agent.name })),
+        skills,
+        liveSessions,
+        policies: changed.map(toNamed),
+        policiesDisabled: disabled.map(toNamed),
+      },
     };
   },
   event: ({ deleted, impact }) => ({
     resource: { type: "server", id: deleted.id, name: deleted.name },
-    details: { agents: impact.agents, skills: impact.skills, liveSessions: impact.liveSessions },
+    details: { ...impact },
   }),
   summarize: ({ deleted, impact }) =>
-    `Server \`${deleted.name}\` (${deleted.id}): deletion takes it from ${impact.agents.length} agents and ends ${impact.liveSessions} live sessions.`,
+    `Server \`${deleted.name}\` (${deleted.id}): deletion takes it from ${impact.agents.length} agents and ends ${impact.liveSessions} live sessions; ${impact.policiesDisabled.length} policies are disabled.`,
 });
 
 async function dependentSkills(serverId: string, { repositories }: HandleContext) {

@@ -2,11 +2,13 @@ import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import { CREDENTIAL_TYPES, HEALTH_STATES, SERVER_STATUSES, SEVERITIES, TRANSPORTS } from "../../domain/server.ts";
 import type { Server, ServerHealth, ServerTool, ToolDefinition } from "../../domain/server.ts";
+import type { Policy } from "../../domain/policy.ts";
 import { parseServerSecrets } from "../../domain/server-secrets.ts";
 import { toolRisk } from "../../domain/tool-definition.ts";
 import { toRfc3339 } from "../../lib/clock.ts";
 import type { HandleContext } from "../context.ts";
 import { groupNames } from "../groups.ts";
+import { AppliedPolicy, policiesOfServer, withChanges } from "../policies/policies-of.ts";
 import { maskArgument } from "./mask-argument.ts";
 
 const Named = z.object({ id: z.string(), name: z.string() });
@@ -44,7 +46,11 @@ export const ServerSummary = z.object({
   command: z.string().optional(),
   status: z.enum(SERVER_STATUSES),
   health: Health,
-  security: z.object({ risk: z.enum(SEVERITIES) }),
+  security: z.object({
+    risk: z.enum(SEVERITIES),
+    openFindings: z.int().describe("Open findings of sweep scans"),
+    policyCount: z.int().describe("Policies that may concern it"),
+  }),
   groups: z.array(z.string()),
   toolCount: z.int(),
   agentCount: z.int(),
@@ -74,6 +80,7 @@ export const ServerOutput = ServerSummary.extend({
   serverInfo: z.object({ name: z.string(), version: z.string() }).nullable(),
   tools: z.array(ToolSummary),
   agents: z.array(Named),
+  policies: z.array(AppliedPolicy).describe("Policies in force that may concern it"),
   healthHistory: z.array(Health),
 });
 
@@ -85,6 +92,8 @@ const HIDDEN_VALUE = "********";
 export interface ServerFacts {
   readonly toolCount: number;
   readonly agentCount: number;
+  readonly policyCount: number;
+  readonly openFindings: number;
   /** Names of groups by id. */
   readonly groupNames: ReadonlyMap<string, string>;
   readonly publicUrl: string;
@@ -100,7 +109,7 @@ export function summarizeServer(server: Server, facts: ServerFacts): z.output<ty
     ...(server.command === null ? {} : { command: server.command }),
     status: server.status,
     health: showHealth(server.health),
-    security: { risk: server.risk },
+    security: { risk: server.risk, openFindings: facts.openFindings, policyCount: facts.policyCount },
     groups: server.groups.map((id) => facts.groupNames.get(id) ?? id),
     toolCount: facts.toolCount,
     agentCount: facts.agentCount,
@@ -114,15 +123,19 @@ export function summarizeServer(server: Server, facts: ServerFacts): z.output<ty
 /** The whole server as it may be shown, read in the caller's transaction. */
 export async function showServer(
   server: Server,
-  { repositories, services }: Pick<HandleContext, "repositories" | "services">,
+  { repositories, services, now }: Pick<HandleContext, "repositories" | "services" | "now">,
+  changedPolicies: readonly Policy[] = [],
 ): Promise<z.output<typeof ServerOutput>> {
   const tools = await repositories.servers.tools(server.id);
   const agents = await repositories.agents.list({ serverId: server.id }, { limit: AGENTS_SHOWN });
   const owner = server.owner === null ? undefined : await repositories.members.find(server.owner);
   const history = await repositories.servers.healthHistory(server.id, HEALTH_HISTORY_SHOWN);
+  const policies = policiesOfServer(server, withChanges(services.snapshot().policies, changedPolicies));
   const facts: ServerFacts = {
     toolCount: tools.length,
     agentCount: agents.total,
+    policyCount: policies.length,
+    openFindings: (await repositories.findings.countByServer([server.id], now)).get(server.id) ?? 0,
     groupNames: await groupNames(repositories, server.groups),
     publicUrl: services.publicUrl,
   };
@@ -136,6 +149,7 @@ export async function showServer(
     serverInfo: server.serverInfo,
     tools: tools.map(showTool),
     agents: agents.items.map(({ id, name }) => ({ id, name })),
+    policies: [...policies],
     healthHistory: history.map(showHealth),
   };
 }

@@ -9,6 +9,8 @@ import type { HandleContext, PrepareContext } from "../context.ts";
 import { defineOperation } from "../define-operation.ts";
 import { ExpectedVersionField, RefField } from "../fields.ts";
 import { resolveGroups } from "../groups.ts";
+import { attachedPolicyFields, attachPolicies } from "../policies/attached-policies.ts";
+import { refuseScopedChange, requireGuardian } from "../policies/scoped-change.ts";
 import { requireVersion } from "../require-version.ts";
 import type { Discovery, ProbeTarget } from "../services.ts";
 import { approveToolChanges, ToolApprovals } from "./approve-tool-changes.ts";
@@ -34,6 +36,9 @@ const Input = z.object({
   credential: serverFields.credential.optional(),
   groups: serverFields.groups.optional(),
   owner: serverFields.owner.nullable().optional(),
+  policies: attachedPolicyFields.policies.optional(),
+  addPolicies: attachedPolicyFields.addPolicies.optional(),
+  removePolicies: attachedPolicyFields.removePolicies.optional(),
   status: serverFields.status.optional(),
   allowPrivateNetwork: serverFields.allowPrivateNetwork.optional(),
   shareable: serverFields.shareable.optional(),
@@ -90,12 +95,15 @@ export const updateMcpServer = defineOperation({
 
 const NOT_CHANGES: ReadonlySet<string> = new Set(["id", "force", "expectedVersion", "confirm"]);
 
+const POLICY_FIELDS = ["policies", "addPolicies", "removePolicies"] as const;
+
 async function contactEndpoint(input: Input, context: PrepareContext): Promise<Contact> {
   const { caller, services } = context;
   const seen = await context.read((repositories) => repositories.servers.get(input.id));
   requireVersion(seen, input.expectedVersion);
   if (input.name !== undefined) assertServerName(input.name);
   checkServerRights(input, caller.role, seen);
+  for (const field of POLICY_FIELDS) if (input[field] !== undefined) requireGuardian(caller.role, field);
   const current = openEndpoint(seen, services.vault);
   const isEndpointChanged = ENDPOINT_FIELDS.some((field) => input[field] !== undefined);
   const endpoint = isEndpointChanged ? changeEndpoint(current, input) : current;
@@ -136,11 +144,13 @@ async function store(input: Input, contact: Contact, context: HandleContext) {
   // The endpoint was checked against what was stored then: a change in between makes that check worthless.
   requireVersion(current, contact.seen.version);
   const changed = await applyChange(current, { input, contact }, context);
+  await refuseScopedChange(current.id, { before: current, after: changed }, context);
   await repositories.servers.save(changed);
+  const policies = await attachPolicies({ kind: "server", id: changed.id }, input, context);
   await saveObserved(changed, { input, contact }, context);
   const stored = await repositories.servers.get(changed.id);
   return {
-    server: await showServer(stored, context),
+    server: await showServer(stored, context, policies.changed),
     ...(contact.verified === undefined ? {} : { rotation: { verified: contact.verified, rotatedAt: toRfc3339(now) } }),
     ...(contact.discovery === undefined ? {} : { discovery: showDiscovery(contact.discovery) }),
   };

@@ -1,8 +1,10 @@
 import { type ColumnDefinitionBuilder, type Kysely, type Transaction, sql } from "kysely";
 import { AppError } from "../../lib/errors.ts";
+import { createApprovals } from "./schema-approvals.ts";
 import type { Database } from "./schema.ts";
 import { createFirstSchema } from "./schema-v1.ts";
 import { createPolicies } from "./schema-v2.ts";
+import { createSweepTables } from "./sweep-tables.ts";
 import { createSkills } from "./schema-skills.ts";
 
 export type Dialect = "sqlite" | "postgres";
@@ -19,7 +21,13 @@ export interface SchemaStep {
   };
 }
 
-const MIGRATIONS: readonly Migration[] = [createFirstSchema, createPolicies, createSkills];
+const MIGRATIONS: readonly Migration[] = [
+  createFirstSchema,
+  createPolicies,
+  createSweepTables,
+  createApprovals,
+  createSkills,
+];
 
 /**
  * Brings the database to this program's schema, each step in a transaction of its own. A database that is newer than the

@@ -1,4 +1,6 @@
+import type { ApprovalTable } from "./approval-table.ts";
 import type { ColumnType, Generated } from "kysely";
+import type { SweepTables } from "./sweep-tables.ts";
 import type { SkillTables } from "./skill-tables.ts";
 
 /*
@@ -227,7 +229,7 @@ interface SchemaMigrationTable {
   readonly appliedAt: number;
 }
 
-export interface Database extends SkillTables {
+export interface Database extends SweepTables, SkillTables {
   readonly organizations: OrganizationTable;
   readonly members: MemberTable;
   readonly groups: GroupTable;
@@ -242,6 +244,7 @@ export interface Database extends SkillTables {
   readonly auditEvents: AuditEventTable;
   readonly policies: PolicyTable;
   readonly policyCounts: PolicyCountTable;
+  readonly approvals: ApprovalTable;
   readonly idempotency: IdempotencyTable;
   readonly installationValues: InstallationValueTable;
   readonly schemaMigrations: SchemaMigrationTable;

@@ -26,6 +26,7 @@ const storedOrganization = z.object({
       // Settings that schema 1 did not have.
       assignmentGrantsAccess: z.boolean().default(DEFAULT_SETTINGS.assignmentGrantsAccess),
       timeZone: z.string().default(DEFAULT_SETTINGS.timeZone),
+      approvalTtlMinutes: z.number().default(DEFAULT_SETTINGS.approvalTtlMinutes),
       skillRiskAction: z
         .object({ critical: z.enum(SKILL_RISK_ACTIONS), high: z.enum(SKILL_RISK_ACTIONS) })
         .default(DEFAULT_SETTINGS.skillRiskAction),

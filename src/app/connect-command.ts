@@ -1,0 +1,125 @@
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import type { Command } from "commander";
+import { AppError } from "../lib/errors.ts";
+import type { ClientConfig } from "../operations/agents/client-config.ts";
+import type { CliSettings } from "../surfaces/cli/build-cli.ts";
+import { connectClient, type Connected } from "../surfaces/cli/connect-client.ts";
+import { attempt } from "./attempt.ts";
+
+const LAUNCHER = resolve(import.meta.dirname, "../../bin/runlayer.js");
+const URL_DEFAULT = "http://127.0.0.1:7420";
+const CLIENT = /^[a-z0-9][a-z0-9-]{0,62}$/;
+
+interface ConnectOptions {
+  readonly agent: string;
+  readonly keyFile?: string;
+  readonly rotateKey?: boolean;
+  readonly write?: boolean;
+  readonly path?: string;
+  readonly replace?: boolean;
+  readonly json?: boolean;
+}
+
+/** `runlayer connect`: the configuration of an agent's client, printed or written into the file that the client reads. */
+export function addConnect(program: Command, settings: CliSettings): void {
+  program
+    .command("connect")
+    .description("Print or write the configuration that joins an AI client to its servers through the gateway.")
+    .argument(
+      "<client>",
+      "claude-desktop, claude-code, cursor, vscode-copilot, windsurf, codex, gemini-cli, openclaw, or your own word",
+    )
+    .requiredOption("--agent <agent>", "Agent that the client is, by name or id")
+    .option("--key-file <path>", "File that holds the agent's key")
+    .option("--rotate-key", "Issue a new key instead; the old one stops at once")
+    .option("--write", "Write it where the client reads it: merged, mode 0600, the old file kept beside it")
+    .option("--path <path>", "Write to this file instead; means --write")
+    .option("--replace", "Replace servers of the same name that point elsewhere")
+    .option("--json", "Print the answer as JSON")
+    .action((client: string, options: ConnectOptions) =>
+      attempt(settings, async () => {
+        const { env } = settings.process;
+        const target = { url: env["RUNLAYER_URL"] ?? URL_DEFAULT, apiKey: env["RUNLAYER_API_KEY"] };
+        report(settings, options, await connectClient(toRequest(client, options, settings), target));
+      }),
+    );
+}
+
+function toRequest(client: string, options: ConnectOptions, { process: { env } }: CliSettings) {
+  const { agent, keyFile, rotateKey = false, write = false, path, replace = false } = options;
+  if (!CLIENT.test(client))
+    throw new AppError("invalid_input", `\`${client}\` is no client; a valid one is claude-code`);
+  if ((keyFile === undefined) !== rotateKey) {
+    throw new AppError(
+      "invalid_input",
+      "give either `--key-file`, or `--rotate-key` for a new key in place of the old",
+    );
+  }
+  const place = (config: ClientConfig): string =>
+    path === undefined ? configPath(client, config, env) : resolve(path);
+  return {
+    client,
+    agent,
+    key: keyFile === undefined ? undefined : readAgentKey(keyFile),
+    bridge: { command: process.execPath, args: [LAUNCHER] },
+    place: write || path !== undefined ? place : undefined,
+    mayReplace: replace,
+  };
+}
+
+function readAgentKey(path: string): string {
+  const key = readText(path).trim();
+  if (/^rl_agent_[a-z0-9]+$/.test(key)) return key;
+  throw new AppError(
+    "invalid_input",
+    `\`${path}\` holds no agent key; it should be one line that starts with rl_agent_`,
+  );
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new AppError("invalid_input", `\`${path}\` cannot be read; name the file that holds the agent's key`, {
+      cause: error,
+    });
+  }
+}
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** The file that this client reads on this machine; a project's file is the one of the working directory. */
+function configPath(client: string, { path }: ClientConfig, env: Env): string {
+  const home = env["HOME"] ?? homedir();
+  if (client === "claude-desktop") return join(userDataFolder(home, env), "Claude", path);
+  if (client === "codex" && env["CODEX_HOME"] !== undefined) return join(env["CODEX_HOME"], "config.toml");
+  return path.startsWith("~/") ? join(home, path.slice(2)) : resolve(path);
+}
+
+function userDataFolder(home: string, env: Env): string {
+  if (process.platform === "darwin") return join(home, "Library", "Application Support");
+  if (process.platform === "win32") return env["APPDATA"] ?? join(home, "AppData", "Roaming");
+  return env["XDG_CONFIG_HOME"] ?? join(home, ".config");
+}
+
+function report({ process: terminal }: CliSettings, options: ConnectOptions, connected: Connected): void {
+  const { agent, status, config, written } = connected;
+  if (options.rotateKey === true)
+    terminal.printError(`note: agent \`${agent}\` has a new key; the old one has stopped\n`);
+  if (status !== "active") terminal.printError(`note: agent \`${agent}\` is ${status}; the gateway refuses it\n`);
+  const servers = Object.keys(config.entries);
+  if (options.json === true) {
+    const text = written === undefined ? { configPath: config.path, config: config.text } : { written };
+    terminal.print(`${JSON.stringify({ agent, servers, ...text }, null, 2)}\n`);
+  } else if (written === undefined) {
+    terminal.print(`${config.text}\n`);
+    terminal.printError(`note: this holds the agent's key; it belongs into ${config.path}, or use --write\n`);
+  } else {
+    const kept = written.backup === undefined ? "" : `; the file as it was: ${written.backup}`;
+    terminal.print(`${servers.join(", ")} written to ${written.path}${kept}\n`);
+    if (!config.path.startsWith("~"))
+      terminal.printError("note: it holds the agent's key; keep it out of version control\n");
+  }
+}

@@ -1,0 +1,47 @@
+import { createHmac } from "node:crypto";
+import { stat } from "node:fs/promises";
+import { homedir, hostname } from "node:os";
+import { AppError } from "../lib/errors.ts";
+import type { SweepHost } from "../operations/sweep/ports.ts";
+import { expandTargets, scanNetwork } from "../sweep/network-scan.ts";
+import { readProcesses } from "../sweep/processes.ts";
+import { scanHome } from "../sweep/scan-home.ts";
+
+/** What stands for this machine: its own, unless a test brings another. */
+export interface Machine {
+  readonly name: string;
+  readonly home: string;
+  readonly root: string;
+  readonly procFolder: string;
+}
+
+export const THIS_MACHINE: Machine = { name: hostname(), home: homedir(), root: "/", procFolder: "/proc" };
+
+/** The machine that serves, as scans look at it. */
+export function createSweepHost(machine: Machine, pepper: Buffer): SweepHost {
+  return {
+    device: machine.name,
+    home: machine.home,
+    identityKey: createHmac("sha256", pepper).update("sweep identities").digest("hex"),
+    async readHome(path) {
+      await requireFolder(path);
+      // Another person's variables are not known here, and this account's do not move their files.
+      const env = path === homedir() ? process.env : {};
+      return scanHome({ home: path, platform: platformName(), root: machine.root, env });
+    },
+    readProcesses: (signal) => readProcesses(signal, machine.procFolder),
+    expandNetworks: (networks) => expandTargets({ networks }),
+    probeNetwork: (targets, signal) => scanNetwork(targets, signal),
+  };
+}
+
+async function requireFolder(path: string): Promise<void> {
+  const found = await stat(path).catch((error: unknown) => {
+    throw new AppError("not_found", "this folder does not exist or may not be read", { cause: error });
+  });
+  if (!found.isDirectory()) throw new AppError("not_found", "this is no folder");
+}
+
+function platformName(): "darwin" | "linux" | "win32" {
+  return process.platform === "darwin" || process.platform === "win32" ? process.platform : "linux";
+}

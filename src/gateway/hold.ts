@@ -1,0 +1,167 @@
+import type { DecisionDraft } from "../audit/audit-log.ts";
+import { canAsk, questionOf } from "./approval-question.ts";
+import type { ApprovalClaim, ApprovalStore, HeldCall } from "./approvals.ts";
+import { refusalMessage } from "./decide.ts";
+import { memberOf, type RequestEnvelope } from "./envelope/envelope.ts";
+import type { Exchange } from "./exchange.ts";
+import { hashArguments } from "./hash-arguments.ts";
+import { startProgress } from "./held-progress.ts";
+import { answerRefusal, draftOf, judge, payloadOf, recordRefusal, type Judged, type Refusal } from "./judge.ts";
+
+/** A call that a policy holds. */
+export interface Hold {
+  readonly exchange: Exchange;
+  readonly envelope: RequestEnvelope;
+  readonly judged: Judged;
+  readonly isModern: boolean;
+  /** What the person behind a stateless client said to our question. */
+  readonly answer: "accept" | "decline" | undefined;
+}
+
+/** What ties the events of a hold, of its decision and of the call together. */
+export interface Tie {
+  readonly correlationId: string;
+  readonly approvalId: string;
+}
+
+/**
+ * Uses up the approval of a held call, or files a request for one and waits for a person as long as the client's revision and the
+ * node's limits allow. Gives the call that may be sent; undefined where none is: the client has been answered, or it is gone.
+ */
+export async function passHold(hold: Hold): Promise<(Judged & Partial<Tie>) | undefined> {
+  const { exchange, judged } = hold;
+  const { approvals } = exchange.context;
+  if (approvals === undefined) return refuse(exchange, toRefusal(hold, judged, undefined));
+  const claim = await approvals.claim(toHeldCall(hold, judged));
+  if (claim.state !== "pending") return finish(hold, judged, claim);
+  const held = toRefusal(hold, judged, claim);
+  await recordRefusal(exchange, held);
+  if (hold.isModern && hold.answer === undefined) return ask(hold, held, claim);
+  if (hold.answer === "decline") return tell(exchange, held);
+  const end = await waitFor(hold, claim, approvals);
+  if (end !== "decided") return end === "gone" ? undefined : tell(exchange, held);
+  return passAgain(hold, claim, approvals);
+}
+
+/** After a person decided: everything may have changed meanwhile, so the call is decided anew and its approval claimed. */
+async function passAgain(hold: Hold, tie: Tie, approvals: ApprovalStore): Promise<(Judged & Partial<Tie>) | undefined> {
+  const { exchange, envelope } = hold;
+  if (!exchange.refresh()) return undefined;
+  const judged = judge(exchange, envelope, hold.judged.rule);
+  if (judged.decision.effect === "allow") return { ...judged, ...toTie(tie) };
+  if (judged.decision.effect === "deny") return refuse(exchange, toRefusal(hold, judged, tie));
+  const claim = await approvals.claim(toHeldCall(hold, judged));
+  // Another identical call was quicker: this one needs a word of its own.
+  if (claim.state === "pending") return refuse(exchange, toRefusal(hold, judged, claim));
+  return finish(hold, judged, claim);
+}
+
+async function finish(hold: Hold, judged: Judged, claim: ApprovalClaim): Promise<(Judged & Partial<Tie>) | undefined> {
+  const { exchange, envelope } = hold;
+  if (claim.state === "full") return refuse(exchange, toFullRefusal(hold, judged));
+  if (claim.state !== "approved") return refuse(exchange, toDeniedRefusal(hold, judged, claim));
+  if (!exchange.refresh()) return recordLost(hold, judged, claim);
+  const now = judge(exchange, envelope, judged.rule);
+  if (now.decision.effect === "deny") return refuse(exchange, toRefusal(hold, now, claim));
+  // What a person took to decide is no time that the gateway added.
+  exchange.receivedAt = performance.now();
+  return { ...now, ...toTie(claim) };
+}
+
+function ask({ exchange, envelope }: Hold, held: Refusal, { approvalId }: Tie): undefined {
+  if (canAsk(envelope)) exchange.answer(questionOf(exchange, { approvalId, message: held.message }));
+  else answerRefusal(exchange, held);
+}
+
+/** The hold is on record already. */
+function tell(exchange: Exchange, held: Refusal): undefined {
+  answerRefusal(exchange, held);
+}
+
+async function waitFor({ exchange, envelope }: Hold, { approvalId }: Tie, approvals: ApprovalStore) {
+  const stopProgress = startProgress(exchange, envelope);
+  exchange.parent?.onHeld?.(approvalId);
+  try {
+    return await exchange.context.heldCalls.wait(exchange, { approvalId, requestId: envelope.id, approvals });
+  } finally {
+    stopProgress();
+  }
+}
+
+async function refuse(exchange: Exchange, refusal: Refusal): Promise<undefined> {
+  await recordRefusal(exchange, refusal);
+  answerRefusal(exchange, refusal);
+}
+
+/** The approval is used up, and its client went in the meantime: nothing is sent, and the log says so. */
+async function recordLost({ exchange, envelope }: Hold, judged: Judged, tie: Tie): Promise<undefined> {
+  const draft = tied(draftOf(exchange, envelope, judged), tie);
+  await exchange.context.audit.record({ ...draft, outcome: "error", reason: "client_disconnected", durationMs: 0 });
+}
+
+function toRefusal({ exchange, envelope }: Hold, judged: Judged, tie: Tie | undefined): Refusal {
+  const { decision, question } = judged;
+  const isHeld = decision.effect === "held";
+  const draft = draftOf(exchange, envelope, judged);
+  const message = refusalMessage(exchange.caller, question, decision);
+  const hint = `; it waits as approval \`${tie?.approvalId ?? ""}\`: repeat the same call once it is approved`;
+  return {
+    draft: tie === undefined ? draft : tied(draft, tie),
+    outcome: isHeld ? "held" : "denied",
+    reason: decision.effect === "allow" ? "unforeseen" : decision.reason,
+    message: isHeld && tie !== undefined ? message + hint : message,
+    policies: decision.policies,
+    approvalId: isHeld ? tie?.approvalId : undefined,
+  };
+}
+
+function toDeniedRefusal(hold: Hold, judged: Judged, tie: Tie): Refusal {
+  const { type, name } = judged.question.target;
+  const what = type === "server" ? "this" : `${type} \`${name.slice(0, 200).replaceAll(/[^\x20-\x7e]/g, "?")}\``;
+  const message = `a person denied this call of ${what} (approval \`${tie.approvalId}\`); do not repeat it, ask an administrator of this gateway`;
+  return { ...toRefusal(hold, judged, tie), outcome: "denied", reason: "approval_denied", message };
+}
+
+function toFullRefusal(hold: Hold, judged: Judged): Refusal {
+  const message = `agent \`${hold.exchange.caller.agent.agent.name}\` has too many calls that wait for approval; wait until some are decided`;
+  return { ...toRefusal(hold, judged, undefined), outcome: "denied", reason: "too_many_pending", message };
+}
+
+/** One correlation id over the events of a hold, and the approval's id in each of them. */
+export function tied(draft: DecisionDraft, { correlationId, approvalId }: Tie): DecisionDraft {
+  return { ...draft, correlationId, details: { ...draft.details, approvalId } };
+}
+
+function toTie({ correlationId, approvalId }: Tie): Tie {
+  return { correlationId, approvalId };
+}
+
+function toHeldCall({ exchange, envelope }: Hold, judged: Judged): HeldCall {
+  const { snapshot, agent, server } = exchange.caller;
+  const { question, decision } = judged;
+  const { target, action } = question;
+  const { owner } = agent.agent;
+  return {
+    agent: { id: agent.agent.id, name: agent.agent.name },
+    member: owner === null ? null : { id: owner, name: snapshot.memberById.get(owner)?.name ?? owner },
+    server: { id: server.server.id, name: server.server.name },
+    action,
+    target,
+    toolDigest: target.type === "tool" ? server.toolByName.get(target.name)?.digest : undefined,
+    argumentsHash: hashArguments(boundText(envelope)),
+    payload: payloadOf(exchange, envelope, decision),
+    policies: decision.policies,
+    correlationId: draftOf(exchange, envelope, judged).correlationId,
+  };
+}
+
+/** What about a message besides its name is its own: the arguments of a call, all parameters of any other method. */
+function boundText({ bytes, method, params }: RequestEnvelope): string {
+  const isCall = method === "tools/call" || method === "prompts/get";
+  if (isCall) {
+    const args = memberOf(params, "arguments");
+    return args === undefined ? "{}" : bytes.toString("utf8", args.start, args.end);
+  }
+  const own = (params?.members ?? []).filter(({ name }) => name !== "_meta");
+  return `{${own.map(({ name, start, end }) => `${JSON.stringify(name)}:${bytes.toString("utf8", start, end)}`).join(",")}}`;
+}

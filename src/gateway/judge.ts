@@ -1,0 +1,120 @@
+import type { DecisionDraft } from "../audit/audit-log.ts";
+import type { Outcome } from "../domain/audit-event.ts";
+import { newId } from "../lib/ids.ts";
+import { decide, refusalMessage, toQuestion, type DecidingPolicy, type Decision, type Question } from "./decide.ts";
+import type { Target } from "./decide.ts";
+import { memberOf, valueAt, type NotificationEnvelope, type RequestEnvelope } from "./envelope/envelope.ts";
+import type { Exchange } from "./exchange.ts";
+import { toolOfTask } from "./handles.ts";
+import { errorMessage } from "./http/respond.ts";
+import type { MethodRule } from "./methods.ts";
+import { matchDetails, subjectOf, toDraft, toPayload } from "./record.ts";
+import { RPC_CODES } from "./rpc-refusal.ts";
+import { readTargets } from "./targets.ts";
+
+/** A message with what was decided about it. */
+export interface Judged {
+  readonly rule: MethodRule;
+  readonly question: Question;
+  readonly decision: Decision;
+}
+
+/** Decides on everything that the message names, as of the exchange's snapshot; the first denial counts. */
+export function judge(exchange: Exchange, envelope: RequestEnvelope | NotificationEnvelope, rule: MethodRule): Judged {
+  const { scope, context, caller } = exchange;
+  const targets = readTargets(rule, envelope, {
+    toolOfTask: (sealed) => toolOfTask(sealed, scope, context),
+    serverName: caller.server.server.name,
+  });
+  const args = (): unknown => valueAt(envelope.bytes, memberOf(envelope.params, "arguments"));
+  const judgeOne = (target: Target): Judged => {
+    const question = toQuestion(rule, target, args);
+    return { rule, question, decision: decide(caller, question, context.clock.now()) };
+  };
+  const [first, ...rest] = targets;
+  let judged = judgeOne(first);
+  for (const target of rest) if (judged.decision.effect === "allow") judged = judgeOne(target);
+  return judged;
+}
+
+/** The event of a decided message before its outcome. */
+export function draftOf(
+  exchange: Exchange,
+  envelope: RequestEnvelope | NotificationEnvelope,
+  { rule, question, decision }: Judged,
+): DecisionDraft {
+  const { context, caller, session } = exchange;
+  return toDraft(subjectOf(caller), {
+    event: rule.event ?? "message.refused",
+    time: context.clock.now(),
+    target: { ...question.target, name: exchange.context.maskName(question.target.name) },
+    // An `initialize` opens the session that its event names.
+    sessionId: envelope.method === "initialize" ? newId() : session?.id,
+    policies: decision.policies,
+    correlationId: exchange.parent?.correlationId,
+    details: {
+      ...payloadOf(exchange, envelope, decision),
+      ...(rule.event === undefined ? { method: envelope.method } : {}),
+      ...matchDetails(decision),
+    },
+  });
+}
+
+/** What may be kept of the message's arguments. */
+export function payloadOf(
+  { context, caller }: Exchange,
+  envelope: RequestEnvelope | NotificationEnvelope,
+  decision: Decision,
+): Readonly<Record<string, unknown>> {
+  const args = memberOf(envelope.params, "arguments");
+  if (args === undefined) return {};
+  const auditPayloads = decision.audit ?? caller.snapshot.organization.settings.auditPayloads;
+  return toPayload(envelope.bytes.subarray(args.start, args.end), auditPayloads, context.maskSecrets);
+}
+
+export interface Refusal {
+  readonly draft: DecisionDraft;
+  readonly outcome: Extract<Outcome, "denied" | "held">;
+  readonly reason: string;
+  /** For the model and the person behind it. */
+  readonly message: string;
+  readonly policies: readonly DecidingPolicy[];
+  readonly approvalId?: string | undefined;
+}
+
+/** Answers a message that is denied. Its event is durable first. */
+export async function refuseDenied(exchange: Exchange, envelope: RequestEnvelope, judged: Judged): Promise<void> {
+  const { question, decision } = judged;
+  const refusal: Refusal = {
+    draft: draftOf(exchange, envelope, judged),
+    outcome: "denied",
+    reason: decision.effect === "allow" ? "unforeseen" : decision.reason,
+    message: refusalMessage(exchange.caller, question, decision),
+    policies: decision.policies,
+  };
+  await recordRefusal(exchange, refusal);
+  answerRefusal(exchange, refusal);
+}
+
+/** Resolves when the event of the refusal is durable; rejects with `unavailable` where it cannot be. */
+export async function recordRefusal(exchange: Exchange, { draft, outcome, reason }: Refusal): Promise<void> {
+  const { context, caller } = exchange;
+  const durationMs = performance.now() - exchange.receivedAt;
+  await context.audit.record({ ...draft, outcome, reason, durationMs });
+  context.metrics?.denied(caller.server.server.name, outcome === "held" ? "held" : reason);
+}
+
+/** Tells the client that its message is not sent on, and why (contract section 5). */
+export function answerRefusal(exchange: Exchange, refusal: Refusal): void {
+  const { draft, outcome, reason, message, policies, approvalId } = refusal;
+  const isHeld = outcome === "held";
+  const data = {
+    type: isHeld ? "runlayer.approval_pending" : "runlayer.denied",
+    reason,
+    policies,
+    correlationId: draft.correlationId,
+    ...(approvalId === undefined ? {} : { approvalId }),
+  };
+  const code = isHeld ? RPC_CODES.approvalPending : RPC_CODES.denied;
+  exchange.answer(errorMessage(exchange.idText, { code, message, data }));
+}

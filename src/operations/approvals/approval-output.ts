@@ -1,0 +1,53 @@
+import { z } from "zod";
+import { APPROVAL_STATUSES, approvalStatus, type Approval } from "../../domain/approval.ts";
+import { toRfc3339 } from "../../lib/clock.ts";
+import { escapeHidden, escapeHiddenText } from "../../lib/escape-hidden.ts";
+
+const Named = z.object({ id: z.string(), name: z.string() });
+const TARGET_CHARACTERS_MAX = 512;
+
+export const ApprovalOutput = z.object({
+  id: z.string(),
+  status: z.enum(APPROVAL_STATUSES),
+  agent: Named,
+  member: Named.optional().describe("The acting member"),
+  server: Named,
+  action: z.string(),
+  target: z.object({ type: z.string(), name: z.string() }).describe("What is called"),
+  toolDigest: z.string().optional().describe("Of the tool's definition; another one is another approval"),
+  argumentsHash: z.string().describe("SHA-256 of the exact arguments; others are another approval"),
+  arguments: z.unknown().optional().describe("As the audit log keeps them, secrets masked; chosen by the agent"),
+  policies: z.array(Named).describe("Why the call is held"),
+  correlationId: z.string().describe("Of the events of the hold, of its decision and of the call"),
+  requestedAt: z.string(),
+  expiresAt: z.string(),
+  decidedAt: z.string().optional(),
+  decidedBy: z.object({ type: z.string(), id: z.string(), name: z.string() }).optional(),
+  note: z.string().optional(),
+  usedAt: z.string().optional().describe("When the one call that it permits was sent"),
+  version: z.int(),
+});
+
+export function showApproval(approval: Approval, now: number): z.input<typeof ApprovalOutput> {
+  const { id, agent, member, server, action, target, toolDigest, argumentsHash, payload, decision } = approval;
+  return {
+    id,
+    status: approvalStatus(approval, now),
+    agent: { ...agent },
+    ...(member === null ? {} : { member: { ...member } }),
+    server: { ...server },
+    action,
+    target: { type: target.type, name: escapeHiddenText(target.name, TARGET_CHARACTERS_MAX) },
+    ...(toolDigest === null ? {} : { toolDigest }),
+    argumentsHash,
+    ...(payload["arguments"] === undefined ? {} : { arguments: escapeHidden(payload["arguments"]) }),
+    policies: approval.policies.map(({ id, name }) => ({ id, name })),
+    correlationId: approval.correlationId,
+    requestedAt: toRfc3339(approval.requestedAt),
+    expiresAt: toRfc3339(approval.expiresAt),
+    ...(decision === null ? {} : { decidedAt: toRfc3339(decision.at), decidedBy: { ...decision.by } }),
+    ...(decision === null || decision.note === null ? {} : { note: decision.note }),
+    ...(approval.usedAt === null ? {} : { usedAt: toRfc3339(approval.usedAt) }),
+    version: approval.version,
+  };
+}

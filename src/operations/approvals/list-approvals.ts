@@ -1,0 +1,41 @@
+import { z } from "zod";
+import { APPROVAL_STATUSES } from "../../domain/approval.ts";
+import { READERS } from "../../domain/role.ts";
+import { ownAgentIds } from "../audit/own-agents.ts";
+import { defineOperation } from "../define-operation.ts";
+import { pageInput, pageOutput, RefField, toPageAnswer, toPageRequest } from "../fields.ts";
+import { ApprovalOutput, showApproval } from "./approval-output.ts";
+
+/** Calls that policies hold until a person says yes. */
+export const listApprovals = defineOperation({
+  name: "list_approvals",
+  title: "List approvals",
+  description:
+    "Lists calls that `require_approval` policies hold: who wants to call what with which arguments, under which policies, until when. The pending ones unless told; decide_approval decides them. A member sees those of its own agents.",
+  route: "GET /approvals",
+  command: "approvals list",
+  roles: [...READERS, "member"],
+  effect: "read",
+  input: z.object({
+    status: z
+      .enum(APPROVAL_STATUSES)
+      .optional()
+      .describe("`pending` unless told; `approved` waits for its call, `used` had it"),
+    agent: RefField.optional().describe("Of this agent, by id or name"),
+    server: RefField.optional().describe("On this server, by id or name"),
+    ...pageInput,
+  }),
+  output: pageOutput(ApprovalOutput),
+  async handle(input, { repositories, caller, now }) {
+    const { approvals, agents, servers } = repositories;
+    const filter = {
+      status: input.status ?? ("pending" as const),
+      agentId: input.agent === undefined ? undefined : (await agents.get(input.agent)).id,
+      serverId: input.server === undefined ? undefined : (await servers.get(input.server)).id,
+      agentIds: caller.role === "member" ? await ownAgentIds(caller, repositories) : undefined,
+      now,
+    };
+    return toPageAnswer(await approvals.list(filter, toPageRequest(input)), (approval) => showApproval(approval, now));
+  },
+  summarize: ({ items, total }) => `${items.length} of ${total} approvals.`,
+});

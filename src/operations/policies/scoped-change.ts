@@ -1,0 +1,65 @@
+import { mentionKey } from "../../domain/policy.ts";
+import { isGuardian } from "../../domain/role.ts";
+import { AppError } from "../../lib/errors.ts";
+import type { HandleContext } from "../context.ts";
+
+/** What decides which policies apply to a server or an agent. */
+export interface ScopedFacts {
+  readonly name: string;
+  readonly owner: string | null;
+  readonly groups: readonly string[];
+}
+
+type Context = Pick<HandleContext, "caller" | "repositories">;
+
+/**
+ * Throws `forbidden` where a caller below `security` changes what a policy rests on (contract section 2): the groups or the
+ * owner of an object, or the name of one that a policy names, before or after the change. `before` is undefined at creation.
+ */
+export async function refuseScopedChange(
+  id: string,
+  { before, after }: { readonly before: ScopedFacts | undefined; readonly after: ScopedFacts },
+  context: Context,
+): Promise<void> {
+  if (isGuardian(context.caller.role)) return;
+  const groups = difference(before?.groups ?? [], after.groups);
+  if (groups.length > 0) await refuseIfNamed("groups", [id, ...groups], context);
+  if (before !== undefined && before.name !== after.name) await refuseIfNamed("name", [id], context);
+  const owner = before?.owner ?? null;
+  if (owner === after.owner || isOwnTaking(owner, after.owner, context)) return;
+  const members = [owner, after.owner].filter((member) => member !== null);
+  const keys = await Promise.all(members.map((member) => keysOfMember(member, context)));
+  await refuseIfNamed("owner", [id, ...keys.flat()], context);
+}
+
+/** Throws `forbidden` below `security`: to attach a policy is to change its scope. */
+export function requireGuardian(role: Context["caller"]["role"], field: string): void {
+  if (isGuardian(role)) return;
+  throw new AppError("forbidden", `\`${field}\` needs \`security\` or above`, { details: { field } });
+}
+
+/** To answer for what nobody answers for gives it no more than the caller's own rights. */
+function isOwnTaking(before: string | null, after: string | null, { caller }: Context): boolean {
+  return before === null && after !== null && after === caller.memberId;
+}
+
+async function keysOfMember(id: string, { repositories }: Context): Promise<string[]> {
+  const member = await repositories.members.find(id);
+  return member === undefined ? [id] : [id, ...member.groups, mentionKey("role", member.role)];
+}
+
+async function refuseIfNamed(field: string, keys: readonly string[], { repositories }: Context): Promise<void> {
+  const [policy] = await repositories.policies.mentioning(keys);
+  if (policy === undefined) return;
+  throw new AppError(
+    "forbidden",
+    `\`${field}\` decides whether policy \`${policy.name}\` applies; it needs \`security\` or above`,
+    {
+      details: { field, policy: { id: policy.id, name: policy.name } },
+    },
+  );
+}
+
+function difference(left: readonly string[], right: readonly string[]): string[] {
+  return [...left.filter((id) => !right.includes(id)), ...right.filter((id) => !left.includes(id))];
+}

@@ -1,0 +1,89 @@
+import type { Device } from "../../domain/device.ts";
+import {
+  DEVICE_REPORT_CODES_JUDGED_BY_SERVER,
+  DeviceReportForm,
+  type DeviceReportSection,
+} from "../../sweep/device-report-form.ts";
+import type { Instance, Observation } from "../../sweep/finding.ts";
+import type { Matcher } from "../../sweep/match.ts";
+import { agentObservation, standingObservations } from "../../sweep/observe.ts";
+import { skillStandingObservations } from "../../sweep/observe-skill.ts";
+import { homePlace, processesPlace } from "./place.ts";
+import { mergeSightings, type Sightings } from "./sightings.ts";
+
+interface Reporter {
+  readonly device: Device;
+  readonly matcher: Matcher;
+}
+
+export function parseStoredReport(body: string): DeviceReportForm {
+  return DeviceReportForm.parse(JSON.parse(body));
+}
+
+/** What a device said, judged against what is registered now. */
+export function judgeReport(report: DeviceReportForm, reporter: Reporter): Sightings {
+  const { name } = reporter.device;
+  const sections = mergeSightings(report.sections.map((section) => judgeSection(section, reporter)));
+  const isComplete = report.sections.every((section) => section.isComplete);
+  const read = {
+    target: "devices",
+    place: name,
+    status: isComplete ? "read" : "partial",
+    reason: isComplete ? undefined : "some folders were not read in full",
+  } as const;
+  return { ...sections, coverage: [read, ...sections.coverage], counts: { ...sections.counts, devices: 1 } };
+}
+
+function judgeSection(section: DeviceReportSection, { device, matcher }: Reporter): Sightings {
+  const isHome = section.place === "home" && section.path !== undefined;
+  const place = isHome ? homePlace(device.id, section.path ?? "") : processesPlace(device.id);
+  const origin: Instance = { device: device.name, user: section.user };
+  const found: readonly Observation[] = [
+    ...section.servers.flatMap((server) => standingObservations(toSighting(server), matcher, origin)),
+    ...section.installs.flatMap((install) => agentObservation(install, matcher, origin)),
+    ...section.skills.flatMap((skill) => skillStandingObservations(skill, matcher, origin)),
+    ...ownObservations(section, origin),
+  ];
+  return {
+    observations: found.map((observation) => ({ ...observation, place })),
+    read: section.isComplete ? [place] : [],
+    unread: section.unread.map(({ path }) => ({ place, path })),
+    coverage: section.unread.map(({ path, reason }) => ({
+      target: "devices",
+      place: `${device.name}: ${path}`,
+      status: "skipped",
+      reason,
+    })),
+    counts: {
+      configs: section.configsRead,
+      servers: section.servers.length,
+      skills: section.skills.length,
+      agents: section.installs.length,
+      devices: 0,
+    },
+  };
+}
+
+/** A device cannot say that our own probe reached an address: what it saw is as if read from a configuration. */
+function toSighting({ identity, ...server }: DeviceReportSection["servers"][number]) {
+  const source = server.source === "network" ? ("port" as const) : server.source;
+  const launch = identity.isBridged ? BRIDGE : undefined;
+  const { kind, family, exact, label, url } = identity;
+  return {
+    server: { ...server, source, args: [], env: {}, headers: {}, autoApproved: [] },
+    identity: { kind, family, exact, label, url, launch },
+  };
+}
+
+/** Only that there is one counts: the address of a bridge is never registered as it was found. */
+const BRIDGE = { kind: "cmd", name: "bridge", pin: "local", rest: [] } as const;
+
+function ownObservations({ observations }: DeviceReportSection, origin: Instance): Observation[] {
+  return observations
+    .filter(({ code }) => !DEVICE_REPORT_CODES_JUDGED_BY_SERVER.has(code))
+    .map(({ client, path, line, isRunning, ...rest }) => ({
+      ...rest,
+      fix: { kind: "review" },
+      instance: { ...origin, client, path, line, isRunning },
+    }));
+}

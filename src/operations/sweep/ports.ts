@@ -1,0 +1,38 @@
+import type { Store } from "../../store/ports.ts";
+import type { Facts } from "../../sweep/facts.ts";
+
+/** The machine that this process runs on, and the network around it. Facts may hold secrets: they MUST NOT be stored or shown. */
+export interface SweepHost {
+  /** How findings name this machine. */
+  readonly device: string;
+  /** The home of the account that serves. */
+  readonly home: string;
+  /** Under which identities and secrets are hashed: equal on all nodes and devices, so that they can be compared. */
+  readonly identityKey: string;
+  /** Throws `not_found` for what is no folder. */
+  readHome(path: string): Promise<Facts>;
+  readProcesses(signal: AbortSignal): Promise<Facts>;
+  /** The addresses of declared networks; throws for what may not be probed, before anything is. */
+  expandNetworks(networks: readonly string[]): Promise<readonly string[]>;
+  /** Probes addresses that `expandNetworks` gave. */
+  probeNetwork(
+    targets: { readonly networks: readonly string[]; readonly ports: readonly number[] },
+    signal: AbortSignal,
+  ): Promise<Facts>;
+}
+
+/** One scan at a time on this node. */
+export interface ScanSlot {
+  /** Takes the slot; throws `conflict` while another scan has it. Gives what frees it. */
+  acquire(): () => void;
+  /**
+   * Takes the slot and runs a scan after the caller's transaction, on its own; `work` MUST store its result itself. Throws `conflict`
+   * while another scan has it.
+   */
+  startInBackground(work: (signal: AbortSignal, store: Store) => Promise<void>): void;
+}
+
+/** Asks every enrolled device for a fresh report, on all nodes: they learn of it when they check in. */
+export interface DeviceReportRequests {
+  request(at: number): Promise<void>;
+}

@@ -1,0 +1,36 @@
+import type { Snapshot } from "../../snapshot/snapshot.ts";
+import { identify } from "../../sweep/identity.ts";
+import type { Registry } from "../../sweep/match.ts";
+
+/** What is registered, in the form that sightings are matched with. */
+export function toRegistry(snapshot: Snapshot, publicUrl: string): Registry {
+  return {
+    servers: [...snapshot.serverById.values()].map(({ server, secrets }) => ({
+      id: server.id,
+      name: server.name,
+      transport: server.transport,
+      url: server.url ?? undefined,
+      command: server.command ?? undefined,
+      args: server.transport === "stdio" ? secrets().args : [],
+      gatewayUrl: `${publicUrl}/gateway/${server.name}/mcp`,
+    })),
+    agents: [...snapshot.agentById.values()].map(({ agent: { id, name, type } }) => ({ id, name, type })),
+    skills: [],
+    gatewayUrls: [publicUrl],
+  };
+}
+
+/** Finds the registered server that an identity belongs to, by the server alone or by its exact version. */
+export function createServerFinder(registry: Registry, identityKey: string): (identity: string) => string | undefined {
+  const ids = new Map(
+    registry.servers.flatMap((server) => {
+      const { family, exact } = identify(server, identityKey);
+      return [
+        [family, server.id],
+        [exact, server.id],
+      ] as const;
+    }),
+  );
+  // The exact key of a package is its family, `@` and a hash: a drifted version differs in the hash alone.
+  return (identity) => ids.get(identity) ?? ids.get(identity.replace(/@[0-9a-f]{16}$/, ""));
+}

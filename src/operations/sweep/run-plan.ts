@@ -1,0 +1,59 @@
+import { createMatcher } from "../../sweep/match.ts";
+import { createObserver } from "../../sweep/observe.ts";
+import type { Repositories } from "../../store/ports.ts";
+import type { Services } from "../services.ts";
+import { toRegistry } from "./registry-view.ts";
+import { scanDevices } from "./scan-devices.ts";
+import { scanHere } from "./scan-host.ts";
+import type { ScanPlan } from "./scan-plan.ts";
+import { type Contact, contactServers, judgeRegistry } from "./scan-registry.ts";
+import { mergeSightings, type Sightings } from "./sightings.ts";
+
+/** What a scan found, before it is stored. */
+export interface ScanFindings {
+  readonly sightings: Sightings;
+  readonly contacts: readonly Contact[];
+}
+
+export interface RunOptions {
+  readonly services: Services;
+  readonly now: number;
+  /** Of the caller; when it fires the scan throws, and nothing is stored. */
+  readonly signal: AbortSignal;
+  readonly read: <T>(work: (repositories: Repositories) => Promise<T>) => Promise<T>;
+  readonly progress: (done: number, total: number, message: string) => void;
+}
+
+/** Looks at everything that a plan names, within its time; what is late is said in the coverage. Changes nothing. */
+export async function runPlan(plan: ScanPlan, options: RunOptions): Promise<ScanFindings> {
+  const { services, signal, progress, now } = options;
+  const host = services.sweepHost;
+  const registry = toRegistry(services.snapshot(), services.publicUrl);
+  const observe = createObserver(registry, host.identityKey);
+  const withinTime = AbortSignal.any([signal, AbortSignal.timeout(plan.timeoutMs)]);
+  const steps = plan.paths.length + plan.targets.length;
+  let done = 0;
+  const onStep = (message: string): void => {
+    signal.throwIfAborted();
+    progress(done, steps, message);
+    done += 1;
+  };
+  // Devices take their time to answer: they are asked first and heard last.
+  if (plan.deviceIds.length > 0) await services.deviceReports.request(now);
+  const here = await scanHere(plan, { host, observe, signal: withinTime }, onStep);
+  const contacts: Contact[] = [];
+  if (plan.targets.includes("registry")) {
+    onStep("contacting registered servers");
+    contacts.push(...(await contactServers(services, withinTime)));
+  }
+  const ofRegistry = plan.targets.includes("registry") ? [judgeRegistry(services.snapshot(), contacts, now)] : [];
+  const ofDevices: Sightings[] = [];
+  if (plan.targets.includes("devices")) {
+    onStep("waiting for devices");
+    const matcher = createMatcher(registry, host.identityKey);
+    ofDevices.push(await scanDevices(plan.deviceIds, { ...options, matcher, signal: withinTime, askedAt: now }));
+  }
+  signal.throwIfAborted();
+  progress(steps, steps, "done");
+  return { sightings: mergeSightings([here, ...ofRegistry, ...ofDevices]), contacts };
+}

@@ -1,0 +1,90 @@
+import type { Approval } from "../../../domain/approval.ts";
+import type { Page, PageRequest } from "../../../lib/paging.ts";
+import type { ApprovalFilter, ApprovalRepository } from "../../approval-port.ts";
+import type { RepositoryContext } from "./context.ts";
+import { countUpTo, toPage } from "./pages.ts";
+import { type Noun, notFound, staleSave } from "./refusals.ts";
+import { toApproval, toApprovalRow } from "./stored-approval.ts";
+
+const NOUN: Noun = { singular: "approval", listedBy: "list_approvals" };
+
+export class SqlApprovalRepository implements ApprovalRepository {
+  readonly #context: RepositoryContext;
+
+  constructor(context: RepositoryContext) {
+    this.#context = context;
+  }
+
+  async get(id: string): Promise<Approval> {
+    const found = await this.find(id);
+    if (found === undefined) throw notFound(NOUN, id);
+    return found;
+  }
+
+  async find(id: string): Promise<Approval | undefined> {
+    const row = await this.#context.db
+      .selectFrom("approvals")
+      .selectAll()
+      .where("id", "=", id.toLowerCase())
+      .executeTakeFirst();
+    return row === undefined ? undefined : toApproval(row);
+  }
+
+  async list(filter: ApprovalFilter, page: PageRequest): Promise<Page<Approval>> {
+    let query = this.#filtered(filter).selectAll();
+    if (page.after !== undefined) query = query.where("id", ">", page.after);
+    const rows = await query
+      .orderBy("id")
+      .limit(page.limit + 1)
+      .execute();
+    return toPage(page, {
+      items: rows.map(toApproval),
+      count: await countUpTo(this.#context.db, this.#filtered(filter)),
+      keyOf: (approval) => approval.id,
+    });
+  }
+
+  async findOpen(bindingHash: string, now: number): Promise<Approval | undefined> {
+    const row = await this.#context.db
+      .selectFrom("approvals")
+      .selectAll()
+      .where("bindingHash", "=", bindingHash)
+      .where("status", "!=", "used")
+      .where("expiresAt", ">", now)
+      .orderBy("id", "desc")
+      .executeTakeFirst();
+    return row === undefined ? undefined : toApproval(row);
+  }
+
+  async countPending(now: number, agentId?: string): Promise<number> {
+    return countUpTo(this.#context.db, this.#filtered({ status: "pending", agentId, now }));
+  }
+
+  async insert(approval: Approval): Promise<void> {
+    await this.#context.db.insertInto("approvals").values(toApprovalRow(approval)).execute();
+    this.#context.touch({ kind: "approval", id: approval.id });
+  }
+
+  async save(approval: Approval): Promise<void> {
+    const { numUpdatedRows } = await this.#context.db
+      .updateTable("approvals")
+      .set(toApprovalRow(approval))
+      .where("id", "=", approval.id)
+      .where("version", "=", approval.version - 1)
+      .executeTakeFirstOrThrow();
+    if (numUpdatedRows === 0n) throw staleSave(NOUN, approval, (await this.find(approval.id))?.version);
+    this.#context.touch({ kind: "approval", id: approval.id });
+  }
+
+  #filtered({ status, agentId, serverId, agentIds, now }: ApprovalFilter) {
+    let approvals = this.#context.db.selectFrom("approvals");
+    if (status === "expired")
+      approvals = approvals.where("status", "in", ["pending", "approved"]).where("expiresAt", "<=", now);
+    else if (status !== undefined) approvals = approvals.where("status", "=", status);
+    if (status === "pending" || status === "approved") approvals = approvals.where("expiresAt", ">", now);
+    if (agentId !== undefined) approvals = approvals.where("agentId", "=", agentId);
+    if (serverId !== undefined) approvals = approvals.where("serverId", "=", serverId);
+    if (agentIds === undefined) return approvals;
+    return approvals.where((eb) => (agentIds.length === 0 ? eb.lit(false) : eb("agentId", "in", agentIds)));
+  }
+}

@@ -1,0 +1,146 @@
+import type { ExpressionBuilder } from "kysely";
+import type { Finding, FindingChange, FindingStatus } from "../../../domain/finding.ts";
+import { SEVERITIES, type Severity } from "../../../domain/server.ts";
+import type { Page, PageRequest } from "../../../lib/paging.ts";
+import type { FindingFilter, FindingRepository } from "../../sweep-ports.ts";
+import type { Database } from "../schema.ts";
+import type { RepositoryContext } from "./context.ts";
+import { containsText } from "./matching.ts";
+import { countUpTo, toPage } from "./pages.ts";
+import { type Noun, notFound, staleSave } from "./refusals.ts";
+import { toFinding, toFindingRow } from "./stored-sweep.ts";
+
+const NOUN: Noun = { singular: "finding", listedBy: "get_scan_results" };
+
+/** Three columns each stay far below SQLite's 32 766 parameters. */
+const ROWS_PER_INSERT = 500;
+
+export class SqlFindingRepository implements FindingRepository {
+  readonly #context: RepositoryContext;
+
+  constructor(context: RepositoryContext) {
+    this.#context = context;
+  }
+
+  async get(id: string): Promise<Finding> {
+    const found = await this.#find(id);
+    if (found === undefined) throw notFound(NOUN, id);
+    return found;
+  }
+
+  async unresolvedOr(keys: readonly string[]): Promise<readonly Finding[]> {
+    const findings = this.#context.db.selectFrom("findings").select("body");
+    const rows = await findings.where("status", "!=", "resolved").execute();
+    for (let from = 0; from < keys.length; from += ROWS_PER_INSERT) {
+      const some = keys.slice(from, from + ROWS_PER_INSERT);
+      rows.push(...(await findings.where("status", "=", "resolved").where("key", "in", some).execute()));
+    }
+    return rows.map(toFinding);
+  }
+
+  async list(filter: FindingFilter, page: PageRequest): Promise<Page<Finding>> {
+    let query = this.#filtered(filter).select(["body"]);
+    if (page.after !== undefined) {
+      const [rank = "", id = ""] = page.after.split(":");
+      query = query.where((eb) =>
+        eb.or([
+          eb("severityRank", ">", Number(rank)),
+          eb.and([eb("severityRank", "=", Number(rank)), eb("id", ">", id)]),
+        ]),
+      );
+    }
+    const rows = await query
+      .orderBy("severityRank")
+      .orderBy("id")
+      .limit(page.limit + 1)
+      .execute();
+    return toPage(page, {
+      items: rows.map(toFinding),
+      count: await countUpTo(this.#context.db, this.#filtered(filter)),
+      keyOf: ({ severity, id }) => `${SEVERITIES.indexOf(severity)}:${id}`,
+    });
+  }
+
+  async countBySeverity(now: number): Promise<Readonly<Record<Severity, number>>> {
+    const rows = await this.#filtered({ status: "open", now })
+      .select((eb) => ["severityRank", eb.fn.countAll<number>().as("count")])
+      .groupBy("severityRank")
+      .execute();
+    const counts = new Map(rows.map(({ severityRank, count }) => [SEVERITIES[severityRank], count]));
+    const [critical, high, medium, low, info] = SEVERITIES.map((severity) => counts.get(severity) ?? 0);
+    return { critical: critical ?? 0, high: high ?? 0, medium: medium ?? 0, low: low ?? 0, info: info ?? 0 };
+  }
+
+  async countByServer(serverIds: readonly string[], now: number): Promise<ReadonlyMap<string, number>> {
+    if (serverIds.length === 0) return new Map();
+    const rows = await this.#filtered({ status: "open", now })
+      .select((eb) => ["serverId", eb.fn.countAll<number>().as("count")])
+      .where("serverId", "in", serverIds)
+      .groupBy("serverId")
+      .execute();
+    return new Map(rows.map(({ serverId, count }) => [serverId ?? "", count]));
+  }
+
+  async insert(finding: Finding): Promise<void> {
+    await this.#context.db.insertInto("findings").values(toFindingRow(finding)).execute();
+  }
+
+  async save(finding: Finding): Promise<void> {
+    const { numUpdatedRows } = await this.#context.db
+      .updateTable("findings")
+      .set(toFindingRow(finding))
+      .where("id", "=", finding.id)
+      .where("version", "=", finding.version - 1)
+      .executeTakeFirstOrThrow();
+    if (numUpdatedRows === 0n) throw staleSave(NOUN, finding, (await this.#find(finding.id))?.version);
+  }
+
+  async saveSeen(finding: Finding): Promise<void> {
+    await this.#context.db.updateTable("findings").set(toFindingRow(finding)).where("id", "=", finding.id).execute();
+  }
+
+  async record(
+    scanId: string,
+    changes: readonly { readonly findingId: string; readonly change: FindingChange }[],
+  ): Promise<void> {
+    for (let from = 0; from < changes.length; from += ROWS_PER_INSERT) {
+      const rows = changes.slice(from, from + ROWS_PER_INSERT).map((change) => ({ scanId, ...change }));
+      await this.#context.db.insertInto("scanFindings").values(rows).execute();
+    }
+  }
+
+  async #find(id: string): Promise<Finding | undefined> {
+    const row = await this.#context.db.selectFrom("findings").select("body").where("id", "=", id).executeTakeFirst();
+    return row === undefined ? undefined : toFinding(row);
+  }
+
+  #filtered({ kind, severity, status, scanId, device, query, now }: FindingFilter) {
+    let findings = this.#context.db.selectFrom("findings").where((eb) => hasStatus(eb, { status, now }));
+    if (kind !== undefined) findings = findings.where("kind", "=", kind);
+    if (severity !== undefined) findings = findings.where("severityRank", "=", SEVERITIES.indexOf(severity));
+    if (scanId !== undefined) {
+      findings = findings.where("id", "in", (eb) =>
+        eb.selectFrom("scanFindings").select("findingId").where("scanId", "=", scanId),
+      );
+    }
+    if (device !== undefined) {
+      findings = findings.where((eb) => containsText([eb.ref("deviceNames")], `\n${device}\n`));
+    }
+    return query === undefined ? findings : findings.where((eb) => containsText([eb.ref("searchText")], query));
+  }
+}
+
+/** The rule of `findingStatus` in SQL. */
+function hasStatus(
+  eb: ExpressionBuilder<Database, "findings">,
+  { status, now }: { status: FindingStatus | undefined; now: number },
+) {
+  if (status === undefined) return eb("status", "!=", "resolved");
+  const isOver = eb.and([eb("status", "=", "suppressed"), eb("suppressedUntil", "<=", now)]);
+  if (status === "open") return eb.or([eb("status", "=", "open"), isOver]);
+  if (status !== "suppressed") return eb("status", "=", status);
+  return eb.and([
+    eb("status", "=", "suppressed"),
+    eb.or([eb("suppressedUntil", "is", null), eb("suppressedUntil", ">", now)]),
+  ]);
+}

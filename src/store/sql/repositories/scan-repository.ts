@@ -1,0 +1,35 @@
+import { AppError } from "../../../lib/errors.ts";
+import type { Scan } from "../../../domain/scan.ts";
+import type { ScanRepository } from "../../sweep-ports.ts";
+import type { RepositoryContext } from "./context.ts";
+import { toScan, toScanRow } from "./stored-sweep.ts";
+
+export class SqlScanRepository implements ScanRepository {
+  readonly #context: RepositoryContext;
+
+  constructor(context: RepositoryContext) {
+    this.#context = context;
+  }
+
+  async get(id: string): Promise<Scan> {
+    const row = await this.#context.db.selectFrom("scans").select("body").where("id", "=", id).executeTakeFirst();
+    if (row !== undefined) return toScan(row);
+    throw new AppError("not_found", `scan \`${id}\` does not exist; run_mcp_sweep_scan starts one`, {
+      details: { kind: "scan", ref: id },
+    });
+  }
+
+  async latest(): Promise<Scan | undefined> {
+    const newest = this.#context.db.selectFrom("scans").select("body").orderBy("id", "desc").limit(1);
+    const row = await newest.executeTakeFirst();
+    return row === undefined ? undefined : toScan(row);
+  }
+
+  async insert(scan: Scan): Promise<void> {
+    await this.#context.db.insertInto("scans").values(toScanRow(scan)).execute();
+  }
+
+  async save(scan: Scan): Promise<void> {
+    await this.#context.db.updateTable("scans").set(toScanRow(scan)).where("id", "=", scan.id).execute();
+  }
+}

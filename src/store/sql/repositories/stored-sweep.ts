@@ -1,0 +1,169 @@
+import { z } from "zod";
+import { DEVICE_PLATFORMS, type Device, type DeviceReport } from "../../../domain/device.ts";
+import { FINDING_KINDS, FINDING_STATUSES, type Finding } from "../../../domain/finding.ts";
+import { SCAN_STATUSES, SCAN_TARGETS, type Scan } from "../../../domain/scan.ts";
+import { SEVERITIES } from "../../../domain/server.ts";
+import type { DeviceReportTable, DeviceTable, FindingTable, ScanTable } from "../sweep-tables.ts";
+import { toStoredText, storedForeignText } from "./foreign-text.ts";
+import { jsonText } from "./json-text.ts";
+
+/* Bodies hold what devices and files told, NUL characters too: they are JSON, where a NUL is written as an escape. */
+
+const actor = z.object({ type: z.string(), id: z.string(), name: z.string() });
+const counts = z.object({
+  critical: z.number(),
+  high: z.number(),
+  medium: z.number(),
+  low: z.number(),
+  info: z.number(),
+});
+
+const storedScan = z.object({
+  id: z.string(),
+  status: z.enum(SCAN_STATUSES),
+  targets: z.array(z.enum(SCAN_TARGETS)),
+  startedAt: z.number(),
+  finishedAt: z.number().nullable(),
+  timeoutMs: z.number(),
+  startedBy: actor,
+  summary: z
+    .object({
+      configs: z.number(),
+      servers: z.number(),
+      skills: z.number(),
+      agents: z.number(),
+      devices: z.number(),
+      findings: counts,
+      new: z.number(),
+      resolved: z.number(),
+      risk: z.number(),
+    })
+    .nullable(),
+  coverage: z.array(
+    z.object({
+      target: z.enum(SCAN_TARGETS),
+      place: z.string(),
+      status: z.enum(["read", "partial", "skipped"]),
+      reason: z.string().optional(),
+    }),
+  ),
+  error: z.string().nullable(),
+});
+
+const fix = z.discriminatedUnion("kind", [
+  z.object({
+    kind: z.literal("register"),
+    name: z.string(),
+    url: z.string(),
+    transport: z.enum(["streamable-http", "sse"]),
+    allowPrivateNetwork: z.literal(true).optional(),
+  }),
+  z.object({
+    kind: z.literal("call"),
+    tool: z.string(),
+    arguments: z.record(z.string(), z.union([z.string(), z.boolean()])),
+  }),
+  z.object({ kind: z.literal("review") }),
+]);
+
+const storedFinding = z.object({
+  id: z.string(),
+  key: z.string(),
+  kind: z.enum(FINDING_KINDS),
+  code: z.string(),
+  title: z.string(),
+  severity: z.enum(SEVERITIES),
+  confidence: z.number(),
+  status: z.enum(FINDING_STATUSES),
+  identity: z.string(),
+  evidence: z.string(),
+  remediation: z.string(),
+  fix,
+  frameworks: z.array(z.string()),
+  instances: z.array(
+    z.object({
+      place: z.string(),
+      device: z.string().optional(),
+      user: z.string().optional(),
+      client: z.string().optional(),
+      path: z.string().optional(),
+      line: z.number().optional(),
+      isRunning: z.boolean().optional(),
+    }),
+  ),
+  places: z.array(z.string()),
+  devices: z.number(),
+  users: z.number(),
+  serverId: z.string().nullable(),
+  handling: z
+    .object({
+      by: actor,
+      at: z.number(),
+      owner: z.string().nullable(),
+      reason: z.string().nullable(),
+      expiresAt: z.number().nullable(),
+    })
+    .nullable(),
+  firstSeenAt: z.number(),
+  lastSeenAt: z.number(),
+  resolvedAt: z.number().nullable(),
+  version: z.number(),
+});
+
+const storedDevice = z.object({
+  id: z.string(),
+  name: z.string(),
+  description: z.string().nullable(),
+  keyId: z.string(),
+  platform: z.enum(DEVICE_PLATFORMS).nullable(),
+  hostname: storedForeignText.nullable(),
+  lastSeenAt: z.number().nullable(),
+  reportedAt: z.number().nullable(),
+  version: z.number(),
+  createdAt: z.number(),
+  updatedAt: z.number(),
+});
+
+/** Throws for a row that no version of this program can have written; the others do too. */
+export function toScan({ body }: Pick<ScanTable, "body">): Scan {
+  return jsonText(storedScan).parse(body);
+}
+
+export function toScanRow(scan: Scan): ScanTable {
+  return { id: scan.id, body: JSON.stringify(scan) };
+}
+
+export function toFinding({ body }: Pick<FindingTable, "body">): Finding {
+  return jsonText(storedFinding).parse(body);
+}
+
+export function toFindingRow(finding: Finding): FindingTable {
+  const { id, key, kind, status, serverId, handling, version, code, title, identity, evidence } = finding;
+  const names = new Set(finding.instances.flatMap(({ device }) => device ?? []));
+  return {
+    id,
+    key,
+    kind,
+    status,
+    serverId,
+    version,
+    severityRank: SEVERITIES.indexOf(finding.severity),
+    suppressedUntil: status === "suppressed" ? (handling?.expiresAt ?? null) : null,
+    searchText: toStoredText([title, code, identity, evidence].join("\n")),
+    deviceNames: toStoredText(`\n${[...names].join("\n")}\n`),
+    body: JSON.stringify(finding),
+  };
+}
+
+export function toDevice(row: DeviceTable): Device {
+  return storedDevice.parse(row);
+}
+
+export function toDeviceRow(device: Device): DeviceTable {
+  return { ...device, hostname: device.hostname === null ? null : toStoredText(device.hostname) };
+}
+
+/** The body is JSON, which writes a NUL as an escape. */
+export function toDeviceReport(row: DeviceReportTable): DeviceReport {
+  return { ...row };
+}

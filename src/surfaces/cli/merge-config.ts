@@ -1,0 +1,149 @@
+import { isDeepStrictEqual } from "node:util";
+import { applyEdits, modify, parse as parseJson, type ParseError } from "jsonc-parser";
+import { parse as parseToml, stringify as toToml } from "smol-toml";
+import { AppError } from "../../lib/errors.ts";
+import type { ClientConfig } from "../../operations/agents/client-config.ts";
+
+type Table = Readonly<Record<string, unknown>>;
+
+export interface MergeOptions {
+  /** Where the text is from, for messages. */
+  readonly path: string;
+  /** Gateway URLs by server name: an entry that names its URL is ours. */
+  readonly urls: Readonly<Record<string, string>>;
+  /** Whether an entry of the same name that is somebody else's may be replaced. */
+  readonly mayReplace: boolean;
+}
+
+const BYTE_ORDER_MARK = "\ufeff";
+
+/**
+ * Puts the servers of `config` into the text of a client's configuration and leaves everything else as it is, comments
+ * included. Throws `invalid_input` where the text cannot be read or changed safely, `conflict` where an entry of the same name
+ * points elsewhere.
+ */
+export function mergeConfig(text: string, config: ClientConfig, options: MergeOptions): string {
+  const mark = text.startsWith(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK : "";
+  const before = text.slice(mark.length);
+  if (before.trim() === "") return `${mark}${config.text}\n`;
+  const format = config.format === "toml" ? TOML : JSONC;
+  const tree = format.read(before, options.path);
+  const servers = config.under.reduce<unknown>((table, name) => (isTable(table) ? table[name] : table), tree);
+  if (servers !== undefined && !isTable(servers))
+    throw unusable(options.path, `\`${config.under.join(".")}\` is no table`);
+  let after = before;
+  let expected = tree;
+  for (const [name, entry] of Object.entries(config.entries)) {
+    const wanted = toWanted(memberOf(servers, name), { ...options, name, entry });
+    after = format.put(after, [...config.under, name], wanted);
+    expected = putIn(expected, [...config.under, name], wanted);
+  }
+  // The editors of both formats work on text: what came out is believed only after it was read again.
+  if (isDeepStrictEqual(plain(format.read(after, options.path)), plain(expected))) return mark + after;
+  throw unusable(options.path, "it is written in a way that cannot be extended safely");
+}
+
+interface Format {
+  read(text: string, path: string): Table;
+  put(text: string, path: readonly string[], value: Table): string;
+}
+
+const JSONC: Format = {
+  read(text, path) {
+    const errors: ParseError[] = [];
+    const tree: unknown = parseJson(text, errors, { allowTrailingComma: true });
+    if (errors.length > 0 || !isTable(tree)) throw unusable(path, "it is no JSON object");
+    return tree;
+  },
+  put(text, path, value) {
+    const formattingOptions = {
+      insertSpaces: !/^\t/m.test(text),
+      tabSize: 2,
+      eol: text.includes("\r\n") ? "\r\n" : "\n",
+    };
+    return applyEdits(text, modify(text, [...path], value, { formattingOptions }));
+  },
+};
+
+const TOML: Format = {
+  read(text, path) {
+    try {
+      return parseToml(text);
+    } catch (error) {
+      throw unusable(path, "it is no TOML", error);
+    }
+  },
+  put(text, path, value) {
+    const tree = path.reduceRight<Table>((inner, name) => ({ [name]: inner }), value);
+    return `${withoutTable(text, path.join(".")).trimEnd()}\n\n${toToml(tree)}`.trimStart();
+  },
+};
+
+/** The text without the table of this name and the ones inside it. */
+function withoutTable(text: string, name: string): string {
+  let isInside = false;
+  const kept = text.split("\n").filter((line) => {
+    const header = /^\s*\[\[?\s*([^\]]+?)\s*\]/.exec(line)?.[1];
+    if (header !== undefined) isInside = header === name || header.startsWith(`${name}.`);
+    return !isInside;
+  });
+  return kept.join("\n");
+}
+
+interface Wish extends MergeOptions {
+  readonly name: string;
+  readonly entry: Table;
+}
+
+/** What an entry becomes: ours keeps what a person added to it. */
+function toWanted(existing: unknown, { name, entry, urls, path, mayReplace }: Wish): Table {
+  if (existing === undefined || mayReplace) return entry;
+  if (isTable(existing) && names(existing, urls[name])) return merged(existing, entry);
+  throw new AppError(
+    "conflict",
+    `\`${path}\` already has a server \`${name}\` that is not this one; rename or remove it there, or add \`--replace\``,
+  );
+}
+
+/** A server may be called `constructor`. */
+function memberOf(table: Table | undefined, name: string): unknown {
+  return table !== undefined && Object.hasOwn(table, name) ? table[name] : undefined;
+}
+
+function names(value: unknown, url: string | undefined): boolean {
+  if (typeof value === "string") return value === url;
+  return typeof value === "object" && value !== null && Object.values(value).some((inner) => names(inner, url));
+}
+
+function merged(existing: Table, entry: Table): Table {
+  const result: Record<string, unknown> = { ...existing };
+  for (const [name, value] of Object.entries(entry)) {
+    const old = memberOf(existing, name);
+    result[name] = isTable(old) && isTable(value) ? merged(old, value) : value;
+  }
+  return result;
+}
+
+function putIn(tree: Table, [name, ...rest]: readonly string[], value: Table): Table {
+  if (name === undefined) return value;
+  const inner = memberOf(tree, name);
+  return { ...tree, [name]: putIn(isTable(inner) ? inner : {}, rest, value) };
+}
+
+/** Without the prototypes that the parsers give, which are no difference. */
+function plain(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(plain);
+  return isTable(value)
+    ? Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, plain(inner)]))
+    : value;
+}
+
+function isTable(value: unknown): value is Table {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
+}
+
+function unusable(path: string, fault: string, cause?: unknown): AppError {
+  return new AppError("invalid_input", `\`${path}\` was left as it is: ${fault}; run without \`--write\` and paste`, {
+    cause,
+  });
+}

@@ -1,0 +1,43 @@
+import { DEVICE_REPORT_CODES_JUDGED_BY_SERVER, type DeviceReportSection } from "./device-report-form.ts";
+import type { Facts } from "./facts.ts";
+import { identify } from "./identity.ts";
+import { EMPTY_REGISTRY } from "./match.ts";
+import { createObserver } from "./observe.ts";
+import { visible } from "./server-rules.ts";
+
+/**
+ * What may leave a device of the facts of one place. Secrets do not: servers are reduced to identities, weaknesses to masked
+ * evidence. Whether something is registered the control plane judges, which alone knows.
+ */
+export function toReportSection(
+  facts: Facts,
+  place: Pick<DeviceReportSection, "place" | "path" | "user">,
+  identityKey: string,
+): DeviceReportSection {
+  const own = facts.coverage.find((entry) => entry.place === place.path);
+  const gaps = facts.coverage.filter((entry) => entry !== own && entry.status !== "read" && entry.target === "host");
+  const observations = createObserver(EMPTY_REGISTRY, identityKey)(facts, {});
+  return {
+    ...place,
+    isComplete: own === undefined || own.status === "read" || own.isRepeatable === true,
+    unread: gaps.map(({ place: path, reason }) => ({ path, reason: reason ?? "not read" })),
+    configsRead: facts.configsRead,
+    servers: facts.servers.map((server) => {
+      const { kind, family, exact, label, url, launch } = identify(server, identityKey);
+      const { source, client, path, line, transport, isEnabled } = server;
+      const identity = { kind, family, exact, label, url, isBridged: launch !== undefined };
+      return { name: visible(server.name), source, client, path, line, transport, isEnabled, identity };
+    }),
+    skills: facts.skills.map(({ name, kind, digest, path }) => ({ name: visible(name), kind, digest, path })),
+    installs: [...facts.installs],
+    observations: observations
+      .filter(({ code }) => !DEVICE_REPORT_CODES_JUDGED_BY_SERVER.has(code))
+      .map(({ fix: _fix, instance, ...rest }) => ({
+        ...rest,
+        client: instance.client,
+        path: instance.path,
+        line: instance.line,
+        isRunning: instance.isRunning,
+      })),
+  };
+}

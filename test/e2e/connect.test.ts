@@ -1,0 +1,186 @@
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { Client } from "@modelcontextprotocol/client";
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+import { parse as parseToml } from "smol-toml";
+import { z } from "zod";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { startLegacyServer, type RunningServer } from "../fixtures/mcp/http-servers.ts";
+import { at, startTestApp, textAt, type TestApp } from "../harness/app.ts";
+import { runlayer, type CliRun } from "../harness/cli.ts";
+import { expectEvent } from "../harness/events.ts";
+
+let app: TestApp;
+let upstream: RunningServer;
+let home: string;
+let agents = 0;
+
+beforeAll(async () => {
+  app = await startTestApp();
+  upstream = await startLegacyServer();
+  const url = `${upstream.origin}/mcp`;
+  await app.rest("POST /servers", { name: "sample", transport: "streamable-http", url, allowPrivateNetwork: true });
+});
+
+afterAll(async () => {
+  await app.close();
+  await upstream.close();
+});
+
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), "runlayer-connect-"));
+});
+
+afterEach(() => rmSync(home, { recursive: true, force: true }));
+
+async function newAgent(
+  servers: readonly string[] = ["sample"],
+): Promise<{ name: string; id: string; keyFile: string }> {
+  agents += 1;
+  const name = `agent-${agents}`;
+  const { body } = await app.rest("POST /agents", { name, type: "cursor", servers });
+  const keyFile = join(home, "key");
+  writeFileSync(keyFile, `${textAt(body, "key")}\n`, { mode: 0o600 });
+  return { name, id: textAt(body, "agent", "id"), keyFile };
+}
+
+function connect(args: readonly string[], more: Record<string, string> = {}): Promise<CliRun> {
+  const env = { HOME: home, RUNLAYER_URL: app.url, RUNLAYER_API_KEY: app.ownerKey, ...more };
+  return runlayer(["connect", ...args], env);
+}
+
+const gatewayUrl = (): string => `${app.url}/gateway/sample/mcp`;
+
+/** Where each client keeps its servers, and how it names the URL; below the home folder. */
+const FILES = [
+  ["cursor", ".cursor/mcp.json", ["mcpServers", "sample", "url"]],
+  ["windsurf", ".codeium/windsurf/mcp_config.json", ["mcpServers", "sample", "serverUrl"]],
+  ["codex", ".codex/config.toml", ["mcp_servers", "sample", "url"]],
+  ["gemini-cli", ".gemini/settings.json", ["mcpServers", "sample", "httpUrl"]],
+  ["openclaw", ".openclaw/openclaw.json", ["mcp", "servers", "sample", "url"]],
+] as const;
+
+test.each(FILES)("writes %s's own file for its owner only, with a key that the gateway takes", async (...row) => {
+  const [client, file, urlPath] = row;
+  const { name, keyFile } = await newAgent();
+  const run = await connect([client, "--agent", name, "--key-file", keyFile, "--write"]);
+  expect(run).toMatchObject({ exitCode: 0, err: "" });
+  const path = join(home, file);
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+  const text = readFileSync(path, "utf8");
+  const tree: unknown = client === "codex" ? parseToml(text) : JSON.parse(text);
+  expect(at(tree, ...urlPath)).toBe(gatewayUrl());
+  expect(run.out).not.toContain("rl_agent_");
+  const key = /rl_agent_\w+/.exec(text)?.[0] ?? "";
+  const agent = await app.agentClient("sample", key);
+  expect((await agent.listTools()).tools.length).toBeGreaterThan(0);
+});
+
+test.each([
+  ["claude-code", ["mcpServers", "sample", "type"], "http"],
+  ["vscode-copilot", ["servers", "sample", "type"], "http"],
+  ["my-own-client", ["mcpServers", "sample", "type"], "http"],
+])("prints %s's configuration and says where it belongs", async (client, path, value) => {
+  const { name, keyFile } = await newAgent();
+  const run = await connect([client, "--agent", name, "--key-file", keyFile]);
+  expect(run.exitCode).toBe(0);
+  expect(at(JSON.parse(run.out), ...path)).toBe(value);
+  expect(run.err).toContain(client === "vscode-copilot" ? ".vscode/mcp.json" : ".mcp.json");
+  expect(readdirSync(home)).toEqual(["key"]);
+});
+
+const Launch = z.object({
+  mcpServers: z.object({
+    sample: z.object({ command: z.string(), args: z.array(z.string()), env: z.record(z.string(), z.string()) }),
+  }),
+});
+
+test("gives Claude Desktop a command that really joins it to the server", async () => {
+  const { name, keyFile } = await newAgent();
+  const path = join(home, "desktop.json");
+  await connect(["claude-desktop", "--agent", name, "--key-file", keyFile, "--path", path]);
+  const { sample } = Launch.parse(JSON.parse(readFileSync(path, "utf8"))).mcpServers;
+  const client = new Client({ name: "desktop", version: "1.0.0" });
+  await client.connect(new StdioClientTransport({ ...sample, stderr: "pipe" }));
+  expect((await client.listTools()).tools.map((tool) => tool.name)).toContain("tool-0");
+  await client.close();
+});
+
+test("keeps what was in the file, and a copy of it as it was", async () => {
+  const { name, keyFile } = await newAgent();
+  const path = join(home, ".cursor/mcp.json");
+  const before = '{\n  // mine\n  "mcpServers": { "own": { "command": "x" } }\n}\n';
+  mkdirSync(dirname(path));
+  writeFileSync(path, before, { mode: 0o644 });
+  const run = await connect(["cursor", "--agent", name, "--key-file", keyFile, "--write", "--json"]);
+  const backup = textAt(JSON.parse(run.out), "written", "backup");
+  expect(readFileSync(backup, "utf8")).toBe(before);
+  expect(statSync(backup).mode & 0o777).toBe(0o600);
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+  const after = readFileSync(path, "utf8");
+  expect(after).toContain("// mine");
+  expect(after).toContain('"own"');
+  await connect(["cursor", "--agent", name, "--key-file", keyFile, "--write"]);
+  expect(readFileSync(path, "utf8")).toBe(after);
+  expect(readdirSync(dirname(path))).toHaveLength(2);
+});
+
+test("a new key stops the old one, says so, and is in the log", async () => {
+  const { name, id, keyFile } = await newAgent();
+  const old = readFileSync(keyFile, "utf8").trim();
+  const run = await connect(["cursor", "--agent", name, "--rotate-key", "--write"]);
+  expect(run.exitCode).toBe(0);
+  expect(run.err).toContain("the old one has stopped");
+  const key = /rl_agent_\w+/.exec(readFileSync(join(home, ".cursor/mcp.json"), "utf8"))?.[0] ?? "";
+  expect(key).not.toBe(old);
+  await expect(app.agentClient("sample", old)).rejects.toMatchObject({ status: 401 });
+  await app.agentClient("sample", key);
+  await expectEvent(app, { action: "agent.update", resourceId: id });
+});
+
+test("a file that cannot take the servers costs no key", async () => {
+  const { name, keyFile } = await newAgent();
+  const path = join(home, "broken.json");
+  writeFileSync(path, "{ nope");
+  const run = await connect(["cursor", "--agent", name, "--rotate-key", "--path", path]);
+  expect(run.exitCode).toBe(2);
+  expect(readFileSync(path, "utf8")).toBe("{ nope");
+  await app.agentClient("sample", readFileSync(keyFile, "utf8").trim());
+});
+
+test.each([
+  ["no key at all", [], 2],
+  ["a key and a rotation", ["--key-file", "KEY", "--rotate-key"], 2],
+  ["a key file that is not there", ["--key-file", "/nowhere"], 2],
+  ["an agent that is not there", ["--agent", "nobody", "--key-file", "KEY"], 3],
+  ["an organization key in the file", ["--key-file", "ORG"], 2],
+])("refuses %s and writes nothing", async (_what, args, exitCode) => {
+  const { name, keyFile } = await newAgent();
+  const orgFile = join(home, "org");
+  writeFileSync(orgFile, app.ownerKey);
+  const given = args.map((arg) => (arg === "KEY" ? keyFile : arg === "ORG" ? orgFile : arg));
+  const run = await connect(["cursor", "--agent", name, "--write", ...given]);
+  expect(run.exitCode).toBe(exitCode);
+  expect(run.err).not.toContain(app.ownerKey);
+  expect(existsSync(join(home, ".cursor"))).toBe(false);
+});
+
+test("refuses without an organization key, where nobody answers, and for an agent without servers", async () => {
+  const { name, keyFile } = await newAgent([]);
+  const args = ["cursor", "--agent", name, "--key-file", keyFile];
+  expect((await connect(args, { RUNLAYER_API_KEY: "" })).exitCode).toBe(3);
+  expect((await connect(args, { RUNLAYER_URL: "http://127.0.0.1:1" })).exitCode).toBe(4);
+  const run = await connect(args);
+  expect(run.exitCode).toBe(2);
+  expect(run.err).toContain("has no servers");
+});

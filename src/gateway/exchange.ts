@@ -31,6 +31,12 @@ const LISTS_CHANGED = ["tools", "prompts", "resources"].map((list) =>
   Buffer.from(JSON.stringify({ jsonrpc: "2.0", method: `notifications/${list}/list_changed` })),
 );
 
+/** What of the gateway itself caused a message: the event is recorded under it, and it hears when the call has to wait. */
+export interface ParentCall {
+  readonly correlationId: string | undefined;
+  readonly onHeld?: ((approvalId: string) => void) | undefined;
+}
+
 /** One HTTP request of a client with what it causes upstream. Ends both sides together, whichever ends first. */
 export class Exchange implements LiveExchange {
   readonly context: GatewayContext;
@@ -40,8 +46,8 @@ export class Exchange implements LiveExchange {
   caller: Caller;
   session: Session | undefined;
   pending: PendingCall | undefined;
-  /** The call of the gateway itself that this message belongs to; its event is recorded under it. */
-  readonly parentCorrelationId: string | undefined;
+  /** The call of the gateway itself that this message belongs to. */
+  readonly parent: ParentCall | undefined;
   /** The id of the request that is answered, as written; `null` until a request was read. */
   idText = "null";
   /** The head of an event stream has left before the call did: whatever answers it comes as an event. */
@@ -54,14 +60,14 @@ export class Exchange implements LiveExchange {
 
   constructor(
     context: GatewayContext,
-    http: { request: IncomingMessage; response: ServerResponse; parentCorrelationId?: string | undefined },
+    http: { request: IncomingMessage; response: ServerResponse; parent?: ParentCall | undefined },
     caller: Caller,
   ) {
     this.context = context;
     this.request = http.request;
     this.response = http.response;
     this.caller = caller;
-    this.parentCorrelationId = http.parentCorrelationId;
+    this.parent = http.parent;
     context.exchanges.add(this);
     http.response.on("close", () => this.#closed());
   }

@@ -48,12 +48,6 @@ export function createManagement(core: Core, options: ManagementOptions): Manage
     clientInfo,
   });
   stack.defer(startHealthProber({ ...core, probe, observer: gateway.observer }));
-  const sessions: LiveSessions = {
-    countByServer: (serverId) => gateway.gateway.sessions().filter((session) => session.serverId === serverId).length,
-    countByAgent: (agentId) => gateway.gateway.sessions().filter((session) => session.agentId === agentId).length,
-    countByKey: (keyId) =>
-      mcp.countByKey(keyId) + gateway.gateway.sessions().filter((session) => session.keyId === keyId).length,
-  };
   const services = createServices({
     vault,
     pepper,
@@ -61,7 +55,7 @@ export function createManagement(core: Core, options: ManagementOptions): Manage
     usage,
     egress,
     probe,
-    sessions,
+    sessions: createLiveSessions(gateway, (keyId) => mcp.countByKey(keyId)),
     isStdioAllowed: config.isStdioAllowed,
     stdioIsolation: gateway.supervisor?.isolation.mode ?? "off",
     liveView,
@@ -90,6 +84,16 @@ export function createManagement(core: Core, options: ManagementOptions): Manage
   const rest = createRest(surface);
   const handleMcp: Handler = (request, response, origin) => mcp.handle(request, response, origin);
   return { mcp, authenticate, handlers: { "/mcp": handleMcp, "/api/v1/": rest } };
+}
+
+/** Counts the sessions of the gateway, and with a key those of management too. */
+function createLiveSessions({ gateway }: GatewayParts, countManagement: (keyId: string) => number): LiveSessions {
+  return {
+    countByServer: (serverId) => gateway.sessions().filter((session) => session.serverId === serverId).length,
+    countByAgent: (agentId) => gateway.sessions().filter((session) => session.agentId === agentId).length,
+    countByKey: (keyId) =>
+      countManagement(keyId) + gateway.sessions().filter((session) => session.keyId === keyId).length,
+  };
 }
 
 /** Tells of each key that a change has revoked, and of those whose member may no longer hold them, before the change is answered. */

@@ -1,4 +1,6 @@
 import type { AuthFailureAggregator } from "../audit/auth-failures.ts";
+import { claimedKeyKind } from "../auth/api-key-format.ts";
+import { readBearer } from "../auth/authenticate.ts";
 import type { Authentication, AuthenticationRequest, AuthFailure, FindKeyByHash } from "../auth/authenticate.ts";
 import type { KeyUsage } from "../auth/key-usage.ts";
 import type { ApiKey } from "../domain/api-key.ts";
@@ -16,13 +18,14 @@ export interface ManagementAuthenticationOptions {
   readonly clock: Clock;
 }
 
-/** Says who calls the management surfaces, by organization key, from memory. A refusal is counted, a use too. */
+/** Says who calls the management surfaces, by organization or device key, from memory. A refusal is counted, a use too. */
 export function createManagementAuthentication(options: ManagementAuthenticationOptions): Authenticate {
   const { authenticate, liveView, usage, failures, clock } = options;
   return (request) => {
     const nowMs = clock.now();
     const snapshot = liveView.current;
-    const result = authenticate({ ...request, nowMs }, (hash) => snapshot.keyByHash.get(hash));
+    const kind = isDeviceKey(request.authorization) ? "device" : request.kind;
+    const result = authenticate({ ...request, kind, nowMs }, (hash) => snapshot.keyByHash.get(hash));
     const checked = result.ok ? checkMember(result.key, liveView) : result;
     if (!checked.ok) {
       failures.note({ ip: request.ip, kind: checked.reason, hint: checked.key?.hint });
@@ -35,12 +38,19 @@ export function createManagementAuthentication(options: ManagementAuthentication
   };
 }
 
+function isDeviceKey(authorization: string | undefined): boolean {
+  const token = readBearer(authorization);
+  return token !== undefined && claimedKeyKind(token) === "device";
+}
+
 type MemberCheck =
   | { readonly ok: true; readonly key: ApiKey; readonly role: Role }
   | { readonly ok: false; readonly reason: AuthFailure; readonly key: ApiKey };
 
 /** A key does not outlive the rights of the member who answers for it. An invited member has not signed in yet, but may hold keys. */
 function checkMember(key: ApiKey, { current }: LiveView): MemberCheck {
+  // Its role says who else may do what it does; the operations let a device no further than its reports.
+  if (key.kind === "device") return { ok: true, key, role: "scanner" };
   if (key.role === null) return { ok: false, reason: "wrong_kind", key };
   if (key.memberId === null) return { ok: true, key, role: key.role };
   const member = current.memberById.get(key.memberId);
@@ -53,6 +63,10 @@ function toCaller(
   key: ApiKey,
   { role, ip, liveView }: { readonly role: Role; readonly ip: string | undefined; readonly liveView: LiveView },
 ): Caller {
+  if (key.kind === "device") {
+    const actor = { type: "device", id: key.id, name: key.description ?? key.name, ip } as const;
+    return { actor, role, memberId: null, isDevice: true };
+  }
   const member = key.memberId === null ? undefined : liveView.current.memberById.get(key.memberId);
   const onBehalfOf = member === undefined ? undefined : { id: member.id, name: member.name };
   return { actor: { type: "key", id: key.id, name: key.name, onBehalfOf, ip }, role, memberId: key.memberId };

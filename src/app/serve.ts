@@ -1,3 +1,4 @@
+import { flushCompileCache } from "node:module";
 import { startApp, type App } from "./start-app.ts";
 import type { Config } from "./config.ts";
 import { createLogger } from "./logger.ts";
@@ -12,6 +13,8 @@ export async function serve(config: Config, { write }: ServeOutput): Promise<voi
   const logger = createLogger(config.logLevel);
   const app = await startApp(config, { logger });
   write(greeting(app));
+  // Kept now, because a process that is killed could not do it at its end.
+  setImmediate(flushCompileCache);
   await new Promise<void>((resolve) => {
     process.once("SIGTERM", resolve);
     process.once("SIGINT", resolve);

@@ -40,6 +40,9 @@ export interface FindingInstance {
   readonly isRunning?: boolean | undefined;
 }
 
+/** What a scan said of a finding. */
+export type FindingChange = "new" | "seen" | "resolved";
+
 /** Who set a finding aside, why, and until when; null for good. */
 export interface FindingHandling {
   readonly by: { readonly type: string; readonly id: string; readonly name: string };

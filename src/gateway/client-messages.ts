@@ -149,7 +149,7 @@ async function unknownMethod(
     event: "message.refused",
     time: context.clock.now(),
     sessionId: session?.id,
-    details: { method: envelope.method.toWellFormed() },
+    details: { method: context.maskName(envelope.method.toWellFormed()) },
   });
   await context.audit.record({ ...draft, outcome: "denied", reason: "unknown_method" });
   // 2026-07-28 answers an unknown method with 404, the session revisions within HTTP 200; a notification has no answer to be in.

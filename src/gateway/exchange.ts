@@ -4,6 +4,7 @@ import { recheck, type AccessRefusal } from "./access.ts";
 import type { HealthState } from "../domain/server.ts";
 import type { GatewayContext } from "./context.ts";
 import type { Caller } from "./decide.ts";
+import { mayListOtherwise } from "./rights-change.ts";
 import { formatSse } from "./sse.ts";
 import { errorMessage, respondJson, respondProblem, respondRefusal } from "./http/respond.ts";
 import type { LiveExchange } from "./live-exchanges.ts";
@@ -26,6 +27,16 @@ const HEALTH_BY_FAULT: Readonly<Record<UpstreamFault["kind"], HealthState>> = {
 /** More than a socket takes at once means a client that does not read. */
 const UNREAD_BYTES_MAX = 64 * 1024;
 
+const LISTS_CHANGED = ["tools", "prompts", "resources"].map((list) =>
+  Buffer.from(JSON.stringify({ jsonrpc: "2.0", method: `notifications/${list}/list_changed` })),
+);
+
+/** What of the gateway itself caused a message: the event is recorded under it, and it hears when the call has to wait. */
+export interface ParentCall {
+  readonly correlationId: string | undefined;
+  readonly onHeld?: ((approvalId: string) => void) | undefined;
+}
+
 /** One HTTP request of a client with what it causes upstream. Ends both sides together, whichever ends first. */
 export class Exchange implements LiveExchange {
   readonly context: GatewayContext;
@@ -35,6 +46,8 @@ export class Exchange implements LiveExchange {
   caller: Caller;
   session: Session | undefined;
   pending: PendingCall | undefined;
+  /** The call of the gateway itself that this message belongs to. */
+  readonly parent: ParentCall | undefined;
   /** The id of the request that is answered, as written; `null` until a request was read. */
   idText = "null";
   /** The head of an event stream has left before the call did: whatever answers it comes as an event. */
@@ -45,11 +58,16 @@ export class Exchange implements LiveExchange {
   #isPaused = false;
   #heldBytes = 0;
 
-  constructor(context: GatewayContext, http: { request: IncomingMessage; response: ServerResponse }, caller: Caller) {
+  constructor(
+    context: GatewayContext,
+    http: { request: IncomingMessage; response: ServerResponse; parent?: ParentCall | undefined },
+    caller: Caller,
+  ) {
     this.context = context;
     this.request = http.request;
     this.response = http.response;
     this.caller = caller;
+    this.parent = http.parent;
     context.exchanges.add(this);
     http.response.on("close", () => this.#closed());
   }
@@ -80,6 +98,21 @@ export class Exchange implements LiveExchange {
     }
     this.forbid(access.refusal);
     return false;
+  }
+
+  renew(caller: Caller): void {
+    const hasNewRights = mayListOtherwise(this.caller, caller);
+    this.caller = caller;
+    if (hasNewRights) this.#tellListsChanged();
+  }
+
+  /** Only the standing stream of a session is for what no request asked for. */
+  #tellListsChanged(): void {
+    const { response, request } = this;
+    if (request.method !== "GET" || !response.headersSent || response.writableEnded || response.destroyed) return;
+    if (response.writableLength > UNREAD_BYTES_MAX) return;
+    for (const data of LISTS_CHANGED)
+      response.write(formatSse({ data, id: undefined, type: "message", retry: undefined }));
   }
 
   send(request: UpstreamRequest, sink: UpstreamSink): void {

@@ -47,10 +47,11 @@ export function draftOf(
   return toDraft(subjectOf(caller), {
     event: rule.event ?? "message.refused",
     time: context.clock.now(),
-    target: question.target,
+    target: { ...question.target, name: exchange.context.maskName(question.target.name) },
     // An `initialize` opens the session that its event names.
     sessionId: envelope.method === "initialize" ? newId() : session?.id,
     policies: decision.policies,
+    correlationId: exchange.parent?.correlationId,
     details: {
       ...payloadOf(exchange, envelope, decision),
       ...(rule.event === undefined ? { method: envelope.method } : {}),

@@ -5,6 +5,8 @@ import type { Caller } from "./decide.ts";
 /** A request or stream in flight. */
 export interface LiveExchange {
   readonly caller: Caller;
+  /** What comes from now on is decided by the new snapshot. */
+  renew(caller: Caller): void;
   /** A message on its way, as opposed to a stream that stands open for whatever may come. */
   readonly isCall: boolean;
   /** Ends both directions at once: the upstream's side is aborted, the client's is closed. */
@@ -15,7 +17,7 @@ export interface LiveExchange {
 export interface LiveExchanges {
   add(exchange: LiveExchange): void;
   remove(exchange: LiveExchange): void;
-  /** Ends what the snapshot no longer allows. Synchronous. */
+  /** Ends what the snapshot no longer allows, and decides the rest by it. Synchronous. */
   enforce(snapshot: Snapshot, nowMs: number): void;
   list(): readonly LiveExchange[];
   readonly count: number;
@@ -29,7 +31,8 @@ export function createLiveExchanges(): LiveExchanges {
     enforce(snapshot, nowMs) {
       for (const exchange of live) {
         const access = recheck(exchange.caller, snapshot, nowMs);
-        if (!access.ok) exchange.forbid(access.refusal);
+        if (access.ok) exchange.renew(access.caller);
+        else exchange.forbid(access.refusal);
       }
     },
     list: () => [...live],

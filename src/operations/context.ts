@@ -10,6 +10,8 @@ export interface Caller {
   readonly role: Role;
   /** The member who answers for the key or the session; null for a key without one. */
   readonly memberId: string | null;
+  /** A device: it may call what is for devices and nothing else, whatever its role could. */
+  readonly isDevice?: true | undefined;
 }
 
 /** The surface's line to the person behind the call, where the client has one (MCP elicitation, a terminal). */
@@ -44,6 +46,8 @@ export interface PrepareContext {
   readonly now: number;
   readonly isDryRun: boolean;
   readonly signal: AbortSignal;
+  /** Of this call; events that the work records itself belong to it. */
+  readonly correlationId: string;
   readonly interaction: Interaction | undefined;
   readonly read: <T>(work: (repositories: Repositories) => Promise<T>) => Promise<T>;
   /** Tells the caller how far the work is. */

@@ -45,6 +45,8 @@ interface Common<Input, Answer> {
   readonly command: string;
   readonly roles: readonly Role[];
   readonly effect: Effect;
+  /** Device keys may call it too. */
+  readonly isForDevices?: true;
   /** Takes an `idempotencyKey`: a repeated call creates nothing twice. */
   readonly isCreation?: true;
   /** Members of the output that only the first answer shows. */
@@ -79,6 +81,7 @@ export interface Operation {
   readonly command: string;
   readonly roles: readonly Role[];
   readonly effect: Effect;
+  readonly isForDevices: boolean;
   readonly isCreation: boolean;
   readonly secrets: readonly string[];
   readonly action: string | undefined;
@@ -121,6 +124,7 @@ export function defineOperation<I extends z.ZodRawShape, O extends z.ZodRawShape
     command,
     roles,
     effect,
+    isForDevices: definition.isForDevices ?? false,
     isCreation,
     secrets,
     input,

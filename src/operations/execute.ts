@@ -44,7 +44,7 @@ interface Execution extends Runtime {
  */
 export async function execute(operation: Operation, invocation: Invocation, runtime: Runtime): Promise<Answer> {
   const now = runtime.clock.now();
-  if (!operation.roles.includes(invocation.caller.role)) return refuseRole(operation, invocation, { ...runtime, now });
+  if (!mayCall(operation, invocation.caller)) return refuseRole(operation, invocation, { ...runtime, now });
   const call = operation.start(invocation.input);
   const inputHash = createHash("sha256")
     .update(toCanonicalJson(invocation.input ?? {}))
@@ -139,11 +139,16 @@ async function prepare(execution: Execution): Promise<void> {
     services,
     now,
     signal: invocation.signal,
+    correlationId: invocation.correlationId,
     interaction: invocation.interaction,
     isDryRun: operation.effect === "read" || call.common.dryRun === true,
     read: (work) => store.read(work),
     progress: (done, total, message) => invocation.progress?.(done, total, message),
   });
+}
+
+function mayCall({ roles, isForDevices }: Operation, { role, isDevice }: Caller): boolean {
+  return isDevice === true ? isForDevices : roles.includes(role);
 }
 
 /** A mutation that the caller's role does not allow is an event too: it may be somebody trying a stolen key. */
@@ -157,6 +162,9 @@ async function refuseRole(
     const facts = { operation, invocation, now: runtime.now, services: runtime.services };
     const draft = toDraft(facts, { resource }, { outcome: "denied", reason: "forbidden" });
     await runtime.store.transaction((repositories) => repositories.audit.stage(draft));
+  }
+  if (invocation.caller.isDevice === true) {
+    throw new AppError("forbidden", `${operation.name} is not for devices; use an organization key`);
   }
   throw new AppError(
     "forbidden",

@@ -25,13 +25,22 @@ import { listAccess } from "./policies/list-access.ts";
 import { listPolicies } from "./policies/list-policies.ts";
 import { simulatePolicy } from "./policies/simulate-policy.ts";
 import { updatePolicy } from "./policies/update-policy.ts";
+import { createSkill } from "./skills/create-skill.ts";
+import { deleteSkill } from "./skills/delete-skill.ts";
+import { getSkill } from "./skills/get-skill.ts";
+import { listSkills } from "./skills/list-skills.ts";
+import { runSkill } from "./skills/run-skill.ts";
+import { updateSkill } from "./skills/update-skill.ts";
 import { createMcpServer } from "./servers/create-mcp-server.ts";
 import { deleteMcpServer } from "./servers/delete-mcp-server.ts";
 import { getMcpServer } from "./servers/get-mcp-server.ts";
 import { listMcpServers } from "./servers/list-mcp-servers.ts";
 import { updateMcpServer } from "./servers/update-mcp-server.ts";
+import { enrollDevice } from "./sweep/enroll-device.ts";
 import { getScanResults } from "./sweep/get-scan-results.ts";
+import { listDevices } from "./sweep/list-devices.ts";
 import { runMcpSweepScan } from "./sweep/run-mcp-sweep-scan.ts";
+import { submitDeviceReport } from "./sweep/submit-device-report.ts";
 import { updateFinding } from "./sweep/update-finding.ts";
 
 /** Every operation: those of the contract's section 3 in its order, then the others. A line here puts it on all faces: MCP, REST, OpenAPI and CLI. */
@@ -55,19 +64,28 @@ export const OPERATIONS: readonly Operation[] = [
   createApiKey,
   listApiKeys,
   revokeApiKey,
+  createSkill,
+  listSkills,
+  getSkill,
+  updateSkill,
+  deleteSkill,
   getAuditLogs,
+  runMcpSweepScan,
+  getScanResults,
   getPolicy,
   simulatePolicy,
   explainAccess,
   listAccess,
   listApprovals,
   decideApproval,
-  runMcpSweepScan,
-  getScanResults,
   updateFinding,
+  listDevices,
+  enrollDevice,
+  submitDeviceReport,
   inviteMember,
   updateMember,
   listGroups,
   updateOrganization,
+  runSkill,
   applyConfiguration,
 ];

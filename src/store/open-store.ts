@@ -2,7 +2,7 @@ import { AppError } from "../lib/errors.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Store } from "./ports.ts";
 import { migrate } from "./sql/migrations.ts";
-import { SqlStore } from "./sql/sql-store.ts";
+import { SqlStore, type SqlBackend } from "./sql/sql-store.ts";
 import { openSqlite } from "./sql/sqlite/open-sqlite.ts";
 import { toStoreError } from "./sql/to-store-error.ts";
 
@@ -19,7 +19,7 @@ export interface StoreSettings {
  * opened, when another process has it, or when it is of a newer program. The caller MUST close the store.
  */
 export async function openStore({ dataDir, databaseUrl, clock }: StoreSettings): Promise<Store> {
-  const backend = databaseUrl === undefined ? await openSqlite(dataDir) : await openPostgresLater(databaseUrl);
+  const backend = databaseUrl === undefined ? await openSqlite(dataDir) : await openDatabase(databaseUrl);
   try {
     await migrate(backend.writer, backend.dialect, clock.now());
     await backend.start();
@@ -34,8 +34,8 @@ export async function openStore({ dataDir, databaseUrl, clock }: StoreSettings):
   }
 }
 
-/** Most installations are on SQLite: they do not load the other driver at each start. */
-async function openPostgresLater(databaseUrl: string) {
+/** Loaded on use: most installations have no PostgreSQL. */
+async function openDatabase(databaseUrl: string): Promise<SqlBackend> {
   const { openPostgres } = await import("./sql/postgres/open-postgres.ts");
   return openPostgres(databaseUrl);
 }

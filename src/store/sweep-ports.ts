@@ -1,12 +1,9 @@
 import type { Device, DeviceReport } from "../domain/device.ts";
-import type { Finding, FindingKind, FindingStatus } from "../domain/finding.ts";
+import type { Finding, FindingChange, FindingKind, FindingStatus } from "../domain/finding.ts";
 import type { Ref } from "../domain/names.ts";
 import type { Scan } from "../domain/scan.ts";
 import type { Severity } from "../domain/server.ts";
 import type { Page, PageRequest } from "../lib/paging.ts";
-
-/** What a scan said of a finding. */
-export type FindingChange = "new" | "seen" | "resolved";
 
 export interface ScanRepository {
   get(id: string): Promise<Scan>;
@@ -60,7 +57,8 @@ export interface DeviceRepository {
   findByKey(keyId: string): Promise<Device | undefined>;
   list(query: string | undefined, page: PageRequest): Promise<Page<Device>>;
   insert(device: Device): Promise<void>;
-  save(device: Device): Promise<void>;
+  /** Stores that it was seen, and what it says of itself. Observed, not managed: does not raise the version. */
+  saveSeen(device: Device): Promise<void>;
   report(deviceId: string): Promise<DeviceReport | undefined>;
   /** Replaces the report before it. */
   saveReport(report: DeviceReport): Promise<void>;

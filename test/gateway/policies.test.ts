@@ -5,9 +5,9 @@ import { localTimeIn } from "../../src/policy/local-time-in.ts";
 import { parseRule } from "../../src/policy/parse-policy.ts";
 import type { ServerTool, Server } from "../../src/domain/server.ts";
 import { aGroup, aMember, aPolicy, aTool } from "../harness/entities.ts";
-import { call, post, request, type Message } from "./client.ts";
+import { call, openStream, post, request, streamInit, type Message } from "./client.ts";
 import { startHarness, type AgentKey, type Harness } from "./harness.ts";
-import { plainServer, startUpstream, type TestUpstream } from "./upstream.ts";
+import { plainServer, sendEvent, startSse, startUpstream, type Received, type TestUpstream } from "./upstream.ts";
 
 let harness: Harness;
 let upstream: TestUpstream;
@@ -295,7 +295,7 @@ test("lists show what could be allowed, and follow every change at once", async 
   expect(await tools()).toEqual(["read_file", "write_file"]);
   await harness.store.transaction((tx) => tx.policies.delete(deny.id));
   expect(await tools()).toEqual(["read_file", "write_file", "delete_file"]);
-  const soon = await addPolicy({ resources: { tools: ["read_*"] }, expiresAt: Date.now() + 150 });
+  const soon = await addPolicy({ resources: { tools: ["read_*"] }, expiresAt: Date.now() + 2_500 });
   expect(await tools()).toEqual(["write_file", "delete_file"]);
   await new Promise((resolve) => setTimeout(resolve, Math.max(0, (soon.expiresAt ?? 0) - Date.now()) + 5));
   expect(await tools()).toEqual(["read_file", "write_file", "delete_file"]);
@@ -322,4 +322,33 @@ test("look-alikes, odd names and deep arguments are decided like any other", asy
   expect(await outcome("read_file", { amount: null })).toBe("-32011 evaluation_error");
   expect(await outcome("read_file", { __proto__: null, constructor: 1 })).toBe("passed");
   expect(await outcome("read_file", { id: newId() })).toBe("passed");
+});
+
+test("tells a client that listens when its rights change, and decides what the server sends by the new ones", async () => {
+  let toClient: Received | undefined;
+  const streaming = await startUpstream((received) => {
+    if (received.method !== "GET") return plainServer(received);
+    toClient = received;
+    startSse(received);
+    received.response.write(": open\n\n");
+  });
+  const source = await harness.addServer({ name: "streaming", url: `${streaming.url}/mcp` });
+  const listener = await harness.addAgent("listener", [{ serverId: source.id }]);
+  const path = `${harness.url}/gateway/streaming/mcp`;
+  const initialize = request(1, "initialize", { protocolVersion: "2025-11-25", capabilities: {} });
+  const opened = await post(path, listener.key, initialize);
+  const session = { "mcp-session-id": opened.headers.get("mcp-session-id") ?? "" };
+  const stream = await openStream(path, streamInit(listener.key, undefined, session));
+  await addPolicy({ principals: { agents: [agent.agent.id] } });
+  const deny = await addPolicy({ principals: { agents: [listener.agent.id] }, actions: ["sample", "call_tool"] });
+  const told = [await stream.next(), await stream.next(), await stream.next()].map((event) => event?.message?.method);
+  expect(told).toContain("notifications/tools/list_changed");
+  if (toClient === undefined) throw new Error("the stream was not opened");
+  sendEvent(toClient, { jsonrpc: "2.0", id: 9, method: "sampling/createMessage", params: {} });
+  sendEvent(toClient, { jsonrpc: "2.0", method: "notifications/message", params: { level: "info", data: "after" } });
+  expect((await stream.next())?.message?.method).toBe("notifications/message");
+  const [event] = await harness.events("sampling.create");
+  expect(event).toMatchObject({ outcome: "denied", reason: "policy", policies: [named(deny)] });
+  stream.close();
+  await streaming.close();
 });

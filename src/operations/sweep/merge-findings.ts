@@ -1,6 +1,5 @@
-import type { Finding, FindingInstance } from "../../domain/finding.ts";
+import type { Finding, FindingChange, FindingInstance } from "../../domain/finding.ts";
 import { aggregate } from "../../sweep/finding.ts";
-import type { FindingChange } from "../../store/sweep-ports.ts";
 import { createReadTest, type PlacedObservation, type Sightings } from "./sightings.ts";
 
 /** A finding after a scan, and what the scan said of it. `isNewRow`: it was not stored before. */

@@ -27,7 +27,8 @@ export interface ScanPlan {
   readonly timeoutMs: number;
 }
 
-const TIMEOUT_SECONDS_DEFAULT = 120;
+/** MCP clients commonly give up a call after 60 s. */
+const TIMEOUT_SECONDS_DEFAULT = 50;
 
 /** Checks a request before anything is read or contacted. Throws `invalid_input`, and `not_found` for an unknown device. */
 export async function planScan(request: ScanRequest, context: PrepareContext): Promise<ScanPlan> {
@@ -59,10 +60,6 @@ function defaultTargets(networks: readonly string[], devices: readonly string[])
 
 /** A field that would be ignored is a mistake, and a network scan without a declared network scans nothing. */
 function refuseUnused({ networks, ports, paths, devices }: ScanRequest, targets: readonly ScanTarget[]): void {
-  const misplaced = (field: string, target: ScanTarget): AppError =>
-    new AppError("invalid_input", `\`${field}\` needs the target \`${target}\`; add it to \`targets\``, {
-      details: { field },
-    });
   if (networks !== undefined && !targets.includes("network")) throw misplaced("networks", "network");
   if (ports !== undefined && !targets.includes("network")) throw misplaced("ports", "network");
   if (paths !== undefined && !targets.includes("host")) throw misplaced("paths", "host");
@@ -76,6 +73,12 @@ function refuseUnused({ networks, ports, paths, devices }: ScanRequest, targets:
       },
     );
   }
+}
+
+function misplaced(field: string, target: ScanTarget): AppError {
+  return new AppError("invalid_input", `\`${field}\` needs the target \`${target}\`; add it to \`targets\``, {
+    details: { field },
+  });
 }
 
 function homesOf(paths: readonly string[], home: string): readonly string[] {

@@ -119,7 +119,17 @@ export function showFinding(
   const operation = readyOperation(finding, caller.role, (name) => serverIdByName.has(name));
   const { id, kind, code, title, severity, confidence, identity, evidence, remediation, devices, users } = finding;
   return {
-    ...{ id, kind, code, title, severity, confidence, identity, evidence, remediation, devices, users },
+    id,
+    kind,
+    code,
+    title,
+    severity,
+    confidence,
+    identity,
+    evidence,
+    remediation,
+    devices,
+    users,
     status: findingStatus(finding, now),
     ...(first?.device === undefined ? {} : { device: first.device }),
     ...(first?.client === undefined ? {} : { client: first.client }),

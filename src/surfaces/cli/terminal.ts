@@ -1,4 +1,3 @@
-import { confirm, isCancel } from "@clack/prompts";
 import type { CliProcess } from "./build-cli.ts";
 
 /** The process that the CLI runs in. Somebody is there to ask only if both ends are a terminal. */
@@ -13,6 +12,7 @@ export function terminalProcess(): CliProcess {
 }
 
 async function ask(message: string): Promise<boolean> {
+  const { confirm, isCancel } = await import("@clack/prompts");
   // The prompt goes to standard error, so that `--json` on standard output stays clean.
   const answer = await confirm({ message, initialValue: false, output: process.stderr });
   return !isCancel(answer) && answer;

@@ -6,7 +6,7 @@ import type { DeviceRepository } from "../../sweep-ports.ts";
 import type { RepositoryContext } from "./context.ts";
 import { containsText } from "./matching.ts";
 import { countUpTo, toPage } from "./pages.ts";
-import { type Noun, notFound, staleSave, taken } from "./refusals.ts";
+import { type Noun, notFound, taken } from "./refusals.ts";
 import { toDevice, toDeviceReport, toDeviceRow } from "./stored-sweep.ts";
 
 const NOUN: Noun = { singular: "device", listedBy: "list_devices" };
@@ -51,15 +51,8 @@ export class SqlDeviceRepository implements DeviceRepository {
     await this.#context.db.insertInto("devices").values(toDeviceRow(device)).execute();
   }
 
-  async save(device: Device): Promise<void> {
-    await this.#assertFree(device);
-    const { numUpdatedRows } = await this.#context.db
-      .updateTable("devices")
-      .set(toDeviceRow(device))
-      .where("id", "=", device.id)
-      .where("version", "=", device.version - 1)
-      .executeTakeFirstOrThrow();
-    if (numUpdatedRows === 0n) throw staleSave(NOUN, device, (await this.find(device.id))?.version);
+  async saveSeen(device: Device): Promise<void> {
+    await this.#context.db.updateTable("devices").set(toDeviceRow(device)).where("id", "=", device.id).execute();
   }
 
   async report(deviceId: string): Promise<DeviceReport | undefined> {

@@ -1,8 +1,8 @@
 import type { ExpressionBuilder } from "kysely";
-import type { Finding, FindingStatus } from "../../../domain/finding.ts";
+import type { Finding, FindingChange, FindingStatus } from "../../../domain/finding.ts";
 import { SEVERITIES, type Severity } from "../../../domain/server.ts";
 import type { Page, PageRequest } from "../../../lib/paging.ts";
-import type { FindingChange, FindingFilter, FindingRepository } from "../../sweep-ports.ts";
+import type { FindingFilter, FindingRepository } from "../../sweep-ports.ts";
 import type { Database } from "../schema.ts";
 import type { RepositoryContext } from "./context.ts";
 import { containsText } from "./matching.ts";

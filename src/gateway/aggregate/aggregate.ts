@@ -1,0 +1,156 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { Readable } from "node:stream";
+import { toNodeHandler, toWebRequest } from "@modelcontextprotocol/node";
+import { type AuthInfo, createMcpHandler, isLegacyRequest } from "@modelcontextprotocol/server";
+import { identifyAgent, type AgentAccess } from "../access.ts";
+import type { GatewayContext } from "../context.ts";
+import { parseEnvelope } from "../envelope/envelope.ts";
+import { challengeOf } from "../exchange.ts";
+import { readBody } from "../http/read-body.ts";
+import { one } from "../http/request-headers.ts";
+import { respondProblem, respondRefusal } from "../http/respond.ts";
+import { RpcRefusal } from "../rpc-refusal.ts";
+import { createAggregateServer, type ServerParts } from "./aggregate-server.ts";
+import { AggregateSessions } from "./aggregate-sessions.ts";
+import type { Connection } from "./connections.ts";
+import { InnerClients } from "./inner-clients.ts";
+import type { InnerHttp } from "./inner-http.ts";
+import type { AggregateOptions, InnerCall, InnerCallOptions, InnerCallOutcome } from "./ports.ts";
+import { GATEWAY_RESOURCE, toAggregateDraft } from "./record.ts";
+import { SkillRuns, type TrialResult, type TrialRun } from "./skill-runs.ts";
+
+/** `/gateway/mcp`: all servers and skills of the calling agent behind one connection. */
+export interface Aggregate {
+  handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
+  /** Runs a version for an administrator. Throws `AppError` where it cannot run as the agent. */
+  trial(run: TrialRun): Promise<TrialResult>;
+  /** The way from a running skill to a tool of its agent. */
+  callTool(call: InnerCall, options: InnerCallOptions): Promise<InnerCallOutcome>;
+  close(): void;
+}
+
+type Agent = Extract<AgentAccess, { ok: true }>["caller"];
+
+export function createAggregate(context: GatewayContext, http: InnerHttp, options: AggregateOptions): Aggregate {
+  const runs = new SkillRuns(context, options.skills, http);
+  const parts: ServerParts = { context, skills: options.skills, runs, version: options.version };
+  const toClients = (agent: Agent): InnerClients => createClients(agent, { http, context });
+  const sessions = new AggregateSessions(parts, toClients);
+  const modern = createModern(parts, toClients);
+  sessions.onListsChanged(() => modern.listsChanged());
+  return {
+    async handle(request, response) {
+      try {
+        await serve({ request, response }, { context, sessions, modern });
+      } catch (error) {
+        if (!(error instanceof RpcRefusal)) throw error;
+        respondRefusal(response, error);
+      }
+    },
+    trial: (run) => runs.trial(run),
+    callTool: (call, callOptions) => runs.callTool(call, callOptions),
+    close() {
+      sessions.close();
+      modern.close();
+      http.close();
+    },
+  };
+}
+
+function createClients(
+  { agent, key, ip, client }: Agent,
+  { http, context }: { http: InnerHttp; context: GatewayContext },
+): InnerClients {
+  return new InnerClients(http, { agentId: agent.agent.id, keyId: key.id, ip, client });
+}
+
+/** The message without its bytes, which are read already, as the SDK's adapter takes it. */
+type ReadRequest = Readable & { method: string; url: string; headers: IncomingMessage["headers"]; auth: AuthInfo };
+
+interface Modern {
+  handle(
+    request: ReadRequest,
+    answer: { readonly response: ServerResponse; readonly body: unknown; readonly agent: Agent },
+  ): Promise<void>;
+  listsChanged(): void;
+  close(): void;
+}
+
+/** The stateless revision: a server for each request. */
+function createModern(parts: ServerParts, toClients: (agent: Agent) => InnerClients): Modern {
+  const connections = new WeakMap<AuthInfo, Connection>();
+  const handler = createMcpHandler(
+    ({ authInfo }) => {
+      const connection = authInfo === undefined ? undefined : connections.get(authInfo);
+      if (connection === undefined) throw new Error("invariant violated: every request is identified before");
+      return createAggregateServer(parts, connection);
+    },
+    { legacy: "reject", onerror: () => undefined },
+  );
+  const serveNode = toNodeHandler(handler, {
+    onerror: (error) => parts.context.onProblem("a message failed", error),
+  });
+  return {
+    async handle(request, { response, body, agent }) {
+      const clients = toClients(agent);
+      response.on("close", () => clients.close());
+      const { ip, client, key } = agent;
+      const agentId = agent.agent.agent.id;
+      connections.set(request.auth, { agentId, keyId: key.id, ip, client, sessionId: undefined, clients });
+      await serveNode(request, response, body);
+    },
+    listsChanged() {
+      handler.notify.toolsChanged();
+      handler.notify.promptsChanged();
+      handler.notify.resourcesChanged();
+    },
+    close: () => void handler.close(),
+  };
+}
+
+async function serve(
+  { request, response }: { request: IncomingMessage; response: ServerResponse },
+  { context, sessions, modern }: { context: GatewayContext; sessions: AggregateSessions; modern: Modern },
+): Promise<void> {
+  const access = identifyAgent(request, context);
+  if (!access.ok) return refuse(context, access, { request, response });
+  const agent = access.caller;
+  noteUse(context, agent);
+  const body = request.method === "POST" ? await readMessage(request, context) : undefined;
+  const { method = "GET", url = "/", headers } = request;
+  const auth: AuthInfo = { token: "", clientId: agent.key.id, scopes: [] };
+  const read = Object.assign(Readable.from([]), { method, url, headers, auth });
+  if (await isLegacyRequest(await toWebRequest(read, body), body))
+    return sessions.handle(Object.assign(request, { auth }), { response, body, agent });
+  return modern.handle(read, { response, body, agent });
+}
+
+/** One message, strictly read: what two readers could take differently is refused, as on every path of the gateway. */
+async function readMessage(request: IncomingMessage, { limits }: GatewayContext): Promise<unknown> {
+  if (one(request.headers["content-encoding"]) !== undefined)
+    throw RpcRefusal.invalidRequest("a content encoding is not accepted; send the message as it is");
+  const bytes = await readBody(request, limits.messageBytesMax);
+  parseEnvelope(bytes);
+  const message: unknown = JSON.parse(bytes.toString("utf8"));
+  return message;
+}
+
+function noteUse({ observer, clock }: GatewayContext, { key, agent, ip }: Agent): void {
+  observer?.keyUsed({ keyId: key.id, agentId: agent.agent.id, ip, at: clock.now() });
+}
+
+async function refuse(
+  context: GatewayContext,
+  { refusal, known, keyFault }: Extract<AgentAccess, { ok: false }>,
+  { request, response }: { request: IncomingMessage; response: ServerResponse },
+): Promise<void> {
+  const answer = { ...refusal, headers: challengeOf(refusal) };
+  if (known === undefined) {
+    context.authFailures.note({ ip: context.clientIp(request), kind: keyFault ?? "unknown_key" });
+    return respondProblem(response, answer);
+  }
+  const asker = { snapshot: context.liveView.current, agent: known.agent, ip: known.ip, client: undefined };
+  const facts = { event: "session.open", time: context.clock.now(), resource: GATEWAY_RESOURCE };
+  await context.audit.record({ ...toAggregateDraft(asker, facts), outcome: "denied", reason: refusal.code });
+  respondProblem(response, answer);
+}

@@ -138,6 +138,7 @@ export async function planConfiguration(
 
 async function planSettings({ settings }: Configuration, { repositories }: PlanContext): Promise<(Step | undefined)[]> {
   if (settings === undefined) return [];
+  if ("notifications" in settings) throw withSecret();
   const { id, name, version, settings: current } = await repositories.organization.get();
   const before: Readonly<Record<string, unknown>> = { ...current, name };
   const diff = Object.entries(settings)
@@ -146,6 +147,13 @@ async function planSettings({ settings }: Configuration, { repositories }: PlanC
   if (diff.length === 0) return [undefined];
   const input = { ...Object.fromEntries(diff.map(({ field, after }) => [field, after])), expectedVersion: version };
   return [{ kind: "settings", name: id, action: "update", operation: updateOrganization, input, diff }];
+}
+
+/** Its secret could neither be compared nor shown. */
+function withSecret(): AppError {
+  const message =
+    "`settings.notifications` holds a secret and does not stand in a configuration; use update_organization";
+  return new AppError("invalid_input", message, { details: { field: "settings.notifications" } });
 }
 
 /** A setting with members may be given in part. */

@@ -77,10 +77,11 @@ export async function exportConfiguration(call: Call): Promise<Fields> {
     ...(policy["principals"] === undefined ? pick(policy, ["cedar"]) : pick(policy, RULE_FIELDS)),
   }));
   const { settings } = z
-    .looseObject({ settings: z.unknown() })
+    .looseObject({ settings: z.looseObject({}) })
     .parse((await call("get_organization", {}))["organization"]);
   const groups = (await all(call, "list_groups")).map((group) => group["name"]);
-  return { settings, groups, servers, agents, policies };
+  const { notifications: _, ...plain } = settings;
+  return { settings: plain, groups, servers, agents, policies };
 }
 
 async function all(call: Call, name: string) {

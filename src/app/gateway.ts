@@ -1,5 +1,4 @@
 import { hkdfSync } from "node:crypto";
-import type { IncomingMessage } from "node:http";
 import { Gauge } from "prom-client";
 import type { createAuthenticator } from "../auth/authenticate.ts";
 import type { InnerCall, InnerCallOptions, InnerCallOutcome } from "../gateway/aggregate/ports.ts";
@@ -12,6 +11,7 @@ import { createStdioSupervisor, type StdioSupervisor } from "../gateway/stdio/su
 import { createUpstreams, reachServer } from "../gateway/upstreams.ts";
 import { maskSecrets, maskText } from "../guard/mask-secrets.ts";
 import type { Egress } from "../lib/egress/egress.ts";
+import { clientAddress } from "../surfaces/client-address.ts";
 import type { Handler } from "../surfaces/http-server.ts";
 import { createApprovalStore } from "./approvals.ts";
 import type { Core } from "./core.ts";
@@ -42,7 +42,6 @@ export function openGateway(core: Core, { egress, authenticate, stack }: Gateway
   const bridge = openBridge(core, { egress, credentials, supervisor });
   stack.defer(() => bridge.close());
   const observer = createTrafficObserver(core);
-  const clientIps = new WeakMap<IncomingMessage, string>();
   const skills = openSkillRunner({ clock, stack, callTool: (call, options) => callTool(gateway, call, options) });
   const gateway: Gateway = createGateway({
     liveView,
@@ -53,7 +52,7 @@ export function openGateway(core: Core, { egress, authenticate, stack }: Gateway
     // Handles that agents hold stay valid across a restart and on every node of one database.
     sealKey: Buffer.from(hkdfSync("sha256", core.pepper, "", "runlayer gateway handles", 32)),
     clock,
-    clientIp: (request) => clientIps.get(request),
+    clientIp: (request) => clientAddress(request, core.config.trustedProxies).ip,
     maskSecrets,
     onProblem: (message, cause) => logger.error({ err: cause }, message),
     observer,
@@ -66,10 +65,7 @@ export function openGateway(core: Core, { egress, authenticate, stack }: Gateway
     })),
   });
   stack.defer(() => gateway.close());
-  const handle: Handler = (request, response, { ip }) => {
-    if (ip !== undefined) clientIps.set(request, ip);
-    gateway.handle(request, response);
-  };
+  const handle: Handler = (request, response) => gateway.handle(request, response);
   return { gateway, credentials, supervisor, observer, handlers: { "/gateway/": handle } };
 }
 

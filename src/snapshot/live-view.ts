@@ -26,7 +26,7 @@ export async function createLiveView(store: Store, vault: Vault): Promise<LiveVi
     if (relevant.length === 0) return;
     const previous = current;
     current = await store.read((repositories) => rebuild(previous, relevant, { repositories, vault }));
-    for (const listener of listeners) listener(current, previous, changes);
+    for (const listener of listeners) listener(current, previous, relevant);
   });
   return {
     get current() {

@@ -134,6 +134,7 @@ const MANDATORY: Readonly<Record<string, readonly string[]>> = {
   "devices enroll": ["--name", "UPPER"],
   "approvals decide": ["--decision", "approve"],
   "policies create": ["--name", "UPPER"],
+  "skills create": ["--name", "UPPER", "--description", "x"],
   "access explain": ["--agent", "nothing-here", "--server", "nothing-here", "--tool", "x"],
   "access list": ["--server", "nothing-here"],
   "members invite": ["--email", "x", "--name", "x", "--role", "member"],

@@ -134,6 +134,30 @@ export function aPolicy(given: Partial<Policy> = {}): Policy {
   };
 }
 
+export function anApproval(given: Partial<Approval> = {}): Approval {
+  return {
+    id: newId(),
+    status: "pending",
+    bindingHash: newId(),
+    agent: { id: newId(), name: freshName("agent") },
+    member: null,
+    server: { id: newId(), name: freshName("server") },
+    action: "call_tool",
+    target: { type: "tool", name: "delete_file" },
+    toolDigest: "d".repeat(64),
+    argumentsHash: "a".repeat(64),
+    payload: { arguments: { path: "/x" } },
+    policies: [{ id: newId(), name: freshName("policy") }],
+    correlationId: newId(),
+    requestedAt: AT,
+    expiresAt: AT + 365 * 24 * 3_600_000,
+    decision: null,
+    usedAt: null,
+    version: 1,
+    ...given,
+  };
+}
+
 export function aSkill(given: Partial<Skill> = {}): Skill {
   return {
     id: newId(),
@@ -161,30 +185,6 @@ export function aSkillVersion(given: Partial<SkillVersion> = {}): SkillVersion {
     createdBy: { type: "key", id: newId(), name: "root" },
     approvedBy: null,
     createdAt: AT,
-    ...given,
-  };
-}
-
-export function anApproval(given: Partial<Approval> = {}): Approval {
-  return {
-    id: newId(),
-    status: "pending",
-    bindingHash: newId(),
-    agent: { id: newId(), name: freshName("agent") },
-    member: null,
-    server: { id: newId(), name: freshName("server") },
-    action: "call_tool",
-    target: { type: "tool", name: "delete_file" },
-    toolDigest: "d".repeat(64),
-    argumentsHash: "a".repeat(64),
-    payload: { arguments: { path: "/x" } },
-    policies: [{ id: newId(), name: freshName("policy") }],
-    correlationId: newId(),
-    requestedAt: AT,
-    expiresAt: AT + 365 * 24 * 3_600_000,
-    decision: null,
-    usedAt: null,
-    version: 1,
     ...given,
   };
 }

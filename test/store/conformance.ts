@@ -8,6 +8,7 @@ import { auditConformance } from "./conformance-audit.ts";
 import { approvalConformance } from "./conformance-approvals.ts";
 import { skillConformance } from "./conformance-skills.ts";
 import { fleetConformance } from "./conformance-fleet.ts";
+import { sweepConformance } from "./conformance-sweep.ts";
 import { policyConformance } from "./conformance-policies.ts";
 
 /** Opens an empty store of its own. */
@@ -292,6 +293,7 @@ export function storeConformance(name: string, openEmpty: OpenEmpty): void {
     auditConformance(() => store);
     skillConformance({ store: () => store, changes: () => changes.splice(0) });
     fleetConformance({ store: () => store, changes: () => changes.splice(0) });
+    sweepConformance({ store: () => store });
     policyConformance({ store: () => store, changes: () => changes.splice(0) });
     approvalConformance({ store: () => store, changes: () => changes.splice(0) });
   });

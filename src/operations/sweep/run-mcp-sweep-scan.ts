@@ -29,7 +29,7 @@ const Input = z.object({
   paths: z.array(text(4096).min(1)).max(50).optional().describe("More home directories or project folders to read"),
   devices: z.array(RefField).min(1).max(1000).optional().describe("Only these enrolled devices, by id or name"),
   wait: z.boolean().optional().describe("Set false to have the answer at once and read get_scan_results later"),
-  timeoutSeconds: z.int().min(1).max(900).optional().describe("How long it may take, 120 unless told"),
+  timeoutSeconds: z.int().min(1).max(900).optional().describe("How long it may take, 50 unless told"),
 });
 
 type Input = z.output<typeof Input>;

@@ -6,6 +6,7 @@ import { toRegistry } from "./registry-view.ts";
 import { scanDevices } from "./scan-devices.ts";
 import { scanHere } from "./scan-host.ts";
 import type { ScanPlan } from "./scan-plan.ts";
+import { readPolicyRecords } from "./scan-policies.ts";
 import { type Contact, contactServers, judgeRegistry } from "./scan-registry.ts";
 import { mergeSightings, type Sightings } from "./sightings.ts";
 
@@ -42,11 +43,13 @@ export async function runPlan(plan: ScanPlan, options: RunOptions): Promise<Scan
   if (plan.deviceIds.length > 0) await services.deviceReports.request(now);
   const here = await scanHere(plan, { host, observe, signal: withinTime }, onStep);
   const contacts: Contact[] = [];
+  const ofRegistry: Sightings[] = [];
   if (plan.targets.includes("registry")) {
     onStep("contacting registered servers");
     contacts.push(...(await contactServers(services, withinTime)));
+    const policies = await options.read((repositories) => readPolicyRecords(repositories, now));
+    ofRegistry.push(judgeRegistry(services.snapshot(), { contacts, policies, now }));
   }
-  const ofRegistry = plan.targets.includes("registry") ? [judgeRegistry(services.snapshot(), contacts, now)] : [];
   const ofDevices: Sightings[] = [];
   if (plan.targets.includes("devices")) {
     onStep("waiting for devices");

@@ -14,8 +14,8 @@ interface DeviceScanOptions extends Pick<RunOptions, "read" | "progress" | "sign
 }
 
 const POLL_MS = 250;
-/** A device that was silent for longer is switched off: nobody waits for it. */
-const SILENT_MS = 15 * 60_000;
+/** Running reporters check in more often (see `submit_device_report`): one that was silent for longer is off, and nobody waits for it. */
+const SILENT_MS = 5 * 60_000;
 
 /** Waits until the devices have reported afresh, or the time is over; then judges what each said last. */
 export async function scanDevices(ids: readonly string[], options: DeviceScanOptions): Promise<Sightings> {

@@ -27,7 +27,8 @@ export interface ScanPlan {
   readonly timeoutMs: number;
 }
 
-const TIMEOUT_SECONDS_DEFAULT = 120;
+/** MCP clients commonly give up a call after 60 s. */
+const TIMEOUT_SECONDS_DEFAULT = 50;
 
 /** Checks a request before anything is read or contacted. Throws `invalid_input`, and `not_found` for an unknown device. */
 export async function planScan(request: ScanRequest, context: PrepareContext): Promise<ScanPlan> {

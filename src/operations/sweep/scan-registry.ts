@@ -4,6 +4,7 @@ import { mergeTools } from "../../domain/tool-definition.ts";
 import type { Snapshot } from "../../snapshot/snapshot.ts";
 import type { Discovery, Services } from "../services.ts";
 import { REGISTRY_PLACE, serverPlace } from "./place.ts";
+import { judgePolicies, type PolicyRecords } from "./scan-policies.ts";
 import { NO_COUNTS, type PlacedObservation, type Sightings } from "./sightings.ts";
 
 /** A registered server that a scan contacted, and what it said. */
@@ -40,8 +41,15 @@ export async function contactServers(services: Services, signal: AbortSignal): P
   return contacts;
 }
 
+/** What a scan knows of the registry beyond the live view. */
+export interface RegistryRecords {
+  readonly contacts: readonly Contact[];
+  readonly policies: PolicyRecords;
+  readonly now: number;
+}
+
 /** Drift and neglect of everything that is registered. */
-export function judgeRegistry(snapshot: Snapshot, contacts: readonly Contact[], now: number): Sightings {
+export function judgeRegistry(snapshot: Snapshot, { contacts, policies, now }: RegistryRecords): Sightings {
   const discoveries = new Map(contacts.map(({ serverId, discovery }) => [serverId, discovery]));
   const servers = [...snapshot.serverById.values()];
   const unread = servers.filter(({ server }) => isContactable(server) && !discoveries.has(server.id));
@@ -51,6 +59,7 @@ export function judgeRegistry(snapshot: Snapshot, contacts: readonly Contact[], 
       ...ownerObservations(snapshot),
       ...agentObservations(snapshot, now),
       ...keyObservations(snapshot, now),
+      ...judgePolicies(policies, snapshot, now),
     ],
     read: [REGISTRY_PLACE, ...contacts.map(({ serverId }) => serverPlace(serverId)), ...goneOrPassive(servers)],
     unread: [],

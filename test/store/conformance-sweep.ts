@@ -1,0 +1,156 @@
+import { describe, expect, test } from "vitest";
+import { newId } from "../../src/lib/ids.ts";
+import type { Finding } from "../../src/domain/finding.ts";
+import type { Repositories, Store } from "../../src/store/ports.ts";
+import { aDevice, aFinding, aScan } from "../harness/entities-sweep.ts";
+
+const UNICODE = "Zoë 🦊 日本語 \u202Eabc\u200B \"quoted\" 'single' \\ %_ \0 nul";
+const FIRST = { limit: 50 };
+const NOW = 1_000_000;
+
+interface Subject {
+  store(): Store;
+}
+
+/** What every store promises of scans, findings and devices. */
+export function sweepConformance(subject: Subject): void {
+  const write = <T>(work: (repositories: Repositories) => Promise<T>) => subject.store().transaction(work);
+  const read = <T>(work: (repositories: Repositories) => Promise<T>) => subject.store().read(work);
+  const insert = (...findings: Finding[]) =>
+    write(async (repositories) => {
+      for (const finding of findings) await repositories.findings.insert(finding);
+    });
+
+  describe("scans", () => {
+    test("come back exactly, and the newest is the latest", async () => {
+      const first = aScan({
+        coverage: [{ target: "host", place: UNICODE, status: "skipped", reason: "no permission" }],
+      });
+      // Ids sort by the millisecond in which they were made.
+      await new Promise((resolve) => setTimeout(resolve, 3));
+      const second = aScan({ status: "running", summary: null, finishedAt: null });
+      await write(async ({ scans }) => {
+        await scans.insert(first);
+        await scans.insert(second);
+      });
+      expect(await read(({ scans }) => scans.get(first.id))).toEqual(first);
+      expect(await read(({ scans }) => scans.latest())).toEqual(second);
+      const failed = { ...second, status: "failed" as const, error: UNICODE };
+      await write(({ scans }) => scans.save(failed));
+      expect(await read(({ scans }) => scans.get(second.id))).toEqual(failed);
+      await expect(read(({ scans }) => scans.get(newId()))).rejects.toMatchObject({ code: "not_found" });
+    });
+  });
+
+  describe("findings", () => {
+    test("come back exactly, with strange texts, and are found by key once resolved", async () => {
+      const finding = aFinding({
+        evidence: UNICODE,
+        instances: [{ place: "p", device: UNICODE, path: UNICODE, line: 3 }],
+      });
+      const resolved = aFinding({ status: "resolved", resolvedAt: 7 });
+      await insert(finding, resolved);
+      expect(await read(({ findings }) => findings.get(finding.id))).toEqual(finding);
+      const known = await read(({ findings }) => findings.unresolvedOr([]));
+      expect(known).toContainEqual(finding);
+      expect(known.map(({ id }) => id)).not.toContain(resolved.id);
+      expect(await read(({ findings }) => findings.unresolvedOr([resolved.key]))).toContainEqual(resolved);
+      await expect(insert(aFinding({ key: finding.key }))).rejects.toThrow();
+    });
+
+    test("are changed by version, and observed without", async () => {
+      const finding = aFinding();
+      await insert(finding);
+      const changed = { ...finding, status: "acknowledged" as const, version: 2 };
+      await write(({ findings }) => findings.save(changed));
+      await expect(write(({ findings }) => findings.save(changed))).rejects.toMatchObject({ code: "conflict" });
+      await write(({ findings }) => findings.saveSeen({ ...changed, lastSeenAt: 99 }));
+      expect(await read(({ findings }) => findings.get(finding.id))).toMatchObject({ version: 2, lastSeenAt: 99 });
+    });
+
+    test("are listed worst first, page by page, by what they are", async () => {
+      const scan = aScan();
+      const made = (["low", "critical", "medium", "high", "critical"] as const).map((severity) =>
+        aFinding({ severity, kind: severity === "low" ? "drift" : "shadow_server", title: `100% ${severity}` }),
+      );
+      await insert(...made);
+      await write(async ({ scans, findings }) => {
+        await scans.insert(scan);
+        await findings.record(
+          scan.id,
+          made.map(({ id }) => ({ findingId: id, change: "new" as const })),
+        );
+      });
+      const list = (given: object, after?: string) =>
+        read(({ findings }) => findings.list({ scanId: scan.id, now: NOW, ...given }, { limit: 2, after }));
+      const seen: string[] = [];
+      for (let after: string | undefined; ;) {
+        const page = await list({}, after);
+        expect(page.total).toBe(5);
+        seen.push(...page.items.map(({ severity }) => severity));
+        if (page.next === undefined) break;
+        after = page.next;
+      }
+      expect(seen).toEqual(["critical", "critical", "high", "medium", "low"]);
+      expect((await list({ kind: "drift" })).total).toBe(1);
+      expect((await list({ severity: "critical" })).total).toBe(2);
+      expect((await list({ query: "100% HIGH" })).total).toBe(1);
+      expect((await list({ status: "resolved" })).total).toBe(0);
+    });
+
+    test("are found by the whole name of a device", async () => {
+      const finding = aFinding({ instances: [{ place: "p", device: `laptop-${newId()}` }] });
+      await insert(finding);
+      const device = finding.instances[0]?.device ?? "";
+      const count = async (name: string) =>
+        (await read(({ findings }) => findings.list({ device: name, now: NOW }, FIRST))).total;
+      expect([await count(device), await count(device.slice(0, -1))]).toEqual([1, 0]);
+    });
+
+    test("open again when a suppression is over, and count as such", async () => {
+      const serverId = newId();
+      const handling = { by: { type: "key", id: "k", name: "n" }, at: 1, owner: null, reason: "r" };
+      const over = aFinding({ serverId, status: "suppressed", handling: { ...handling, expiresAt: NOW - 1 } });
+      const held = aFinding({ serverId, status: "suppressed", handling: { ...handling, expiresAt: NOW + 1 } });
+      const forGood = aFinding({ serverId, status: "suppressed", handling: { ...handling, expiresAt: null } });
+      const before = await read(({ findings }) => findings.countBySeverity(NOW));
+      await insert(over, held, forGood, aFinding({ serverId, status: "acknowledged" }));
+      const ids = async (status: Finding["status"]) =>
+        (await read(({ findings }) => findings.list({ status, now: NOW }, { limit: 200 }))).items.map(({ id }) => id);
+      expect(await ids("open")).toContain(over.id);
+      expect(await ids("suppressed")).toEqual(expect.arrayContaining([held.id, forGood.id]));
+      expect(await ids("suppressed")).not.toContain(over.id);
+      const after = await read(({ findings }) => findings.countBySeverity(NOW));
+      expect(after.medium).toBe(before.medium + 1);
+      const byServer = await read(({ findings }) => findings.countByServer([serverId, newId()], NOW));
+      expect([...byServer]).toEqual([[serverId, 1]]);
+      expect((await read(({ findings }) => findings.countByServer([], NOW))).size).toBe(0);
+    });
+  });
+
+  describe("devices", () => {
+    test("come back by id, name and key, and keep their newest report", async () => {
+      const device = aDevice({ hostname: UNICODE, platform: "linux" });
+      await write(({ devices }) => devices.insert(device));
+      expect(await read(({ devices }) => devices.get(device.name))).toEqual(device);
+      expect(await read(({ devices }) => devices.find(device.id))).toEqual(device);
+      expect(await read(({ devices }) => devices.findByKey(device.keyId))).toEqual(device);
+      await expect(write(({ devices }) => devices.insert(aDevice({ name: device.name })))).rejects.toMatchObject({
+        code: "conflict",
+      });
+      await write(({ devices }) => devices.saveSeen({ ...device, lastSeenAt: 5, reportedAt: 4 }));
+      expect(await read(({ devices }) => devices.get(device.id))).toMatchObject({ lastSeenAt: 5, version: 1 });
+      const report = { deviceId: device.id, receivedAt: 2, takenAt: 1 };
+      for (const reportId of ["a", "b"]) {
+        await write(({ devices }) => devices.saveReport({ ...report, reportId, body: `{"n":"${reportId}"}` }));
+      }
+      expect(await read(({ devices }) => devices.report(device.id))).toEqual({
+        ...report,
+        reportId: "b",
+        body: '{"n":"b"}',
+      });
+      expect(await read(({ devices }) => devices.report(newId()))).toBeUndefined();
+      expect((await read(({ devices }) => devices.list(device.name.toUpperCase(), FIRST))).total).toBe(1);
+    });
+  });
+}

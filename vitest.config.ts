@@ -12,7 +12,7 @@ export default defineConfig({
           ...shared,
           name: "fast",
           include: ["src/**/*.test.ts", "test/**/*.test.ts"],
-          exclude: ["**/*.long.test.ts", "**/node_modules/**"],
+          exclude: ["**/*.long.test.ts", "test/clients/**", "**/node_modules/**"],
         },
       },
       {
@@ -23,6 +23,8 @@ export default defineConfig({
           testTimeout: 600_000,
         },
       },
+      // Real AI clients, installed by .ci/clients.sh, which runs this.
+      { test: { ...shared, name: "clients", include: ["test/clients/**/*.test.ts"], testTimeout: 120_000 } },
     ],
   },
 });

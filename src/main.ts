@@ -1,5 +1,6 @@
 import { addDeviceCommands } from "./app/device-commands.ts";
 import { addHostCommands } from "./app/host-commands.ts";
+import { addPolicySchema } from "./app/policy-commands.ts";
 import { addScanCommand } from "./app/scan-commands.ts";
 import { VERSION } from "./app/version.ts";
 import { OPERATIONS } from "./operations/index.ts";
@@ -16,4 +17,5 @@ const program = buildCli(settings);
 addHostCommands(program, settings);
 addScanCommand(program, settings);
 addDeviceCommands(program, settings);
+addPolicySchema(program, settings);
 await runCli(program, process.argv.slice(2), settings);

@@ -1,7 +1,7 @@
 import { hkdfSync } from "node:crypto";
-import type { IncomingMessage } from "node:http";
 import { Gauge } from "prom-client";
 import type { createAuthenticator } from "../auth/authenticate.ts";
+import type { InnerCall, InnerCallOptions, InnerCallOutcome } from "../gateway/aggregate/ports.ts";
 import { createBridge, type Bridge } from "../gateway/bridge/bridge.ts";
 import { createCredentialSource, type CredentialSource } from "../gateway/credentials.ts";
 import type { TrafficObserver } from "../gateway/context.ts";
@@ -11,10 +11,13 @@ import { createStdioSupervisor, type StdioSupervisor } from "../gateway/stdio/su
 import { createUpstreams, reachServer } from "../gateway/upstreams.ts";
 import { maskSecrets, maskText } from "../guard/mask-secrets.ts";
 import type { Egress } from "../lib/egress/egress.ts";
+import { clientAddress } from "../surfaces/client-address.ts";
 import type { Handler } from "../surfaces/http-server.ts";
 import { createApprovalStore } from "./approvals.ts";
 import type { Core } from "./core.ts";
+import { openSkillRunner } from "./skill-runner.ts";
 import { createTrafficObserver } from "./traffic-observer.ts";
+import { VERSION } from "./version.ts";
 
 export interface GatewayParts {
   readonly gateway: Gateway;
@@ -39,7 +42,7 @@ export function openGateway(core: Core, { egress, authenticate, stack }: Gateway
   const bridge = openBridge(core, { egress, credentials, supervisor });
   stack.defer(() => bridge.close());
   const observer = createTrafficObserver(core);
-  const clientIps = new WeakMap<IncomingMessage, string>();
+  const skills = openSkillRunner({ clock, stack, callTool: (call, options) => callTool(gateway, call, options) });
   const gateway: Gateway = createGateway({
     liveView,
     audit: audit.log,
@@ -49,11 +52,12 @@ export function openGateway(core: Core, { egress, authenticate, stack }: Gateway
     // Handles that agents hold stay valid across a restart and on every node of one database.
     sealKey: Buffer.from(hkdfSync("sha256", core.pepper, "", "runlayer gateway handles", 32)),
     clock,
-    clientIp: (request) => clientIps.get(request),
+    clientIp: (request) => clientAddress(request, core.config.trustedProxies).ip,
     maskSecrets,
     onProblem: (message, cause) => logger.error({ err: cause }, message),
     observer,
     approvals: createApprovalStore({ store, clock }),
+    aggregate: { skills, version: VERSION },
     metrics: createGatewayMetrics(registry, () => ({
       audit: audit.log,
       liveSessions: () => gateway.sessions().length,
@@ -61,11 +65,13 @@ export function openGateway(core: Core, { egress, authenticate, stack }: Gateway
     })),
   });
   stack.defer(() => gateway.close());
-  const handle: Handler = (request, response, { ip }) => {
-    if (ip !== undefined) clientIps.set(request, ip);
-    gateway.handle(request, response);
-  };
+  const handle: Handler = (request, response) => gateway.handle(request, response);
   return { gateway, credentials, supervisor, observer, handlers: { "/gateway/": handle } };
+}
+
+async function callTool({ aggregate }: Gateway, call: InnerCall, options: InnerCallOptions): Promise<InnerCallOutcome> {
+  if (aggregate === undefined) throw new Error("invariant violated: skills run where the aggregate is");
+  return aggregate.callTool(call, options);
 }
 
 function openSupervisor({ config, logger, registry }: Core, stack: AsyncDisposableStack): StdioSupervisor {

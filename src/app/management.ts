@@ -4,19 +4,22 @@ import { createServices } from "./services.ts";
 import type { createAuthenticator } from "../auth/authenticate.ts";
 import type { ApiKey } from "../domain/api-key.ts";
 import { createLazyProbe } from "../gateway/probe/lazy-probe.ts";
+import type { Gateway } from "../gateway/gateway.ts";
+import type { Session } from "../gateway/sessions.ts";
 import type { Egress } from "../lib/egress/egress.ts";
 import { startHealthProber } from "./health-prober.ts";
 import { createManagementAuthentication } from "./management-authentication.ts";
 import { OPERATIONS } from "../operations/index.ts";
 import { requestReports } from "../operations/sweep/report-request.ts";
 import type { ScanSlot } from "../operations/sweep/ports.ts";
-import type { LiveSessions } from "../operations/services.ts";
+import type { LiveSessions, Services, SkillTrial, SkillTrialResult } from "../operations/services.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { LiveView } from "../snapshot/live-view.ts";
 import type { Authenticate } from "../surfaces/authentication.ts";
 import type { Handler } from "../surfaces/http-server.ts";
 import { createMcp, type McpFace } from "../surfaces/mcp.ts";
 import { createRest } from "../surfaces/rest.ts";
+import type { Surface } from "../surfaces/surface.ts";
 import { createSweepHost, type Machine } from "./sweep-host.ts";
 import { VERSION } from "./version.ts";
 
@@ -38,7 +41,31 @@ export interface ManagementOptions {
 
 /** Wires the control plane: operations on their surfaces. */
 export function createManagement(core: Core, options: ManagementOptions): Management {
-  const { store, clock, audit, usage, vault, pepper, liveView, config, logger } = core;
+  const { store, clock, usage, liveView, logger } = core;
+  // The services count sessions of the MCP face, which needs the services: it is asked later.
+  const sessions = countSessions(options.gateway.gateway, (keyId) => mcp.countByKey(keyId));
+  const services = openServices(core, options, sessions);
+  const authenticate = createManagementAuthentication({
+    authenticate: options.authenticate,
+    liveView,
+    usage,
+    failures: core.audit.failures,
+    clock,
+  });
+  const surface: Surface = {
+    operations: OPERATIONS,
+    runtime: { store, services, clock },
+    authenticate,
+    version: VERSION,
+    reportError: (error, context) => logger.error({ err: error, ...context }, "operation failed"),
+  };
+  const mcp: McpFace = createMcp({ ...surface, onKeyEnded: (listener) => followEndedKeys(liveView, listener) });
+  const handleMcp: Handler = (request, response, origin) => mcp.handle(request, response, origin);
+  return { mcp, authenticate, handlers: { "/mcp": handleMcp, "/api/v1/": createRest(surface) } };
+}
+
+function openServices(core: Core, options: ManagementOptions, sessions: LiveSessions): Services {
+  const { store, clock, audit, usage, vault, pepper, liveView, config } = core;
   const { egress, gateway, stack } = options;
   const clientInfo = { name: "runlayer", version: VERSION };
   const probe = createLazyProbe({
@@ -48,14 +75,14 @@ export function createManagement(core: Core, options: ManagementOptions): Manage
     clientInfo,
   });
   stack.defer(startHealthProber({ ...core, probe, observer: gateway.observer }));
-  const services = createServices({
+  return createServices({
     vault,
     pepper,
     audit: audit.log,
     usage,
     egress,
     probe,
-    sessions: createLiveSessions(gateway, (keyId) => mcp.countByKey(keyId)),
+    sessions,
     isStdioAllowed: config.isStdioAllowed,
     stdioIsolation: gateway.supervisor?.isolation.mode ?? "off",
     liveView,
@@ -64,36 +91,22 @@ export function createManagement(core: Core, options: ManagementOptions): Manage
     scanSlot: options.scanSlot,
     deviceReports: { request: (at) => requestReports(store, at) },
     clock,
+    runSkill: (run) => trial(gateway, run),
   });
-  const authenticate = createManagementAuthentication({
-    authenticate: options.authenticate,
-    liveView,
-    usage,
-    failures: audit.failures,
-    clock,
-  });
-  const surface = {
-    operations: OPERATIONS,
-    runtime: { store, services, clock },
-    authenticate,
-    version: VERSION,
-    reportError: (error: unknown, context: { readonly correlationId: string }) =>
-      logger.error({ err: error, ...context }, "operation failed"),
-  };
-  const mcp: McpFace = createMcp({ ...surface, onKeyEnded: (listener) => followEndedKeys(liveView, listener) });
-  const rest = createRest(surface);
-  const handleMcp: Handler = (request, response, origin) => mcp.handle(request, response, origin);
-  return { mcp, authenticate, handlers: { "/mcp": handleMcp, "/api/v1/": rest } };
 }
 
-/** Counts the sessions of the gateway, and with a key those of management too. */
-function createLiveSessions({ gateway }: GatewayParts, countManagement: (keyId: string) => number): LiveSessions {
+function countSessions(gateway: Gateway, countMcp: (keyId: string) => number): LiveSessions {
+  const count = (matches: (session: Session) => boolean): number => gateway.sessions().filter(matches).length;
   return {
-    countByServer: (serverId) => gateway.sessions().filter((session) => session.serverId === serverId).length,
-    countByAgent: (agentId) => gateway.sessions().filter((session) => session.agentId === agentId).length,
-    countByKey: (keyId) =>
-      countManagement(keyId) + gateway.sessions().filter((session) => session.keyId === keyId).length,
+    countByServer: (serverId) => count((session) => session.serverId === serverId),
+    countByAgent: (agentId) => count((session) => session.agentId === agentId),
+    countByKey: (keyId) => countMcp(keyId) + count((session) => session.keyId === keyId),
   };
+}
+
+async function trial({ gateway }: GatewayParts, run: SkillTrial): Promise<SkillTrialResult> {
+  if (gateway.aggregate === undefined) throw new Error("invariant violated: skills run where the aggregate is");
+  return gateway.aggregate.trial(run);
 }
 
 /** Tells of each key that a change has revoked, and of those whose member may no longer hold them, before the change is answered. */

@@ -24,6 +24,7 @@ export interface ServiceParts {
   readonly stdioIsolation: Services["stdioIsolation"];
   readonly liveView: LiveView;
   readonly publicUrl: string;
+  readonly runSkill: Services["runSkill"];
 }
 
 /** What operations need of the rest of the program. */
@@ -42,6 +43,7 @@ export function createServices(parts: ServiceParts): Services {
     stdioIsolation,
     snapshot: () => liveView.current,
     newId,
+    runSkill: parts.runSkill,
     publicUrl,
     keys: {
       create(kind) {

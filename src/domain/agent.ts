@@ -20,6 +20,8 @@ export interface Agent {
   readonly owner: string | null;
   readonly status: AgentStatus;
   readonly assignments: readonly Assignment[];
+  /** Ids of the only skills that it may use; null leaves it all that its servers allow. */
+  readonly skills: readonly string[] | null;
   readonly groups: readonly string[];
   readonly lastSeenAt: number | null;
   readonly version: number;

@@ -6,6 +6,17 @@ export type AuditPayloads = (typeof AUDIT_PAYLOADS)[number];
 export const AUDIT_DURABILITIES = ["before-dispatch", "before-answer"] as const;
 export type AuditDurability = (typeof AUDIT_DURABILITIES)[number];
 
+/** What happens to a version of a skill by the risk that its scan found; lower risks never block. */
+export const SKILL_RISK_ACTIONS = ["block", "allow"] as const;
+export interface SkillRiskAction {
+  readonly critical: (typeof SKILL_RISK_ACTIONS)[number];
+  readonly high: (typeof SKILL_RISK_ACTIONS)[number];
+}
+
+/** Whether a version by an operator that adds code, servers or tools waits for `security` or above. */
+export const SKILL_APPROVALS = ["required", "off"] as const;
+export type SkillApproval = (typeof SKILL_APPROVALS)[number];
+
 /** Settings of the organization; a setting is here once it works. */
 export interface OrganizationSettings {
   readonly auditPayloads: AuditPayloads;
@@ -16,6 +27,8 @@ export interface OrganizationSettings {
   readonly timeZone: string;
   /** How long a held call waits for a person, and then an approval for its call. */
   readonly approvalTtlMinutes: number;
+  readonly skillRiskAction: SkillRiskAction;
+  readonly skillApproval: SkillApproval;
 }
 
 export const DEFAULT_SETTINGS: OrganizationSettings = {
@@ -24,6 +37,8 @@ export const DEFAULT_SETTINGS: OrganizationSettings = {
   assignmentGrantsAccess: true,
   timeZone: "UTC",
   approvalTtlMinutes: 60,
+  skillRiskAction: { critical: "block", high: "block" },
+  skillApproval: "required",
 };
 
 /** The one organization that an installation serves. */

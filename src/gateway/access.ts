@@ -46,8 +46,31 @@ const NO_SERVER: AccessRefusal = {
   message: "no such server is assigned to this agent; ask an administrator of this gateway to assign it",
 };
 
+/** Who sends a request, whichever of its servers it is for. */
+export type AgentAccess =
+  | { readonly ok: true; readonly caller: Pick<Caller, "snapshot" | "key" | "agent" | "ip" | "client"> }
+  | Extract<Access, { ok: false }>;
+
+/** Finds out from the headers alone which agent calls. A suspended one is refused. */
+export function identifyAgent(request: IncomingMessage, context: GatewayContext): AgentAccess {
+  const found = findAgent(request, context);
+  if (!found.ok || found.caller.agent.agent.status === "active") return found;
+  const { agent, ip } = found.caller;
+  return { ok: false, refusal: SUSPENDED, known: { agent, server: undefined, ip } };
+}
+
 /** Finds out from the headers alone who calls which server, and whether it may. */
 export function identify(request: IncomingMessage, serverName: string, context: GatewayContext): Access {
+  const found = findAgent(request, context);
+  if (!found.ok) return found;
+  const { snapshot, agent, ip } = found.caller;
+  const server = snapshot.serverById.get(snapshot.serverIdByName.get(serverName) ?? "");
+  const right = findRight(agent, server);
+  if (!right.ok) return { ok: false, refusal: right.refusal, known: { agent, server: server?.server, ip } };
+  return { ok: true, caller: { ...found.caller, server: right.server, assignment: right.assignment } };
+}
+
+function findAgent(request: IncomingMessage, context: GatewayContext): AgentAccess {
   const { current: snapshot } = context.liveView;
   const ip = context.clientIp(request);
   const authentication = context.identifyKey(
@@ -58,11 +81,8 @@ export function identify(request: IncomingMessage, serverName: string, context: 
   const { key } = authentication;
   const agent = snapshot.agentById.get(key.agentId ?? "");
   if (agent === undefined) return { ok: false, refusal: UNAUTHENTICATED, keyFault: "unknown_agent" };
-  const server = snapshot.serverById.get(snapshot.serverIdByName.get(serverName) ?? "");
-  const right = findRight(agent, server);
-  if (!right.ok) return { ok: false, refusal: right.refusal, known: { agent, server: server?.server, ip } };
   const client = clientOf(request, context);
-  return { ok: true, caller: { snapshot, key, agent, server: right.server, assignment: right.assignment, ip, client } };
+  return { ok: true, caller: { snapshot, key, agent, ip, client } };
 }
 
 /** What the client says that it is. People configure odd things there, keys among them. */
@@ -74,13 +94,32 @@ export function clientOf({ headers }: IncomingMessage, { maskName }: GatewayCont
 /** The caller as the current snapshot sees it, or why it may not go on. For whatever outlives a change: bodies, streams, sessions. */
 export function recheck(caller: Caller, snapshot: Snapshot, nowMs: number): Access {
   if (snapshot === caller.snapshot && !isExpired(caller.key, nowMs)) return { ok: true, caller };
-  const key = snapshot.keyById.get(caller.key.id);
-  const agent = snapshot.agentById.get(caller.agent.agent.id);
+  const { ip, client } = caller;
+  const who = { keyId: caller.key.id, agentId: caller.agent.agent.id, serverId: caller.server.server.id, ip, client };
+  return accessAs(who, snapshot, nowMs);
+}
+
+/** An agent on one of its servers, by what was known of it before. */
+interface KnownCaller extends Pick<Caller, "ip" | "client"> {
+  readonly agentId: string;
+  readonly keyId: string;
+  readonly serverId: string;
+}
+
+/** As `recheck`, for who was identified without a request of its own to the server. */
+export function accessAs(
+  { agentId, keyId, serverId, ip, client }: KnownCaller,
+  snapshot: Snapshot,
+  nowMs: number,
+): Access {
+  const key = snapshot.keyById.get(keyId);
+  const agent = snapshot.agentById.get(agentId);
   if (key === undefined || agent === undefined || keyStatus(key, nowMs) !== "active")
     return { ok: false, refusal: UNAUTHENTICATED };
-  const right = findRight(agent, snapshot.serverById.get(caller.server.server.id));
+  const right = findRight(agent, snapshot.serverById.get(serverId));
   if (!right.ok) return right;
-  return { ok: true, caller: { ...caller, snapshot, key, agent, server: right.server, assignment: right.assignment } };
+  const { server, assignment } = right;
+  return { ok: true, caller: { snapshot, key, agent, server, assignment, ip, client } };
 }
 
 function isExpired(key: ApiKey, nowMs: number): boolean {

@@ -6,6 +6,7 @@ import type { ServerHealth, ToolDefinition } from "../domain/server.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { LiveView } from "../snapshot/live-view.ts";
+import type { AggregateOptions } from "./aggregate/ports.ts";
 import type { ApprovalStore } from "./approvals.ts";
 import type { HeldCalls } from "./held-calls.ts";
 import type { IssuedTasks } from "./issued-tasks.ts";
@@ -77,6 +78,8 @@ export interface GatewayOptions {
   readonly onProblem: (message: string, cause?: unknown) => void;
   readonly observer?: TrafficObserver | undefined;
   readonly metrics?: GatewayMetrics | undefined;
+  /** What `/gateway/mcp` needs beyond the rest; without it the path does not exist. */
+  readonly aggregate?: AggregateOptions | undefined;
   /** Decides on calls that a policy holds; without one they stay held. */
   readonly approvals?: ApprovalStore | undefined;
   readonly limits?: Partial<GatewayLimits> | undefined;

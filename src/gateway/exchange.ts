@@ -40,6 +40,8 @@ export class Exchange implements LiveExchange {
   caller: Caller;
   session: Session | undefined;
   pending: PendingCall | undefined;
+  /** The call of the gateway itself that this message belongs to; its event is recorded under it. */
+  readonly parentCorrelationId: string | undefined;
   /** The id of the request that is answered, as written; `null` until a request was read. */
   idText = "null";
   /** The head of an event stream has left before the call did: whatever answers it comes as an event. */
@@ -50,11 +52,16 @@ export class Exchange implements LiveExchange {
   #isPaused = false;
   #heldBytes = 0;
 
-  constructor(context: GatewayContext, http: { request: IncomingMessage; response: ServerResponse }, caller: Caller) {
+  constructor(
+    context: GatewayContext,
+    http: { request: IncomingMessage; response: ServerResponse; parentCorrelationId?: string | undefined },
+    caller: Caller,
+  ) {
     this.context = context;
     this.request = http.request;
     this.response = http.response;
     this.caller = caller;
+    this.parentCorrelationId = http.parentCorrelationId;
     context.exchanges.add(this);
     http.response.on("close", () => this.#closed());
   }

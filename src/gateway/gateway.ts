@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { clientOf, identify, type Access } from "./access.ts";
+import { accessAs, clientOf, identify, type Access } from "./access.ts";
+import { type Aggregate, createAggregate } from "./aggregate/aggregate.ts";
+import { createInnerHttp, type InnerOrigin } from "./aggregate/inner-http.ts";
 import { handleMessage } from "./client-messages.ts";
 import { DEFAULT_LIMITS, type GatewayContext, type GatewayOptions, type Tally } from "./context.ts";
 import { challengeOf, Exchange } from "./exchange.ts";
@@ -26,6 +28,8 @@ import { recordEnd, startUpkeep } from "./upkeep.ts";
 export interface Gateway {
   /** Serves a request whose path is below `/gateway/`. Host and Origin MUST have been checked. */
   handle(request: IncomingMessage, response: ServerResponse): void;
+  /** All of an agent's servers and skills behind one path; absent where it was not asked for. */
+  readonly aggregate: Aggregate | undefined;
   /** Sessions that this node has seen lately, the oldest first. */
   sessions(): readonly Session[];
   /** Requests and streams in flight. */
@@ -36,6 +40,7 @@ export interface Gateway {
   close(): void;
 }
 
+const AGGREGATE_PATH = /^\/gateway\/mcp(?:\?|$)/;
 // A server's name as the domain allows it, and nothing encoded: one server has one path.
 const PATH = /^\/gateway\/([a-z0-9][a-z0-9-]{0,62})\/mcp(?:\?|$)/;
 
@@ -54,21 +59,14 @@ export function createGateway(options: GatewayOptions): Gateway {
     context.exchanges.enforce(next, options.clock.now());
     for (const session of context.sessions.list()) if (!isStillAllowed(session, next)) endForbidden(context, session);
   });
+  const aggregate = openAggregate(context);
   return {
     handle(request, response) {
-      serve(context, { request, response }).catch((error: unknown) => {
-        if (error instanceof ClientGoneError || response.destroyed) return;
-        options.onProblem("a message could not be handled", error);
-        respondRefusal(
-          response,
-          new RpcRefusal({
-            status: 500,
-            code: RPC_CODES.internalError,
-            message: "something went wrong in the gateway",
-          }),
-        );
-      });
+      const isAggregate = aggregate !== undefined && AGGREGATE_PATH.test(request.url ?? "");
+      const served = isAggregate ? aggregate.handle(request, response) : serve(context, { request, response });
+      served.catch((error: unknown) => respondFault(context, response, error));
     },
+    aggregate,
     sessions: () => context.sessions.list(),
     get liveExchanges() {
       return context.exchanges.count;
@@ -77,9 +75,25 @@ export function createGateway(options: GatewayOptions): Gateway {
     close() {
       stopUpkeep();
       stopFollowing();
+      aggregate?.close();
       for (const exchange of context.exchanges.list()) exchange.forbid(SHUTDOWN);
     },
   };
+}
+
+function openAggregate(context: GatewayContext): Aggregate | undefined {
+  if (context.aggregate === undefined) return undefined;
+  const inner = createInnerHttp((http, origin) => {
+    serveInner(context, http, origin).catch((error: unknown) => respondFault(context, http.response, error));
+  });
+  return createAggregate(context, inner, context.aggregate);
+}
+
+function respondFault({ onProblem }: GatewayContext, response: ServerResponse, error: unknown): void {
+  if (error instanceof ClientGoneError || response.destroyed) return;
+  onProblem("a message could not be handled", error);
+  const message = "something went wrong in the gateway";
+  respondRefusal(response, new RpcRefusal({ status: 500, code: RPC_CODES.internalError, message }));
 }
 
 async function drain({ exchanges, heldCalls }: GatewayContext, timeoutMs: number): Promise<void> {
@@ -135,7 +149,19 @@ async function serve(context: GatewayContext, http: Http): Promise<void> {
     ip: access.caller.ip,
     at: context.clock.now(),
   });
-  const exchange = new Exchange(context, http, access.caller);
+  await serveExchange(new Exchange(context, http, access.caller));
+}
+
+/** A message of the gateway itself, for an agent whose right is looked up anew. */
+async function serveInner(context: GatewayContext, http: Http, origin: InnerOrigin): Promise<void> {
+  const access = accessAs(origin, context.liveView.current, context.clock.now());
+  if (!access.ok) return respondProblem(http.response, access.refusal);
+  const parentCorrelationId = origin.correlationId();
+  await serveExchange(new Exchange(context, { ...http, parentCorrelationId }, access.caller));
+}
+
+async function serveExchange(exchange: Exchange): Promise<void> {
+  const { response } = exchange;
   try {
     await route(exchange);
   } catch (error) {

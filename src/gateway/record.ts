@@ -27,6 +27,8 @@ export interface DraftFacts {
   readonly target?: Target | undefined;
   readonly sessionId?: string | undefined;
   readonly policies?: readonly DecidingPolicy[] | undefined;
+  /** Of the call that this one belongs to; without it, the event begins its own. */
+  readonly correlationId?: string | undefined;
   readonly details?: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -45,7 +47,7 @@ export function toDraft(subject: Subject, facts: DraftFacts): DecisionDraft {
     action: facts.event,
     resource: toResource(subject.server, facts.target),
     policies: facts.policies?.length === 0 ? undefined : facts.policies,
-    correlationId: id,
+    correlationId: facts.correlationId ?? id,
     sessionId: facts.sessionId,
     details: { ...targetDetails(subject.server, facts.target), ...facts.details },
   };
@@ -86,7 +88,8 @@ function shorten(value: unknown, onCut: () => void): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, shorten(member, onCut)]));
 }
 
-function toActor({ snapshot, agent, ip, client }: Subject): Actor {
+/** The agent as the log names it, with the member that it acts for. */
+export function toActor({ snapshot, agent, ip, client }: Omit<Subject, "server">): Actor {
   const owner = agent.owner === null ? undefined : snapshot.memberById.get(agent.owner);
   return {
     type: "agent",

@@ -43,6 +43,8 @@ export interface PrepareContext {
   readonly now: number;
   readonly isDryRun: boolean;
   readonly signal: AbortSignal;
+  /** Of this call; events that the work records itself belong to it. */
+  readonly correlationId: string;
   readonly interaction: Interaction | undefined;
   readonly read: <T>(work: (repositories: Repositories) => Promise<T>) => Promise<T>;
   /** Tells the caller how far the work is. */

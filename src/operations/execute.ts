@@ -139,6 +139,7 @@ async function prepare(execution: Execution): Promise<void> {
     services,
     now,
     signal: invocation.signal,
+    correlationId: invocation.correlationId,
     interaction: invocation.interaction,
     isDryRun: operation.effect === "read" || call.common.dryRun === true,
     read: (work) => store.read(work),

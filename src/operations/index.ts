@@ -24,6 +24,12 @@ import { listAccess } from "./policies/list-access.ts";
 import { listPolicies } from "./policies/list-policies.ts";
 import { simulatePolicy } from "./policies/simulate-policy.ts";
 import { updatePolicy } from "./policies/update-policy.ts";
+import { createSkill } from "./skills/create-skill.ts";
+import { deleteSkill } from "./skills/delete-skill.ts";
+import { getSkill } from "./skills/get-skill.ts";
+import { listSkills } from "./skills/list-skills.ts";
+import { runSkill } from "./skills/run-skill.ts";
+import { updateSkill } from "./skills/update-skill.ts";
 import { createMcpServer } from "./servers/create-mcp-server.ts";
 import { deleteMcpServer } from "./servers/delete-mcp-server.ts";
 import { getMcpServer } from "./servers/get-mcp-server.ts";
@@ -57,15 +63,20 @@ export const OPERATIONS: readonly Operation[] = [
   createApiKey,
   listApiKeys,
   revokeApiKey,
+  createSkill,
+  listSkills,
+  getSkill,
+  updateSkill,
+  deleteSkill,
   getAuditLogs,
   runMcpSweepScan,
   getScanResults,
-  listApprovals,
-  decideApproval,
   getPolicy,
   simulatePolicy,
   explainAccess,
   listAccess,
+  listApprovals,
+  decideApproval,
   updateFinding,
   listDevices,
   enrollDevice,
@@ -74,4 +85,5 @@ export const OPERATIONS: readonly Operation[] = [
   updateMember,
   listGroups,
   updateOrganization,
+  runSkill,
 ];

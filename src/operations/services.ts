@@ -1,8 +1,10 @@
+import type { Actor } from "../domain/audit-event.ts";
 import type { KeyKind } from "../domain/api-key.ts";
 import type { Credential, ServerSecrets, ToolDefinition, Transport } from "../domain/server.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { DeviceReportRequests, ScanSlot, SweepHost } from "./sweep/ports.ts";
+import type { Skill, SkillVersion } from "../domain/skill.ts";
 import type { Vault } from "../vault/vault.ts";
 
 /** What operations need of the rest of the program, wired by the composition root. */
@@ -22,12 +24,48 @@ export interface Services {
   readonly stdioIsolation: "user" | "bubblewrap" | "none" | "refused" | "off";
   /** Everything that messages are decided from, as of now. */
   snapshot(): Snapshot;
+  /** Runs a version of a skill now and records it. Throws `conflict` where nothing can run as the agent. */
+  runSkill(run: SkillTrial): Promise<SkillTrialResult>;
   newId(): string;
   /** Resolves when everything that was recorded before is visible to queries. */
   flushAudit(): Promise<void>;
   /** Uses of a key that are counted in memory and not yet in its row. */
   pendingKeyUse(keyId: string): { readonly at: number; readonly ip: string | null; readonly count: number } | undefined;
 }
+
+/** A run of a skill that an administrator asks for. */
+export interface SkillTrial {
+  readonly skill: Skill;
+  readonly version: SkillVersion;
+  readonly input: unknown;
+  /** Undefined: as nobody, and calls of tools are refused. */
+  readonly agentId: string | undefined;
+  readonly actor: Actor;
+  readonly correlationId: string;
+  readonly signal: AbortSignal;
+  /** Executes the function and sends no calls; nothing is recorded. */
+  readonly isDryRun: boolean;
+}
+
+interface TrialFacts {
+  readonly usage: { readonly durationMs: number; readonly cpuMs: number; readonly calls: number };
+  readonly logs: readonly string[];
+}
+
+interface TrialFailure {
+  readonly code: string;
+  readonly message: string;
+  readonly details?: Readonly<Record<string, unknown>> | undefined;
+  /** Written by the skill. */
+  readonly stack?: readonly string[] | undefined;
+}
+
+export type SkillTrialResult = TrialFacts &
+  (
+    | { readonly status: "completed"; readonly output: unknown }
+    | { readonly status: "failed"; readonly error: TrialFailure }
+    | { readonly status: "held"; readonly approvalId: string; readonly error: TrialFailure }
+  );
 
 export interface KeyFactory {
   /** A new key and what is stored of it. */

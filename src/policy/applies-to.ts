@@ -15,13 +15,19 @@ export function mayConcernSubject({ keys }: CompiledPolicy, subject: Subject): b
 }
 
 /** Whether a policy could match some message to this server or to anything in it: by its scope alone. */
-export function mayConcernServer({ keys }: CompiledPolicy, { id, groups }: NamedServer): boolean {
-  if (keys.resource === undefined) return true;
+export function mayConcernServer(policy: CompiledPolicy, server: NamedServer): boolean {
+  return concernsServer(server)(policy);
+}
+
+/** The same for many policies. */
+export function concernsServer({ id, groups }: NamedServer): (policy: CompiledPolicy) => boolean {
   const own = new Set([
     entityKey(`${NAMESPACE}::Server`, id),
     ...groups.map((group) => entityKey(`${NAMESPACE}::ServerGroup`, group)),
   ]);
-  return keys.resource.some((key) => own.has(key) || isItemOf(key, id));
+  const items = ITEM_TYPES.map((prefix) => `${prefix}${id}/`);
+  const isOwn = (key: string): boolean => own.has(key) || items.some((prefix) => key.startsWith(prefix));
+  return ({ keys }) => keys.resource === undefined || keys.resource.some(isOwn);
 }
 
 const ITEM_TYPES = ["Tool", "Resource", "Prompt"].map((type) => entityKey(`${NAMESPACE}::${type}`, ""));

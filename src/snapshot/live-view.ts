@@ -15,7 +15,7 @@ export interface LiveView {
 }
 
 /** No message is decided from these. */
-const NOT_IN_VIEW: ReadonlySet<Change["kind"]> = new Set(["skill", "approval"]);
+const NOT_IN_VIEW: ReadonlySet<Change["kind"]> = new Set(["approval"]);
 
 /** Loads the whole view and follows the store: after each commit the touched objects are reloaded and the view is swapped. */
 export async function createLiveView(store: Store, vault: Vault): Promise<LiveView> {
@@ -67,6 +67,8 @@ function copyTouched(previous: Snapshot, kinds: ReadonlySet<Change["kind"]>): Mu
     agentById: copy("agent", previous.agentById),
     serverById: copy("server", previous.serverById),
     serverIdByName: copy("server", previous.serverIdByName),
+    skillById: copy("skill", previous.skillById),
+    skillIdByName: copy("skill", previous.skillIdByName),
     memberById: copy("member", previous.memberById),
     groupById: copy("group", previous.groupById),
     policies: previous.policies,

@@ -4,6 +4,7 @@ import type { Group, Member } from "../domain/member.ts";
 import type { Organization } from "../domain/organization.ts";
 import { parseServerSecrets } from "../domain/server-secrets.ts";
 import type { Server, ServerSecrets, ServerTool } from "../domain/server.ts";
+import type { Skill } from "../domain/skill.ts";
 import { compileGlobs, type GlobMatcher } from "../lib/glob.ts";
 import type { Page, PageRequest } from "../lib/paging.ts";
 import type { CompiledPolicy } from "../policy/compiled-policy.ts";
@@ -11,7 +12,7 @@ import { createPolicyIndex, type PolicyIndex, withPolicy, withoutPolicy } from "
 import { toCompiledPolicy } from "../policy/stored-policy.ts";
 import type { Change, Repositories } from "../store/ports.ts";
 import type { Vault } from "../vault/vault.ts";
-import type { AgentView, AssignmentView, ServerView } from "./snapshot.ts";
+import type { AgentView, AssignmentView, ServerView, SkillView } from "./snapshot.ts";
 
 /** A snapshot under construction. It becomes immutable when it is published. */
 export interface MutableSnapshot {
@@ -22,6 +23,8 @@ export interface MutableSnapshot {
   agentById: Map<string, AgentView>;
   serverById: Map<string, ServerView>;
   serverIdByName: Map<string, string>;
+  skillById: Map<string, SkillView>;
+  skillIdByName: Map<string, string>;
   memberById: Map<string, Member>;
   groupById: Map<string, Group>;
   policies: PolicyIndex;
@@ -46,6 +49,8 @@ export async function loadAll({ repositories, vault }: Sources): Promise<Mutable
     agentById: new Map(),
     serverById: new Map(),
     serverIdByName: new Map(),
+    skillById: new Map(),
+    skillIdByName: new Map(),
     memberById: new Map(),
     groupById: new Map(),
     policies: await loadPolicies(repositories),
@@ -73,6 +78,12 @@ export async function loadAll({ repositories, vault }: Sources): Promise<Mutable
   );
   for (const server of servers)
     setServer(snapshot, toServerView(server, await repositories.servers.tools(server.id), vault));
+  const skills: Skill[] = [];
+  await eachRow(
+    (page) => repositories.skills.list({}, page),
+    (skill) => skills.push(skill),
+  );
+  for (const skill of skills) setSkill(snapshot, await toSkillView(skill, repositories));
   return snapshot;
 }
 
@@ -85,6 +96,7 @@ export async function reload(next: MutableSnapshot, { kind, id }: Change, source
     apiKey: () => reloadKey(next, id, sources),
     agent: () => reloadAgent(next, id, sources),
     server: () => reloadServer(next, id, sources),
+    skill: () => reloadSkill(next, id, sources),
     member: async () => setOrDelete(next.memberById, id, await sources.repositories.members.find(id)),
     group: async () => setOrDelete(next.groupById, id, await sources.repositories.groups.find(id)),
     policy: () => reloadPolicy(next, id, sources),
@@ -125,6 +137,24 @@ async function reloadPolicy(next: MutableSnapshot, id: string, { repositories }:
   const policy = await repositories.policies.find(id);
   next.policies =
     policy === undefined ? withoutPolicy(next.policies, id) : withPolicy(next.policies, toCompiledPolicy(policy));
+}
+
+async function reloadSkill(next: MutableSnapshot, id: string, { repositories }: Sources): Promise<void> {
+  const previous = next.skillById.get(id);
+  if (previous !== undefined) next.skillIdByName.delete(previous.skill.name);
+  const skill = await repositories.skills.find(id);
+  if (skill === undefined) next.skillById.delete(id);
+  else setSkill(next, await toSkillView(skill, repositories));
+}
+
+async function toSkillView(skill: Skill, { skills }: Repositories): Promise<SkillView> {
+  const { id, servingVersion } = skill;
+  return { skill, serving: servingVersion === null ? undefined : await skills.getVersion(id, servingVersion) };
+}
+
+function setSkill(snapshot: MutableSnapshot, view: SkillView): void {
+  snapshot.skillById.set(view.skill.id, view);
+  snapshot.skillIdByName.set(view.skill.name, view.skill.id);
 }
 
 function setKey(snapshot: MutableSnapshot, key: ApiKey): void {

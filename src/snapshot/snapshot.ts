@@ -3,6 +3,7 @@ import type { ApiKey } from "../domain/api-key.ts";
 import type { Group, Member } from "../domain/member.ts";
 import type { Organization } from "../domain/organization.ts";
 import type { Server, ServerSecrets, ServerTool } from "../domain/server.ts";
+import type { Skill, SkillVersion } from "../domain/skill.ts";
 import type { GlobMatcher } from "../lib/glob.ts";
 import type { PolicyIndex } from "../policy/policy-index.ts";
 
@@ -26,6 +27,12 @@ export interface ServerView {
   readonly secrets: () => ServerSecrets;
 }
 
+/** A skill with the version that agents get; undefined where none may serve. */
+export interface SkillView {
+  readonly skill: Skill;
+  readonly serving: SkillVersion | undefined;
+}
+
 /**
  * Everything that a message is decided from, as of one committed revision. Immutable: a change makes a new snapshot that shares
  * what it did not touch. An object that is in no map does not exist.
@@ -38,6 +45,8 @@ export interface Snapshot {
   readonly agentById: ReadonlyMap<string, AgentView>;
   readonly serverById: ReadonlyMap<string, ServerView>;
   readonly serverIdByName: ReadonlyMap<string, string>;
+  readonly skillById: ReadonlyMap<string, SkillView>;
+  readonly skillIdByName: ReadonlyMap<string, string>;
   readonly memberById: ReadonlyMap<string, Member>;
   readonly groupById: ReadonlyMap<string, Group>;
   /** Every policy, compiled. The same object until a policy changes. */

@@ -18,6 +18,7 @@ import type { Page, PageRequest } from "../lib/paging.ts";
 import type { ApprovalRepository } from "./approval-port.ts";
 import type { AuditRepository } from "./audit-ports.ts";
 import type { PolicyRepository } from "./policy-ports.ts";
+import type { SkillRepository } from "./skill-ports.ts";
 
 export type { AuditFilter, AuditGroup, AuditRepository, RecordedToolCall } from "./audit-ports.ts";
 export type { PolicyCounts, PolicyFilter } from "./policy-ports.ts";
@@ -46,6 +47,7 @@ export interface Repositories {
   readonly agents: AgentRepository;
   readonly policies: PolicyRepository;
   readonly approvals: ApprovalRepository;
+  readonly skills: SkillRepository;
   readonly apiKeys: ApiKeyRepository;
   readonly audit: AuditRepository;
   readonly decisions: DecisionRepository;

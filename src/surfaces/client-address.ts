@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { isIPv4 } from "node:net";
 import { isIpAddress, isIpInRanges, type IpRange } from "../lib/ip.ts";
 
 /** Who a request really came from, and the host that the client asked for. */
@@ -17,7 +18,9 @@ const HOPS_MAX = 32;
  */
 export function clientAddress(request: IncomingMessage, trustedProxies: readonly IpRange[]): ClientAddress {
   const peer = toPlainIp(request.socket.remoteAddress);
-  if (peer === undefined || !isIpInRanges(peer, trustedProxies)) return { ip: peer, forwardedHost: undefined };
+  // Without a trusted proxy, which is the rule, every request would only look into an empty list.
+  const isTrusted = peer !== undefined && trustedProxies.length > 0 && isIpInRanges(peer, trustedProxies);
+  if (!isTrusted) return { ip: peer, forwardedHost: undefined };
   const hops = listOf(request.headers["x-forwarded-for"]).slice(-HOPS_MAX);
   const forwardedHost = listOf(request.headers["x-forwarded-host"]).at(-1);
   return { ip: lastUntrusted(hops, peer, trustedProxies), forwardedHost };
@@ -37,7 +40,7 @@ function lastUntrusted(hops: readonly string[], peer: string, trusted: readonly 
 
 /** IPv4-mapped IPv6 (a dual-stack socket's peer) as IPv4. */
 function toPlainIp(text: string | undefined): string | undefined {
-  if (text === undefined) return undefined;
+  if (text === undefined || isIPv4(text)) return text;
   const plain = text.replace(/^::ffff:(?=\d+\.)/i, "").replace(/%.*$/, "");
   return isIpAddress(plain) ? plain : undefined;
 }

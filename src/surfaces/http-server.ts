@@ -43,6 +43,8 @@ const IDLE_SWEEP_MS = 50;
 /** Listens and routes. Host and Origin are checked on every path. Throws `unavailable` where the port cannot be had. */
 export async function startHttpServer(settings: HttpServerSettings): Promise<HttpServer> {
   const allowed = toAllowedHosts(settings.host, settings.publicUrl);
+  // The longest path first.
+  const routes = Object.entries(settings.handlers).toSorted(([a], [b]) => b.length - a.length);
   const server = createServer(
     {
       maxHeaderSize: HEADER_BYTES_MAX,
@@ -51,7 +53,7 @@ export async function startHttpServer(settings: HttpServerSettings): Promise<Htt
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: HEADERS_TIMEOUT_MS / 2,
     },
-    (request, response) => dispatch(request, response, { settings, allowed }),
+    (request, response) => dispatch(request, response, { settings, allowed, routes }),
   );
   server.maxHeadersCount = HEADERS_MAX;
   server.maxConnections = CONNECTIONS_MAX;
@@ -62,29 +64,34 @@ export async function startHttpServer(settings: HttpServerSettings): Promise<Htt
   return { port: address.port, close: (graceMs = GRACE_MS) => closeGracefully(server, graceMs) };
 }
 
+interface Dispatching {
+  readonly settings: HttpServerSettings;
+  readonly allowed: AllowedHosts;
+  readonly routes: readonly (readonly [path: string, handler: Handler])[];
+}
+
 function dispatch(
   request: IncomingMessage,
   response: ServerResponse,
-  { settings, allowed }: { readonly settings: HttpServerSettings; readonly allowed: AllowedHosts },
+  { settings, allowed, routes }: Dispatching,
 ): void {
   try {
     const { ip, forwardedHost } = clientAddress(request, settings.trustedProxies);
     checkHost(request, allowed, forwardedHost);
-    findHandler(request, settings.handlers)(request, response, { ip });
+    findHandler(request, routes)(request, response, { ip });
   } catch (error) {
     answerError(response, error, settings);
   }
 }
 
-function findHandler({ url = "/" }: IncomingMessage, handlers: HttpServerSettings["handlers"]): Handler {
+function findHandler({ url = "/" }: IncomingMessage, routes: Dispatching["routes"]): Handler {
   if (url.length > URL_CHARACTERS_MAX)
     throw new AppError("payload_too_large", "the address of the request is too long");
-  const [path = "/"] = url.split(/[?#]/, 1);
-  const fitting = Object.keys(handlers).filter((key) => path === key || (key.endsWith("/") && path.startsWith(key)));
-  const [longest] = fitting.toSorted((a, b) => b.length - a.length);
-  const handler = longest === undefined ? undefined : handlers[longest];
-  if (handler === undefined) throw new AppError("not_found", "nothing is served at this path");
-  return handler;
+  const end = url.search(/[?#]/);
+  const path = end < 0 ? url : url.slice(0, end);
+  const fitting = routes.find(([route]) => path === route || (route.endsWith("/") && path.startsWith(route)));
+  if (fitting === undefined) throw new AppError("not_found", "nothing is served at this path");
+  return fitting[1];
 }
 
 function answerError(response: ServerResponse, error: unknown, settings: HttpServerSettings): void {

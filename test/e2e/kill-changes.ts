@@ -34,7 +34,7 @@ async function writeAndKill(serving: ServeProcess, answered: Set<string>, round:
     for (let turn = 0; ; turn += 1) await writeOnce(serving, answered, `w${round}-${writer}-${turn}`);
   });
   const ended = Promise.allSettled(writers);
-  await expect.poll(() => answered.size, { timeout: 20_000 }).toBeGreaterThan(before + 20);
+  await expect.poll(() => answered.size, { timeout: 60_000 }).toBeGreaterThan(before + 20);
   await sleep(Math.random() * 400);
   await serving.kill();
   const outcomes = await ended;

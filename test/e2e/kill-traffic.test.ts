@@ -3,7 +3,7 @@ import { killTrafficRounds } from "./kill-traffic.ts";
 
 test(
   "kill -9 under load loses no event of an answered call and leaves no child behind",
-  { timeout: 90_000 },
+  { timeout: 180_000 },
   async () => {
     const { answered, events, cut } = await killTrafficRounds(3);
     expect(answered).toBeGreaterThan(150);

@@ -259,3 +259,21 @@ test("settings and inventory say what policies need", async () => {
   const { body } = await app.rest("GET /organization");
   expect(at(body, "inventory", "policies")).toEqual({ total: 1, enforce: 0, monitor: 1, disabled: 0 });
 });
+
+test("a skill is named like a server, in fields and in Cedar text", async () => {
+  const skill = { name: "release-notes", description: "Writes release notes.", instructions: "Read the log." };
+  const created = await app.rest("POST /skills", skill);
+  expect(created).toMatchObject({ status: 200 });
+  const id = textAt(created.body, "skill", "id");
+  const rule = { effect: "deny", principals: { everyone: true } };
+  const body = await create({ name: "no-notes", ...rule, resources: { skills: ["release-notes"] } });
+  expect(at(body, "policy", "resources")).toEqual({ skills: ["release-notes"] });
+  expect(textAt(body, "policy", "cedar")).toContain(id);
+  const text = await create({
+    name: "no-notes-text",
+    cedar: 'forbid (principal, action, resource == Runlayer::Skill::"release-notes");',
+  });
+  expect(textAt(text, "policy", "cedar")).toContain(id);
+  const unknown = await app.rest("POST /policies", { name: "nope", ...rule, resources: { skills: ["ghost"] } });
+  expect(unknown.status).toBe(404);
+});

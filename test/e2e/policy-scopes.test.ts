@@ -159,7 +159,7 @@ test("says what an agent may do, why, and who else may", async () => {
   const explained = await app.rest("POST /access/explanations", { agent: "curious", server: "s", tool });
   expect(explained).toMatchObject({
     status: 200,
-    body: { access: "denied", reason: "policy", policies: [{ name: "no-tool" }] },
+    body: { decision: "deny", access: "denied", reason: "policy", policies: [{ name: "no-tool" }] },
   });
   expect(explained.body["considered"]).toContainEqual(
     expect.objectContaining({ name: "no-tool", effect: "deny", mode: "enforce", result: "matched" }),

@@ -49,7 +49,7 @@ beforeAll(async () => {
     RUNLAYER_LOG_LEVEL: "trace",
   });
   await plantEverywhere();
-}, 60_000);
+}, 120_000);
 
 afterAll(async () => {
   await app.close();

@@ -237,6 +237,7 @@ async function insertAgent(
     status: "active",
     assignments: assignments.map((assignment) => ({ tools: null, resources: null, prompts: null, ...assignment })),
     groups: [],
+    skills: null,
     lastSeenAt: null,
     version: 1,
     createdAt: now,

@@ -295,7 +295,7 @@ test("lists show what could be allowed, and follow every change at once", async 
   expect(await tools()).toEqual(["read_file", "write_file"]);
   await harness.store.transaction((tx) => tx.policies.delete(deny.id));
   expect(await tools()).toEqual(["read_file", "write_file", "delete_file"]);
-  const soon = await addPolicy({ resources: { tools: ["read_*"] }, expiresAt: Date.now() + 150 });
+  const soon = await addPolicy({ resources: { tools: ["read_*"] }, expiresAt: Date.now() + 2_500 });
   expect(await tools()).toEqual(["write_file", "delete_file"]);
   await new Promise((resolve) => setTimeout(resolve, Math.max(0, (soon.expiresAt ?? 0) - Date.now()) + 5));
   expect(await tools()).toEqual(["read_file", "write_file", "delete_file"]);

@@ -30,6 +30,8 @@ export interface TestApp {
   mcp(key?: string): Promise<Client>;
   /** A connected MCP client on a server's gateway URL. */
   agentClient(server: string, key: string): Promise<Client>;
+  /** A connected MCP client on `/gateway/mcp`. */
+  aggregateClient(key: string): Promise<Client>;
   /** Stops it and starts it again on the same data. */
   restart(): Promise<void>;
   close(): Promise<void>;
@@ -70,6 +72,7 @@ export async function startTestApp(environment: Environment = {}): Promise<TestA
     rest: (route, input, key = ownerKey) => callRest(app.url, { route, input, key }),
     mcp: (key = ownerKey) => connect("/mcp", key),
     agentClient: (server, key) => connect(`/gateway/${server}/mcp`, key),
+    aggregateClient: (key) => connect("/gateway/mcp", key),
     async restart() {
       await app.close();
       app = await startApp(config, { logger, machine });

@@ -6,6 +6,7 @@ import type { Group, Member } from "../../src/domain/member.ts";
 import { DEFAULT_SETTINGS, type Organization } from "../../src/domain/organization.ts";
 import type { Policy } from "../../src/domain/policy.ts";
 import type { Server, ServerTool } from "../../src/domain/server.ts";
+import type { Skill, SkillVersion } from "../../src/domain/skill.ts";
 import { newId } from "../../src/lib/ids.ts";
 
 /* Valid entities for tests; each takes what the test is about. Names and ids are fresh unless given. */
@@ -97,6 +98,7 @@ export function anAgent(given: Partial<Agent> = {}): Agent {
     owner: null,
     status: "active",
     assignments: [],
+    skills: null,
     groups: [],
     lastSeenAt: null,
     version: 1,
@@ -152,6 +154,37 @@ export function anApproval(given: Partial<Approval> = {}): Approval {
     decision: null,
     usedAt: null,
     version: 1,
+    ...given,
+  };
+}
+
+export function aSkill(given: Partial<Skill> = {}): Skill {
+  return {
+    id: newId(),
+    name: freshName("skill"),
+    description: "Formats dates",
+    risk: "none",
+    latestVersion: 1,
+    servingVersion: 1,
+    version: 1,
+    createdAt: AT,
+    updatedAt: AT,
+    ...given,
+  };
+}
+
+export function aSkillVersion(given: Partial<SkillVersion> = {}): SkillVersion {
+  return {
+    skillId: newId(),
+    version: 1,
+    digest: `sha256:${"d".repeat(64)}`,
+    state: "approved",
+    risk: "none",
+    evidence: [],
+    content: { description: "Formats dates", instructions: "Say the date.", servers: [], files: [] },
+    createdBy: { type: "key", id: newId(), name: "root" },
+    approvedBy: null,
+    createdAt: AT,
     ...given,
   };
 }

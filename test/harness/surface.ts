@@ -143,6 +143,7 @@ function services(): Services {
     publicUrl: "http://127.0.0.1:7420",
     isStdioAllowed: false,
     newId,
+    runSkill: () => Promise.reject(new Error("no skill runs here")),
     flushAudit: () => Promise.resolve(),
     pendingKeyUse: () => undefined,
     stdioIsolation: "off",
@@ -168,6 +169,8 @@ function services(): Services {
       serverIdByName: new Map(),
       memberById: new Map(),
       groupById: new Map(),
+      skillById: new Map(),
+      skillIdByName: new Map(),
       policies: createPolicyIndex([]),
     }),
   };

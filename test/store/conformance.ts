@@ -6,6 +6,7 @@ import type { Change, Repositories, Store } from "../../src/store/ports.ts";
 import { aDraft, aGroup, aMember, aServer, aTool, anApiKey, anOrganization } from "../harness/entities.ts";
 import { auditConformance } from "./conformance-audit.ts";
 import { approvalConformance } from "./conformance-approvals.ts";
+import { skillConformance } from "./conformance-skills.ts";
 import { fleetConformance } from "./conformance-fleet.ts";
 import { sweepConformance } from "./conformance-sweep.ts";
 import { policyConformance } from "./conformance-policies.ts";
@@ -290,6 +291,7 @@ export function storeConformance(name: string, openEmpty: OpenEmpty): void {
     test("answers a ping", () => store.ping());
 
     auditConformance(() => store);
+    skillConformance({ store: () => store, changes: () => changes.splice(0) });
     fleetConformance({ store: () => store, changes: () => changes.splice(0) });
     sweepConformance({ store: () => store });
     policyConformance({ store: () => store, changes: () => changes.splice(0) });

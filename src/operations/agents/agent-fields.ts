@@ -32,6 +32,7 @@ export const agentFields = {
     .array(AssignmentField)
     .max(500)
     .describe("Servers it may reach, each whole or limited to tools, resources and prompts"),
+  skills: z.array(RefField).max(500).describe("The only skills it may use; unset leaves it all that its servers allow"),
   groups: z.array(RefField).max(100).describe("Groups it belongs to; a new name makes a group"),
 };
 
@@ -49,6 +50,12 @@ export async function resolveAssignments(
     byServer.set(id, toAssignment(id, entry));
   }
   return [...byServer.values()];
+}
+
+/** The ids of skills that must exist. */
+export async function resolveSkills(refs: readonly string[], { skills }: Repositories): Promise<readonly string[]> {
+  const ids = await Promise.all(refs.map(async (ref) => (await skills.get(ref)).id));
+  return [...new Set(ids)];
 }
 
 function toAssignment(serverId: string, entry: Exclude<AssignmentInput, string>): Assignment {

@@ -27,6 +27,7 @@ export const AgentOutput = z.object({
       prompts: Globs.optional(),
     }),
   ),
+  skills: z.array(Named).nullable().describe("The only skills it may use; null for all that its servers allow"),
   groups: z.array(z.string()),
   policies: z.array(AppliedPolicy).describe("Policies in force that may concern it"),
   policyCount: z.int(),
@@ -92,6 +93,7 @@ async function show(
     owner: owner === undefined ? null : { id: owner.id, name: owner.name },
     status: agent.status,
     servers: await Promise.all(agent.assignments.map((assignment) => showAssignment(assignment, repositories))),
+    skills: agent.skills === null ? null : await Promise.all(agent.skills.map((id) => nameSkill(id, repositories))),
     groups: agent.groups.map((id) => facts.groups.get(id) ?? id),
     policies: [...policies],
     policyCount: policies.length,
@@ -103,6 +105,10 @@ async function show(
     createdAt: toRfc3339(agent.createdAt),
     updatedAt: toRfc3339(agent.updatedAt),
   };
+}
+
+async function nameSkill(id: string, { skills }: Repositories): Promise<z.output<typeof Named>> {
+  return { id, name: (await skills.find(id))?.name ?? id };
 }
 
 async function showAssignment({ serverId, tools, resources, prompts }: Assignment, repositories: Repositories) {

@@ -5,6 +5,7 @@ import { toClientConfig } from "./client-config.ts";
 
 /** How the agent's client reaches its servers. `config` holds the key. */
 export const ConnectionOutput = z.object({
+  url: z.string().describe("Gateway URL of all its servers and skills behind one connection"),
   servers: z.record(z.string(), z.string()).describe("Gateway URL by server name"),
   config: z.string().describe("Ready-to-paste client configuration; holds the key"),
   configPath: z.string().describe("Where this client reads it"),
@@ -21,5 +22,5 @@ export async function toConnection(
     urls[name] = `${services.publicUrl}/gateway/${name}/mcp`;
   }
   const config = toClientConfig(agent.type, { urls, key });
-  return { servers: urls, config: config.text, configPath: config.path };
+  return { url: `${services.publicUrl}/gateway/mcp`, servers: urls, config: config.text, configPath: config.path };
 }

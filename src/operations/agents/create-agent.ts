@@ -4,7 +4,7 @@ import { defineOperation } from "../define-operation.ts";
 import { resolveGroups } from "../groups.ts";
 import { attachedPolicyFields, attachPolicies } from "../policies/attached-policies.ts";
 import { refuseScopedChange, requireGuardian } from "../policies/scoped-change.ts";
-import { agentFields, resolveAssignments } from "./agent-fields.ts";
+import { agentFields, resolveAssignments, resolveSkills } from "./agent-fields.ts";
 import { issueAgentKey } from "./agent-key.ts";
 import { AgentOutput, showAgent } from "./agent-output.ts";
 import { ConnectionOutput, toConnection } from "./connection.ts";
@@ -28,6 +28,7 @@ export const createAgent = defineOperation({
     description: agentFields.description.optional(),
     owner: agentFields.owner.optional(),
     servers: agentFields.servers.optional(),
+    skills: agentFields.skills.optional(),
     groups: agentFields.groups.optional(),
     policies: attachedPolicyFields.policies.optional(),
   }),
@@ -45,6 +46,7 @@ export const createAgent = defineOperation({
       description: input.description ?? null,
       owner: input.owner === undefined ? null : (await repositories.members.get(input.owner)).id,
       status: "active",
+      skills: input.skills === undefined ? null : await resolveSkills(input.skills, repositories),
       assignments: await resolveAssignments(input.servers ?? [], repositories),
       groups: await resolveGroups(input.groups ?? [], context),
       lastSeenAt: null,

@@ -9,7 +9,7 @@ import { attachedPolicyFields, attachPolicies } from "../policies/attached-polic
 import { refuseScopedChange, requireGuardian } from "../policies/scoped-change.ts";
 import { requireVersion } from "../require-version.ts";
 import { AccessDiff, diffAccess } from "./access-diff.ts";
-import { agentFields, resolveAssignments } from "./agent-fields.ts";
+import { agentFields, resolveAssignments, resolveSkills } from "./agent-fields.ts";
 import { issueAgentKey, revokeAgentKeys } from "./agent-key.ts";
 import { AgentOutput, showAgent } from "./agent-output.ts";
 
@@ -22,6 +22,7 @@ const Input = z.object({
   servers: agentFields.servers.optional().describe("Replaces the whole assignment"),
   addServers: agentFields.servers.optional().describe("Adds servers, or changes the limits of assigned ones"),
   removeServers: z.array(RefField).max(500).optional().describe("Servers to take away"),
+  skills: agentFields.skills.nullable().optional(),
   groups: agentFields.groups.optional(),
   policies: attachedPolicyFields.policies.optional(),
   addPolicies: attachedPolicyFields.addPolicies.optional(),
@@ -104,6 +105,7 @@ async function applyChange(current: Agent, input: Input, context: HandleContext)
     owner: owner === undefined ? current.owner : owner,
     status: input.status ?? current.status,
     assignments: await changeAssignments(current.assignments, input, context),
+    skills: await changeSkills(current.skills, input.skills, repositories),
     groups: input.groups === undefined ? current.groups : await resolveGroups(input.groups, context),
     version: current.version + 1,
     updatedAt: now,
@@ -121,6 +123,15 @@ async function changeAssignments(
     byServer.set(added.serverId, added);
   for (const ref of input.removeServers ?? []) byServer.delete((await repositories.servers.get(ref)).id);
   return [...byServer.values()];
+}
+
+async function changeSkills(
+  current: Agent["skills"],
+  given: readonly string[] | null | undefined,
+  repositories: HandleContext["repositories"],
+): Promise<Agent["skills"]> {
+  if (given === undefined || given === null) return given === null ? null : current;
+  return resolveSkills(given, repositories);
 }
 
 async function rotateKey(agent: Agent, context: HandleContext): Promise<string> {

@@ -1,5 +1,11 @@
 import { z } from "zod";
-import { AUDIT_DURABILITIES, AUDIT_PAYLOADS, type Organization } from "../../domain/organization.ts";
+import {
+  AUDIT_DURABILITIES,
+  AUDIT_PAYLOADS,
+  type Organization,
+  SKILL_APPROVALS,
+  SKILL_RISK_ACTIONS,
+} from "../../domain/organization.ts";
 import { toRfc3339 } from "../../lib/clock.ts";
 
 export const OrganizationOutput = z.object({
@@ -13,6 +19,8 @@ export const OrganizationOutput = z.object({
     approvalTtlMinutes: z.int(),
     assignmentGrantsAccess: z.boolean(),
     timeZone: z.string(),
+    skillRiskAction: z.object({ critical: z.enum(SKILL_RISK_ACTIONS), high: z.enum(SKILL_RISK_ACTIONS) }),
+    skillApproval: z.enum(SKILL_APPROVALS),
   }),
 });
 

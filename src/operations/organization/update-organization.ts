@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { AUDIT_DURABILITIES, AUDIT_PAYLOADS } from "../../domain/organization.ts";
 import { isTimeZone } from "../../policy/local-time-in.ts";
+import { AUDIT_DURABILITIES, AUDIT_PAYLOADS, SKILL_APPROVALS, SKILL_RISK_ACTIONS } from "../../domain/organization.ts";
 import { defineOperation } from "../define-operation.ts";
 import { ExpectedVersionField, text } from "../fields.ts";
 import { requireVersion } from "../require-version.ts";
@@ -11,7 +11,7 @@ export const updateOrganization = defineOperation({
   name: "update_organization",
   title: "Update organization",
   description:
-    "Changes the organization's name and settings: how much of a call's arguments the audit log keeps, when a decision must be on disk, whether assignment alone grants access, and the time zone of policies. Returns the organization.",
+    "Changes the organization's name and settings: how much of a call's arguments the audit log keeps, when a decision must be on disk, whether assignment alone grants access, the time zone of policies, and which skill versions are blocked or wait for approval. Returns the organization.",
   route: "PATCH /organization",
   command: "organization update",
   roles: ["owner", "admin"],
@@ -47,6 +47,17 @@ export const updateOrganization = defineOperation({
       .refine(isTimeZone, "must be an IANA time zone such as `Europe/Berlin`")
       .optional()
       .describe("Zone in which policies read the time and the weekday"),
+    skillRiskAction: z
+      .strictObject({
+        critical: z.enum(SKILL_RISK_ACTIONS).optional(),
+        high: z.enum(SKILL_RISK_ACTIONS).optional(),
+      })
+      .optional()
+      .describe("What happens to a skill version by the risk of its scan: `block` or `allow`; lower risks never block"),
+    skillApproval: z
+      .enum(SKILL_APPROVALS)
+      .optional()
+      .describe("`required`: a skill version by an operator that adds code, servers or tools waits for security"),
     expectedVersion: ExpectedVersionField,
   }),
   output: z.object({ organization: OrganizationOutput }),
@@ -63,6 +74,11 @@ export const updateOrganization = defineOperation({
         approvalTtlMinutes: settings.approvalTtlMinutes ?? current.settings.approvalTtlMinutes,
         assignmentGrantsAccess: settings.assignmentGrantsAccess ?? current.settings.assignmentGrantsAccess,
         timeZone: settings.timeZone ?? current.settings.timeZone,
+        skillRiskAction: {
+          critical: settings.skillRiskAction?.critical ?? current.settings.skillRiskAction.critical,
+          high: settings.skillRiskAction?.high ?? current.settings.skillRiskAction.high,
+        },
+        skillApproval: settings.skillApproval ?? current.settings.skillApproval,
       },
       version: current.version + 1,
       updatedAt: now,

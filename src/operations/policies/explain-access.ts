@@ -33,6 +33,7 @@ export const explainAccess = defineOperation({
   effect: "read",
   input: z.object(callInput),
   output: z.object({
+    decision: z.enum(["allow", "deny", "held"]).describe("What the gateway would decide on exactly this call"),
     ...accessFields,
     considered: z
       .array(
@@ -58,11 +59,14 @@ export const explainAccess = defineOperation({
       ...satisfied.map((policy) => ({ ...policy, result: "matched" as const })),
       ...failed.map((policy) => ({ ...policy, result: "error" as const })),
     ].map(({ id, name, effect, mode, result }) => ({ id, name, effect, mode, result }));
-    return { ...showAccess(answer), considered };
+    return { decision: DECISIONS[answer.access], ...showAccess(answer), considered };
   },
-  summarize: ({ access, reason, policies }) =>
-    `${access} (${reason})${policies.length === 0 ? "" : `; policies: ${policies.map(({ name }) => name).join(", ")}`}.`,
+  summarize: ({ decision, reason, policies }) =>
+    `${decision} (${reason})${policies.length === 0 ? "" : `; policies: ${policies.map(({ name }) => name).join(", ")}`}.`,
 });
+
+/** A `conditional` access is a deny of the call as it is asked about. */
+const DECISIONS = { allowed: "allow", denied: "deny", conditional: "deny", approval: "held" } as const;
 
 /** The circumstances that a caller gave; the others are those of a call without arguments now. */
 export function toCircumstances(input: Partial<CallInput>): Partial<Circumstances> {

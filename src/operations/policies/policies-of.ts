@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Agent } from "../../domain/agent.ts";
 import { POLICY_EFFECTS, POLICY_MODES, type Policy } from "../../domain/policy.ts";
 import type { Server } from "../../domain/server.ts";
-import { mayConcernServer, mayConcernSubject } from "../../policy/applies-to.ts";
+import { concernsServer, mayConcernServer, mayConcernSubject } from "../../policy/applies-to.ts";
 import type { CompiledPolicy } from "../../policy/compiled-policy.ts";
 import { type PolicyIndex, withPolicy } from "../../policy/policy-index.ts";
 import { toSubject } from "../../policy/policy-entities.ts";
@@ -15,9 +15,10 @@ export function policyIdsFor(
   snapshot: Snapshot,
 ): readonly string[] | undefined {
   if (server === undefined && agent === undefined) return undefined;
+  const ofServer = server === undefined ? () => true : concernsServer(server);
+  const ofAgent = agent === undefined ? () => true : concernsAgent(agent, snapshot);
   return [...snapshot.policies.policies.values()]
-    .filter((policy) => server === undefined || mayConcernServer(policy, server))
-    .filter((policy) => agent === undefined || concernsAgent(policy, agent, snapshot))
+    .filter((policy) => ofServer(policy) && ofAgent(policy))
     .map(({ id }) => id);
 }
 
@@ -40,9 +41,7 @@ type AppliedPolicy = z.output<typeof AppliedPolicy>;
 
 /** The policies in force (enforced or watched) that may concern this server, in the order of their names. */
 export function policiesOfServer(server: Server, policies: PolicyIndex): readonly AppliedPolicy[] {
-  return inForce(policies)
-    .filter((policy) => mayConcernServer(policy, server))
-    .map(show);
+  return inForce(policies, concernsServer(server));
 }
 
 /** The policies in force that may concern this agent, in the order of their names. */
@@ -50,9 +49,7 @@ export function policiesOfAgent(
   agent: Agent,
   { policies, memberById }: Pick<Snapshot, "policies" | "memberById">,
 ): readonly AppliedPolicy[] {
-  return inForce(policies)
-    .filter((policy) => concernsAgent(policy, agent, { memberById }))
-    .map(show);
+  return inForce(policies, concernsAgent(agent, { memberById }));
 }
 
 /** The live policies with what a transaction has changed of them so far. */
@@ -60,17 +57,17 @@ export function withChanges(index: PolicyIndex, changed: readonly Policy[]): Pol
   return changed.map(toCompiledPolicy).reduce(withPolicy, index);
 }
 
-function inForce({ policies }: PolicyIndex): CompiledPolicy[] {
+function inForce({ policies }: PolicyIndex, isConcerned: (policy: CompiledPolicy) => boolean): AppliedPolicy[] {
   return [...policies.values()]
-    .filter(({ mode }) => mode !== "disabled")
+    .filter((policy) => policy.mode !== "disabled" && isConcerned(policy))
+    .map(({ id, name, effect, mode }) => ({ id, name, effect, mode }))
     .toSorted((left, right) => (left.name < right.name ? -1 : 1));
 }
 
-function show({ id, name, effect, mode }: CompiledPolicy): AppliedPolicy {
-  return { id, name, effect, mode };
-}
-
-function concernsAgent(policy: CompiledPolicy, agent: Agent, { memberById }: Pick<Snapshot, "memberById">): boolean {
-  const member = agent.owner === null ? undefined : memberById.get(agent.owner);
-  return mayConcernSubject(policy, toSubject(agent, member));
+function concernsAgent(
+  agent: Agent,
+  { memberById }: Pick<Snapshot, "memberById">,
+): (policy: CompiledPolicy) => boolean {
+  const subject = toSubject(agent, agent.owner === null ? undefined : memberById.get(agent.owner));
+  return (policy) => mayConcernSubject(policy, subject);
 }

@@ -27,6 +27,7 @@ const resourceFields = {
     .max(1000)
     .optional()
     .describe("Tools: `delete_*`, `github/*`, `trait:destructive` or `trait:read-only`"),
+  skills: Refs.optional().describe("Skills, by id or name"),
 };
 
 const Scalar = z.union([z.string().max(4096), z.number(), z.boolean(), z.null()]);
@@ -50,7 +51,7 @@ export const policyFields = {
       ...resourceFields,
       except: z.strictObject(resourceFields).optional().describe("Takes out what matches these"),
     })
-    .describe("What it is about: (`everything`, `servers` or `groups`) and `tools`"),
+    .describe("What it is about: (`everything`, `servers` or `groups`) and `tools`; or `skills`"),
   actions: z
     .array(z.enum(POLICY_ACTIONS))
     .max(POLICY_ACTIONS.length)

@@ -23,7 +23,13 @@ const Principals = z.object({
   roles: Names,
 });
 
-const Resources = z.object({ everything: z.boolean().optional(), servers: Names, groups: Names, tools: Names });
+const Resources = z.object({
+  everything: z.boolean().optional(),
+  servers: Names,
+  groups: Names,
+  tools: Names,
+  skills: Names,
+});
 
 export const PolicyOutput = z.object({
   id: z.string(),
@@ -87,12 +93,12 @@ type NameOf = (id: string) => string;
 
 /** Names of agents, servers, groups and members (their email) by id. */
 async function namesOf(ids: readonly string[], repositories: Repositories): Promise<NameOf> {
-  const { agents, servers, members } = repositories;
+  const { agents, servers, members, skills } = repositories;
   const distinct = [...new Set(ids)].filter((id) => !id.includes(":"));
   const names = new Map(await groupNames(repositories, distinct));
   for (const id of distinct) {
     if (names.has(id)) continue;
-    const named = (await servers.find(id)) ?? (await agents.find(id));
+    const named = (await servers.find(id)) ?? (await agents.find(id)) ?? (await skills.find(id));
     const name = named?.name ?? (await members.find(id))?.email;
     if (name !== undefined) names.set(id, name);
   }
@@ -155,12 +161,13 @@ function showPrincipals(fields: PrincipalFields, nameOf: NameOf): z.input<typeof
 }
 
 function showResources(fields: ResourceFields, nameOf: NameOf): z.input<typeof Resources> {
-  const { everything, servers, groups, tools } = fields;
+  const { everything, servers, groups, tools, skills } = fields;
   return {
     ...(everything === undefined ? {} : { everything }),
     ...(servers === undefined ? {} : { servers: servers.map(nameOf) }),
     ...(groups === undefined ? {} : { groups: groups.map(nameOf) }),
     ...(tools === undefined ? {} : { tools: tools.map((tool) => showTool(tool, nameOf)) }),
+    ...(skills === undefined ? {} : { skills: skills.map(nameOf) }),
   };
 }
 

@@ -3,7 +3,7 @@ import { isUuid } from "../../lib/ids.ts";
 import type { Resolver } from "./resolve-scope.ts";
 
 /** Entity literals that may be written with a name. Inside a string literal the quotes are escaped, so nothing else matches. */
-const LITERAL = /\bRunlayer\s*::\s*(Agent|Member|Server|Tool|Group|ServerGroup)\s*::\s*"((?:[^"\\]|\\.)*)"/g;
+const LITERAL = /\bRunlayer\s*::\s*(Agent|Member|Server|Tool|Skill|Group|ServerGroup)\s*::\s*"((?:[^"\\]|\\.)*)"/g;
 
 /** The text with ids for the names of agents, members, servers and groups. Throws `not_found` naming a ref that names nothing. */
 export async function resolveCedarNames(text: string, resolver: Resolver): Promise<string> {
@@ -20,10 +20,11 @@ export async function resolveCedarNames(text: string, resolver: Resolver): Promi
 async function resolve(type: string, ref: string, resolver: Resolver): Promise<string> {
   if (type === "Tool") return resolveTool(ref, resolver);
   if (isUuid(ref)) return ref.toLowerCase();
-  const { agents, members, servers } = resolver.repositories;
+  const { agents, members, servers, skills } = resolver.repositories;
   if (type === "Agent") return (await agents.get(ref)).id;
   if (type === "Member") return (await members.get(ref)).id;
   if (type === "Server") return (await servers.get(ref)).id;
+  if (type === "Skill") return (await skills.get(ref)).id;
   const [id] = await resolver.groups([ref]);
   return id ?? ref;
 }

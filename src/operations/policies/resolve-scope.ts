@@ -37,7 +37,7 @@ export async function resolveResources(input: ResourcesInput, resolver: Resolver
 }
 
 async function resolveResourceFields(
-  { servers, groups, tools, ...words }: Omit<ResourcesInput, "except">,
+  { servers, groups, tools, skills, ...words }: Omit<ResourcesInput, "except">,
   resolver: Resolver,
 ): Promise<ResourceFields> {
   const { repositories } = resolver;
@@ -45,6 +45,7 @@ async function resolveResourceFields(
     ...words,
     ...(servers === undefined ? {} : { servers: await resolveEach(servers, (ref) => repositories.servers.get(ref)) }),
     ...(groups === undefined ? {} : { groups: await resolver.groups(groups) }),
+    ...(skills === undefined ? {} : { skills: await resolveEach(skills, (ref) => repositories.skills.get(ref)) }),
     ...(tools === undefined ? {} : { tools: await Promise.all(tools.map((tool) => resolveTool(tool, repositories))) }),
   };
 }

@@ -24,6 +24,9 @@ export const deleteMcpServer = defineOperation({
     deleted: z.object({ id: z.string(), name: z.string() }),
     impact: z.object({
       agents: z.array(z.object({ id: z.string(), name: z.string() })).describe("Agents that lose this server"),
+      skills: z
+        .array(z.object({ id: z.string(), name: z.string() }))
+        .describe("Skills that need this server and become degraded"),
       liveSessions: z.int().describe("Sessions that end"),
       policies: z.array(NamedPolicy).describe("Policies whose scope loses it"),
       policiesDisabled: z.array(NamedPolicy).describe("Those of them that nothing is left of: disabled, never widened"),
@@ -34,6 +37,7 @@ export const deleteMcpServer = defineOperation({
     const server = await repositories.servers.get(id);
     requireVersion(server, expectedVersion);
     const liveSessions = services.sessions.countByServer(server.id);
+    const skills = await dependentSkills(server.id, context);
     const agents = await removeFromAgents(server.id, context);
     const { changed, disabled } = await removeFromPolicies({ kind: "server", id: server.id }, context);
     await repositories.servers.delete(server.id);
@@ -41,6 +45,7 @@ export const deleteMcpServer = defineOperation({
       deleted: { id: server.id, name: server.name },
       impact: {
         agents: agents.map((agent) => ({ id: agent.id, name: agent.name })),
+        skills,
         liveSessions,
         policies: changed.map(toNamed),
         policiesDisabled: disabled.map(toNamed),
@@ -54,6 +59,17 @@ export const deleteMcpServer = defineOperation({
   summarize: ({ deleted, impact }) =>
     `Server \`${deleted.name}\` (${deleted.id}): deletion takes it from ${impact.agents.length} agents and ends ${impact.liveSessions} live sessions; ${impact.policiesDisabled.length} policies are disabled.`,
 });
+
+async function dependentSkills(serverId: string, { repositories }: HandleContext) {
+  const found: { readonly id: string; readonly name: string }[] = [];
+  let after: string | undefined;
+  do {
+    const page = await repositories.skills.list({ serverId }, { limit: PAGE_ROWS, after });
+    found.push(...page.items.map(({ id, name }) => ({ id, name })));
+    after = page.next;
+  } while (after !== undefined);
+  return found;
+}
 
 async function removeFromAgents(serverId: string, { repositories, now }: HandleContext): Promise<readonly Agent[]> {
   const removed: Agent[] = [];

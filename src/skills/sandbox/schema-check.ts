@@ -27,6 +27,11 @@ export function checkSchema(schemaJson: string, value: unknown): SchemaProblem |
   return { path: error?.instancePath || "/", problem: error?.message ?? "does not fit the schema" };
 }
 
+/** Throws `SchemaError` for a schema that no value could be tested against. Tests no value, so it is safe anywhere. */
+export function checkSchemaItself(schemaJson: string): void {
+  compile(schemaJson);
+}
+
 function compile(schemaJson: string): ValidateFunction {
   if (Buffer.byteLength(schemaJson) > SCHEMA_BYTES_MAX) {
     throw new SchemaError(`it is longer than ${SCHEMA_BYTES_MAX} bytes`);

@@ -5,6 +5,7 @@ import type { Database } from "./schema.ts";
 import { createFirstSchema } from "./schema-v1.ts";
 import { createPolicies } from "./schema-v2.ts";
 import { createSweepTables } from "./sweep-tables.ts";
+import { createSkills } from "./schema-skills.ts";
 
 export type Dialect = "sqlite" | "postgres";
 
@@ -20,7 +21,13 @@ export interface SchemaStep {
   };
 }
 
-const MIGRATIONS: readonly Migration[] = [createFirstSchema, createPolicies, createSweepTables, createApprovals];
+const MIGRATIONS: readonly Migration[] = [
+  createFirstSchema,
+  createPolicies,
+  createSweepTables,
+  createApprovals,
+  createSkills,
+];
 
 /**
  * Brings the database to this program's schema, each step in a transaction of its own. A database that is newer than the

@@ -1,6 +1,7 @@
 import type { ApprovalTable } from "./approval-table.ts";
 import type { ColumnType, Generated } from "kysely";
 import type { SweepTables } from "./sweep-tables.ts";
+import type { SkillTables } from "./skill-tables.ts";
 
 /*
  * The tables as the queries see them; on disk the names are snake_case. Times are milliseconds, truth values 0 or 1, and what is
@@ -99,6 +100,7 @@ export interface AgentTable {
   readonly owner: string | null;
   readonly status: string;
   readonly groups: JsonText;
+  readonly skills: JsonText | null;
   readonly lastSeenAt: number | null;
   readonly version: number;
   readonly createdAt: number;
@@ -227,7 +229,7 @@ interface SchemaMigrationTable {
   readonly appliedAt: number;
 }
 
-export interface Database extends SweepTables {
+export interface Database extends SweepTables, SkillTables {
   readonly organizations: OrganizationTable;
   readonly members: MemberTable;
   readonly groups: GroupTable;

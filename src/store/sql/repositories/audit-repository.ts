@@ -9,6 +9,7 @@ import type { RepositoryContext } from "./context.ts";
 import { countPolicies } from "./policy-counting.ts";
 import { countUpTo, toPage } from "./pages.ts";
 import { toRecordedCall } from "./recorded-call.ts";
+import { countSkillRuns } from "./skill-counting.ts";
 import { parseDraft, toAuditEvent, toAuditRow } from "./stored-audit-event.ts";
 
 const GROUP_COLUMNS = {
@@ -50,6 +51,7 @@ export class SqlAuditRepository implements AuditRepository {
   async append(events: readonly AuditEvent[]): Promise<void> {
     await insertAuditRows(this.#context.db, events.map(toAuditRow));
     await countPolicies(this.#context.db, events);
+    await countSkillRuns(this.#context.db, events);
     const positions = events.flatMap((event) => this.#taken.get(event.id) ?? []);
     if (positions.length === 0) return;
     const last = Math.max(...positions);

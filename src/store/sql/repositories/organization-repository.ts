@@ -4,6 +4,8 @@ import {
   AUDIT_PAYLOADS,
   DEFAULT_SETTINGS,
   type Organization,
+  SKILL_APPROVALS,
+  SKILL_RISK_ACTIONS,
 } from "../../../domain/organization.ts";
 import { AppError } from "../../../lib/errors.ts";
 import type { OrganizationRepository } from "../../ports.ts";
@@ -25,6 +27,10 @@ const storedOrganization = z.object({
       assignmentGrantsAccess: z.boolean().default(DEFAULT_SETTINGS.assignmentGrantsAccess),
       timeZone: z.string().default(DEFAULT_SETTINGS.timeZone),
       approvalTtlMinutes: z.number().default(DEFAULT_SETTINGS.approvalTtlMinutes),
+      skillRiskAction: z
+        .object({ critical: z.enum(SKILL_RISK_ACTIONS), high: z.enum(SKILL_RISK_ACTIONS) })
+        .default(DEFAULT_SETTINGS.skillRiskAction),
+      skillApproval: z.enum(SKILL_APPROVALS).default(DEFAULT_SETTINGS.skillApproval),
     }),
   ),
   version: z.number(),

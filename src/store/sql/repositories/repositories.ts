@@ -15,6 +15,7 @@ import { SqlPolicyRepository } from "./policy-repository.ts";
 import { SqlScanRepository } from "./scan-repository.ts";
 import { SqlSealedRecordRepository } from "./sealed-record-repository.ts";
 import { SqlServerRepository } from "./server-repository.ts";
+import { SqlSkillRepository } from "./skill-repository.ts";
 import { SqlValueRepository } from "./value-repository.ts";
 
 /** All repositories on one transaction; they MUST NOT be used after it. */
@@ -27,6 +28,7 @@ export function createRepositories(context: RepositoryContext): Repositories {
     agents: new SqlAgentRepository(context),
     approvals: new SqlApprovalRepository(context),
     policies: new SqlPolicyRepository(context),
+    skills: new SqlSkillRepository(context),
     apiKeys: new SqlApiKeyRepository(context),
     audit: new SqlAuditRepository(context),
     decisions: new SqlDecisionRepository(context),

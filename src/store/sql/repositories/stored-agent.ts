@@ -18,6 +18,7 @@ const storedAgent = z.object({
   owner: z.string().nullable(),
   status: z.enum(AGENT_STATUSES),
   groups: storedNames,
+  skills: storedNames.nullable(),
   lastSeenAt: z.number().nullable(),
   version: z.number(),
   createdAt: z.number(),
@@ -35,7 +36,8 @@ export function toAgent(row: AgentTable, assignments: readonly AssignmentTable[]
 export function toAgentRow(agent: Agent): AgentTable {
   const { id, name, type, description, owner, status, lastSeenAt, version, createdAt, updatedAt } = agent;
   const groups = JSON.stringify(agent.groups);
-  return { id, name, type, description, owner, status, groups, lastSeenAt, version, createdAt, updatedAt };
+  const skills = toJsonOrNull(agent.skills);
+  return { id, name, type, description, owner, status, groups, skills, lastSeenAt, version, createdAt, updatedAt };
 }
 
 export function toAssignmentRows(agent: Agent): AssignmentTable[] {

@@ -72,6 +72,17 @@ test("lists and calls tools of servers over HTTP and over stdio", async () => {
   expect(graph.structuredContent).toEqual({ entities: [], relations: [] });
 });
 
+test("joins an administrator's client to the management endpoint", async () => {
+  const ownerFile = join(folder, "owner");
+  writeFileSync(ownerFile, app.ownerKey, { mode: 0o600 });
+  const args = [BIN, "stdio", "--url", `${app.url}/mcp`, "--key-file", ownerFile];
+  const client = new Client({ name: "desktop", version: "1.0.0" });
+  clients.push(client);
+  await client.connect(new StdioClientTransport({ command: process.execPath, args, stderr: "ignore" }));
+  const listed = await client.callTool({ name: "list_mcp_servers", arguments: {} });
+  expect(textAt(listed.structuredContent, "items", 0, "name")).toBe("everything");
+});
+
 test("passes messages of megabytes both ways, whole", async () => {
   const client = await start({ server: "everything" });
   const message = "ä".repeat(1_500_000);

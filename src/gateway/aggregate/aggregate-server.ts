@@ -1,0 +1,179 @@
+import {
+  type CallToolRequest,
+  type CallToolResult,
+  McpServer,
+  ProtocolError,
+  type ServerContext,
+  type Tool,
+} from "@modelcontextprotocol/server";
+import { SkillsExtension } from "@modelcontextprotocol/server/ext/skills";
+import { AppError } from "../../lib/errors.ts";
+import type { ToolDefinition } from "../../domain/server.ts";
+import type { GatewayContext } from "../context.ts";
+import { RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
+import { askerOf, type Connection } from "./connections.ts";
+import type { SkillRunner } from "./ports.ts";
+import { GATEWAY_RESOURCE, toAggregateDraft } from "./record.ts";
+import { type ServingSkill, type SkillAsker, visibleSkills } from "./skill-decision.ts";
+import { createSkillSource } from "./skill-source.ts";
+import { getSkillPrompt, listSkillPrompts } from "./skill-prompts.ts";
+import type { SkillRuns } from "./skill-runs.ts";
+import { toResult, toSkillTool } from "./skill-tool.ts";
+import { toSkillToolName } from "./tool-names.ts";
+import { findTool, visibleTools } from "./visible-tools.ts";
+
+/** What every server of the endpoint shares. */
+export interface ServerParts {
+  readonly context: GatewayContext;
+  readonly skills: SkillRunner;
+  readonly runs: SkillRuns;
+  readonly version: string;
+}
+
+const INSTRUCTIONS =
+  "Tools of several servers behind one connection, named `<server>__<tool>`, and skills of the organization, named `skill__<name>`. Calls may be refused by policy; the error says by which and whom to ask.";
+
+/** An MCP server for one client of `/gateway/mcp`: of a session, or of one request of the stateless revision. */
+export function createAggregateServer(parts: ServerParts, connection: Connection): McpServer {
+  const mcp = new McpServer(
+    { name: "runlayer-gateway", title: "Runlayer gateway", version: parts.version },
+    {
+      capabilities: {
+        tools: { listChanged: true },
+        prompts: { listChanged: true },
+        resources: { listChanged: true },
+      },
+      instructions: INSTRUCTIONS,
+    },
+  );
+  new SkillsExtension({ source: createSkillSource(parts, connection), onWarning: () => undefined }).attach(mcp);
+  // The low-level handlers: definitions and results are the servers' own and pass as they are.
+  const { server } = mcp;
+  server.setRequestHandler("tools/list", () => refusable(() => listTools(parts, connection)));
+  server.setRequestHandler("tools/call", (request, context) =>
+    refusable(() => callTool(request, context, { parts, connection })),
+  );
+  server.setRequestHandler("prompts/list", () => refusable(() => listSkillPrompts(parts, connection)));
+  server.setRequestHandler("prompts/get", ({ params }) =>
+    refusable(() => getSkillPrompt(params.name, parts, connection)),
+  );
+  return mcp;
+}
+
+/** The gateway's refusals in the SDK's words. */
+export async function refusable<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof RpcRefusal) throw new ProtocolError(error.code, error.message, error.data);
+    if (error instanceof AppError && error.code === "unavailable")
+      throw new ProtocolError(
+        RPC_CODES.unavailable,
+        "the gateway cannot record this message now, so it refuses it; try again later",
+      );
+    throw error;
+  }
+}
+
+async function listTools(parts: ServerParts, connection: Connection) {
+  const { context } = parts;
+  const asker = askerOf(connection, context);
+  const own = await visibleTools(asker, connection, context);
+  const skills = visibleSkills(asker, context.clock.now()).flatMap(toSkillTool);
+  const tools: Tool[] = [...own.map(({ name, definition }) => toTool(name, definition)), ...skills];
+  await recordList("tool.list", tools.length, { parts, asker, connection });
+  return { tools };
+}
+
+/** Puts a list that the gateway made itself into the log, before it is answered. */
+export async function recordList(
+  event: string,
+  count: number,
+  { parts, asker, connection }: { parts: ServerParts; asker: SkillAsker; connection: Connection },
+): Promise<void> {
+  const { audit, clock } = parts.context;
+  const { sessionId } = connection;
+  const facts = { event, time: clock.now(), resource: GATEWAY_RESOURCE, sessionId, details: { count } };
+  await audit.record({ ...toAggregateDraft(asker, facts), outcome: "success" });
+}
+
+/** As the server's own list has it; a schema that is no object's is not MCP, and its tool is shown as taking anything. */
+function toTool(name: string, definition: ToolDefinition): Tool {
+  const { inputSchema, outputSchema, title, description, annotations } = definition;
+  return {
+    name,
+    inputSchema: { ...toSchema(inputSchema), type: "object" },
+    ...(outputSchema === undefined ? {} : { outputSchema: { ...toSchema(outputSchema), type: "object" } }),
+    ...(title === undefined ? {} : { title }),
+    ...(description === undefined ? {} : { description }),
+    ...(annotations === undefined ? {} : { annotations: { ...annotations } }),
+  };
+}
+
+function toSchema(schema: unknown): Record<string, unknown> {
+  return typeof schema === "object" && schema !== null ? Object.fromEntries(Object.entries(schema)) : {};
+}
+
+interface Handling {
+  readonly parts: ServerParts;
+  readonly connection: Connection;
+}
+
+async function callTool(
+  { params }: CallToolRequest,
+  context: ServerContext,
+  { parts, connection }: Handling,
+): Promise<CallToolResult> {
+  const asker = askerOf(connection, parts.context);
+  const skill = findSkill(asker, params.name);
+  const progress = toProgress(context);
+  const args = params.arguments ?? {};
+  const { signal } = context.mcpReq;
+  if (skill !== undefined) {
+    let done = 0;
+    const onProgress = (message: string): void => progress?.({ progress: (done += 1), message });
+    return toResult(await parts.runs.run({ asker, connection, view: skill, input: args, signal, onProgress }));
+  }
+  const found = findTool(asker, params.name);
+  if (found === undefined) throw await refuseUnknown(params.name, asker, { parts, connection });
+  return connection.clients.callTool({ ...found, args, signal, onProgress: progress });
+}
+
+/** Also one that the agent may not run: the refusal then says so. */
+function findSkill({ snapshot }: SkillAsker, name: string): ServingSkill | undefined {
+  if (!name.startsWith("skill__")) return undefined;
+  for (const { skill, serving } of snapshot.skillById.values())
+    if (serving?.content.function !== undefined && toSkillToolName(skill.name) === name) return { skill, serving };
+  return undefined;
+}
+
+/** A tool of no server of this agent: the same answer whether it exists elsewhere or not. */
+async function refuseUnknown(name: string, asker: SkillAsker, { parts, connection }: Handling): Promise<RpcRefusal> {
+  const { audit, clock } = parts.context;
+  const shown = name.slice(0, 200).toWellFormed();
+  const draft = toAggregateDraft(asker, {
+    event: "tool.call",
+    time: clock.now(),
+    resource: { type: "tool", id: shown, name: shown },
+    sessionId: connection.sessionId,
+    details: { tool: shown },
+  });
+  await audit.record({ ...draft, outcome: "denied", reason: "not_assigned" });
+  const message = `agent \`${asker.agent.agent.name}\` has no tool of this name; list the tools, or ask an administrator of this gateway`;
+  const data = { type: "runlayer.denied", reason: "not_assigned", policies: [], correlationId: draft.correlationId };
+  return new RpcRefusal({ status: 200, code: RPC_CODES.denied, message }, { data });
+}
+
+function toProgress(context: ServerContext) {
+  const progressToken = context.mcpReq._meta?.progressToken;
+  if (progressToken === undefined) return undefined;
+  return (progress: {
+    readonly progress: number;
+    readonly total?: number | undefined;
+    readonly message?: string | undefined;
+  }) => {
+    const params = { progressToken, ...progress };
+    // Progress is a courtesy: a client that has gone must not fail the work.
+    context.mcpReq.notify({ method: "notifications/progress", params }).catch(() => undefined);
+  };
+}

@@ -1,0 +1,187 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { NodeStreamableHTTPServerTransport } from "@modelcontextprotocol/node";
+import { type AuthInfo, isInitializeRequest, type McpServer } from "@modelcontextprotocol/server";
+import { newId } from "../../lib/ids.ts";
+import type { AgentAccess } from "../access.ts";
+import { one } from "../http/request-headers.ts";
+import { RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
+import { createAggregateServer, type ServerParts } from "./aggregate-server.ts";
+import { askerOf, type Connection } from "./connections.ts";
+import type { InnerClients } from "./inner-clients.ts";
+import { GATEWAY_RESOURCE, toAggregateDraft } from "./record.ts";
+import { type SkillAsker, visibleSkills } from "./skill-decision.ts";
+
+type Agent = Extract<AgentAccess, { ok: true }>["caller"];
+
+interface Session {
+  readonly id: string;
+  readonly connection: Connection;
+  readonly transport: NodeStreamableHTTPServerTransport;
+  readonly server: McpServer;
+  readonly openedAt: number;
+  usedAt: number;
+  openRequests: number;
+  /** What its lists were made of when they were last told about. */
+  lists: string;
+}
+
+interface SessionRequest {
+  readonly response: ServerResponse;
+  readonly body: unknown;
+  readonly agent: Agent;
+}
+
+/** Each session holds a client for each server that it used. */
+const SESSIONS_MAX = 2000;
+const IDLE_MS_MAX = 60 * 60_000;
+/** Changes that may hide something from anybody: whom they concern is found out when a list is asked for. */
+const HIDES: ReadonlySet<string> = new Set(["policy", "group", "member", "organization"]);
+const IDLE_CHECK_MS = 30_000;
+
+/** Sessions of the 2025 revisions on `/gateway/mcp`. Each is its agent's own, and ends with the agent's right. */
+export class AggregateSessions {
+  readonly #parts: ServerParts;
+  readonly #toClients: (agent: Agent) => InnerClients;
+  readonly #sessions = new Map<string, Session>();
+  readonly #timer: NodeJS.Timeout;
+  readonly #stopFollowing: () => void;
+  #tell: () => void = () => undefined;
+
+  constructor(parts: ServerParts, toClients: (agent: Agent) => InnerClients) {
+    this.#parts = parts;
+    this.#toClients = toClients;
+    this.#timer = setInterval(() => this.#endIdle(), IDLE_CHECK_MS).unref();
+    this.#stopFollowing = parts.context.liveView.onSwap((_next, _previous, changes) => {
+      this.#follow(changes.some(({ kind }) => HIDES.has(kind)));
+    });
+  }
+
+  /** Called after each change that may change somebody's lists. */
+  onListsChanged(tell: () => void): void {
+    this.#tell = tell;
+  }
+
+  async handle(
+    request: IncomingMessage & { auth: AuthInfo },
+    { response, body, agent }: SessionRequest,
+  ): Promise<void> {
+    const session = isInitializeRequest(body) ? await this.#open(agent) : this.#find(request, agent);
+    session.usedAt = this.#parts.context.clock.now();
+    session.openRequests += 1;
+    response.once("close", () => {
+      session.openRequests -= 1;
+    });
+    await session.transport.handleRequest(request, response, body);
+    // A refused `initialize` leaves a transport without a session behind.
+    if (session.transport.sessionId === undefined) this.#end(session, "refused");
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#stopFollowing();
+    for (const session of this.#sessions.values()) this.#end(session, "shutdown");
+  }
+
+  async #open(agent: Agent): Promise<Session> {
+    const { context } = this.#parts;
+    if (this.#sessions.size >= SESSIONS_MAX)
+      throw new RpcRefusal({
+        status: 503,
+        code: RPC_CODES.unavailable,
+        message: "too many sessions are open; try again later",
+      });
+    const id = newId();
+    const { ip, client, key } = agent;
+    const agentId = agent.agent.agent.id;
+    const connection = { agentId, keyId: key.id, ip, client, sessionId: id, clients: this.#toClients(agent) };
+    const asker = askerOf(connection, context);
+    const draft = toAggregateDraft(asker, {
+      event: "session.open",
+      time: context.clock.now(),
+      resource: GATEWAY_RESOURCE,
+      sessionId: id,
+    });
+    await context.audit.record({ ...draft, outcome: "success" });
+    const transport = new NodeStreamableHTTPServerTransport({
+      sessionIdGenerator: () => id,
+      onsessionclosed: () => this.#end(this.#sessions.get(id), "client"),
+    });
+    const server = createAggregateServer(this.#parts, connection);
+    const now = context.clock.now();
+    const lists = fingerprint(asker, now);
+    const session: Session = { id, connection, transport, server, openedAt: now, usedAt: now, openRequests: 0, lists };
+    this.#sessions.set(id, session);
+    await server.connect(transport);
+    return session;
+  }
+
+  #find(request: IncomingMessage, agent: Agent): Session {
+    const id = one(request.headers["mcp-session-id"]);
+    const session = id === undefined ? undefined : this.#sessions.get(id);
+    // Another agent's session looks like one that has ended (MCP: 404, start anew).
+    if (session !== undefined && session.connection.agentId === agent.agent.agent.id) return session;
+    const isNamed = id !== undefined;
+    throw new RpcRefusal({
+      status: isNamed ? 404 : 400,
+      code: RPC_CODES.invalidRequest,
+      message: isNamed
+        ? "no such session; start a new one with `initialize`"
+        : "no session: begin with `initialize`, then send its `Mcp-Session-Id` with each request",
+    });
+  }
+
+  #end(session: Session | undefined, reason: string): void {
+    if (session === undefined || !this.#sessions.delete(session.id)) return;
+    session.connection.clients.close();
+    session.transport.close().catch(() => undefined);
+    this.#recordEnd(session, reason);
+  }
+
+  #recordEnd({ connection, openedAt, id }: Session, reason: string): void {
+    const { liveView, clock, audit } = this.#parts.context;
+    const agent = liveView.current.agentById.get(connection.agentId);
+    if (agent === undefined) return;
+    const { ip, client } = connection;
+    const time = clock.now();
+    const facts = { event: "session.end", time, resource: GATEWAY_RESOURCE, sessionId: id, details: { reason } };
+    const draft = toAggregateDraft({ snapshot: liveView.current, agent, ip, client }, facts);
+    audit.post({ ...draft, outcome: "success", durationMs: time - openedAt });
+  }
+
+  #endIdle(): void {
+    const before = this.#parts.context.clock.now() - IDLE_MS_MAX;
+    for (const session of this.#sessions.values())
+      if (session.openRequests === 0 && session.usedAt < before) this.#end(session, "idle");
+  }
+
+  /** After a change: ends what it forbids, and tells who sees something else now. */
+  #follow(mayHide: boolean): void {
+    const { context } = this.#parts;
+    for (const session of this.#sessions.values()) {
+      try {
+        const lists = fingerprint(askerOf(session.connection, context), context.clock.now());
+        if (lists === session.lists && !mayHide) continue;
+        session.lists = lists;
+        session.server.sendToolListChanged();
+        session.server.sendPromptListChanged();
+        session.server.sendResourceListChanged();
+      } catch (error) {
+        if (!(error instanceof RpcRefusal)) throw error;
+        this.#end(session, "access_ended");
+      }
+    }
+    this.#tell();
+  }
+}
+
+/** Whatever the lists are made of, as one text, policies apart. */
+function fingerprint(asker: SkillAsker, nowMs: number): string {
+  const { snapshot, agent } = asker;
+  const skills = visibleSkills(asker, nowMs).map(({ skill, serving }) => `${skill.name} ${serving.digest}`);
+  const servers = agent.agent.assignments.map((assignment) => {
+    const view = snapshot.serverById.get(assignment.serverId);
+    const tools = [...(view?.toolByName.values() ?? [])].map(({ name, digest }) => `${name} ${digest}`);
+    return [assignment, view?.server.name, view?.server.status, tools];
+  });
+  return JSON.stringify([skills, servers]);
+}

@@ -1,0 +1,30 @@
+import { keyStatus } from "../../domain/api-key.ts";
+import type { GatewayContext } from "../context.ts";
+import { RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
+import type { InnerClients } from "./inner-clients.ts";
+import type { SkillAsker } from "./skill-decision.ts";
+
+/** One client of `/gateway/mcp`: who it is, and its ways to the servers behind. */
+export interface Connection {
+  readonly agentId: string;
+  readonly keyId: string;
+  readonly ip: string | undefined;
+  readonly client: string | undefined;
+  /** Of a session; requests of the stateless revision have none. */
+  readonly sessionId: string | undefined;
+  readonly clients: InnerClients;
+}
+
+/** The agent as it is now. Throws `RpcRefusal` where it lost its right since the message came in. */
+export function askerOf({ agentId, keyId, ip, client }: Connection, { liveView, clock }: GatewayContext): SkillAsker {
+  const snapshot = liveView.current;
+  const agent = snapshot.agentById.get(agentId);
+  const key = snapshot.keyById.get(keyId);
+  const isActive = key !== undefined && keyStatus(key, clock.now()) === "active" && agent?.agent.status === "active";
+  if (isActive) return { snapshot, agent, ip, client };
+  throw new RpcRefusal({
+    status: 200,
+    code: RPC_CODES.denied,
+    message: "this agent may not use the gateway any more; ask an administrator of this gateway",
+  });
+}

@@ -1,0 +1,90 @@
+import { type CallToolResult, ProtocolError } from "@modelcontextprotocol/client";
+import type { DecidingPolicy } from "../decide.ts";
+import { RPC_CODES } from "../rpc-refusal.ts";
+import type { InnerClients } from "./inner-clients.ts";
+import type { InnerCall, InnerCallOptions, InnerCallOutcome, InnerRefusal } from "./ports.ts";
+
+/** What a run may reach: under which names its code knows servers, and the ways to them. */
+export interface RunReach {
+  readonly serverIdByName: ReadonlyMap<string, string>;
+  /** Absent where nothing may be sent: a dry run, or one without an agent. */
+  readonly clients: InnerClients | undefined;
+}
+
+const TEXT_MAX = 2000;
+
+/** One `callTool` of a skill, as a call of its agent on the server's own path. Never rejects. */
+export async function makeInnerCall(
+  call: InnerCall,
+  reach: RunReach,
+  { signal, onProgress }: InnerCallOptions,
+): Promise<InnerCallOutcome> {
+  const { clients, serverIdByName } = reach;
+  const serverId = serverIdByName.get(call.server);
+  if (serverId === undefined) return unsent("not_found", `server \`${call.server}\` is not there any more`);
+  if (clients === undefined) return unsent("forbidden", "this run sends no calls: it is a dry run, or has no agent");
+  const args = parseArguments(call.argumentsJson);
+  if (args === undefined) return unsent("invalid_input", "the arguments of a tool must be an object");
+  const { correlationId } = call.caller;
+  try {
+    const result = await clients.callTool({ serverId, tool: call.tool, args, correlationId, signal, onProgress });
+    return toOutcome(result);
+  } catch (error) {
+    return toFailure(error, signal);
+  }
+}
+
+function parseArguments(json: string): Readonly<Record<string, unknown>> | undefined {
+  const value: unknown = JSON.parse(json);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  return Object.fromEntries(Object.entries(value));
+}
+
+function toOutcome(result: CallToolResult): InnerCallOutcome {
+  if (result.isError !== true) return { status: "success", json: JSON.stringify(result.structuredContent ?? result) };
+  const texts = result.content.flatMap((part) => (part.type === "text" ? [part.text] : []));
+  const message = texts.join("\n").slice(0, TEXT_MAX) || "the tool failed";
+  return { status: "refused", wasSent: true, error: { code: "upstream_error", message } };
+}
+
+function toFailure(error: unknown, signal: AbortSignal): InnerCallOutcome {
+  if (signal.aborted) return { status: "refused", wasSent: true, error: { code: "timeout", message: "the run ended" } };
+  if (!(error instanceof ProtocolError)) {
+    const message = "the server could not be reached through the gateway";
+    return { status: "refused", wasSent: true, error: { code: "upstream_error", message } };
+  }
+  const { code, message, data } = error;
+  if (code === RPC_CODES.denied) return { status: "refused", wasSent: false, error: toDenial(message, data) };
+  const approvalId = memberText(data, "approvalId");
+  if (code === RPC_CODES.approvalPending && approvalId !== undefined) return { status: "held", approvalId };
+  const isOurs = code === RPC_CODES.approvalPending || code === RPC_CODES.unavailable;
+  return { status: "refused", wasSent: !isOurs, error: { code: isOurs ? "unavailable" : "upstream_error", message } };
+}
+
+function toDenial(message: string, data: unknown): InnerRefusal {
+  return {
+    code: "forbidden",
+    message,
+    policies: policiesOf(data),
+    details: { reason: memberText(data, "reason") ?? "policy" },
+  };
+}
+
+function policiesOf(data: unknown): readonly DecidingPolicy[] {
+  const list = memberOf(data, "policies");
+  if (!Array.isArray(list)) return [];
+  return list.map((policy) => ({ id: memberText(policy, "id") ?? "", name: memberText(policy, "name") ?? "" }));
+}
+
+function memberText(value: unknown, name: string): string | undefined {
+  const member = memberOf(value, name);
+  return typeof member === "string" ? member : undefined;
+}
+
+function memberOf(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null ? Object.getOwnPropertyDescriptor(value, name)?.value : undefined;
+}
+
+function unsent(code: string, message: string): InnerCallOutcome {
+  return { status: "refused", wasSent: false, error: { code, message } };
+}

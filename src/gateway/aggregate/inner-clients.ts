@@ -1,0 +1,125 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import {
+  type CallToolResult,
+  Client,
+  type RequestOptions,
+  SdkError,
+  StreamableHTTPClientTransport,
+  type Tool,
+} from "@modelcontextprotocol/client";
+import type { InnerHttp, InnerOrigin } from "./inner-http.ts";
+
+/** Whose calls these are. */
+export type InnerSubject = Omit<InnerOrigin, "serverId" | "correlationId">;
+
+export interface InnerToolCall {
+  readonly serverId: string;
+  readonly tool: string;
+  readonly args: Readonly<Record<string, unknown>>;
+  readonly correlationId?: string | undefined;
+  readonly signal: AbortSignal;
+  readonly onProgress?: ((progress: InnerProgress) => void) | undefined;
+}
+
+export interface InnerProgress {
+  readonly progress: number;
+  readonly total?: number | undefined;
+  readonly message?: string | undefined;
+}
+
+/** Longer than any tool that answers while somebody waits; the agent's own patience ends earlier. */
+const CALL_MS_MAX = 10 * 60_000;
+const LIST_MS_MAX = 5000;
+
+/**
+ * MCP clients of the gateway itself, one for each server and agent: what goes through them is decided, recorded and forwarded as
+ * if the agent had sent it to the server's own path.
+ */
+export class InnerClients {
+  readonly #http: InnerHttp;
+  readonly #subject: InnerSubject;
+  readonly #clients = new Map<string, Promise<Client>>();
+  readonly #correlation = new AsyncLocalStorage<string>();
+  usedAt: number;
+
+  constructor(http: InnerHttp, subject: InnerSubject, now: number) {
+    this.#http = http;
+    this.#subject = subject;
+    this.usedAt = now;
+  }
+
+  /** The server's result as it came. Rejects with `ProtocolError` where the gateway or the server refuses. */
+  async callTool(call: InnerToolCall): Promise<CallToolResult> {
+    const { tool, args, signal, onProgress } = call;
+    const params = { name: tool, arguments: { ...args } };
+    const options: RequestOptions = {
+      signal,
+      timeout: CALL_MS_MAX,
+      ...(onProgress === undefined ? {} : { onprogress: onProgress, resetTimeoutOnProgress: true }),
+    };
+    return this.#use(call.serverId, call.correlationId, (client) =>
+      client.request({ method: "tools/call", params }, options),
+    );
+  }
+
+  /** What the server offers this agent, asked now. */
+  async listTools(serverId: string): Promise<readonly Tool[]> {
+    const signal = AbortSignal.timeout(LIST_MS_MAX);
+    const { tools } = await this.#use(serverId, undefined, (client) => client.listTools(undefined, { signal }));
+    return tools;
+  }
+
+  /** Forgets the connection to a server, so that the next call opens a new one. */
+  drop(serverId: string): void {
+    const client = this.#clients.get(serverId);
+    this.#clients.delete(serverId);
+    void client?.then((opened) => opened.close()).catch(() => undefined);
+  }
+
+  close(): void {
+    for (const serverId of this.#clients.keys()) this.drop(serverId);
+  }
+
+  async #use<T>(serverId: string, correlationId: string | undefined, work: (client: Client) => Promise<T>): Promise<T> {
+    const client = await this.#connect(serverId);
+    try {
+      return await this.#as(correlationId, () => work(client));
+    } catch (error) {
+      if (!isSessionGone(error)) throw error;
+      // The session ended (a new credential, an idle server): nothing was sent, so that it is safe to begin again.
+      this.drop(serverId);
+      const fresh = await this.#connect(serverId);
+      return this.#as(correlationId, () => work(fresh));
+    }
+  }
+
+  #as<T>(correlationId: string | undefined, work: () => Promise<T>): Promise<T> {
+    return correlationId === undefined ? work() : this.#correlation.run(correlationId, work);
+  }
+
+  async #connect(serverId: string): Promise<Client> {
+    const known = this.#clients.get(serverId);
+    if (known !== undefined) return known;
+    const opening = this.#open(serverId);
+    this.#clients.set(serverId, opening);
+    opening.catch(() => this.#clients.delete(serverId));
+    return opening;
+  }
+
+  async #open(serverId: string): Promise<Client> {
+    const origin: InnerOrigin = { ...this.#subject, serverId, correlationId: () => this.#correlation.getStore() };
+    const client = new Client(
+      { name: "runlayer", version: "1" },
+      { versionNegotiation: { mode: "auto" }, capabilities: {} },
+    );
+    const transport = new StreamableHTTPClientTransport(new URL(`http://gateway.internal/gateway/${serverId}/mcp`), {
+      fetch: this.#http.fetchAs(origin),
+    });
+    await this.#correlation.exit(() => client.connect(transport));
+    return client;
+  }
+}
+
+function isSessionGone(error: unknown): boolean {
+  return error instanceof SdkError && "status" in error && error.status === 404;
+}

@@ -1,0 +1,70 @@
+import { couldBeAllowed, type Caller } from "../decide.ts";
+import type { ToolDefinition } from "../../domain/server.ts";
+import { accessAs } from "../access.ts";
+import type { GatewayContext } from "../context.ts";
+import type { Connection } from "./connections.ts";
+import type { SkillAsker } from "./skill-decision.ts";
+import { toToolName } from "./tool-names.ts";
+
+/** A tool of one of the agent's servers, under its name behind the one connection. */
+export interface VisibleTool {
+  readonly name: string;
+  readonly serverId: string;
+  readonly definition: ToolDefinition;
+}
+
+/**
+ * The tools that the agent could call, server by server in the order of its assignment, as they were last accepted. A server whose
+ * tools nobody has seen yet is asked now; one that cannot be reached has none.
+ */
+export async function visibleTools(
+  asker: SkillAsker,
+  connection: Connection,
+  context: GatewayContext,
+): Promise<readonly VisibleTool[]> {
+  const perServer = asker.agent.agent.assignments.map(async ({ serverId }) => {
+    const access = accessAs({ ...connection, serverId }, asker.snapshot, context.clock.now());
+    if (!access.ok) return [];
+    const known = knownTools(access.caller, context);
+    return known ?? askedTools(access.caller, connection);
+  });
+  return (await Promise.all(perServer)).flat();
+}
+
+/** What is in the live view; undefined for a server that was never listed. */
+function knownTools(caller: Caller, { clock }: GatewayContext): readonly VisibleTool[] | undefined {
+  const { server, toolByName } = caller.server;
+  if (toolByName.size === 0) return undefined;
+  const now = clock.now();
+  return [...toolByName.values()]
+    .filter(({ name }) => couldBeAllowed(caller, { action: "call_tool", target: { type: "tool", name } }, now))
+    .map(({ name, definition }) => ({ name: toToolName(server.name, name), serverId: server.id, definition }));
+}
+
+/** The gateway filters its own answer, as for every client of the server. */
+async function askedTools({ server }: Caller, { clients }: Connection): Promise<readonly VisibleTool[]> {
+  const { id, name } = server.server;
+  try {
+    const tools = await clients.listTools(id);
+    return tools.map((definition) => ({ name: toToolName(name, definition.name), serverId: id, definition }));
+  } catch {
+    // Recorded and reported where it failed: one server that is down must not take the others from the list.
+    return [];
+  }
+}
+
+/** Where a name leads: to a tool of an assigned server, whether or not the agent may call it. */
+export function findTool(
+  { agent, snapshot }: SkillAsker,
+  name: string,
+): { readonly serverId: string; readonly tool: string } | undefined {
+  for (const serverId of agent.assignmentByServerId.keys()) {
+    const view = snapshot.serverById.get(serverId);
+    if (view === undefined) continue;
+    const prefix = `${view.server.name}__`;
+    const known = [...view.toolByName.keys()].find((tool) => toToolName(view.server.name, tool) === name);
+    if (known !== undefined) return { serverId, tool: known };
+    if (name.startsWith(prefix)) return { serverId, tool: name.slice(prefix.length) };
+  }
+  return undefined;
+}

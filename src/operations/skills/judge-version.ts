@@ -1,0 +1,58 @@
+import { isDeepStrictEqual } from "node:util";
+import { isGuardian, type Role } from "../../domain/role.ts";
+import type { OrganizationSettings } from "../../domain/organization.ts";
+import type { SkillContent, SkillVersion, SkillVersionState } from "../../domain/skill.ts";
+import { checkSkill } from "../../skills/check-skill.ts";
+import { digestSkill } from "../../skills/package/skill-package.ts";
+import { isBlockingRisk, scanSkill, type SkillScan } from "../../skills/scan/scan-skill.ts";
+import { scanText } from "../../skills/scan/scan-text.ts";
+import { toPackage } from "./skill-content.ts";
+
+/** Files that hold words only; any other file may be run by an agent. */
+const WORDS_ONLY = /\.(?:md|txt)$/i;
+
+export interface JudgedContent {
+  readonly content: SkillContent;
+  readonly digest: string;
+  readonly scan: SkillScan;
+}
+
+/** Checks and scans what would become a version. Throws for what could never serve. */
+export function judgeContent(name: string, content: SkillContent): JudgedContent {
+  const skill = toPackage(name, content);
+  checkSkill(skill);
+  return { content, digest: digestSkill(skill), scan: scanSkill(skill, { scanText }) };
+}
+
+/**
+ * Whether a version may serve. A dangerous one is blocked whoever wrote it; one by an operator that can do more than what serves
+ * waits for `security` (contract section 7).
+ */
+export function stateOf(
+  { content, scan }: JudgedContent,
+  { settings, role, serving }: { settings: OrganizationSettings; role: Role; serving: SkillVersion | undefined },
+): SkillVersionState {
+  if (isBlocked(scan, settings)) return "blocked";
+  if (settings.skillApproval === "off" || isGuardian(role)) return "approved";
+  return addsPower(content, serving?.content) ? "pending" : "approved";
+}
+
+function isBlocked({ risk }: SkillScan, { skillRiskAction }: OrganizationSettings): boolean {
+  return isBlockingRisk(risk) && (risk === "critical" ? skillRiskAction.critical : skillRiskAction.high) === "block";
+}
+
+/** Whether it runs other code, reaches other servers or tools, or brings other files that can be run. */
+function addsPower(content: SkillContent, before: SkillContent | undefined): boolean {
+  const known = new Set(before?.servers.map(({ id }) => id));
+  if (content.function !== undefined && content.function.code !== before?.function?.code) return true;
+  if (content.servers.some(({ id }) => !known.has(id))) return true;
+  if (before !== undefined && !areToolsWithin(content.tools, before.tools)) return true;
+  return content.files.some(
+    (file) => !WORDS_ONLY.test(file.path) && !before?.files.some((old) => isDeepStrictEqual(old, file)),
+  );
+}
+
+function areToolsWithin(tools: SkillContent["tools"], before: SkillContent["tools"]): boolean {
+  if (before === undefined) return true;
+  return tools !== undefined && tools.every((tool) => before.includes(tool));
+}

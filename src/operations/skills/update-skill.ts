@@ -1,0 +1,199 @@
+import { isDeepStrictEqual } from "node:util";
+import { z } from "zod";
+import { isGuardian } from "../../domain/role.ts";
+import type { Skill, SkillVersion } from "../../domain/skill.ts";
+import { AppError } from "../../lib/errors.ts";
+import type { HandleContext } from "../context.ts";
+import { createdBy } from "../created-by.ts";
+import { defineOperation } from "../define-operation.ts";
+import { ExpectedVersionField, RefField } from "../fields.ts";
+import { requireVersion } from "../require-version.ts";
+import { rulesOf } from "./create-skill.ts";
+import { type JudgedContent, judgeContent, stateOf } from "./judge-version.ts";
+import { toSkillContent } from "./skill-content.ts";
+import { skillFields } from "./skill-fields.ts";
+import { ScanOutput, showScan, showSkill, SkillOutput } from "./skill-output.ts";
+
+const VersionField = z.int().min(1).optional();
+
+const Input = z.object({
+  id: RefField.describe("Skill, by id or name"),
+  name: skillFields.name.optional(),
+  description: skillFields.description.optional(),
+  instructions: skillFields.instructions.nullable().optional(),
+  code: skillFields.code.nullable().optional(),
+  inputSchema: skillFields.inputSchema.nullable().optional(),
+  outputSchema: skillFields.outputSchema.nullable().optional(),
+  servers: skillFields.servers.optional(),
+  tools: skillFields.tools.nullable().optional(),
+  files: skillFields.files.optional(),
+  timeoutMs: skillFields.timeoutMs.nullable().optional(),
+  license: skillFields.license.nullable().optional(),
+  compatibility: skillFields.compatibility.nullable().optional(),
+  metadata: skillFields.metadata.nullable().optional(),
+  allowedTools: skillFields.allowedTools.nullable().optional(),
+  version: VersionField.describe("Alone: roll back to this version"),
+  approveVersion: VersionField.describe("Alone: let this pending version serve; needs `security` or above"),
+  expectedVersion: ExpectedVersionField,
+});
+
+type Input = z.output<typeof Input>;
+
+const NOT_CHANGES: ReadonlySet<string> = new Set(["id", "expectedVersion"]);
+
+/** Makes a new version of a skill, goes back to an older one, or approves one that waits. */
+export const updateSkill = defineOperation({
+  name: "update_skill",
+  title: "Update skill",
+  description:
+    "Makes a new version of a skill from the fields given; agents get it at their next call, connections stay open. A version whose scan finds a danger is stored as `blocked`, one that waits for security as `pending`; the previous version keeps serving. `version` alone rolls back, `approveVersion` alone approves. Returns the skill and the scan of the version.",
+  route: "PATCH /skills/{id}",
+  command: "skills update",
+  roles: ["owner", "admin", "security", "operator"],
+  effect: "write",
+  action: "skill.update",
+  input: Input,
+  output: z.object({ skill: SkillOutput, scan: ScanOutput }),
+  async handle(input, context) {
+    const { repositories } = context;
+    const current = await repositories.skills.get(input.id);
+    requireVersion(current, input.expectedVersion);
+    requireAlone(input);
+    if (context.caller.role === "security") refuseContent(input);
+    const { skill, version } = await change(current, input, context);
+    if (skill !== current) await repositories.skills.save(skill);
+    const shown = await showSkill(skill, context, { version: version.version });
+    return { skill: shown, scan: showScan(version) };
+  },
+  event: ({ skill, scan }, input) => ({
+    resource: { type: "skill", id: skill.id, name: skill.name },
+    details: {
+      changed: Object.keys(input).filter((field) => !NOT_CHANGES.has(field)),
+      version: scan.version,
+      state: scan.state,
+      risk: scan.risk,
+      rules: rulesOf(scan),
+      servingVersion: skill.servingVersion,
+    },
+  }),
+  summarize: ({ skill, scan }) =>
+    `Skill \`${skill.name}\` (${skill.id}): version ${scan.version} is ${scan.state}, risk ${scan.risk}; agents get version ${skill.servingVersion ?? "none"}.`,
+});
+
+interface Changed {
+  readonly skill: Skill;
+  /** The version that the answer is about. */
+  readonly version: SkillVersion;
+}
+
+async function change(current: Skill, input: Input, context: HandleContext): Promise<Changed> {
+  if (input.version !== undefined) return rollBack(current, input.version, context);
+  if (input.approveVersion !== undefined) return approve(current, input.approveVersion, context);
+  return revise(current, input, context);
+}
+
+async function rollBack(current: Skill, number: number, { repositories, now }: HandleContext): Promise<Changed> {
+  const version = await repositories.skills.getVersion(current.id, number);
+  if (version.state !== "approved") {
+    throw new AppError("conflict", `version ${number} is ${version.state} and cannot serve`, {
+      details: { field: "version", state: version.state },
+    });
+  }
+  return { skill: serve(current, version, now), version };
+}
+
+async function approve(current: Skill, number: number, context: HandleContext): Promise<Changed> {
+  const { repositories, caller, now } = context;
+  if (!isGuardian(caller.role)) {
+    throw new AppError("forbidden", "`approveVersion` needs `security`, `admin` or `owner`", {
+      details: { field: "approveVersion" },
+    });
+  }
+  const version = await repositories.skills.getVersion(current.id, number);
+  if (version.state !== "pending") {
+    throw new AppError("conflict", `version ${number} is ${version.state}; only a pending one can be approved`, {
+      details: { field: "approveVersion", state: version.state },
+    });
+  }
+  const approved: SkillVersion = { ...version, state: "approved", approvedBy: createdBy(caller) };
+  await repositories.skills.saveVersionState(approved);
+  // A newer version that serves already is not taken back by a late approval.
+  const isNewer = number > (current.servingVersion ?? 0);
+  const skill = isNewer ? serve(current, approved, now) : { ...current, version: current.version + 1, updatedAt: now };
+  return { skill, version: approved };
+}
+
+async function revise(current: Skill, input: Input, context: HandleContext): Promise<Changed> {
+  const { repositories, caller, now } = context;
+  const base = await findBase(current, context);
+  const name = input.name ?? current.name;
+  const judged = judgeContent(name, await toSkillContent(input, repositories, base.content));
+  if (isUnchanged(judged, base)) return { skill: current, version: base };
+  const { servingVersion } = current;
+  const serving =
+    servingVersion === null ? undefined : await repositories.skills.getVersion(current.id, servingVersion);
+  const { settings } = await repositories.organization.get();
+  const version: SkillVersion = {
+    skillId: current.id,
+    version: current.version + 1,
+    digest: judged.digest,
+    state: stateOf(judged, { settings, role: caller.role, serving }),
+    risk: judged.scan.risk,
+    evidence: judged.scan.evidence,
+    content: judged.content,
+    createdBy: createdBy(caller),
+    approvedBy: null,
+    createdAt: now,
+  };
+  await repositories.skills.insertVersion(version);
+  const renamed = { ...current, name };
+  if (version.state === "approved") return { skill: serve(renamed, version, now), version };
+  const { risk } = version;
+  return {
+    skill: { ...renamed, risk, latestVersion: version.version, version: version.version, updatedAt: now },
+    version,
+  };
+}
+
+/** What a patch is applied to: the latest version, but never one that was blocked, while another serves. */
+async function findBase({ id, latestVersion, servingVersion }: Skill, { repositories }: HandleContext) {
+  const latest = await repositories.skills.getVersion(id, latestVersion);
+  if (latest.state !== "blocked" || servingVersion === null) return latest;
+  return repositories.skills.getVersion(id, servingVersion);
+}
+
+/** The digest says nothing of servers where there is no function. */
+function isUnchanged({ digest, content }: JudgedContent, base: SkillVersion): boolean {
+  const isSameReach = isDeepStrictEqual([content.servers, content.tools], [base.content.servers, base.content.tools]);
+  return digest === base.digest && isSameReach && base.state !== "blocked";
+}
+
+function serve(skill: Skill, { version, content, risk }: SkillVersion, now: number): Skill {
+  return {
+    ...skill,
+    description: content.description,
+    risk,
+    latestVersion: version,
+    servingVersion: version,
+    version: skill.version + 1,
+    updatedAt: now,
+  };
+}
+
+function requireAlone(input: Input): void {
+  const fields = Object.entries(input).flatMap(([field, value]) =>
+    value === undefined || NOT_CHANGES.has(field) ? [] : [field],
+  );
+  const alone = fields.find((field) => field === "version" || field === "approveVersion");
+  if (alone === undefined || fields.length === 1) return;
+  throw new AppError("invalid_input", `\`${alone}\` stands alone; change other fields in a call of its own`, {
+    details: { field: alone },
+  });
+}
+
+function refuseContent(input: Input): void {
+  if (input.version !== undefined || input.approveVersion !== undefined) return;
+  const field = Object.entries(input).find(([name, value]) => value !== undefined && !NOT_CHANGES.has(name))?.[0];
+  if (field === undefined) return;
+  throw new AppError("forbidden", `\`${field}\` needs \`operator\`, \`admin\` or \`owner\``, { details: { field } });
+}

@@ -1,5 +1,5 @@
-import { addConfigurationCommands } from "./app/configuration-commands.ts";
 import { addDeviceCommands } from "./app/device-commands.ts";
+import { addConfigurationCommands } from "./app/configuration-commands.ts";
 import { addHostCommands } from "./app/host-commands.ts";
 import { addPolicySchema } from "./app/policy-commands.ts";
 import { addScanCommand } from "./app/scan-commands.ts";
@@ -17,7 +17,7 @@ const settings: CliSettings = {
 const program = buildCli(settings);
 addHostCommands(program, settings);
 addScanCommand(program, settings);
-addConfigurationCommands(program, settings);
 addDeviceCommands(program, settings);
 addPolicySchema(program, settings);
+addConfigurationCommands(program, settings);
 await runCli(program, process.argv.slice(2), settings);

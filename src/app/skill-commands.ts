@@ -1,11 +1,17 @@
 import type { Command } from "commander";
-import { toAppError } from "../lib/errors.ts";
 import type { CliSettings } from "../surfaces/cli/build-cli.ts";
-import { EXIT, toExitCode } from "../surfaces/cli/exit-codes.ts";
+import { attempt } from "./attempt.ts";
+import { EXIT } from "../surfaces/cli/exit-codes.ts";
 
 /** `skills push`, `pull` and `test`: a folder of skills, as git keeps it, and the registry. */
 export function addSkillCommands(program: Command, settings: CliSettings): void {
   const skills = program.commands.find((command) => command.name() === "skills") ?? program.command("skills");
+  const print = (line: string): void => settings.process.print(`${line}\n`);
+  addSync(skills, settings, print);
+  addTest(skills, settings, print);
+}
+
+function addSync(skills: Command, settings: CliSettings, print: (line: string) => void): void {
   skills
     .command("push")
     .description("Make the registry hold the skills of a folder: one folder for each skill.")
@@ -13,7 +19,7 @@ export function addSkillCommands(program: Command, settings: CliSettings): void 
     .option("--dry-run", "Say what would change and change nothing")
     .option("--prune", "Also delete skills that the folder does not have")
     .action((folder: string, options: { dryRun?: true; prune?: true }) =>
-      attempt(settings, async (print) => {
+      attempt(settings, async () => {
         const { pushSkills } = await import("./skill-sync.ts");
         const lines = await pushSkills(folder, {
           ...options,
@@ -21,7 +27,6 @@ export function addSkillCommands(program: Command, settings: CliSettings): void 
           env: settings.process.env,
         });
         for (const line of lines) print(line);
-        return EXIT.done;
       }),
     );
   skills
@@ -30,7 +35,7 @@ export function addSkillCommands(program: Command, settings: CliSettings): void 
     .argument("<dir>", "Folder to write to")
     .option("--dry-run", "Say what would change and change nothing")
     .action((folder: string, options: { dryRun?: true }) =>
-      attempt(settings, async (print) => {
+      attempt(settings, async () => {
         const { pullSkills } = await import("./skill-sync.ts");
         const lines = await pullSkills(folder, {
           ...options,
@@ -38,21 +43,23 @@ export function addSkillCommands(program: Command, settings: CliSettings): void 
           env: settings.process.env,
         });
         for (const line of lines) print(line);
-        return EXIT.done;
       }),
     );
+}
+
+function addTest(skills: Command, settings: CliSettings, print: (line: string) => void): void {
   skills
     .command("test")
     .description("Run a skill's cases (`tests/*.json`) in the sandbox, with recorded tools.")
     .argument("<dir>", "Folder of the skill")
     .option("--json", "Print the report as JSON")
     .action((folder: string, { json }: { json?: true }) =>
-      attempt(settings, async (print) => {
+      attempt(settings, async () => {
         const { runSkillTest } = await import("../skills/testing/run-skill-test.ts");
         const report = await runSkillTest(folder);
         if (json === true) print(JSON.stringify(report, undefined, 2));
         else for (const line of toLines(report)) print(line);
-        return report.ok ? EXIT.done : EXIT.found;
+        if (!report.ok) settings.setExitCode(EXIT.found);
       }),
     );
 }
@@ -67,18 +74,4 @@ function toLines({ skill, cases }: Report): string[] {
     `${ok ? "ok    " : "failed"} ${skill} ${name}`,
     ...problems.map((problem) => `       ${problem}`),
   ]);
-}
-
-/** Runs a command; a failure is one line and an exit code. */
-async function attempt(
-  { process: terminal, setExitCode }: CliSettings,
-  work: (print: (line: string) => void) => Promise<number>,
-): Promise<void> {
-  try {
-    setExitCode(await work((line) => terminal.print(`${line}\n`)));
-  } catch (error) {
-    const { message, code } = toAppError(error);
-    terminal.printError(`runlayer: ${message}\n`);
-    setExitCode(toExitCode(code));
-  }
 }

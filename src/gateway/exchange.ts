@@ -9,6 +9,7 @@ import { phraseOf } from "./fault-phrase.ts";
 import { formatSse } from "./sse.ts";
 import { errorMessage, respondJson, respondProblem, respondRefusal } from "./http/respond.ts";
 import type { LiveExchange } from "./live-exchanges.ts";
+import type { ParentCall } from "./parent-call.ts";
 import type { PendingCall } from "./pending-call.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
 import type { HandleScope } from "./seal.ts";
@@ -31,12 +32,6 @@ const UNREAD_BYTES_MAX = 64 * 1024;
 const LISTS_CHANGED = ["tools", "prompts", "resources"].map((list) =>
   Buffer.from(JSON.stringify({ jsonrpc: "2.0", method: `notifications/${list}/list_changed` })),
 );
-
-/** What of the gateway itself caused a message: the event is recorded under it, and it hears when the call has to wait. */
-export interface ParentCall {
-  readonly correlationId: string | undefined;
-  readonly onHeld?: ((approvalId: string) => void) | undefined;
-}
 
 /** One HTTP request of a client with what it causes upstream. Ends both sides together, whichever ends first. */
 export class Exchange implements LiveExchange {

@@ -1,6 +1,6 @@
 import type { UpstreamFault } from "./upstream.ts";
 
-/** What a client is told of an upstream's fault, after the server's name. */
+/** What went wrong with a server, to stand behind its name in a message. */
 export function phraseOf({ kind, text }: UpstreamFault): string {
   const phrases: Readonly<Record<UpstreamFault["kind"], string>> = {
     unreachable: `cannot be reached (${text}); try again later`,

@@ -34,7 +34,7 @@ type Agent = Extract<AgentAccess, { ok: true }>["caller"];
 export function createAggregate(context: GatewayContext, http: InnerHttp, options: AggregateOptions): Aggregate {
   const runs = new SkillRuns(context, options.skills, http);
   const parts: ServerParts = { context, skills: options.skills, runs, version: options.version };
-  const toClients = (agent: Agent): InnerClients => createClients(agent, { http, context });
+  const toClients = (agent: Agent): InnerClients => createClients(agent, http);
   const sessions = new AggregateSessions(parts, toClients);
   const modern = createModern(parts, toClients);
   sessions.onListsChanged(() => modern.listsChanged());
@@ -57,10 +57,7 @@ export function createAggregate(context: GatewayContext, http: InnerHttp, option
   };
 }
 
-function createClients(
-  { agent, key, ip, client }: Agent,
-  { http, context }: { http: InnerHttp; context: GatewayContext },
-): InnerClients {
+function createClients({ agent, key, ip, client }: Agent, http: InnerHttp): InnerClients {
   return new InnerClients(http, { agentId: agent.agent.id, keyId: key.id, ip, client });
 }
 

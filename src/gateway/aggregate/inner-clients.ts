@@ -7,7 +7,7 @@ import {
   StreamableHTTPClientTransport,
   type Tool,
 } from "@modelcontextprotocol/client";
-import type { ParentCall } from "../exchange.ts";
+import type { ParentCall } from "../parent-call.ts";
 import type { InnerHttp, InnerOrigin } from "./inner-http.ts";
 
 /** Whose calls these are. */

@@ -1,6 +1,6 @@
 import { createServer, request as startRequest, type IncomingMessage, type ServerResponse } from "node:http";
 import { duplexPair, Readable, type Duplex } from "node:stream";
-import type { ParentCall } from "../exchange.ts";
+import type { ParentCall } from "../parent-call.ts";
 
 /** Who sends a message of the gateway to itself, as its right was checked before. */
 export interface InnerOrigin {

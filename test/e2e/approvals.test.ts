@@ -61,9 +61,9 @@ beforeEach(() => {
 
 const requestInit = () => ({ headers: { Authorization: `Bearer ${agentKey}` } });
 
-async function connectOld() {
+async function connectOld(path = "old/mcp") {
   const client = new OldClient({ name: "old", version: "1" });
-  await client.connect(new OldTransport(new URL(`${app.url}/gateway/old/mcp`), { requestInit: requestInit() }));
+  await client.connect(new OldTransport(new URL(`${app.url}/gateway/${path}`), { requestInit: requestInit() }));
   closers.push(() => client.close());
   return client;
 }
@@ -151,6 +151,16 @@ test("a held call of a session client stays open, tells its progress, and goes o
     ["approval.decide", "success"],
     ["tool.call", "success"],
   ]);
+});
+
+test("a call behind the one connection to all servers is held as the call of its server", async () => {
+  const client = await connectOld("mcp");
+  const before = seen(legacy);
+  const call = client.callTool({ name: `old__${tool}`, arguments: args });
+  const decided = await decide(await filed(), "approve");
+  expect(at(decided.body, "approval")).toMatchObject({ server: { name: "old" }, target: { name: tool } });
+  expect(at(await call, "content", 0, "text")).toBe(JSON.stringify(args));
+  expect(seen(legacy)).toBeGreaterThan(before);
 });
 
 test("two equal calls that wait share no approval", async () => {

@@ -6,6 +6,7 @@ import type { GatewayContext } from "./context.ts";
 import type { Caller } from "./decide.ts";
 import { mayListOtherwise } from "./rights-change.ts";
 import { formatSse } from "./sse.ts";
+import { phraseOf } from "./fault-phrase.ts";
 import { errorMessage, respondJson, respondProblem, respondRefusal } from "./http/respond.ts";
 import type { LiveExchange } from "./live-exchanges.ts";
 import type { ParentCall } from "./parent-call.ts";
@@ -285,16 +286,4 @@ export class Exchange implements LiveExchange {
 /** RFC 6750 §3: a refusal for want of credentials says which scheme is expected. */
 export function challengeOf({ status }: AccessRefusal): Readonly<Record<string, string>> {
   return status === 401 ? { "www-authenticate": "Bearer" } : {};
-}
-
-function phraseOf({ kind, text }: UpstreamFault): string {
-  const phrases: Readonly<Record<UpstreamFault["kind"], string>> = {
-    unreachable: `cannot be reached (${text}); try again later`,
-    timeout: "did not answer in time; try again later",
-    reset: `broke off its answer (${text}); try again`,
-    refused: `gave no usable answer: ${text}`,
-    credential: `is not usable: ${text}; ask an administrator of this gateway`,
-    unavailable: `is not available: ${text}`,
-  };
-  return phrases[kind];
 }

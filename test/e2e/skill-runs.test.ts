@@ -199,6 +199,17 @@ test("an administrator runs a skill as an agent, dry or real, and it is recorded
   expect((await app.rest("POST /skills/house-style/runs", {})).body["code"]).toBe("invalid_input");
 });
 
+test("a client that listens does not keep the program from stopping", async () => {
+  const other = await startTestApp();
+  const { body } = await other.rest("POST /agents", { name: "listener", type: "custom" });
+  const client = await other.aggregateClient(textAt(body, "key"));
+  await client.listTools();
+  const begun = performance.now();
+  await other.restart();
+  expect(performance.now() - begun).toBeLessThan(5000);
+  await other.close();
+});
+
 test("refuses who is nobody, and a batch", async () => {
   await expect(app.aggregateClient("rl_agent_nothing")).rejects.toThrow();
   const { key } = await connect("batcher");

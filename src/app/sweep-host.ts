@@ -1,6 +1,7 @@
 import { createHmac } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { homedir, hostname } from "node:os";
+import { withRegisteredDigests } from "./registered-digests.ts";
 import { AppError } from "../lib/errors.ts";
 import type { SweepHost } from "../operations/sweep/ports.ts";
 import { expandTargets, scanNetwork } from "../sweep/network-scan.ts";
@@ -27,7 +28,7 @@ export function createSweepHost(machine: Machine, pepper: Buffer): SweepHost {
       await requireFolder(path);
       // Another person's variables are not known here, and this account's do not move their files.
       const env = path === homedir() ? process.env : {};
-      return scanHome({ home: path, platform: platformName(), root: machine.root, env });
+      return withRegisteredDigests(await scanHome({ home: path, platform: platformName(), root: machine.root, env }));
     },
     readProcesses: (signal) => readProcesses(signal, machine.procFolder),
     expandNetworks: (networks) => expandTargets({ networks }),

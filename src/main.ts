@@ -1,4 +1,5 @@
 import { addDeviceCommands } from "./app/device-commands.ts";
+import { addConfigurationCommands } from "./app/configuration-commands.ts";
 import { addHostCommands } from "./app/host-commands.ts";
 import { addPolicySchema } from "./app/policy-commands.ts";
 import { addScanCommand } from "./app/scan-commands.ts";
@@ -18,4 +19,5 @@ addHostCommands(program, settings);
 addScanCommand(program, settings);
 addDeviceCommands(program, settings);
 addPolicySchema(program, settings);
+addConfigurationCommands(program, settings);
 await runCli(program, process.argv.slice(2), settings);

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { approvalStatus, useApproval, type Approval } from "../domain/approval.ts";
 import type { ApprovalClaim, ApprovalStore, HeldCall } from "../gateway/approvals.ts";
+import { maskText } from "../guard/mask-secrets.ts";
 import { toCanonicalJson } from "../lib/canonical-json.ts";
 import type { Clock } from "../lib/clock.ts";
 import { newId } from "../lib/ids.ts";
@@ -8,6 +9,8 @@ import type { Repositories, Store } from "../store/ports.ts";
 
 /** Calls of one agent that wait for a person; one more is refused, so that no agent buries what the others ask. */
 const PENDING_PER_AGENT_MAX = 100;
+/** Of a name that an agent chose; more is looked through, so that no secret is missed because it was cut. */
+const NAME_CHARACTERS_MAX = 512;
 const MINUTE_MS = 60_000;
 
 export interface ApprovalStoreOptions {
@@ -76,7 +79,8 @@ function toApproval(
     id: newId(),
     status: "pending",
     bindingHash,
-    target: { type: target.type, name: target.name.toWellFormed() },
+    // The binding is on the name itself; what is kept to be shown hides secrets, as the event of the hold does.
+    target: { type: target.type, name: toShownName(target.name) },
     toolDigest: toolDigest ?? null,
     requestedAt: now,
     expiresAt: now + ttlMs,
@@ -84,4 +88,8 @@ function toApproval(
     usedAt: null,
     version: 1,
   };
+}
+
+function toShownName(name: string): string {
+  return maskText(name.slice(0, 4 * NAME_CHARACTERS_MAX).toWellFormed()).slice(0, NAME_CHARACTERS_MAX);
 }

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { AppError } from "../lib/errors.ts";
 import type { CliSettings } from "../surfaces/cli/build-cli.ts";
 import { attempt } from "./attempt.ts";
+import { addSkillCommands } from "./skill-commands.ts";
 import { defaultDataDir, parseConfig, VARIABLES, type Config, type Environment } from "./config.ts";
 import { addConnect } from "./connect-command.ts";
 
@@ -14,6 +15,7 @@ export function addHostCommands(program: Command, settings: CliSettings): void {
   addServe(program, settings);
   addKeys(program, settings);
   addStdio(program, settings);
+  addSkillCommands(program, settings);
   addConnect(program, settings);
 }
 

@@ -6,8 +6,10 @@ import type { GatewayContext } from "./context.ts";
 import type { Caller } from "./decide.ts";
 import { mayListOtherwise } from "./rights-change.ts";
 import { formatSse } from "./sse.ts";
+import { phraseOf } from "./fault-phrase.ts";
 import { errorMessage, respondJson, respondProblem, respondRefusal } from "./http/respond.ts";
 import type { LiveExchange } from "./live-exchanges.ts";
+import type { ParentCall } from "./parent-call.ts";
 import type { PendingCall } from "./pending-call.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
 import type { HandleScope } from "./seal.ts";
@@ -40,8 +42,8 @@ export class Exchange implements LiveExchange {
   caller: Caller;
   session: Session | undefined;
   pending: PendingCall | undefined;
-  /** The call of the gateway itself that this message belongs to; its event is recorded under it. */
-  readonly parentCorrelationId: string | undefined;
+  /** The call of the gateway itself that this message belongs to. */
+  readonly parent: ParentCall | undefined;
   /** The id of the request that is answered, as written; `null` until a request was read. */
   idText = "null";
   /** The head of an event stream has left before the call did: whatever answers it comes as an event. */
@@ -54,14 +56,14 @@ export class Exchange implements LiveExchange {
 
   constructor(
     context: GatewayContext,
-    http: { request: IncomingMessage; response: ServerResponse; parentCorrelationId?: string | undefined },
+    http: { request: IncomingMessage; response: ServerResponse; parent?: ParentCall | undefined },
     caller: Caller,
   ) {
     this.context = context;
     this.request = http.request;
     this.response = http.response;
     this.caller = caller;
-    this.parentCorrelationId = http.parentCorrelationId;
+    this.parent = http.parent;
     context.exchanges.add(this);
     http.response.on("close", () => this.#closed());
   }
@@ -284,16 +286,4 @@ export class Exchange implements LiveExchange {
 /** RFC 6750 §3: a refusal for want of credentials says which scheme is expected. */
 export function challengeOf({ status }: AccessRefusal): Readonly<Record<string, string>> {
   return status === 401 ? { "www-authenticate": "Bearer" } : {};
-}
-
-function phraseOf({ kind, text }: UpstreamFault): string {
-  const phrases: Readonly<Record<UpstreamFault["kind"], string>> = {
-    unreachable: `cannot be reached (${text}); try again later`,
-    timeout: "did not answer in time; try again later",
-    reset: `broke off its answer (${text}); try again`,
-    refused: `gave no usable answer: ${text}`,
-    credential: `is not usable: ${text}; ask an administrator of this gateway`,
-    unavailable: `is not available: ${text}`,
-  };
-  return phrases[kind];
 }

@@ -80,6 +80,7 @@ function tell(exchange: Exchange, held: Refusal): undefined {
 
 async function waitFor({ exchange, envelope }: Hold, { approvalId }: Tie, approvals: ApprovalStore) {
   const stopProgress = startProgress(exchange, envelope);
+  exchange.parent?.onHeld?.(approvalId);
   try {
     return await exchange.context.heldCalls.wait(exchange, { approvalId, requestId: envelope.id, approvals });
   } finally {

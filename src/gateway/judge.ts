@@ -51,7 +51,7 @@ export function draftOf(
     // An `initialize` opens the session that its event names.
     sessionId: envelope.method === "initialize" ? newId() : session?.id,
     policies: decision.policies,
-    correlationId: exchange.parentCorrelationId,
+    correlationId: exchange.parent?.correlationId,
     details: {
       ...payloadOf(exchange, envelope, decision),
       ...(rule.event === undefined ? { method: envelope.method } : {}),

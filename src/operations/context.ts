@@ -1,6 +1,7 @@
 import type { Actor } from "../domain/audit-event.ts";
 import type { Role } from "../domain/role.ts";
 import type { Repositories } from "../store/ports.ts";
+import type { EventFacts } from "./define-operation.ts";
 import type { Services } from "./services.ts";
 
 /** Who calls an operation, as the surface authenticated it. */
@@ -32,6 +33,8 @@ export interface HandleContext {
   readonly services: Services;
   /** The time of the call, the same in every row and event it writes (milliseconds since the epoch). */
   readonly now: number;
+  /** Records a change of its own, for an operation that makes several; under the correlation id of the call. */
+  readonly record: (action: string, event: EventFacts) => Promise<void>;
   /** True where everything is rolled back afterwards: nothing outside the database may change. */
   readonly isDryRun: boolean;
 }

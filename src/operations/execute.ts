@@ -197,6 +197,7 @@ function toContext(execution: Execution, repositories: Repositories, isDryRun: b
     now: execution.now,
     repositories,
     isDryRun,
+    record: (action, event) => repositories.audit.stage({ ...toDraft(execution, event), action }),
   };
 }
 

@@ -10,6 +10,7 @@ import { decideApproval } from "./approvals/decide-approval.ts";
 import { listApprovals } from "./approvals/list-approvals.ts";
 import { getAuditLogs } from "./audit/get-audit-logs.ts";
 import type { Operation } from "./define-operation.ts";
+import { applyConfiguration } from "./configuration/apply-configuration.ts";
 import { inviteMember } from "./members/invite-member.ts";
 import { listGroups } from "./members/list-groups.ts";
 import { listMembers } from "./members/list-members.ts";
@@ -86,4 +87,5 @@ export const OPERATIONS: readonly Operation[] = [
   listGroups,
   updateOrganization,
   runSkill,
+  applyConfiguration,
 ];

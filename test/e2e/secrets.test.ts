@@ -106,6 +106,7 @@ async function plantEverywhere(): Promise<void> {
   await plantInKeys();
   await plantInCalls();
   await plantInFaults();
+  await plantInHeldCalls();
   // Failures of authentication are counted for a moment before they become an event.
   await app.restart();
 }
@@ -225,6 +226,34 @@ async function callWithSecrets(server: string, when: string): Promise<void> {
   await post(url, agentKey, request(5, "resources/read", { uri }), { headers });
   await post(url, agentKey, request(6, "prompts/get", { name: plantKey(`prompt of ${when}`) }), { headers });
   await post(url, agentKey, `{"broken": "${plantKey(`broken message of ${when}`)}"`, { headers });
+}
+
+/** A call that waits for a person is kept until then, and shown to them. */
+async function plantInHeldCalls(): Promise<void> {
+  const policy = {
+    name: "ask",
+    effect: "require_approval",
+    principals: { everyone: true },
+    resources: { servers: ["http-0"] },
+    actions: ["any"],
+    confirm: true,
+  };
+  expect((await app.rest("POST /policies", policy)).status).toBe(200);
+  const url = `${app.url}/gateway/http-0/mcp`;
+  const uri = `https://a:${plant("password in a held resource")}@a.example/`;
+  const args = { password: plant("password of a held call"), note: plantKey("key in a held call") };
+  for (const message of [
+    call(1, plantKey("name of a held tool"), args),
+    request(2, "resources/read", { uri }),
+    request(3, "prompts/get", {
+      name: plantKey("name of a held prompt"),
+      arguments: { secret: plant("held argument") },
+    }),
+  ])
+    await post(url, agentKey, message, { signal: AbortSignal.timeout(1_500) }).catch(() => undefined);
+  const { body } = await app.rest("GET /approvals");
+  expect(body["total"]).toBe(3);
+  answers.push(JSON.stringify(body));
 }
 
 async function plantInFaults(): Promise<void> {

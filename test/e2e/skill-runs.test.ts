@@ -211,3 +211,51 @@ test("refuses who is nobody, and a batch", async () => {
   const response = await fetch(`${app.url}/gateway/mcp`, { method: "POST", headers, body });
   expect([response.status, at(await response.json(), "error", "code")]).toEqual([400, -32_600]);
 });
+
+test("a policy forbids a skill by name: it is not listed and cannot run", async () => {
+  await create("forbidden", { code: FORMAT_DATE });
+  const { client } = await connect("forbidden-agent");
+  const name = "skill__forbidden";
+  expect(await namesOf(client)).toContain(name);
+  const policy = {
+    name: "no-skill",
+    effect: "deny",
+    principals: { everyone: true },
+    resources: { skills: ["forbidden"] },
+  };
+  const { body } = await app.rest("POST /policies", policy);
+  expect(at(body, "policy", "resources", "skills")).toEqual(["forbidden"]);
+  expect(await namesOf(client)).not.toContain(name);
+  await expect(client.callTool({ name, arguments: { date: "2026" } })).rejects.toMatchObject({
+    code: -32_011,
+    data: { reason: "policy", policies: [{ name: "no-skill" }] },
+  });
+  expect(at(findEvent(await latest("forbidden-agent"), "skill.run"), "outcome")).toBe("denied");
+});
+
+test("a held inner call pauses the run until a person decides", async () => {
+  await create("needs-approval", { code: CALLS_ECHO, servers: ["github"], timeoutMs: 1000 });
+  const { client } = await connect("patient", { servers: ["github"] });
+  const policy = {
+    name: "ask-first",
+    effect: "require_approval",
+    principals: { agents: ["patient"] },
+    resources: { tools: ["tool-0"] },
+  };
+  expect((await app.rest("POST /policies", policy)).body["code"]).toBeUndefined();
+  const running = client.callTool({ name: "skill__needs-approval", arguments: { n: 5 } });
+  const approval = await eventually(async () => at((await app.rest("GET /approvals")).body, "items", 0, "id"));
+  // Longer than the run may take: its clock stands still.
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  await app.rest(`POST /approvals/${approval}/decide`, { decision: "approve" });
+  expect((await running).isError).toBeUndefined();
+});
+
+async function eventually(find: () => Promise<unknown>): Promise<string> {
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    const found = await find();
+    if (typeof found === "string") return found;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error("it never came");
+}

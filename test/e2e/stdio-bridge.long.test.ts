@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { Client, type ClientOptions } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { startModernServer } from "../fixtures/mcp/http-servers.ts";
 import { makeStdioPlace, type StdioPlace } from "../fixtures/mcp/stdio-place.ts";
 import { startTestApp, textAt, type TestApp } from "../harness/app.ts";
 import { startEverything } from "../harness/npm-servers.ts";
@@ -81,6 +82,19 @@ test("joins an administrator's client to the management endpoint", async () => {
   await client.connect(new StdioClientTransport({ command: process.execPath, args, stderr: "ignore" }));
   const listed = await client.callTool({ name: "list_mcp_servers", arguments: {} });
   expect(textAt(listed.structuredContent, "items", 0, "name")).toBe("everything");
+});
+
+test("speaks 2026-07-28 where the server does", async () => {
+  const modern = await startModernServer();
+  const url = `${modern.origin}/mcp`;
+  await app.rest("POST /servers", { name: "modern", transport: "streamable-http", url, allowPrivateNetwork: true });
+  await app.rest("PATCH /agents/desktop", { addServers: ["modern"] });
+  const client = await start({ server: "modern", options: { versionNegotiation: { mode: "auto" } } });
+  expect(client.getNegotiatedProtocolVersion()).toBe("2026-07-28");
+  const answer = await client.callTool({ name: "tool-0", arguments: { text: "hello" } });
+  expect(textAt(answer.content, 0, "text")).toContain("hello");
+  await client.close();
+  await modern.close();
 });
 
 test("passes messages of megabytes both ways, whole", async () => {

@@ -1,3 +1,4 @@
+import { addConfigurationCommands } from "../../src/app/configuration-commands.ts";
 import { addHostCommands } from "../../src/app/host-commands.ts";
 import { OPERATIONS } from "../../src/operations/index.ts";
 import { buildCli, runCli } from "../../src/surfaces/cli/build-cli.ts";
@@ -25,6 +26,7 @@ export async function runlayer(args: readonly string[], env: Readonly<Record<str
   };
   const program = buildCli(settings);
   addHostCommands(program, settings);
+  addConfigurationCommands(program, settings);
   await runCli(program, args, settings);
   return { exitCode, out, err };
 }

@@ -34,50 +34,14 @@ type Agent = Extract<AgentAccess, { ok: true }>["caller"];
 export function createAggregate(context: GatewayContext, http: InnerHttp, options: AggregateOptions): Aggregate {
   const runs = new SkillRuns(context, options.skills, http);
   const parts: ServerParts = { context, skills: options.skills, runs, version: options.version };
-  const toClients = (agent: Agent): InnerClients =>
-    new InnerClients(
-      http,
-      { agentId: agent.agent.agent.id, keyId: agent.key.id, ip: agent.ip, client: agent.client },
-      context.clock.now(),
-    );
+  const toClients = (agent: Agent): InnerClients => createClients(agent, http);
   const sessions = new AggregateSessions(parts, toClients);
-  const connections = new WeakMap<AuthInfo, Connection>();
-  const modern = createMcpHandler(
-    ({ authInfo }) => {
-      const connection = authInfo === undefined ? undefined : connections.get(authInfo);
-      if (connection === undefined) throw new Error("invariant violated: every request is identified before");
-      return createAggregateServer(parts, connection);
-    },
-    { legacy: "reject", onerror: () => undefined },
-  );
-  const handleModern = toNodeHandler(modern, { onerror: (error) => context.onProblem("a message failed", error) });
-  sessions.onListsChanged(() => {
-    modern.notify.toolsChanged();
-    modern.notify.promptsChanged();
-    modern.notify.resourcesChanged();
-  });
-  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const access = identifyAgent(request, context);
-    if (!access.ok) return refuse(context, access, { request, response });
-    const { caller } = access;
-    noteUse(context, caller);
-    const body = request.method === "POST" ? await readMessage(request, context) : undefined;
-    const { method = "GET", url = "/", headers } = request;
-    const auth: AuthInfo = { token: "", clientId: caller.key.id, scopes: [] };
-    const message = Object.assign(Readable.from([]), { method, url, headers, auth });
-    if (await isLegacyRequest(await toWebRequest(message, body), body))
-      return sessions.handle(Object.assign(request, { auth }), { response, body, agent: caller });
-    const clients = toClients(caller);
-    response.on("close", () => clients.close());
-    const { ip, client } = caller;
-    const agentId = caller.agent.agent.id;
-    connections.set(auth, { agentId, keyId: caller.key.id, ip, client, sessionId: undefined, clients });
-    return handleModern(message, response, body);
-  };
+  const modern = createModern(parts, toClients);
+  sessions.onListsChanged(() => modern.listsChanged());
   return {
     async handle(request, response) {
       try {
-        await serve(request, response);
+        await serve({ request, response }, { context, sessions, modern });
       } catch (error) {
         if (!(error instanceof RpcRefusal)) throw error;
         respondRefusal(response, error);
@@ -87,10 +51,75 @@ export function createAggregate(context: GatewayContext, http: InnerHttp, option
     callTool: (call, callOptions) => runs.callTool(call, callOptions),
     close() {
       sessions.close();
-      void modern.close();
+      modern.close();
       http.close();
     },
   };
+}
+
+function createClients({ agent, key, ip, client }: Agent, http: InnerHttp): InnerClients {
+  return new InnerClients(http, { agentId: agent.agent.id, keyId: key.id, ip, client });
+}
+
+/** The message without its bytes, which are read already, as the SDK's adapter takes it. */
+type ReadRequest = Readable & { method: string; url: string; headers: IncomingMessage["headers"]; auth: AuthInfo };
+
+interface Modern {
+  handle(
+    request: ReadRequest,
+    answer: { readonly response: ServerResponse; readonly body: unknown; readonly agent: Agent },
+  ): Promise<void>;
+  listsChanged(): void;
+  close(): void;
+}
+
+/** The stateless revision: a server for each request. */
+function createModern(parts: ServerParts, toClients: (agent: Agent) => InnerClients): Modern {
+  const connections = new WeakMap<AuthInfo, Connection>();
+  const handler = createMcpHandler(
+    ({ authInfo }) => {
+      const connection = authInfo === undefined ? undefined : connections.get(authInfo);
+      if (connection === undefined) throw new Error("invariant violated: every request is identified before");
+      return createAggregateServer(parts, connection);
+    },
+    { legacy: "reject", onerror: () => undefined },
+  );
+  const serveNode = toNodeHandler(handler, {
+    onerror: (error) => parts.context.onProblem("a message failed", error),
+  });
+  return {
+    async handle(request, { response, body, agent }) {
+      const clients = toClients(agent);
+      response.on("close", () => clients.close());
+      const { ip, client, key } = agent;
+      const agentId = agent.agent.agent.id;
+      connections.set(request.auth, { agentId, keyId: key.id, ip, client, sessionId: undefined, clients });
+      await serveNode(request, response, body);
+    },
+    listsChanged() {
+      handler.notify.toolsChanged();
+      handler.notify.promptsChanged();
+      handler.notify.resourcesChanged();
+    },
+    close: () => void handler.close(),
+  };
+}
+
+async function serve(
+  { request, response }: { request: IncomingMessage; response: ServerResponse },
+  { context, sessions, modern }: { context: GatewayContext; sessions: AggregateSessions; modern: Modern },
+): Promise<void> {
+  const access = identifyAgent(request, context);
+  if (!access.ok) return refuse(context, access, { request, response });
+  const agent = access.caller;
+  noteUse(context, agent);
+  const body = request.method === "POST" ? await readMessage(request, context) : undefined;
+  const { method = "GET", url = "/", headers } = request;
+  const auth: AuthInfo = { token: "", clientId: agent.key.id, scopes: [] };
+  const read = Object.assign(Readable.from([]), { method, url, headers, auth });
+  if (await isLegacyRequest(await toWebRequest(read, body), body))
+    return sessions.handle(Object.assign(request, { auth }), { response, body, agent });
+  return modern.handle(read, { response, body, agent });
 }
 
 /** One message, strictly read: what two readers could take differently is refused, as on every path of the gateway. */

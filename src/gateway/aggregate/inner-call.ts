@@ -17,7 +17,7 @@ const TEXT_MAX = 2000;
 export async function makeInnerCall(
   call: InnerCall,
   reach: RunReach,
-  { signal, onProgress }: InnerCallOptions,
+  { signal, onProgress, onHeld }: InnerCallOptions,
 ): Promise<InnerCallOutcome> {
   const { clients, serverIdByName } = reach;
   const serverId = serverIdByName.get(call.server);
@@ -25,9 +25,9 @@ export async function makeInnerCall(
   if (clients === undefined) return unsent("forbidden", "this run sends no calls: it is a dry run, or has no agent");
   const args = parseArguments(call.argumentsJson);
   if (args === undefined) return unsent("invalid_input", "the arguments of a tool must be an object");
-  const { correlationId } = call.caller;
+  const parent = { correlationId: call.caller.correlationId, onHeld };
   try {
-    const result = await clients.callTool({ serverId, tool: call.tool, args, correlationId, signal, onProgress });
+    const result = await clients.callTool({ serverId, tool: call.tool, args, parent, signal, onProgress });
     return toOutcome(result);
   } catch (error) {
     return toFailure(error, signal);

@@ -7,16 +7,18 @@ import {
   StreamableHTTPClientTransport,
   type Tool,
 } from "@modelcontextprotocol/client";
+import type { ParentCall } from "../parent-call.ts";
 import type { InnerHttp, InnerOrigin } from "./inner-http.ts";
 
 /** Whose calls these are. */
-export type InnerSubject = Omit<InnerOrigin, "serverId" | "correlationId">;
+export type InnerSubject = Omit<InnerOrigin, "serverId" | "parent">;
 
 export interface InnerToolCall {
   readonly serverId: string;
   readonly tool: string;
   readonly args: Readonly<Record<string, unknown>>;
-  readonly correlationId?: string | undefined;
+  /** Absent for a call that begins an event chain of its own. */
+  readonly parent?: ParentCall | undefined;
   readonly signal: AbortSignal;
   readonly onProgress?: ((progress: InnerProgress) => void) | undefined;
 }
@@ -39,13 +41,11 @@ export class InnerClients {
   readonly #http: InnerHttp;
   readonly #subject: InnerSubject;
   readonly #clients = new Map<string, Promise<Client>>();
-  readonly #correlation = new AsyncLocalStorage<string>();
-  usedAt: number;
+  readonly #parent = new AsyncLocalStorage<ParentCall>();
 
-  constructor(http: InnerHttp, subject: InnerSubject, now: number) {
+  constructor(http: InnerHttp, subject: InnerSubject) {
     this.#http = http;
     this.#subject = subject;
-    this.usedAt = now;
   }
 
   /** The server's result as it came. Rejects with `ProtocolError` where the gateway or the server refuses. */
@@ -57,9 +57,7 @@ export class InnerClients {
       timeout: CALL_MS_MAX,
       ...(onProgress === undefined ? {} : { onprogress: onProgress, resetTimeoutOnProgress: true }),
     };
-    return this.#use(call.serverId, call.correlationId, (client) =>
-      client.request({ method: "tools/call", params }, options),
-    );
+    return this.#use(call.serverId, call.parent, (client) => client.request({ method: "tools/call", params }, options));
   }
 
   /** What the server offers this agent, asked now. */
@@ -80,21 +78,21 @@ export class InnerClients {
     for (const serverId of this.#clients.keys()) this.drop(serverId);
   }
 
-  async #use<T>(serverId: string, correlationId: string | undefined, work: (client: Client) => Promise<T>): Promise<T> {
+  async #use<T>(serverId: string, parent: ParentCall | undefined, work: (client: Client) => Promise<T>): Promise<T> {
     const client = await this.#connect(serverId);
     try {
-      return await this.#as(correlationId, () => work(client));
+      return await this.#as(parent, () => work(client));
     } catch (error) {
       if (!isSessionGone(error)) throw error;
       // The session ended (a new credential, an idle server): nothing was sent, so that it is safe to begin again.
       this.drop(serverId);
       const fresh = await this.#connect(serverId);
-      return this.#as(correlationId, () => work(fresh));
+      return this.#as(parent, () => work(fresh));
     }
   }
 
-  #as<T>(correlationId: string | undefined, work: () => Promise<T>): Promise<T> {
-    return correlationId === undefined ? work() : this.#correlation.run(correlationId, work);
+  #as<T>(parent: ParentCall | undefined, work: () => Promise<T>): Promise<T> {
+    return parent === undefined ? work() : this.#parent.run(parent, work);
   }
 
   async #connect(serverId: string): Promise<Client> {
@@ -107,7 +105,7 @@ export class InnerClients {
   }
 
   async #open(serverId: string): Promise<Client> {
-    const origin: InnerOrigin = { ...this.#subject, serverId, correlationId: () => this.#correlation.getStore() };
+    const origin: InnerOrigin = { ...this.#subject, serverId, parent: () => this.#parent.getStore() };
     const client = new Client(
       { name: "runlayer", version: "1" },
       { versionNegotiation: { mode: "auto" }, capabilities: {} },
@@ -115,7 +113,7 @@ export class InnerClients {
     const transport = new StreamableHTTPClientTransport(new URL(`http://gateway.internal/gateway/${serverId}/mcp`), {
       fetch: this.#http.fetchAs(origin),
     });
-    await this.#correlation.exit(() => client.connect(transport));
+    await this.#parent.exit(() => client.connect(transport));
     return client;
   }
 }

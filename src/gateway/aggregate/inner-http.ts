@@ -1,5 +1,6 @@
 import { createServer, request as startRequest, type IncomingMessage, type ServerResponse } from "node:http";
 import { duplexPair, Readable, type Duplex } from "node:stream";
+import type { ParentCall } from "../parent-call.ts";
 
 /** Who sends a message of the gateway to itself, as its right was checked before. */
 export interface InnerOrigin {
@@ -9,7 +10,7 @@ export interface InnerOrigin {
   readonly ip: string | undefined;
   readonly client: string | undefined;
   /** Read for each message: the call that it belongs to. */
-  readonly correlationId: () => string | undefined;
+  readonly parent: () => ParentCall | undefined;
 }
 
 export type ServeInner = (
@@ -52,8 +53,8 @@ export function createInnerHttp(serve: ServeInner): InnerHttp {
     fetchAs: (origin) => {
       // The call that a message belongs to is known when it is sent, not when it is served.
       return (url, init = {}) => {
-        const correlationId = origin.correlationId();
-        return send(new URL(url), init, () => connect({ ...origin, correlationId: () => correlationId }));
+        const parent = origin.parent();
+        return send(new URL(url), init, () => connect({ ...origin, parent: () => parent }));
       };
     },
     close() {

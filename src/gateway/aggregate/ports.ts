@@ -70,6 +70,8 @@ export interface InnerCall {
 
 export interface InnerCallOptions {
   readonly signal: AbortSignal;
+  /** The call waits for an approval; until its answer the run's clock stands still. */
+  readonly onHeld: (approvalId: string) => void;
   readonly onProgress: (progress: {
     readonly progress: number;
     readonly total?: number | undefined;

@@ -202,7 +202,7 @@ export class SkillRuns {
         `agent \`${agent.name}\` is suspended or has no active key, so nothing can run as it`,
       );
     }
-    return new InnerClients(this.#http, { agentId: agent.id, keyId: key.id, ip: undefined, client: "run_skill" }, now);
+    return new InnerClients(this.#http, { agentId: agent.id, keyId: key.id, ip: undefined, client: "run_skill" });
   }
 }
 

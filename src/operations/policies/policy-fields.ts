@@ -27,7 +27,7 @@ const resourceFields = {
     .max(1000)
     .optional()
     .describe("Tools: `delete_*`, `github/*`, `trait:destructive` or `trait:read-only`"),
-  skills: Refs.optional().describe("Skills, by id or name"),
+  skills: Refs.optional().describe("Skills, by id or name; or servers and tools, or these"),
 };
 
 const Scalar = z.union([z.string().max(4096), z.number(), z.boolean(), z.null()]);

@@ -18,12 +18,15 @@ type Failure = Extract<ApiAnswer, { readonly ok: false }>;
 
 /** Calls an operation, asks where it wants confirmation and somebody is there, prints the answer; gives the exit code. */
 export async function runOperation(run: Run): Promise<number> {
-  const { env } = run.process;
-  const target = { url: env["RUNLAYER_URL"] ?? URL_DEFAULT, apiKey: env["RUNLAYER_API_KEY"] };
-  const answer = await callConfirmed(run, target);
+  const answer = await callConfirmed(run, apiTarget(run.process));
   if (!answer.ok) return printFailure(run, answer);
   printOutput(run, answer.output);
   return EXIT.done;
+}
+
+/** The server and the key that the environment names. */
+export function apiTarget({ env }: CliProcess): ApiTarget {
+  return { url: env["RUNLAYER_URL"] ?? URL_DEFAULT, apiKey: env["RUNLAYER_API_KEY"] };
 }
 
 async function callConfirmed({ operation, input, process }: Run, target: ApiTarget): Promise<ApiAnswer> {

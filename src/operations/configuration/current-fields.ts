@@ -1,0 +1,146 @@
+import { isDeepStrictEqual } from "node:util";
+import { z } from "zod";
+import type { Agent, Assignment } from "../../domain/agent.ts";
+import type { Policy } from "../../domain/policy.ts";
+import type { Server } from "../../domain/server.ts";
+import { toRfc3339 } from "../../lib/clock.ts";
+import { AppError } from "../../lib/errors.ts";
+import type { Repositories } from "../../store/ports.ts";
+import { agentFields, resolveAssignments } from "../agents/agent-fields.ts";
+import type { HandleContext } from "../context.ts";
+import { buildRule, readingResolver } from "../policies/build-rule.ts";
+import { policyFields, ruleInput } from "../policies/policy-fields.ts";
+import { showPolicy } from "../policies/policy-output.ts";
+import { openEndpoint } from "../servers/server-endpoint.ts";
+import type { Entry } from "./configuration-input.ts";
+
+export type PlanContext = Pick<HandleContext, "repositories" | "services" | "now" | "caller">;
+
+/** One field that an entry would change. Secrets are never shown, only that they differ. */
+export interface FieldDiff {
+  readonly field: string;
+  readonly before?: unknown;
+  readonly after?: unknown;
+}
+
+const SECRET_FIELDS: ReadonlySet<string> = new Set(["credential", "headers", "env", "args"]);
+const RULE_FIELDS: ReadonlySet<string> = new Set(Object.keys(ruleInput));
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** What an entry changes of a server; a field that the entry does not name stays as it is. */
+export async function diffServer(entry: Entry, server: Server, context: PlanContext): Promise<readonly FieldDiff[]> {
+  const { repositories, services } = context;
+  const { credential, headers, env, args, url, command, cwd } = openEndpoint(server, services.vault);
+  const { description, transport, status, allowPrivateNetwork, shareable, owner, groups } = server;
+  const current = { description, transport, status, allowPrivateNetwork, shareable, credential, headers, env, args };
+  const links = { owner, groups: groups.toSorted(byText) };
+  return diff(
+    { ...(await withIds(entry, repositories)), ...normalizedUrl(entry) },
+    { ...current, ...links, url, command, cwd },
+  );
+}
+
+export async function diffAgent(
+  entry: Entry,
+  agent: Agent,
+  { repositories }: PlanContext,
+): Promise<readonly FieldDiff[]> {
+  const { type, description, status, owner, groups, assignments } = agent;
+  const servers = agentFields.servers.safeParse(entry["servers"]);
+  const wanted = servers.success ? { servers: await assignmentsOf(servers.data, repositories) } : {};
+  const current = { type, description, status, owner, groups: groups.toSorted(byText), servers: sorted(assignments) };
+  return diff({ ...(await withIds(entry, repositories)), ...wanted }, current);
+}
+
+export async function diffPolicy(entry: Entry, policy: Policy, context: PlanContext): Promise<readonly FieldDiff[]> {
+  const { description, mode, audit, expiresAt } = policy;
+  const rest = Object.fromEntries(Object.entries(entry).filter(([field]) => !RULE_FIELDS.has(field)));
+  const expiry = policyFields.expiresAt.safeParse(entry["expiresAt"]);
+  const wanted = expiry.success ? { ...rest, expiresAt: expiry.data } : rest;
+  const plain = diff(wanted, { description, mode, audit, expiresAt });
+  const shownPlain = plain.map((one) =>
+    one.field === "expiresAt" ? { ...one, before: showTime(expiresAt), after: entry["expiresAt"] } : one,
+  );
+  if (await isSameRule(entry, policy, context)) return shownPlain;
+  const shown: Fields = await showPolicy(policy, context);
+  const parts = [...RULE_FIELDS].filter((field) => field !== "cedar" || policy.rule === null || "cedar" in entry);
+  const rule = parts
+    .filter((field) => !isDeepStrictEqual(shown[field], entry[field]))
+    .map((field) => ({ field, before: shown[field], after: entry[field] }));
+  return [...shownPlain, ...rule];
+}
+
+/** The rule of a policy is one thing: what an entry leaves out of it is not there. */
+export function ruleOf(entry: Entry): Fields {
+  const { effect, principals, resources, actions = null, conditions = null, cedar } = entry;
+  return cedar === undefined ? { effect, principals, resources, actions, conditions } : { cedar };
+}
+
+export function isRuleField(field: string): boolean {
+  return RULE_FIELDS.has(field);
+}
+
+/** Decided on ids: an entry may name by name or by id. What names something that is still to come is another rule. */
+async function isSameRule(entry: Entry, policy: Policy, context: PlanContext): Promise<boolean> {
+  if (!Object.keys(entry).some(isRuleField)) return true;
+  const input = z.object(ruleInput).safeParse(entry);
+  if (!input.success) return false;
+  try {
+    const built = await buildRule(input.data, readingResolver(context));
+    return (
+      built.effect === policy.effect &&
+      isDeepStrictEqual(built.rule, policy.rule) &&
+      (built.rule !== null || built.cedar === policy.cedar)
+    );
+  } catch (error) {
+    if (error instanceof AppError && error.code === "not_found") return false;
+    throw error;
+  }
+}
+
+async function assignmentsOf(inputs: z.output<typeof agentFields.servers>, repositories: Repositories) {
+  try {
+    return sorted(await resolveAssignments(inputs, repositories));
+  } catch (error) {
+    // A server that is still to be created: then the assignment is another one.
+    if (error instanceof AppError && error.code === "not_found") return inputs;
+    throw error;
+  }
+}
+
+/** The entry with its owner and groups as ids, as far as they exist. */
+async function withIds(entry: Entry, { members, groups }: Repositories): Promise<Fields> {
+  const owner = entry["owner"];
+  const named = z.array(z.string()).safeParse(entry["groups"]);
+  const groupIds = named.success
+    ? await Promise.all(named.data.map(async (ref) => (await groups.find(ref))?.id ?? ref))
+    : undefined;
+  return {
+    ...entry,
+    ...(typeof owner === "string" ? { owner: (await members.find(owner))?.id ?? owner } : {}),
+    ...(groupIds === undefined ? {} : { groups: [...new Set(groupIds)].toSorted(byText) }),
+  };
+}
+
+function normalizedUrl({ url }: Entry): Fields {
+  return typeof url === "string" && URL.canParse(url) ? { url: new URL(url).href } : {};
+}
+
+function diff(wanted: Fields, current: Fields): readonly FieldDiff[] {
+  return Object.entries(wanted)
+    .filter(([field, after]) => field !== "name" && !isDeepStrictEqual(current[field] ?? null, after ?? null))
+    .map(([field, after]) => (SECRET_FIELDS.has(field) ? { field } : { field, before: current[field], after }));
+}
+
+function sorted(assignments: readonly Assignment[]): readonly Assignment[] {
+  return assignments.toSorted((left, right) => byText(left.serverId, right.serverId));
+}
+
+function byText(left: string, right: string): number {
+  return left < right ? -1 : 1;
+}
+
+function showTime(at: number | null): string | null {
+  return at === null ? null : toRfc3339(at);
+}

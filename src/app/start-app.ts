@@ -9,6 +9,7 @@ import { createEgress } from "../lib/egress/egress.ts";
 import { startHttpServer, type Handler } from "../surfaces/http-server.ts";
 import { OneScanSlot } from "./scan-slot.ts";
 import { THIS_MACHINE, type Machine } from "./sweep-host.ts";
+import { startNotifications } from "./notifications.ts";
 import { createStatusHandlers } from "./status.ts";
 
 /** A running installation. */
@@ -47,6 +48,7 @@ export async function startApp(
   const { store, onProblem } = core;
   const scanSlot = stack.adopt(new OneScanSlot({ store, onProblem }), (slot) => slot.close());
   const management = createManagement(core, { url, gateway, egress, authenticate, stack, machine, scanSlot });
+  stack.defer(startNotifications(core, egress));
   const status = createStatusHandlers(core, management.authenticate);
   const handlers: Record<string, Handler> = { ...management.handlers, ...gateway.handlers, ...status };
   const server = await startHttpServer({

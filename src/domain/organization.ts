@@ -1,3 +1,5 @@
+import type { NotificationSettings } from "./notifications.ts";
+
 /** How much of a call's arguments an audit event keeps; secrets are masked in each. */
 export const AUDIT_PAYLOADS = ["none", "digest", "redacted", "full"] as const;
 export type AuditPayloads = (typeof AUDIT_PAYLOADS)[number];
@@ -29,6 +31,8 @@ export interface OrganizationSettings {
   readonly approvalTtlMinutes: number;
   readonly skillRiskAction: SkillRiskAction;
   readonly skillApproval: SkillApproval;
+  /** Null where nobody is told by webhook. */
+  readonly notifications: NotificationSettings | null;
 }
 
 export const DEFAULT_SETTINGS: OrganizationSettings = {
@@ -39,6 +43,7 @@ export const DEFAULT_SETTINGS: OrganizationSettings = {
   approvalTtlMinutes: 60,
   skillRiskAction: { critical: "block", high: "block" },
   skillApproval: "required",
+  notifications: null,
 };
 
 /** The one organization that an installation serves. */

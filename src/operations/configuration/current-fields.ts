@@ -46,11 +46,23 @@ export async function diffAgent(
   agent: Agent,
   { repositories }: PlanContext,
 ): Promise<readonly FieldDiff[]> {
-  const { type, description, status, owner, groups, assignments } = agent;
+  const { type, description, status, owner, groups, assignments, skills } = agent;
   const servers = agentFields.servers.safeParse(entry["servers"]);
-  const wanted = servers.success ? { servers: await assignmentsOf(servers.data, repositories) } : {};
-  const current = { type, description, status, owner, groups: groups.toSorted(byText), servers: sorted(assignments) };
-  return diff({ ...(await withIds(entry, repositories)), ...wanted }, current);
+  const wanted = {
+    ...(await withIds(entry, repositories)),
+    ...(servers.success ? { servers: await assignmentsOf(servers.data, repositories) } : {}),
+    ...(await skillIds(entry, repositories)),
+  };
+  const links = { owner, groups: groups.toSorted(byText), skills: skills?.toSorted(byText) ?? null };
+  return diff(wanted, { type, description, status, ...links, servers: sorted(assignments) });
+}
+
+/** The entry's skills as ids, as far as they exist. */
+async function skillIds(entry: Entry, { skills }: Repositories): Promise<Fields> {
+  const named = z.array(z.string()).safeParse(entry["skills"]);
+  if (!named.success) return {};
+  const ids = await Promise.all(named.data.map(async (ref) => (await skills.find(ref))?.id ?? ref));
+  return { skills: [...new Set(ids)].toSorted(byText) };
 }
 
 export async function diffPolicy(entry: Entry, policy: Policy, context: PlanContext): Promise<readonly FieldDiff[]> {

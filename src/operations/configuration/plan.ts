@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { AppError } from "../../lib/errors.ts";
 import type { Page, PageRequest } from "../../lib/paging.ts";
 import { createAgent } from "../agents/create-agent.ts";
@@ -137,14 +138,29 @@ export async function planConfiguration(
 
 async function planSettings({ settings }: Configuration, { repositories }: PlanContext): Promise<(Step | undefined)[]> {
   if (settings === undefined) return [];
+  if ("notifications" in settings) throw withSecret();
   const { id, name, version, settings: current } = await repositories.organization.get();
   const before: Readonly<Record<string, unknown>> = { ...current, name };
   const diff = Object.entries(settings)
-    .filter(([field, after]) => before[field] !== after)
+    .filter(([field, after]) => !isAlready(before[field], after))
     .map(([field, after]) => ({ field, before: before[field], after }));
   if (diff.length === 0) return [undefined];
   const input = { ...Object.fromEntries(diff.map(({ field, after }) => [field, after])), expectedVersion: version };
   return [{ kind: "settings", name: id, action: "update", operation: updateOrganization, input, diff }];
+}
+
+/** Its secret could neither be compared nor shown. */
+function withSecret(): AppError {
+  const message =
+    "`settings.notifications` holds a secret and does not stand in a configuration; use update_organization";
+  return new AppError("invalid_input", message, { details: { field: "settings.notifications" } });
+}
+
+/** A setting with members may be given in part. */
+function isAlready(before: unknown, after: unknown): boolean {
+  if (typeof before !== "object" || before === null || typeof after !== "object" || after === null)
+    return isDeepStrictEqual(before, after);
+  return isDeepStrictEqual(before, { ...before, ...after });
 }
 
 async function planEntry<Object extends Stored>(

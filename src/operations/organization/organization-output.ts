@@ -8,6 +8,8 @@ import {
 } from "../../domain/organization.ts";
 import { toRfc3339 } from "../../lib/clock.ts";
 
+import { NotificationsOutput } from "./notification-fields.ts";
+
 export const OrganizationOutput = z.object({
   id: z.string(),
   name: z.string(),
@@ -21,10 +23,13 @@ export const OrganizationOutput = z.object({
     timeZone: z.string(),
     skillRiskAction: z.object({ critical: z.enum(SKILL_RISK_ACTIONS), high: z.enum(SKILL_RISK_ACTIONS) }),
     skillApproval: z.enum(SKILL_APPROVALS),
+    notifications: NotificationsOutput,
   }),
 });
 
 export function showOrganization(organization: Organization): z.output<typeof OrganizationOutput> {
   const { id, name, version, settings, createdAt } = organization;
-  return { id, name, version, settings: { ...settings }, createdAt: toRfc3339(createdAt) };
+  const { notifications, ...rest } = settings;
+  const shown = notifications === null ? null : { ...notifications, events: [...notifications.events] };
+  return { id, name, version, settings: { ...rest, notifications: shown }, createdAt: toRfc3339(createdAt) };
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { NOTIFICATION_EVENTS } from "../../../domain/notifications.ts";
 import {
   AUDIT_DURABILITIES,
   AUDIT_PAYLOADS,
@@ -31,6 +32,15 @@ const storedOrganization = z.object({
         .object({ critical: z.enum(SKILL_RISK_ACTIONS), high: z.enum(SKILL_RISK_ACTIONS) })
         .default(DEFAULT_SETTINGS.skillRiskAction),
       skillApproval: z.enum(SKILL_APPROVALS).default(DEFAULT_SETTINGS.skillApproval),
+      notifications: z
+        .object({
+          url: z.string(),
+          events: z.array(z.enum(NOTIFICATION_EVENTS)),
+          allowPrivateNetwork: z.boolean(),
+          secretHint: z.string(),
+        })
+        .nullable()
+        .default(null),
     }),
   ),
   version: z.number(),

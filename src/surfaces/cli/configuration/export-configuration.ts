@@ -31,6 +31,7 @@ const Server = z.looseObject({
 });
 const Agent = z.looseObject({
   owner: Owner,
+  skills: z.array(z.object({ name: z.string() })).nullable(),
   servers: z.array(z.looseObject({ server: z.object({ name: z.string() }) })),
 });
 
@@ -64,17 +65,23 @@ export async function exportConfiguration(call: Call): Promise<Fields> {
     const assigned = agent.servers.map(({ server, ...limits }) =>
       Object.keys(limits).length === 0 ? server.name : { server: server.name, ...limits },
     );
-    return { ...pick(agent, AGENT_FIELDS), ...owned(emailOf(agent.owner)), servers: assigned };
+    return {
+      ...pick(agent, AGENT_FIELDS),
+      ...owned(emailOf(agent.owner)),
+      servers: assigned,
+      ...skillsOf(agent.skills),
+    };
   });
   const policies = (await all(call, "list_policies")).map((policy) => ({
     ...pick(policy, POLICY_FIELDS),
     ...(policy["principals"] === undefined ? pick(policy, ["cedar"]) : pick(policy, RULE_FIELDS)),
   }));
   const { settings } = z
-    .looseObject({ settings: z.unknown() })
+    .looseObject({ settings: z.looseObject({}) })
     .parse((await call("get_organization", {}))["organization"]);
   const groups = (await all(call, "list_groups")).map((group) => group["name"]);
-  return { settings, groups, servers, agents, policies };
+  const { notifications: _, ...plain } = settings;
+  return { settings: plain, groups, servers, agents, policies };
 }
 
 async function all(call: Call, name: string) {
@@ -117,6 +124,10 @@ function referencesTo(names: readonly string[], server: string): Fields {
 
 function variableOf(server: string, word: string): string {
   return `${server}_${word}`.toUpperCase().replaceAll(/[^A-Z0-9]/g, "_");
+}
+
+function skillsOf(skills: z.output<typeof Agent>["skills"]): Fields {
+  return skills === null ? {} : { skills: skills.map(({ name }) => name) };
 }
 
 function owned(email: unknown): Fields {

@@ -1,0 +1,89 @@
+import { keyStatus } from "../domain/api-key.ts";
+import { NOTIFICATION_SECRET, NOTIFICATION_SECRET_CONTEXT, type NotificationEvent } from "../domain/notifications.ts";
+import { toRfc3339 } from "../lib/clock.ts";
+import type { Egress } from "../lib/egress/egress.ts";
+import { isExpiring } from "../operations/api-keys/key-flags.ts";
+import type { Core } from "./core.ts";
+import { WebhookSender, type WebhookTarget } from "./webhook-sender.ts";
+
+const KEYS_ROUND_MS = 60 * 60_000;
+const BROKEN_STATES: ReadonlySet<string> = new Set(["unreachable", "unauthorized", "not_mcp"]);
+
+type Post = (type: NotificationEvent, id: string, data: Readonly<Record<string, unknown>>) => void;
+
+/** Tells people by signed webhook what needs them: held calls, keys about to expire, servers that stopped working. Gives its end. */
+export function startNotifications(core: Core, egress: Egress): () => void {
+  const { store, vault, liveView, clock, onProblem } = core;
+  const settings = () => liveView.current.organization.settings.notifications;
+  const target = async (type: string): Promise<WebhookTarget | undefined> => {
+    const current = settings();
+    if (current === null || !current.events.some((event) => event === type)) return undefined;
+    const sealed = await store.read(({ values }) => values.find(NOTIFICATION_SECRET));
+    const secret = sealed === undefined ? undefined : vault.open(sealed, NOTIFICATION_SECRET_CONTEXT);
+    return typeof secret === "string" ? { ...current, secret } : undefined;
+  };
+  const nowSeconds = (): number => Math.floor(clock.now() / 1000);
+  const sender = new WebhookSender({ egress, target, onProblem, nowSeconds });
+  const post: Post = (type, id, data) => {
+    if (settings() === null) return;
+    sender.post({ id: `${type}:${id}`, type, time: toRfc3339(clock.now()), data });
+  };
+  followApprovals(core, post);
+  const stopServers = followServers(core, post);
+  const stopKeys = followKeys(core, post);
+  return () => {
+    stopServers();
+    stopKeys();
+    sender.close();
+  };
+}
+
+function followApprovals({ store, onProblem }: Core, post: Post): void {
+  const tell = async (id: string): Promise<void> => {
+    const approval = await store.read(({ approvals }) => approvals.find(id));
+    if (approval === undefined || approval.version !== 1) return;
+    const { agent, member, server, target, policies, correlationId, expiresAt } = approval;
+    const data = { approval: { id }, agent, member, server, target, policies, correlationId };
+    post("approval.created", id, { ...data, expiresAt: toRfc3339(expiresAt) });
+  };
+  store.onCommitted((changes) => {
+    // In the background: a held call does not wait for anybody to be told of it.
+    for (const { kind, id } of changes) if (kind === "approval") tell(id).catch(onProblem);
+    return Promise.resolve();
+  });
+}
+
+function followServers({ liveView }: Core, post: Post): () => void {
+  return liveView.onSwap((next, previous, changes) => {
+    for (const { kind, id } of changes) {
+      const view = kind === "server" ? next.serverById.get(id) : undefined;
+      if (view === undefined || !BROKEN_STATES.has(view.server.health.state)) continue;
+      if (BROKEN_STATES.has(previous.serverById.get(id)?.server.health.state ?? "")) continue;
+      const { name, health } = view.server;
+      post("server.unhealthy", `${id}:${health.checkedAt ?? 0}`, { server: { id, name }, state: health.state });
+    }
+  });
+}
+
+function followKeys({ liveView, clock }: Core, post: Post): () => void {
+  const told = new Map<string, number | null>();
+  const look = (): void => {
+    const now = clock.now();
+    for (const key of liveView.current.keyById.values()) {
+      const { id, name, kind, hint, expiresAt } = key;
+      if (expiresAt === null || keyStatus(key, now) !== "active" || !isExpiring(key, now)) continue;
+      if (told.get(id) === expiresAt) continue;
+      told.set(id, expiresAt);
+      post("key.expiring", `${id}:${expiresAt}`, { key: { id, name, kind, hint }, expiresAt: toRfc3339(expiresAt) });
+    }
+  };
+  const stop = liveView.onSwap((_next, _previous, changes) => {
+    if (changes.some(({ kind }) => kind === "apiKey" || kind === "organization")) look();
+  });
+  look();
+  const timer = setInterval(look, KEYS_ROUND_MS).unref();
+  return () => {
+    stop();
+    clearInterval(timer);
+  };
+}

@@ -1,168 +1,175 @@
 import { fork, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { cpus, loadavg } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { request } from "undici";
 import { load, percentile, type Measured, type Target } from "./gateway/load.ts";
+import { startProduct } from "./gateway/product.ts";
+import { childrenOf, usageOf } from "./gateway/usage.ts";
 
 /*
- * What the gateway costs: against the upstream directly, against the least that a Node proxy can do, and against npm's mcp-proxy.
- * Every contender gets its turn in every round, so that whatever else the machine does meets all alike.
- * Run: node bench/gateway.ts [seconds per turn, default 0.8]
+ * What the gateway costs: the whole program as `runlayer serve` starts it, against the upstream directly, the least that a Node
+ * proxy can do, and npm's mcp-proxy. In every round each contender gets a short turn, and every ratio is the median of what the
+ * rounds gave, so that whatever else the machine does meets all alike. CPU is the kernel's account of all threads (Linux).
+ * Run: node bench/gateway.ts [seconds per turn, default 0.5] [rounds, default 7]
  */
 
-const SECONDS = Number(process.argv[2] ?? 0.8);
-const ROUNDS = 2;
-const WARM_UP_SECONDS = 3;
-const CLOCK_TICKS = 100;
-
-interface Usage {
-  readonly cpuMicros: number;
-  readonly rssBytes: number;
-}
+const SECONDS = Number(process.argv[2] ?? 0.5);
+const ROUNDS = Number(process.argv[3] ?? 7);
+// Until the optimizing compiler has seen the code, a young process is measured and not a server.
+const WARM_UP_SECONDS = 8;
 
 interface Contender {
   readonly name: string;
   readonly target: (delay: 0 | 10) => Target;
-  readonly usage: () => Promise<Usage>;
+  /** Its own processes. */
+  readonly pids: (delay: 0 | 10) => readonly number[];
+  /** What does the upstream's work for it. */
+  readonly upstreamPids: (delay: 0 | 10) => readonly number[];
+}
+
+interface Turn {
+  readonly measured: Measured;
+  /** Microseconds per call. */
+  readonly cpu: number;
+  readonly cpuWithUpstream: number;
 }
 
 interface Row {
   readonly contender: Contender;
-  cpuMicros: number;
-  calls: number;
-  seconds: number;
-  latencies: number[];
+  readonly turns: Turn[];
   rssBytes: number;
 }
 
 const children: ChildProcess[] = [];
+const stops: (() => Promise<void>)[] = [];
 
 async function main(): Promise<void> {
   const upstream = await startRole("role-upstream.ts", []);
   const origin = `http://127.0.0.1:${upstream.port}`;
   const raw = await startRole("role-raw-proxy.ts", [origin]);
+  const upstreamPids = (): readonly number[] => [upstream.pid];
   const contenders: Contender[] = [
-    { name: "direct", target: (delay) => plain(upstream.port, delay), usage: upstream.usage },
-    { name: "raw node proxy", target: (delay) => plain(raw.port, delay), usage: raw.usage },
+    { name: "direct", target: (delay) => plain(upstream.port, delay), pids: () => [], upstreamPids },
+    { name: "raw node proxy", target: (delay) => plain(raw.port, delay), pids: () => [raw.pid], upstreamPids },
   ];
   for (const durability of ["before-dispatch", "before-answer"]) {
-    const role = await startRole("role-gateway.ts", [origin, durability]);
-    contenders.push({ name: `gateway, ${durability}`, target: (delay) => governed(role, delay), usage: role.usage });
+    const product = await startProduct({ d0: `${origin}/0/mcp`, d10: `${origin}/10/mcp` }, durability);
+    stops.push(product.stop);
+    const target = (delay: number): Target => governed(product, delay);
+    contenders.push({ name: `gateway, ${durability}`, target, pids: () => [product.pid], upstreamPids });
   }
   contenders.push(await startMcpProxy());
-  // Until the optimizing compiler has seen the code, a young process is measured and not a server.
-  for (const { target } of contenders) await load(target(0), 16, WARM_UP_SECONDS);
+  for (const { target } of contenders) await load(target(0), 64, WARM_UP_SECONDS);
   console.log(
-    "| upstream | c | through | calls/s | of raw | of direct | CPU s/1000 | x raw | p50 ms | p99 ms | added p50 | added p99 | RSS MB |",
+    `${cpus().length} x ${cpus()[0]?.model ?? "?"}, Node ${process.versions.node}, load average ${loads()}\n`,
   );
-  console.log("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
+  console.log(
+    "| upstream | c | through | calls/s | of raw | of direct | CPU µs/call | x raw | with upstream | added p50 ms | added p99 ms | RSS MB |",
+  );
+  console.log("|---|---|---|---|---|---|---|---|---|---|---|---|");
   for (const delay of [0, 10] as const)
     for (const concurrency of [1, 16, 64]) printRows(await measure(contenders, concurrency, delay), concurrency, delay);
+  console.log(`\nload average at the end ${loads()}`);
+}
+
+function loads(): string {
+  return loadavg()
+    .map((load) => load.toFixed(1))
+    .join(" ");
 }
 
 async function measure(contenders: readonly Contender[], concurrency: number, delay: 0 | 10): Promise<Row[]> {
-  const rows = contenders.map((contender): Row => ({
-    contender,
-    cpuMicros: 0,
-    calls: 0,
-    seconds: 0,
-    latencies: [],
-    rssBytes: 0,
-  }));
+  const rows = contenders.map((contender): Row => ({ contender, turns: [], rssBytes: 0 }));
   for (const { contender } of rows) await load(contender.target(delay), concurrency, SECONDS / 4);
-  for (let round = 0; round < ROUNDS; round += 1) for (const row of rows) await takeTurn(row, concurrency, delay);
+  for (let round = 0; round < ROUNDS; round += 1)
+    for (const row of rows) row.turns.push(await takeTurn(row, concurrency, delay));
   return rows;
 }
 
-async function takeTurn(row: Row, concurrency: number, delay: 0 | 10): Promise<void> {
-  const before = await row.contender.usage();
-  const measured = await load(row.contender.target(delay), concurrency, SECONDS);
-  const after = await row.contender.usage();
-  row.cpuMicros += after.cpuMicros - before.cpuMicros;
-  row.calls += measured.calls;
-  row.seconds += measured.seconds;
-  row.latencies.push(...measured.latencies);
-  row.rssBytes = after.rssBytes;
+async function takeTurn(row: Row, concurrency: number, delay: 0 | 10): Promise<Turn> {
+  const { pids, upstreamPids, target } = row.contender;
+  const before = [cpuOf(pids(delay)), cpuOf(upstreamPids(delay))] as const;
+  const measured = await load(target(delay), concurrency, SECONDS);
+  const own = cpuOf(pids(delay)) - before[0];
+  const upstream = cpuOf(upstreamPids(delay)) - before[1];
+  row.rssBytes = Math.max(0, ...pids(delay).map((pid) => usageOf(pid).rssBytes));
+  return { measured, cpu: own / measured.calls, cpuWithUpstream: (own + upstream) / measured.calls };
+}
+
+function cpuOf(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => sum + usageOf(pid).cpuMicros, 0);
 }
 
 function printRows(rows: readonly Row[], concurrency: number, delay: number): void {
   const [direct, raw] = rows;
   if (direct === undefined || raw === undefined) return;
   for (const row of rows) {
-    const perSecond = row.calls / row.seconds;
-    const cpu = row.cpuMicros / row.calls / 1000;
-    const all = toMeasured(row);
-    const base = toMeasured(direct);
+    const median = (of: (turn: Turn, round: number) => number): number => medianOf(row.turns.map(of));
+    const share = (base: Row): number =>
+      median(({ measured }, round) => rateOf(measured) / rateOf(base.turns[round]?.measured ?? measured));
+    const added = (part: number): number =>
+      median(({ measured }, round) => {
+        const base = direct.turns[round]?.measured ?? measured;
+        return percentile(measured, part) - percentile(base, part);
+      });
     const cells = [
       `${delay} ms`,
       concurrency,
       row.contender.name,
-      perSecond.toFixed(0),
-      (perSecond / (raw.calls / raw.seconds)).toFixed(2),
-      (perSecond / (direct.calls / direct.seconds)).toFixed(2),
-      row === direct ? "–" : cpu.toFixed(3),
-      row === direct ? "–" : (cpu / (raw.cpuMicros / raw.calls / 1000)).toFixed(2),
-      percentile(all, 0.5).toFixed(2),
-      percentile(all, 0.99).toFixed(2),
-      (percentile(all, 0.5) - percentile(base, 0.5)).toFixed(2),
-      (percentile(all, 0.99) - percentile(base, 0.99)).toFixed(2),
-      (row.rssBytes / 2 ** 20).toFixed(0),
+      median(({ measured }) => rateOf(measured)).toFixed(0),
+      share(raw).toFixed(2),
+      share(direct).toFixed(2),
+      row === direct ? "–" : median(({ cpu }) => cpu).toFixed(0),
+      row === direct ? "–" : median(({ cpu }, round) => cpu / (raw.turns[round]?.cpu ?? cpu)).toFixed(2),
+      median(({ cpuWithUpstream }) => cpuWithUpstream).toFixed(0),
+      added(0.5).toFixed(2),
+      added(0.99).toFixed(2),
+      row === direct ? "–" : (row.rssBytes / 2 ** 20).toFixed(0),
     ];
     console.log(`| ${cells.join(" | ")} |`);
   }
 }
 
-function toMeasured(row: Row): Measured {
-  return { ...row, latencies: row.latencies.toSorted((left, right) => left - right) };
+function rateOf({ calls, seconds }: Measured): number {
+  return calls / seconds;
+}
+
+function medianOf(values: readonly number[]): number {
+  return values.toSorted((left, right) => left - right)[Math.floor(values.length / 2)] ?? 0;
 }
 
 function plain(port: number, delay: number): Target {
   return { origin: `http://127.0.0.1:${port}`, path: `/${delay}/mcp`, headers: {} };
 }
 
-function governed({ port, key }: { port: number; key: string }, delay: number): Target {
+function governed({ port, agentKey }: { port: number; agentKey: string }, delay: number): Target {
   return {
     origin: `http://127.0.0.1:${port}`,
     path: `/gateway/d${delay}/mcp`,
-    headers: { authorization: `Bearer ${key}` },
+    headers: { authorization: `Bearer ${agentKey}` },
   };
 }
 
-interface Role {
-  readonly port: number;
-  readonly key: string;
-  readonly usage: () => Promise<Usage>;
-}
-
-async function startRole(file: string, args: readonly string[]): Promise<Role> {
+async function startRole(
+  file: string,
+  args: readonly string[],
+): Promise<{ readonly port: number; readonly pid: number }> {
   const child = fork(new URL(`./gateway/${file}`, import.meta.url), args);
   children.push(child);
-  const [hello]: { port: number | string; key?: string }[] = await once(child, "message");
-  return {
-    port: Number(hello?.port),
-    key: hello?.key ?? "",
-    async usage() {
-      child.send({});
-      const [usage]: Usage[] = await once(child, "message");
-      if (usage === undefined) throw new Error("the process did not answer");
-      return usage;
-    },
-  };
+  const [hello]: { port: number }[] = await once(child, "message");
+  return { port: hello?.port ?? 0, pid: child.pid ?? 0 };
 }
 
 /** npm's mcp-proxy in front of stdio servers, one process for each delay, with the session that it wants. */
 async function startMcpProxy(): Promise<Contender> {
-  const proxies = await Promise.all([startOneMcpProxy(0), startOneMcpProxy(10)]);
-  const [quick, slow] = proxies;
-  if (quick === undefined || slow === undefined) throw new Error("mcp-proxy did not start");
+  const [quick, slow] = [await startOneMcpProxy(0), await startOneMcpProxy(10)];
+  const of = (delay: 0 | 10) => (delay === 0 ? quick : slow);
   return {
     name: "npm mcp-proxy (stdio upstream)",
-    target: (delay) => (delay === 0 ? quick.target : slow.target),
-    usage: async () => {
-      const [one, other] = [usageOf(quick.pid), usageOf(slow.pid)];
-      return { cpuMicros: one.cpuMicros + other.cpuMicros, rssBytes: Math.max(one.rssBytes, other.rssBytes) };
-    },
+    target: (delay) => of(delay).target,
+    pids: (delay) => [of(delay).pid],
+    upstreamPids: (delay) => childrenOf(of(delay).pid),
   };
 }
 
@@ -193,17 +200,10 @@ async function openSession(origin: string): Promise<string> {
   throw new Error("mcp-proxy did not open a session");
 }
 
-/** Of a process that is not ours to ask (Linux, proc(5)). */
-function usageOf(pid: number): Usage {
-  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const ticks = Number(fields[11]) + Number(fields[12]);
-  const pages = Number(fields[21]);
-  return { cpuMicros: (ticks / CLOCK_TICKS) * 1e6, rssBytes: pages * 4096 };
-}
-
 try {
   await main();
 } finally {
   for (const child of children) child.kill("SIGKILL");
+  for (const stop of stops) await stop();
 }
+process.exit();

@@ -1,4 +1,5 @@
 import { flushCompileCache } from "node:module";
+import { setFlagsFromString } from "node:v8";
 import { startApp, type App } from "./start-app.ts";
 import type { Config } from "./config.ts";
 import { createLogger } from "./logger.ts";
@@ -13,6 +14,8 @@ export async function serve(config: Config, { write }: ServeOutput): Promise<voi
   const logger = createLogger(config.logLevel);
   const app = await startApp(config, { logger });
   write(greeting(app));
+  // V8's own default, after a start that kept the space for short-lived objects small.
+  setFlagsFromString("--semi-space-growth-factor=2");
   // Kept now, because a process that is killed could not do it at its end.
   setImmediate(flushCompileCache);
   await new Promise<void>((resolve) => {

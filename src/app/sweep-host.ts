@@ -1,6 +1,8 @@
 import { createHmac } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { homedir, hostname } from "node:os";
+import { withRegisteredDigests } from "./registered-digests.ts";
+import { classifyAddress } from "../lib/egress/address-class.ts";
 import { AppError } from "../lib/errors.ts";
 import type { SweepHost } from "../operations/sweep/ports.ts";
 import { expandTargets, scanNetwork } from "../sweep/network-scan.ts";
@@ -27,12 +29,24 @@ export function createSweepHost(machine: Machine, pepper: Buffer): SweepHost {
       await requireFolder(path);
       // Another person's variables are not known here, and this account's do not move their files.
       const env = path === homedir() ? process.env : {};
-      return scanHome({ home: path, platform: platformName(), root: machine.root, env });
+      return withRegisteredDigests(await scanHome({ home: path, platform: platformName(), root: machine.root, env }));
     },
     readProcesses: (signal) => readProcesses(signal, machine.procFolder),
-    expandNetworks: (networks) => expandTargets({ networks }),
+    async expandNetworks(networks) {
+      const addresses = await expandTargets({ networks });
+      for (const address of addresses) refuseAddress(address);
+      return addresses;
+    },
     probeNetwork: (targets, signal) => scanNetwork(targets, signal),
   };
+}
+
+/** What no server may be registered at is not probed either: cloud metadata, link-local, multicast. */
+function refuseAddress(address: string): void {
+  if (classifyAddress(address).kind !== "refused") return;
+  throw new AppError("invalid_input", `\`${address}\` is never contacted: link-local, cloud metadata or multicast`, {
+    details: { field: "networks" },
+  });
 }
 
 async function requireFolder(path: string): Promise<void> {

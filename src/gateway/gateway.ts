@@ -71,7 +71,11 @@ export function createGateway(options: GatewayOptions): Gateway {
     get liveExchanges() {
       return context.exchanges.count;
     },
-    drain: (timeoutMs) => drain(context, timeoutMs),
+    async drain(timeoutMs) {
+      aggregate?.endStreams();
+      await drain(context, timeoutMs);
+      aggregate?.close();
+    },
     close() {
       stopUpkeep();
       stopFollowing();

@@ -57,8 +57,15 @@ function observe(facts: Facts, judge: Judge, origin: ObserveOrigin): Observation
 function serverObservations(sighting: Sighting, { matcher, hashKey }: Judge, origin: ObserveOrigin): Observation[] {
   return [
     ...standingObservations(sighting, matcher, origin),
-    ...toObservations(sighting, weaknessesOf(sighting, hashKey), origin),
+    ...toObservations(sighting, weaknessesOf(sighting, hashKey), origin).filter(
+      isNotOurs(matcher.standingOf(sighting.identity)),
+    ),
   ];
+}
+
+/** A client of the gateway holds its agent key in its configuration: that is how it is meant to be. */
+function isNotOurs({ status }: Standing): (observation: Observation) => boolean {
+  return ({ code }) => status !== "managed" || code !== "SECRET-INLINE";
 }
 
 /** Whether a server is registered and reached through the gateway; nothing where it is. */

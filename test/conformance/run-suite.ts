@@ -31,9 +31,20 @@ export function requiredScenarios(revision: string): readonly string[] {
 
 /** Runs the official conformance suite against a URL, exactly what a revision requires. */
 export async function runSuite(url: string, revision: string): Promise<SuiteResult> {
+  return toResult({ ...(await run(["--url", url, "--requirements", revision])), revision });
+}
+
+/** Runs one scenario of the suite, required or not. */
+export async function runScenario(
+  url: string,
+  scenario: string,
+): Promise<{ readonly output: string; readonly exitCode: number | null }> {
+  return run(["--url", url, "--scenario", scenario]);
+}
+
+async function run(flags: readonly string[]): Promise<{ readonly output: string; readonly exitCode: number | null }> {
   const folder = mkdtempSync(join(tmpdir(), "runlayer-conformance-"));
-  const flags = ["--url", url, "--requirements", revision, "--output-dir", folder];
-  const child = spawn(process.execPath, [join(PACKAGE, "dist/index.js"), "server", ...flags], {
+  const child = spawn(process.execPath, [join(PACKAGE, "dist/index.js"), "server", ...flags, "--output-dir", folder], {
     cwd: folder,
     stdio: ["ignore", "pipe", "pipe"],
     timeout: SUITE_MS_MAX,
@@ -42,7 +53,7 @@ export async function runSuite(url: string, revision: string): Promise<SuiteResu
   try {
     const exited = once(child, "exit");
     const [output, problems] = await Promise.all([text(child.stdout), text(child.stderr), exited]);
-    return toResult({ output: output + problems, exitCode: child.exitCode, revision });
+    return { output: output + problems, exitCode: child.exitCode };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -1,4 +1,4 @@
-import type { Client } from "@modelcontextprotocol/client";
+import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { SkillsClient } from "@modelcontextprotocol/client/ext/skills";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startLegacyServer, startModernServer, type RunningServer } from "../fixtures/mcp/http-servers.ts";
@@ -199,6 +199,17 @@ test("an administrator runs a skill as an agent, dry or real, and it is recorded
   expect((await app.rest("POST /skills/house-style/runs", {})).body["code"]).toBe("invalid_input");
 });
 
+test("a client that listens does not keep the program from stopping", async () => {
+  const other = await startTestApp();
+  const { body } = await other.rest("POST /agents", { name: "listener", type: "custom" });
+  const client = await other.aggregateClient(textAt(body, "key"));
+  await client.listTools();
+  const begun = performance.now();
+  await other.restart();
+  expect(performance.now() - begun).toBeLessThan(5000);
+  await other.close();
+});
+
 test("refuses who is nobody, and a batch", async () => {
   await expect(app.aggregateClient("rl_agent_nothing")).rejects.toThrow();
   const { key } = await connect("batcher");
@@ -210,6 +221,22 @@ test("refuses who is nobody, and a batch", async () => {
   const body = JSON.stringify([{ jsonrpc: "2.0", id: 1, method: "ping" }]);
   const response = await fetch(`${app.url}/gateway/mcp`, { method: "POST", headers, body });
   expect([response.status, at(await response.json(), "error", "code")]).toEqual([400, -32_600]);
+});
+
+test("serves clients of the stateless revision alike", async () => {
+  const { key } = await connect("stateless", { servers: ["github", "modern"] });
+  const client = new Client(
+    { name: "stateless-test", version: "1" },
+    { versionNegotiation: { mode: { pin: "2026-07-28" } } },
+  );
+  const requestInit = { headers: { Authorization: `Bearer ${key}` } };
+  await client.connect(new StreamableHTTPClientTransport(new URL(`${app.url}/gateway/mcp`), { requestInit }));
+  expect(await namesOf(client)).toContain("modern__tool-0");
+  const call = { name: "skill__asks-github", arguments: { n: 3 } };
+  expect((await client.callTool(call)).isError).toBeUndefined();
+  expect(at(await client.callTool({ name: "github__tool-0", arguments: {} }), "content", 0, "type")).toBe("text");
+  await expect(client.callTool({ name: "nobody__tool", arguments: {} })).rejects.toMatchObject({ code: -32_011 });
+  await client.close();
 });
 
 test("a policy forbids a skill by name: it is not listed and cannot run", async () => {

@@ -1,3 +1,5 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { at, startTestApp, textAt, type TestApp } from "../harness/app.ts";
 import { startLegacyServer, type RunningServer } from "../fixtures/mcp/http-servers.ts";
@@ -77,4 +79,22 @@ test("an agent whose owner was suspended, and a key that soon expires", async ()
   expect(await codes()).toEqual(expect.arrayContaining(["OWNER-LEFT", "KEY-EXPIRING"]));
   const { body } = await app.rest("GET /scan-results", { query: "OWNER-LEFT" });
   expect(at(body, "items")).toMatchObject([{ kind: "policy_violation", evidence: expect.stringContaining("orphan") }]);
+});
+
+test("a skill on the machine is a shadow, registered, or modified", async () => {
+  const folder = join(app.home, ".claude/skills/summary");
+  mkdirSync(folder, { recursive: true });
+  const skill = (text: string) => `---\nname: summary\ndescription: Sums up a text.\n---\n\n${text}`;
+  const hostScan = async () => {
+    await app.rest("POST /scans", { targets: ["host"] });
+    return (await codes()).filter((code) => code.startsWith("SHADOW-SKILL") || code === "SKILL-MODIFIED");
+  };
+  writeFileSync(join(folder, "SKILL.md"), skill("Write three sentences."));
+  expect(await hostScan()).toEqual(["SHADOW-SKILL"]);
+  const input = { name: "summary", description: "Sums up a text.", instructions: "Write three sentences." };
+  const made = await app.rest("POST /skills", input);
+  expect(made.status, JSON.stringify(made.body)).toBe(200);
+  expect(await hostScan()).toEqual([]);
+  writeFileSync(join(folder, "SKILL.md"), skill("Write four sentences."));
+  expect(await hostScan()).toEqual(["SKILL-MODIFIED"]);
 });

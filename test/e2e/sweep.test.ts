@@ -1,6 +1,9 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { addHostCommands } from "../../src/app/host-commands.ts";
+import { OPERATIONS } from "../../src/operations/index.ts";
+import { buildCli, runCli, type CliSettings } from "../../src/surfaces/cli/build-cli.ts";
 import { at, startTestApp, textAt, type TestApp } from "../harness/app.ts";
 import { startLegacyServer, type RunningServer } from "../fixtures/mcp/http-servers.ts";
 
@@ -44,6 +47,24 @@ async function scan(input: object) {
 async function results(filter: object = {}, key?: string) {
   const { body } = await app.rest("GET /scan-results", filter, key);
   return { body, items: findingsOf(body) };
+}
+
+/** Runs the command line in this process, as the owner. */
+async function runCommand(argv: readonly string[]) {
+  const printed: string[] = [];
+  const print = (text: string): void => void printed.push(text);
+  let exitCode = 0;
+  const env = { RUNLAYER_URL: app.url, RUNLAYER_API_KEY: app.ownerKey };
+  const settings: CliSettings = {
+    operations: OPERATIONS,
+    version: "0",
+    setExitCode: (code) => void (exitCode = code),
+    process: { env, print, printError: print, confirm: undefined },
+  };
+  const program = buildCli(settings);
+  addHostCommands(program, settings);
+  await runCli(program, argv, settings);
+  return { exitCode, output: printed.join("") };
 }
 
 const NETWORK = () => ({
@@ -97,10 +118,27 @@ describe("a client that goes around the gateway", () => {
     const shown = await app.rest("GET /servers/tools");
     expect(at(shown.body, "server", "security", "openFindings")).toBeGreaterThan(0);
 
-    writeConfig(app.home, { tools: { url: `${app.url}/gateway/tools/mcp` } });
+    await app.rest("POST /agents", { name: "editor", type: "cursor", servers: ["tools"] });
+    const path = join(app.home, ".cursor/mcp.json");
+    const connected = await runCommand([
+      "connect",
+      "cursor",
+      "--agent",
+      "editor",
+      "--rotate-key",
+      "--write",
+      "--replace",
+      "--path",
+      path,
+    ]);
+    expect(connected.exitCode, connected.output).toBe(0);
+    expect(readFileSync(path, "utf8")).toContain(`${app.url}/gateway/tools/mcp`);
     await scan({ targets: ["host"] });
     expect((await results({ status: "resolved" })).items.map(({ code }) => code)).toContain("BYPASS");
-    expect((await results()).items.map(({ code }) => code)).not.toContain("BYPASS");
+    const left = (await results()).items.map(({ code }) => code);
+    expect(left).not.toContain("BYPASS");
+    // The agent key in the configuration that `connect` wrote is meant to be there.
+    expect(left).not.toContain("SECRET-INLINE");
   });
 });
 
@@ -160,6 +198,7 @@ describe("what a scan may do", () => {
     for (const input of [
       { targets: ["network"] },
       { targets: ["network"], networks: ["8.8.8.8"] },
+      { targets: ["network"], networks: ["169.254.169.254"] },
       { targets: ["registry"], networks: ["127.0.0.1"] },
       { targets: ["host"], paths: ["relative"] },
     ]) {

@@ -8,6 +8,7 @@ import { AppError } from "../../lib/errors.ts";
 import type { DeviceReportForm, DeviceReportSection } from "../../sweep/device-report-form.ts";
 import { toReportSection } from "../../sweep/device-report.ts";
 import { readProcesses } from "../../sweep/processes.ts";
+import { withRegisteredDigests } from "../registered-digests.ts";
 import { scanHome } from "../../sweep/scan-home.ts";
 
 /** What a report covers. */
@@ -45,7 +46,7 @@ async function readSections(scope: ReportScope, hashKey: string): Promise<Device
     const isOwn = home === homedir();
     // Another person's variables are not known here, and mine do not move their files.
     const env = isOwn ? process.env : {};
-    const facts = await scanHome({ home, platform: platformName(), root: "/", env });
+    const facts = await withRegisteredDigests(await scanHome({ home, platform: platformName(), root: "/", env }));
     const user = isOwn ? userInfo().username : basename(home);
     sections.push(toReportSection(facts, { place: "home", path: home, user }, hashKey));
   }

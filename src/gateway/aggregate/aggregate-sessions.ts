@@ -76,6 +76,11 @@ export class AggregateSessions {
     if (session.transport.sessionId === undefined) this.#end(session, "refused");
   }
 
+  /** Ends the streams that stand open without a request of theirs; calls in flight go on. */
+  endStreams(): void {
+    for (const { transport } of this.#sessions.values()) transport.closeStandaloneSSEStream();
+  }
+
   close(): void {
     clearInterval(this.#timer);
     this.#stopFollowing();

@@ -26,6 +26,8 @@ export interface Aggregate {
   trial(run: TrialRun): Promise<TrialResult>;
   /** The way from a running skill to a tool of its agent. */
   callTool(call: InnerCall, options: InnerCallOptions): Promise<InnerCallOutcome>;
+  /** Ends what stands open without end; calls in flight go on. */
+  endStreams(): void;
   close(): void;
 }
 
@@ -49,6 +51,7 @@ export function createAggregate(context: GatewayContext, http: InnerHttp, option
     },
     trial: (run) => runs.trial(run),
     callTool: (call, callOptions) => runs.callTool(call, callOptions),
+    endStreams: () => sessions.endStreams(),
     close() {
       sessions.close();
       modern.close();

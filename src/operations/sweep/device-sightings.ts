@@ -38,11 +38,18 @@ function judgeSection(section: DeviceReportSection, { device, matcher }: Reporte
   const isHome = section.place === "home" && section.path !== undefined;
   const place = isHome ? homePlace(device.id, section.path ?? "") : processesPlace(device.id);
   const origin: Instance = { device: device.name, user: section.user };
+  // A client of the gateway holds its agent key in its configuration: that is how it is meant to be.
+  const managed = new Set(
+    section.servers.flatMap(({ identity }) =>
+      matcher.standingOf(identity).status === "managed" ? identity.family : [],
+    ),
+  );
+  const isNotOurs = ({ code, identity }: Observation): boolean => code !== "SECRET-INLINE" || !managed.has(identity);
   const found: readonly Observation[] = [
     ...section.servers.flatMap((server) => standingObservations(toSighting(server), matcher, origin)),
     ...section.installs.flatMap((install) => agentObservation(install, matcher, origin)),
     ...section.skills.flatMap((skill) => skillStandingObservations(skill, matcher, origin)),
-    ...ownObservations(section, origin),
+    ...ownObservations(section, origin).filter(isNotOurs),
   ];
   return {
     observations: found.map((observation) => ({ ...observation, place })),

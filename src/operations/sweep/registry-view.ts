@@ -15,7 +15,9 @@ export function toRegistry(snapshot: Snapshot, publicUrl: string): Registry {
       gatewayUrl: `${publicUrl}/gateway/${server.name}/mcp`,
     })),
     agents: [...snapshot.agentById.values()].map(({ agent: { id, name, type } }) => ({ id, name, type })),
-    skills: [],
+    skills: [...snapshot.skillById.values()].flatMap(({ skill: { id, name }, serving }) =>
+      serving === undefined ? [] : [{ id, name, digest: serving.digest }],
+    ),
     gatewayUrls: [publicUrl],
   };
 }

@@ -54,7 +54,14 @@ export async function runPlan(plan: ScanPlan, options: RunOptions): Promise<Scan
   if (plan.targets.includes("devices")) {
     onStep("waiting for devices");
     const matcher = createMatcher(registry, host.identityKey);
-    ofDevices.push(await scanDevices(plan.deviceIds, { ...options, matcher, signal: withinTime, askedAt: now }));
+    let told = 0;
+    // Progress only ever grows (MCP, progress): devices are parts of one step.
+    const onAnswer = (settled: number, total: number, message: string): void => {
+      if (settled > told) progress(done - 1 + settled / (total + 1), steps, message);
+      told = Math.max(told, settled);
+    };
+    const asked = { ...options, matcher, signal: withinTime, askedAt: now, progress: onAnswer };
+    ofDevices.push(await scanDevices(plan.deviceIds, asked));
   }
   signal.throwIfAborted();
   progress(steps, steps, "done");

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Device } from "../../domain/device.ts";
 import type { ScanCoverage } from "../../domain/scan.ts";
 import { toRfc3339 } from "../../lib/clock.ts";
+import type { Repositories } from "../../store/ports.ts";
 import type { Matcher } from "../../sweep/match.ts";
 import type { RunOptions } from "./run-plan.ts";
 import { judgeReport, parseStoredReport } from "./device-sightings.ts";
@@ -13,7 +14,8 @@ interface DeviceScanOptions extends Pick<RunOptions, "read" | "progress" | "sign
   readonly askedAt: number;
 }
 
-const POLL_MS = 250;
+const POLL_MS = 500;
+const PAGE_ROWS = 1000;
 /** Running reporters check in more often (see `submit_device_report`): one that was silent for longer is off, and nobody waits for it. */
 const SILENT_MS = 5 * 60_000;
 
@@ -27,22 +29,25 @@ export async function scanDevices(ids: readonly string[], options: DeviceScanOpt
 
 async function waitForReports(ids: readonly string[], options: DeviceScanOptions): Promise<void> {
   const { read, progress, signal, askedAt } = options;
-  let waiting = [...ids];
+  let waiting: ReadonlySet<string> = new Set(ids);
   for (;;) {
-    const devices = await read(async (repositories) => {
-      const found: Device[] = [];
-      for (const id of waiting) found.push(await repositories.devices.get(id));
-      return found;
-    });
-    waiting = devices.filter((device) => isAwaited(device, askedAt)).map(({ id }) => id);
-    progress(
-      ids.length - waiting.length,
-      ids.length,
-      `${ids.length - waiting.length} of ${ids.length} devices answered`,
-    );
-    if (waiting.length === 0 || signal.aborted) return;
+    const devices = await read((repositories) => listDevices(repositories, waiting));
+    waiting = new Set(devices.filter((device) => isAwaited(device, askedAt)).map(({ id }) => id));
+    const settled = ids.length - waiting.size;
+    progress(settled, ids.length, `${settled} of ${ids.length} devices answered or are off`);
+    if (waiting.size === 0 || signal.aborted) return;
     // An abort ends the wait; what has come by then is judged.
     await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+async function listDevices({ devices }: Repositories, wanted: ReadonlySet<string>): Promise<Device[]> {
+  const found: Device[] = [];
+  for (let after: string | undefined; ;) {
+    const page = await devices.list(undefined, { limit: PAGE_ROWS, after });
+    found.push(...page.items.filter(({ id }) => wanted.has(id)));
+    if (page.next === undefined) return found;
+    after = page.next;
   }
 }
 

@@ -27,6 +27,7 @@ const Created = z.object({ key: z.string() });
 export async function startProduct(
   servers: Readonly<Record<string, string>>,
   auditDurability: string = "before-dispatch",
+  policies: readonly unknown[] = [],
 ): Promise<Product> {
   const dataDir = mkdtempSync(join(tmpdir(), "runlayer-bench-"));
   const port = await freePort();
@@ -58,6 +59,7 @@ export async function startProduct(
       const server = { name, url: target, transport: "streamable-http", allowPrivateNetwork: true, credential };
       await call("POST", "/api/v1/servers", server);
     }
+    for (const policy of policies) await call("POST", "/api/v1/policies", policy);
     const tools = ["read_*", "write_file", "*_search"];
     const assigned = Object.keys(servers).map((server) => ({ server, tools }));
     const created = await call("POST", "/api/v1/agents", { name: "bench", type: "custom", servers: assigned });

@@ -22,7 +22,7 @@ export function readTargets(
   const readers: Readonly<Record<TargetKind, () => readonly [Target, ...Target[]]>> = {
     tool: () => [{ type: "tool", name: text(envelope.params, "name") }],
     prompt: () => [{ type: "prompt", name: text(envelope.params, "name") }],
-    resource: () => [{ type: "resource", name: text(envelope.params, "uri") }],
+    resource: () => [{ type: "resource", name: checkedUri(text(envelope.params, "uri")) }],
     server: () => [{ type: "server", name: serverName }],
     reference: () => [readReference(envelope.bytes, memberOf(envelope.params, "ref"))],
     task: () => [
@@ -39,7 +39,7 @@ function readReference(bytes: Buffer, ref: Member | undefined): Target {
   const type = textAt(bytes, memberOf(parent, "type"));
   if (type === "ref/prompt") return { type: "prompt", name: requiredText(bytes, memberOf(parent, "name"), "ref.name") };
   if (type === "ref/resource")
-    return { type: "resource", name: requiredText(bytes, memberOf(parent, "uri"), "ref.uri") };
+    return { type: "resource", name: checkedUri(requiredText(bytes, memberOf(parent, "uri"), "ref.uri")) };
   return refuse("`ref.type` must be `ref/prompt` or `ref/resource`");
 }
 
@@ -52,9 +52,17 @@ function readSubscription(
   const uris = itemsAt(bytes, memberOf(filter, "resourceSubscriptions"));
   const resources = uris.map((item): Target => ({
     type: "resource",
-    name: requiredText(bytes, item, "resourceSubscriptions"),
+    name: checkedUri(requiredText(bytes, item, "resourceSubscriptions")),
   }));
   return [{ type: "server", name: serverName }, ...resources];
+}
+
+// A URL parser drops control characters and resolves dot segments, plain or percent-encoded (WHATWG URL, path state).
+const RESOLVED_AWAY = /\p{Cc}|(?:^|[/\\:]|%2f|%5c)(?:\.|%2e){1,2}(?=$|[/\\?#]|%2f|%5c)/iu;
+
+/** An upstream that resolves `..` would read another resource than the one that was decided: such a URI is refused. */
+function checkedUri(uri: string): string {
+  return RESOLVED_AWAY.test(uri) ? refuse("a resource URI must hold no dot segments and no control characters") : uri;
 }
 
 function requiredText(bytes: Buffer, member: Member | undefined, name: string): string {

@@ -3,7 +3,8 @@ import type { ApiKey } from "../../domain/api-key.ts";
 import { GUARDIANS, isRoleWithin, type Role } from "../../domain/role.ts";
 import { AppError } from "../../lib/errors.ts";
 import { parseIpRange } from "../../lib/ip.ts";
-import type { HandleContext } from "../context.ts";
+import type { Member } from "../../domain/member.ts";
+import type { Caller, HandleContext } from "../context.ts";
 import { createdBy } from "../created-by.ts";
 import { defineOperation } from "../define-operation.ts";
 import { NameField, RefField, RoleField, text, TimeField } from "../fields.ts";
@@ -109,6 +110,7 @@ async function responsibleMember(input: Input, { repositories, caller }: HandleC
     return caller.memberId;
   }
   const member = await repositories.members.get(input.member);
+  refuseForeignMember(member, caller);
   if (isRoleWithin(input.role, member.role)) return member.id;
   throw new AppError(
     "forbidden",
@@ -117,6 +119,15 @@ async function responsibleMember(input: Input, { repositories, caller }: HandleC
       details: { field: "member" },
     },
   );
+}
+
+/** A key that somebody else answers for would let its maker decide approvals of its own agents in that person's name. */
+function refuseForeignMember(member: Member, caller: Caller): void {
+  const mayName = caller.role === "owner" || caller.role === "admin";
+  if (member.id === caller.memberId || (mayName && isRoleWithin(member.role, caller.role))) return;
+  throw new AppError("forbidden", `a caller with role \`${caller.role}\` makes no key that this member answers for`, {
+    details: { field: "member" },
+  });
 }
 
 function toExpiry({ expiresAt, expiresInDays }: Input, now: number): number | null {

@@ -31,10 +31,13 @@ const SECURITY_FIELDS: ReadonlySet<string> = new Set([
 /** Throws `forbidden` where the caller's role does not reach; `server` is undefined on creation. */
 export function checkServerRights(change: ServerChange, role: Role, server?: Server): void {
   if (!isGuardian(role)) refuseGuardianFields(change, server);
+  if (!isGuardian(role)) refuseMoveInside(change, server);
   if (role === "security") refuseOperatorFields(change);
   if (role === "owner" || role === "admin") return;
   refuseStdioFields(change, server);
   const variables = change.credential?.type === "env" ? Object.keys(change.credential.values) : [];
+  const added = variables.find((name) => server?.credential.names.includes(name) !== true);
+  if (added !== undefined) throw forbidden("only `owner` and `admin` add variables to a stdio server", "credential");
   const loader = variables.find(isLoaderVariable);
   if (loader !== undefined) throw forbidden(`only \`owner\` and \`admin\` set \`${loader}\``, "credential");
 }
@@ -62,6 +65,17 @@ function refuseGuardianFields(change: ServerChange, server: Server | undefined):
   if (!isChanged("status")) return;
   if (change.status === "quarantined") throw needsGuardian("a quarantine", "status");
   if (current.status === "quarantined") throw needsGuardian("lifting a quarantine", "status");
+}
+
+/** Leave to reach private addresses was given for one address: another one needs it anew. */
+function refuseMoveInside(change: ServerChange, server: Server | undefined): void {
+  if (server?.allowPrivateNetwork !== true || change.allowPrivateNetwork === false) return;
+  const isMoved = change.url !== undefined && change.url !== server.url;
+  const tokenUrl = change.credential?.type === "oauth-client-credentials" ? change.credential.tokenUrl : null;
+  if (isMoved) throw needsGuardian("another address of a server with `allowPrivateNetwork`", "url");
+  if (tokenUrl !== null && tokenUrl !== server.credential.tokenUrl) {
+    throw needsGuardian("another token endpoint of a server with `allowPrivateNetwork`", "credential");
+  }
 }
 
 function refuseOperatorFields(change: ServerChange): void {

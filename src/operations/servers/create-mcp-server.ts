@@ -18,7 +18,7 @@ import {
   toHealth,
   toObserved,
 } from "./discovery-output.ts";
-import { maskArgument } from "./mask-argument.ts";
+import { maskArguments } from "./mask-argument.ts";
 import { createEndpoint, summarizeCredential } from "./server-endpoint.ts";
 import { serverFields } from "./server-fields.ts";
 import { ServerOutput, showServer } from "./server-output.ts";
@@ -110,7 +110,7 @@ async function mayStart(input: Input, endpoint: ProbeTarget, { interaction }: Pr
 }
 
 function toCommandLine({ command, args }: ProbeTarget): string {
-  return JSON.stringify([command, ...args.map(maskArgument)]);
+  return JSON.stringify([command, ...maskArguments(args)]);
 }
 
 async function store(

@@ -9,7 +9,7 @@ import { toRfc3339 } from "../../lib/clock.ts";
 import type { HandleContext } from "../context.ts";
 import { groupNames } from "../groups.ts";
 import { AppliedPolicy, policiesOfServer, withChanges } from "../policies/policies-of.ts";
-import { maskArgument } from "./mask-argument.ts";
+import { maskArguments } from "./mask-argument.ts";
 
 const Named = z.object({ id: z.string(), name: z.string() });
 
@@ -168,7 +168,7 @@ function showConfiguration(server: Server, { vault }: HandleContext["services"])
   const context = { table: "servers", id: server.id, version: server.secretsVersion };
   const { args } = parseServerSecrets(vault.open(server.sealedSecrets, context));
   return {
-    ...(server.command === null ? {} : { args: args.map(maskArgument) }),
+    ...(server.command === null ? {} : { args: maskArguments(args) }),
     ...(server.cwd === null ? {} : { cwd: server.cwd }),
     headers: hideValues(server.headerNames),
     env: hideValues(server.envNames),

@@ -1,7 +1,6 @@
-import type { AuditEventDraft } from "../domain/audit-event.ts";
+import type { AuditEventDraft, DecisionDraft } from "../domain/audit-event.ts";
 import type { Clock } from "../lib/clock.ts";
 import { newId } from "../lib/ids.ts";
-import type { DecisionDraft } from "./audit-log.ts";
 
 /** A call that runs longer is announced, so that nobody has to wait for its end to learn of it. */
 const LONG_CALL_MS = 60_000;
@@ -9,8 +8,8 @@ const LOOK_EVERY_MS = 1_000;
 
 interface OpenDecision {
   readonly decision: DecisionDraft;
-  /** Characters of its JSON. */
-  readonly size: number;
+  /** Its JSON. */
+  readonly text: string;
   readonly since: number;
 }
 
@@ -41,8 +40,8 @@ export class OpenDecisions {
     return [...this.#long.values(), ...this.#open.values()];
   }
 
-  add(decision: DecisionDraft, size: number): void {
-    this.#open.set(decision.id, { decision, size, since: this.#options.clock.now() });
+  add(decision: DecisionDraft, text: string): void {
+    this.#open.set(decision.id, { decision, text, since: this.#options.clock.now() });
   }
 
   /** Removes and returns it. */

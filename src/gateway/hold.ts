@@ -1,4 +1,4 @@
-import type { DecisionDraft } from "../audit/audit-log.ts";
+import type { DecisionDraft } from "../domain/audit-event.ts";
 import { canAsk, questionOf } from "./approval-question.ts";
 import type { ApprovalClaim, ApprovalStore, HeldCall } from "./approvals.ts";
 import { refusalMessage } from "./decide.ts";

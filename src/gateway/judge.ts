@@ -1,5 +1,4 @@
-import type { DecisionDraft } from "../audit/audit-log.ts";
-import type { Outcome } from "../domain/audit-event.ts";
+import type { DecisionDraft, Outcome } from "../domain/audit-event.ts";
 import { newId } from "../lib/ids.ts";
 import { decide, refusalMessage, toQuestion, type DecidingPolicy, type Decision, type Question } from "./decide.ts";
 import type { Target } from "./decide.ts";

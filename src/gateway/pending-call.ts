@@ -1,5 +1,4 @@
-import type { DecisionDraft, Settlement } from "../audit/audit-log.ts";
-import type { Outcome } from "../domain/audit-event.ts";
+import type { DecisionDraft, Outcome, Settlement } from "../domain/audit-event.ts";
 import type { GatewayContext } from "./context.ts";
 import type { RequestEnvelope } from "./envelope/envelope.ts";
 import type { MethodRule } from "./methods.ts";

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
-import type { DecisionDraft } from "../audit/audit-log.ts";
 import type { Agent } from "../domain/agent.ts";
-import type { Actor, ResourceRef } from "../domain/audit-event.ts";
+import type { Actor, DecisionDraft, ResourceRef } from "../domain/audit-event.ts";
 import type { AuditPayloads } from "../domain/organization.ts";
 import type { Server } from "../domain/server.ts";
 import { newId } from "../lib/ids.ts";

@@ -106,7 +106,12 @@ const SECRET_WORDS = ["passw", "passphrase", "secret", "token", "key", "credenti
 
 /** Secrets known by where they stand, not by their own form. */
 export const PLACE_PATTERNS: readonly SecretPattern[] = [
-  { type: "authorization", needs: ["bearer", "basic", "token"], pattern: /\b(?:bearer|basic|token)\s{1,4}([A-Za-z0-9._~+/=-]{12,4096})/gi, group: 1 },
+  {
+    type: "authorization",
+    needs: ["bearer", "basic", "token"],
+    pattern: /\b(?:bearer|basic|token)\s{1,4}([A-Za-z0-9._~+/=-]{12,4096})/gi,
+    group: 1,
+  },
   { type: "url-password", needs: ["://"], pattern: /:\/\/[^\s/:@"'?#]{0,256}:([^\s/@"'?#]{1,256})@/g, group: 1 },
   {
     type: "url-token",

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Skill, SkillVersion } from "../../src/domain/skill.ts";
 import { newId } from "../../src/lib/ids.ts";
 import type { Change, Repositories, Store } from "../../src/store/ports.ts";
-import { aServer, aSkill, aSkillVersion, anAgent, anEvent } from "../harness/entities.ts";
+import { aServer, aSkill, aSkillVersion, aDraft, anAgent, toUnplaced } from "../harness/entities.ts";
 
 const STRANGE = "Zoë 🦊 \u202Eabc\u200B \0 \u{F0000} \"quoted\" 'single' \\ %_";
 const FIRST = { limit: 50 };
@@ -124,12 +124,13 @@ export function skillConformance(subject: Subject): void {
       });
       const last = await read(({ audit }) => audit.lastSeq());
       await write(async ({ audit }) => {
-        await audit.append([
-          anEvent(last + 1, run({ time: 1000, durationMs: 10 })),
-          anEvent(last + 2, run({ time: 5000, durationMs: 30, outcome: "error" })),
-          anEvent(last + 3, run({ time: 6000, outcome: "denied" })),
-          anEvent(last + 4, run({ time: 6000, resource: { type: "skill", id: newId(), name: "gone" } })),
-        ]);
+        const runs = [
+          aDraft(run({ time: 1000, durationMs: 10 })),
+          aDraft(run({ time: 5000, durationMs: 30, outcome: "error" })),
+          aDraft(run({ time: 6000, outcome: "denied" })),
+          aDraft(run({ time: 6000, resource: { type: "skill", id: newId(), name: "gone" } })),
+        ];
+        await audit.append(runs.map(toUnplaced), last + 1);
       });
       expect(await read(({ skills }) => skills.usage(skill.id, 4000))).toEqual({
         total: 2,

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
-import type { DecisionDraft } from "../../audit/audit-log.ts";
 import { keyStatus } from "../../domain/api-key.ts";
-import type { Actor } from "../../domain/audit-event.ts";
+import type { Actor, DecisionDraft } from "../../domain/audit-event.ts";
 import type { Skill, SkillVersion } from "../../domain/skill.ts";
 import { toCanonicalJson } from "../../lib/canonical-json.ts";
 import { AppError } from "../../lib/errors.ts";

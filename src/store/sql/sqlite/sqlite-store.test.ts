@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Worker } from "node:worker_threads";
 import SqliteDatabase from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { aServer, anEvent } from "../../../../test/harness/entities.ts";
+import { aDraft, aServer, toUnplaced } from "../../../../test/harness/entities.ts";
 import { systemClock } from "../../../lib/clock.ts";
 import { openStore } from "../../open-store.ts";
 import type { Store } from "../../ports.ts";
@@ -92,7 +92,10 @@ test("answers unavailable when the worker that reads dies, and never hangs", asy
 test("commits while a long search runs", async () => {
   const store = await openStore({ dataDir: folder, clock: systemClock });
   await store.transaction(({ audit }) =>
-    audit.append(Array.from({ length: 20_000 }, (_, index) => anEvent(index + 1))),
+    audit.append(
+      Array.from({ length: 20_000 }, () => toUnplaced(aDraft())),
+      1,
+    ),
   );
   let isSearching = true;
   const search = Promise.all(

@@ -1,5 +1,6 @@
 import type { AuditEventDraft, DecisionDraft, Settlement, UnplacedEvent } from "../domain/audit-event.ts";
 import { assert } from "../lib/assert.ts";
+import { TransientMap } from "../lib/transient-map.ts";
 import type { Repositories, Store } from "../store/ports.ts";
 import {
   toFinished,
@@ -46,7 +47,7 @@ class FileJournal implements DecisionJournal {
   readonly #segmentBytes: number;
   readonly #encoder = new FrameEncoder();
   /** Open decisions by id, as JSON: what a new segment begins with. */
-  readonly #open = new Map<string, string>();
+  readonly #open = new TransientMap<string, string>();
   #current: Segment | undefined;
   #position = 0;
   /** Set by a failed write: what it left on the disk does not count once a new segment says what is open. */

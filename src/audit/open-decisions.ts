@@ -1,6 +1,7 @@
 import type { AuditEventDraft, DecisionDraft } from "../domain/audit-event.ts";
 import type { Clock } from "../lib/clock.ts";
 import { newId } from "../lib/ids.ts";
+import { TransientMap } from "../lib/transient-map.ts";
 
 /** A call that runs longer is announced, so that nobody has to wait for its end to learn of it. */
 const LONG_CALL_MS = 60_000;
@@ -22,7 +23,7 @@ export interface OpenDecisionsOptions {
 export class OpenDecisions {
   readonly #options: OpenDecisionsOptions;
   /** In the order of arrival: the oldest first. */
-  readonly #open = new Map<string, OpenDecision>();
+  readonly #open = new TransientMap<string, OpenDecision>();
   /** Announced ones are kept apart, so that looking for long calls stops at the first young one. */
   readonly #long = new Map<string, OpenDecision>();
   readonly #timer: NodeJS.Timeout;
@@ -57,7 +58,7 @@ export class OpenDecisions {
 
   #announceLong(): void {
     const now = this.#options.clock.now();
-    for (const [id, open] of this.#open) {
+    for (const [id, open] of this.#open.entries()) {
       if (now - open.since <= LONG_CALL_MS) return;
       this.#open.delete(id);
       this.#long.set(id, open);

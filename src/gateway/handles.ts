@@ -71,18 +71,12 @@ function findHandles({ bytes }: Envelope, body: Member | undefined): Found[] {
   add("cursor", body, "cursor");
   add("cursor", body, "nextCursor");
   add("state", body, "requestState");
-  if (!mentionsTasks(bytes)) return found;
   add("task", body, "taskId");
   add("task", { members: membersAt(bytes, memberOf(body, "task")) }, "taskId");
   for (const item of itemsAt(bytes, memberOf(body, "tasks"))) add("task", item, "taskId");
   const meta = { members: membersAt(bytes, memberOf(body, "_meta")) };
   add("task", { members: membersAt(bytes, memberOf(meta, RELATED_TASK)) }, "taskId");
   return found;
-}
-
-/** A cheap look before an expensive one; an escape in the name is looked into as well. */
-function mentionsTasks(bytes: Buffer): boolean {
-  return bytes.includes("taskId") || bytes.includes("\\u");
 }
 
 function unknownHandle(kind: HandleKind): RpcRefusal {

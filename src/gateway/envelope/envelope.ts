@@ -95,6 +95,8 @@ export function valueAt(bytes: Buffer, span: Span | undefined): unknown {
 /** The text at this place; undefined where there is none or it is of another type. */
 export function textAt(bytes: Buffer, span: Span | undefined): string | undefined {
   if (span === undefined || bytes[span.start] !== 0x22) return undefined;
+  const text = bytes.toString("utf8", span.start + 1, span.end - 1);
+  if (!text.includes("\\")) return text;
   const value = valueAt(bytes, span);
   return typeof value === "string" ? value : undefined;
 }
@@ -199,6 +201,8 @@ function readId(bytes: Buffer, span: Span): RpcId {
 
 function checkCase(members: readonly Member[], names: ReadonlyMap<string, string>): void {
   for (const { name } of members) {
+    // Most names are written as they should be, in lower case.
+    if (names.get(name) === name) continue;
     const meant = names.get(fold(name));
     if (meant !== undefined && meant !== name)
       throw RpcRefusal.invalidRequest(`the member name \`${meant}\` is written in another case`);

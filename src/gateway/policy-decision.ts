@@ -114,8 +114,9 @@ function targetOf(view: ServerView, { type, name }: MessageTarget): Target {
   const kept = targets.get(view) ?? new Map<string, Target>();
   const known = kept.get(key);
   if (known !== undefined) return known;
-  const target =
+  const made =
     type === "server" ? createTarget({ kind: "server", server }) : toToolTarget(server, name, toolByName.get(name));
+  const target = { ...made, isLasting: isKnown };
   if (isKnown) targets.set(view, kept.set(key, target));
   return target;
 }

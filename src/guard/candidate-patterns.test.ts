@@ -11,7 +11,14 @@ const PIECES = [
   BODY,
   "0123456789",
   "abcdef0123456789abcdef0123456789",
-  ...["@host", "--api-", "aaaa/", "1.", "at_", ": ", "-", ":", "=", " "],
+  "@host",
+  "--api-",
+  "aaaa/",
+  "1.",
+  "at_",
+  ": ",
+  "=",
+  " ",
 ];
 
 test("leaves out no pattern that matches", () => {

@@ -46,17 +46,20 @@ export async function startReportLink(target: string): Promise<ReportLink> {
     // The rest of the body is never read, and nobody answers.
     if (isUpload && link.state === "hangs midway") return;
     const body = await text(request);
-    const { authorization = "" } = request.headers;
-    const answer = await fetch(link.target + (request.url ?? ""), {
-      method: request.method ?? "GET",
-      headers: { authorization, "content-type": "application/json" },
-      body,
-    });
+    const answer = await send(link.target, request, body);
     if (isUpload) delivered.push(body);
-    const answered = await answer.text();
     if (isUpload && link.state === "loses the answer") throw new Error("the answer is lost");
-    response.writeHead(answer.status, { "content-type": "application/json" }).end(answered);
+    response.writeHead(answer.status, { "content-type": "application/json" }).end(await answer.text());
   }
 
   return link;
+}
+
+function send(
+  target: string,
+  { url = "/", method = "GET", headers }: IncomingMessage,
+  body: string,
+): Promise<Response> {
+  const { authorization = "" } = headers;
+  return fetch(target + url, { method, headers: { authorization, "content-type": "application/json" }, body });
 }

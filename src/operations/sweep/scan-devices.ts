@@ -16,8 +16,8 @@ interface DeviceScanOptions extends Pick<RunOptions, "read" | "progress" | "sign
 }
 
 const POLL_MS = 500;
-/** Reports of so many devices are in memory at once. */
-const PAGE_DEVICES = 100;
+/** Reports of so many devices are in memory at once, and judged without a pause: some ms. */
+const PAGE_DEVICES = 25;
 /** Running reporters check in more often (see `submit_device_report`): one that was silent for longer is off, and nobody waits for it. */
 const SILENT_MS = 5 * 60_000;
 

@@ -1,9 +1,10 @@
-import type { Scan, ScanCoverage } from "../../domain/scan.ts";
+import type { Scan } from "../../domain/scan.ts";
 import { mergeTools } from "../../domain/tool-definition.ts";
 import type { HandleContext } from "../context.ts";
 import { toHealth } from "../servers/discovery-output.ts";
 import { mergeFinding, type MergedFinding } from "./merge-findings.ts";
 import { pruneSweep } from "./prune-sweep.ts";
+import { shortenCoverage } from "./shorten-coverage.ts";
 import { createServerFinder, toRegistry } from "./registry-view.ts";
 import type { ScanFindings } from "./run-plan.ts";
 import { createScanCount } from "./scan-count.ts";
@@ -15,7 +16,7 @@ import type { TalliedSightings } from "./tally-sightings.ts";
 type StoreContext = Pick<HandleContext, "repositories" | "services"> & { readonly finishedAt: number };
 
 /** Findings of so many keys are in memory at once. */
-const KEYS_PER_STEP = 250;
+const KEYS_PER_STEP = 100;
 
 /** Stores what a scan found and ends what it no longer found. The scan itself MUST be stored already. */
 export async function storeScanFindings(
@@ -38,7 +39,7 @@ export async function storeScanFindings(
     status: sightings.coverage.every(({ status }) => status === "read") ? "complete" : "partial",
     finishedAt,
     summary: count.summary(sightings.counts),
-    coverage: shortened(sightings.coverage),
+    coverage: shortenCoverage(sightings.coverage),
   };
   await repositories.scans.save(finished);
   await pruneSweep(repositories, finishedAt);
@@ -66,22 +67,6 @@ function createMerge(
 
 function isGone(place: string, registered: ReadonlySet<string>): boolean {
   return place.startsWith(serverPlace("")) && !registered.has(place);
-}
-
-/** Thousands of unreadable files say no more than these. */
-const COVERAGE_MAX = 2000;
-
-/** What was not read comes first: it must not be lost behind what was. */
-function shortened(coverage: readonly ScanCoverage[]): ScanCoverage[] {
-  const sorted = [
-    ...coverage.filter(({ status }) => status !== "read"),
-    ...coverage.filter(({ status }) => status === "read"),
-  ];
-  const rest = sorted.slice(COVERAGE_MAX);
-  const [first] = rest;
-  if (first === undefined) return sorted;
-  const more = { target: first.target, place: `${rest.length} more`, status: first.status, reason: "not listed" };
-  return [...sorted.slice(0, COVERAGE_MAX), more];
 }
 
 async function saveMerged(

@@ -8,7 +8,6 @@ import type { Caller, HandleContext } from "../context.ts";
 import { defineOperation } from "../define-operation.ts";
 import { RefField } from "../fields.ts";
 import { unpackReport } from "./packed-report.ts";
-import { reportsRequestedAt } from "./report-request.ts";
 
 const Input = z.object({
   device: RefField.optional().describe("Device, by id or name; a device key reports for its own"),
@@ -48,15 +47,13 @@ export const submitDeviceReport = defineOperation({
     checkInSeconds: z.int().describe("When to ask again"),
     hashKey: z.string().optional().describe("For device keys: what identities and secrets are hashed with"),
   }),
-  async prepare(input, { caller, now, read }) {
+  async prepare(input, { caller, now, read, services }) {
     const { compressed } = input;
     const report = compressed === undefined ? undefined : await unpackReport(compressed);
     // Devices are never deleted or given another key: what was read here still holds in the transaction.
-    const known = await read(async (repositories) => ({
-      device: await findDevice(input, caller, repositories),
-      requestedAt: await reportsRequestedAt(repositories),
-    }));
-    return (context) => take({ ...known, compressed, report }, { ...context, now });
+    const device = await read((repositories) => findDevice(input, caller, repositories));
+    const requestedAt = await services.deviceReports.requestedAt();
+    return (context) => take({ device, requestedAt, compressed, report }, { ...context, now });
   },
   event: ({ device, accepted }) =>
     accepted ? { resource: { type: "device", id: device.id, name: device.name } } : undefined,

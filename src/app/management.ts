@@ -10,7 +10,7 @@ import type { Egress } from "../lib/egress/egress.ts";
 import { startHealthProber } from "./health-prober.ts";
 import { createManagementAuthentication } from "./management-authentication.ts";
 import { OPERATIONS } from "../operations/index.ts";
-import { requestReports } from "../operations/sweep/report-request.ts";
+import { createReportRequests } from "../operations/sweep/report-request.ts";
 import type { ScanSlot } from "../operations/sweep/ports.ts";
 import type { LiveSessions, Services, SkillTrial, SkillTrialResult } from "../operations/services.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
@@ -89,7 +89,7 @@ function openServices(core: Core, options: ManagementOptions, sessions: LiveSess
     publicUrl: options.url,
     sweepHost: createSweepHost(options.machine, pepper),
     scanSlot: options.scanSlot,
-    deviceReports: { request: (at) => requestReports(store, at) },
+    deviceReports: createReportRequests(store),
     clock,
     runSkill: (run) => trial(gateway, run),
   });

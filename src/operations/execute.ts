@@ -61,8 +61,10 @@ async function runRead(execution: Execution): Promise<Answer> {
 async function runMutation(execution: Execution): Promise<Answer> {
   const { call, store } = execution;
   // Before the preparation too: a repeated call must not contact an endpoint again.
-  const first = await store.read((repositories) => findFirstAnswer(repositories, toRepeatable(execution)));
-  if (first !== undefined) return first;
+  if (call.common.idempotencyKey !== undefined) {
+    const first = await store.read((repositories) => findFirstAnswer(repositories, toRepeatable(execution)));
+    if (first !== undefined) return first;
+  }
   await prepare(execution);
   if (call.common.dryRun === true) return rehearse(execution);
   await requireConfirmation(execution);

@@ -149,7 +149,7 @@ function services(): Services {
     stdioIsolation: "off",
     clock: systemClock,
     scanSlot: { acquire: () => () => undefined, startInBackground: () => undefined },
-    deviceReports: { request: unused },
+    deviceReports: { requestedAt: () => Promise.resolve(0), request: unused },
     sweepHost: {
       device: "test-machine",
       home: "/nonexistent",

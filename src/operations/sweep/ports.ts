@@ -32,7 +32,9 @@ export interface ScanSlot {
   startInBackground(work: (signal: AbortSignal, store: Store) => Promise<void>): void;
 }
 
-/** Asks every enrolled device for a fresh report, on all nodes: they learn of it when they check in. */
+/** Asks every enrolled device for a fresh report: they learn of it when they check in. */
 export interface DeviceReportRequests {
   request(at: number): Promise<void>;
+  /** When a scan last asked; 0 for never. A device whose last report is older owes one. */
+  requestedAt(): Promise<number>;
 }

@@ -1,13 +1,21 @@
-import type { Repositories, Store } from "../../store/ports.ts";
+import type { Store } from "../../store/ports.ts";
+import type { DeviceReportRequests } from "./ports.ts";
 
 const NAME = "sweep.reports-requested-at";
 
-/** Asks all devices for a fresh report; see `reportsRequestedAt`. */
-export function requestReports(store: Store, at: number): Promise<void> {
-  return store.transaction(({ values }) => values.set(NAME, String(at)));
-}
-
-/** When a scan last asked for fresh reports; 0 for never. A device whose last report is older owes one. */
-export async function reportsRequestedAt({ values }: Pick<Repositories, "values">): Promise<number> {
-  return Number((await values.find(NAME)) ?? "0");
+/** Kept in the database over restarts, and in memory: one process at a time has the database, and every device asks again and again. */
+export function createReportRequests(store: Store): DeviceReportRequests {
+  let known: number | undefined;
+  return {
+    async request(at) {
+      await store.transaction(({ values }) => values.set(NAME, String(at)));
+      known = at;
+    },
+    async requestedAt() {
+      if (known !== undefined) return known;
+      const stored = await store.read(({ values }) => values.find(NAME));
+      known ??= Number(stored ?? "0");
+      return known;
+    },
+  };
 }

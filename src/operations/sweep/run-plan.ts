@@ -8,11 +8,11 @@ import { scanHere } from "./scan-host.ts";
 import type { ScanPlan } from "./scan-plan.ts";
 import { readPolicyRecords } from "./scan-policies.ts";
 import { type Contact, contactServers, judgeRegistry } from "./scan-registry.ts";
-import { mergeSightings, type Sightings } from "./sightings.ts";
+import { createTally, type TalliedSightings } from "./tally-sightings.ts";
 
 /** What a scan found, before it is stored. */
 export interface ScanFindings {
-  readonly sightings: Sightings;
+  readonly sightings: TalliedSightings;
   readonly contacts: readonly Contact[];
 }
 
@@ -41,16 +41,15 @@ export async function runPlan(plan: ScanPlan, options: RunOptions): Promise<Scan
   };
   // Devices take their time to answer: they are asked first and heard last.
   if (plan.deviceIds.length > 0) await services.deviceReports.request(now);
-  const here = await scanHere(plan, { host, observe, signal: withinTime }, onStep);
+  const tally = createTally();
+  tally.add(await scanHere(plan, { host, observe, signal: withinTime }, onStep));
   const contacts: Contact[] = [];
-  const ofRegistry: Sightings[] = [];
   if (plan.targets.includes("registry")) {
     onStep("contacting registered servers");
     contacts.push(...(await contactServers(services, withinTime)));
     const policies = await options.read((repositories) => readPolicyRecords(repositories, now));
-    ofRegistry.push(judgeRegistry(services.snapshot(), { contacts, policies, now }));
+    tally.add(judgeRegistry(services.snapshot(), { contacts, policies, now }));
   }
-  const ofDevices: Sightings[] = [];
   if (plan.targets.includes("devices")) {
     onStep("waiting for devices");
     const matcher = createMatcher(registry, host.identityKey);
@@ -61,9 +60,9 @@ export async function runPlan(plan: ScanPlan, options: RunOptions): Promise<Scan
       told = Math.max(told, settled);
     };
     const asked = { ...options, matcher, signal: withinTime, askedAt: now, progress: onAnswer };
-    ofDevices.push(await scanDevices(plan.deviceIds, asked));
+    await scanDevices(plan.deviceIds, asked, tally);
   }
   signal.throwIfAborted();
   progress(steps, steps, "done");
-  return { sightings: mergeSightings([here, ...ofRegistry, ...ofDevices]), contacts };
+  return { sightings: tally.total, contacts };
 }

@@ -32,6 +32,7 @@ export class SqlAuditRepository implements AuditRepository {
       .insertInto("auditStaging")
       .values({ draft: JSON.stringify(draft) })
       .execute();
+    this.#context.touch({ kind: "auditEvent", id: draft.id });
   }
 
   async takeStaged(limit: number): Promise<readonly UnplacedEvent[]> {

@@ -106,7 +106,8 @@ function refuseEscalation(role: Role, ceiling: Role): void {
 /** A key never does more than the member who answers for it. */
 async function responsibleMember(input: Input, { repositories, caller }: HandleContext): Promise<string | null> {
   if (input.member === undefined) {
-    // A key of another role than the caller's member could hold is still the caller's to answer for: it is within their own.
+    // Whoever makes a key answers for it, a weaker one too: without that, its holder could decide their maker's approvals. To answer
+    // for it lends it nothing (docs/decisions/answering-for-a-key.md).
     return caller.memberId;
   }
   const member = await repositories.members.get(input.member);

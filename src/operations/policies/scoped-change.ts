@@ -24,12 +24,22 @@ export async function refuseScopedChange(
   if (isGuardian(context.caller.role)) return;
   const groups = difference(before?.groups ?? [], after.groups);
   if (groups.length > 0) await refuseIfNamed("groups", [id, ...groups], context);
-  if (before !== undefined && before.name !== after.name) await refuseIfNamed("name", [id], context);
+  if (before !== undefined) await refuseScopedRename(id, { before: before.name, after: after.name }, context);
   const owner = before?.owner ?? null;
   if (owner === after.owner || (await isOwnTaking(owner, after.owner, context))) return;
   const members = [owner, after.owner].filter((member) => member !== null);
   const keys = await Promise.all(members.map((member) => keysOfMember(member, context)));
   await refuseIfNamed("owner", [id, ...keys.flat()], context);
+}
+
+/** The part of `refuseScopedChange` about the name, for objects without groups and owner. */
+export async function refuseScopedRename(
+  id: string,
+  { before, after }: { readonly before: string; readonly after: string },
+  context: Context,
+): Promise<void> {
+  if (before === after || isGuardian(context.caller.role)) return;
+  await refuseIfNamed("name", [id], context);
 }
 
 /** Throws `forbidden` below `security`: to attach a policy is to change its scope. */

@@ -108,8 +108,13 @@ export interface UpstreamProbe {
     target: ProbeTarget & { readonly credential: Credential },
     options: ProbeOptions,
   ): Promise<{ readonly verified: true | "not_challenged" } | { readonly verified: false; readonly error: string }>;
-  /** Throws `invalid_input` for an address that this installation never connects to. */
-  checkAddress(url: string, options: { readonly allowPrivateNetwork: boolean }): Promise<void>;
+  /** Throws `invalid_input` for an address that this installation never connects to; `field` is named in it, `url` if absent. */
+  checkAddress(url: string, options: AddressRules): Promise<void>;
+}
+
+export interface AddressRules {
+  readonly allowPrivateNetwork: boolean;
+  readonly field?: string | undefined;
 }
 
 export interface ProbeOptions {

@@ -24,3 +24,8 @@ export function isIpInRanges(ip: string, ranges: readonly IpRange[]): boolean {
   const address = ipaddr.process(ip);
   return ranges.some(([network, bits]) => network.kind() === address.kind() && address.match(network, bits));
 }
+
+/** Whether all of a range lies in another one. */
+export function isRangeWithin([network, bits]: IpRange, [outer, outerBits]: IpRange): boolean {
+  return network.kind() === outer.kind() && bits >= outerBits && network.match(outer, outerBits);
+}

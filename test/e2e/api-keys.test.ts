@@ -56,6 +56,57 @@ test("a key for other addresses does not open from here", async () => {
   expect((await app.rest("GET /organization", undefined, textAt(here.body, "secret"))).status).toBe(200);
 });
 
+async function makeKey(name: string, more: Record<string, unknown> = {}): Promise<string> {
+  return textAt((await app.rest("POST /api-keys", { name, role: "admin", ...more })).body, "secret");
+}
+
+test.each([
+  ["any address", {}, 403],
+  ["a wider range", { allowedIps: ["127.0.0.0/8"] }, 403],
+  ["one address inside, one outside", { allowedIps: ["127.0.0.1", "192.0.2.1"] }, 403],
+  ["the other family", { allowedIps: ["::/0"] }, 403],
+  ["the same range", { allowedIps: ["127.0.0.0/16"] }, 200],
+  ["an address of it", { allowedIps: ["127.0.0.1"] }, 200],
+])("a key that is kept to addresses makes none for %s, or says why", async (what, more, status) => {
+  const suffix = what.replaceAll(/[^a-z]/g, "");
+  for (const role of ["admin", "owner"]) {
+    const maker = await makeKey(`kept-${role}-${suffix}`, { role, allowedIps: ["127.0.0.0/16"] });
+    const reply = await app.rest("POST /api-keys", { name: `of-${role}-${suffix}`, role: "auditor", ...more }, maker);
+    expect(reply.status).toBe(status);
+    if (status === 403) expect(reply.body).toMatchObject({ code: "forbidden", details: { field: "allowedIps" } });
+  }
+});
+
+test("a key that expires makes none that outlives it, but owners renew", async () => {
+  const maker = await makeKey("brief", { expiresInDays: 10 });
+  const make = (name: string, more: object, key = maker) =>
+    app.rest("POST /api-keys", { name, role: "auditor", ...more }, key);
+  const refusal = { status: 403, body: { code: "forbidden", details: { field: "expiresAt" } } };
+  expect(await make("for-good", {})).toMatchObject(refusal);
+  expect(await make("longer", { expiresInDays: 11 })).toMatchObject(refusal);
+  expect(await make("shorter", { expiresInDays: 9 })).toMatchObject({ status: 200 });
+  const owner = await makeKey("brief-owner", { role: "owner", expiresInDays: 1 });
+  expect(await make("renewed", { role: "owner", expiresInDays: 90 }, owner)).toMatchObject({ status: 200 });
+});
+
+test("only owners and admins make a key that another member answers for", async () => {
+  for (const [email, role] of [
+    ["ida@example.org", "security"],
+    ["max@example.org", "owner"],
+  ]) {
+    await app.rest("POST /members", { email, name: "Someone", role });
+  }
+  const security = await makeKey("sec", { role: "security", member: "ida@example.org" });
+  const make = (name: string, member: string, key: string) =>
+    app.rest("POST /api-keys", { name, role: "auditor", member }, key);
+  const refusal = { status: 403, body: { code: "forbidden", details: { field: "member" } } };
+  expect(await make("anothers", "owner@localhost", security)).toMatchObject(refusal);
+  expect(await make("own", "ida@example.org", security)).toMatchObject({ status: 200 });
+  const admin = await makeKey("adm", { member: "max@example.org" });
+  expect(await make("an-owners", "owner@localhost", admin)).toMatchObject(refusal);
+  expect(await make("a-lower-ones", "ida@example.org", admin)).toMatchObject({ status: 200 });
+});
+
 test("a dry run makes no key and shows none", async () => {
   const { body } = await app.rest("POST /api-keys", { name: "rehearsed", role: "auditor", dryRun: true });
   expect(body).not.toHaveProperty("secret");

@@ -8,6 +8,7 @@ import type { Caller, HandleContext } from "../context.ts";
 import { createdBy } from "../created-by.ts";
 import { defineOperation } from "../define-operation.ts";
 import { NameField, RefField, RoleField, text, TimeField } from "../fields.ts";
+import { refuseWiderLimits } from "./key-limits.ts";
 import { ApiKeyOutput, showApiKey } from "./key-output.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -41,7 +42,7 @@ export const createApiKey = defineOperation({
   name: "create_api_key",
   title: "Create API key",
   description:
-    "Makes an organization key for the management API, MCP endpoint or CLI. The key itself is in `secret`, shown only in this answer. Agents get their keys from create_agent.",
+    "Makes an organization key for the management API, MCP endpoint or CLI. The key itself is in `secret`, shown only in this answer. A key that is kept to addresses makes only keys within them, and one that expires (but an owner's) none that outlives it. Agents get their keys from create_agent.",
   route: "POST /api-keys",
   command: "api-keys create",
   roles: GUARDIANS,
@@ -76,6 +77,7 @@ export const createApiKey = defineOperation({
       useCount: 0,
       version: 1,
     };
+    await refuseWiderLimits(key, context);
     await repositories.apiKeys.insert(key);
     return { apiKey: await showApiKey(key, context), secret };
   },

@@ -35,7 +35,18 @@ import type { DeviceRepository, FindingRepository, ScanRepository } from "./swee
 /**
  * A row that a transaction touched. Marks that no decision rests on (last seen, key use) are not reported. After the commit the live view reloads these and nothing else. */
 export interface Change {
-  readonly kind: "organization" | "member" | "group" | "server" | "agent" | "apiKey" | "policy" | "skill" | "approval";
+  readonly kind:
+    | "organization"
+    | "member"
+    | "group"
+    | "server"
+    | "agent"
+    | "apiKey"
+    | "policy"
+    | "skill"
+    | "approval"
+    /** One that found something new. */
+    | "scan";
   readonly id: string;
 }
 

@@ -19,8 +19,9 @@ export interface FindingFilter {
   readonly severity?: Severity | undefined;
   /** All but `resolved` unless told. */
   readonly status?: FindingStatus | undefined;
-  /** Findings that this scan saw or resolved. */
+  /** Findings that this scan saw or resolved; with `change`, those of which it said that. */
   readonly scanId?: string | undefined;
+  readonly change?: FindingChange | undefined;
   /** Name of a device among the instances. */
   readonly device?: string | undefined;
   /** Part of title, code, identity or evidence. */
@@ -44,7 +45,7 @@ export interface FindingRepository {
   save(finding: Finding): Promise<void>;
   /** Stores what a scan observed. Observed, not managed: does not raise the version. */
   saveSeen(finding: Finding): Promise<void>;
-  /** Remembers what a scan said. */
+  /** Remembers what a scan said; something new is reported as a change of the scan. */
   record(
     scanId: string,
     changes: readonly { readonly findingId: string; readonly change: FindingChange }[],

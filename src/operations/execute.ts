@@ -6,7 +6,7 @@ import { AppError } from "../lib/errors.ts";
 import type { Repositories, Store } from "../store/ports.ts";
 import type { Caller, HandleContext, Interaction } from "./context.ts";
 import type { Answer, EventFacts, Operation, OperationCall } from "./define-operation.ts";
-import { findFirstAnswer, rememberAnswer } from "./idempotency.ts";
+import { findFirstAnswer, rememberAnswer, replaceAnswer } from "./idempotency.ts";
 import { RecordedRefusal } from "./refused.ts";
 import { withoutSecrets } from "./secret-members.ts";
 import type { Services } from "./services.ts";
@@ -40,7 +40,7 @@ interface Execution extends Runtime {
 
 /**
  * Runs one operation for one caller: role, input, repeated call, slow preparation, confirmation, then row and audit event in one
- * transaction. Throws `AppError`; whatever it throws, nothing has changed.
+ * transaction. Throws `AppError`; whatever it throws, nothing has changed, or the same call with its `idempotencyKey` is answered.
  */
 export async function execute(operation: Operation, invocation: Invocation, runtime: Runtime): Promise<Answer> {
   const now = runtime.clock.now();
@@ -68,11 +68,21 @@ async function runMutation(execution: Execution): Promise<Answer> {
   await requireConfirmation(execution);
   try {
     const { answer, isRepeated } = await store.transaction((repositories) => commit(execution, repositories));
-    return isRepeated ? answer : call.complete(answer);
+    return isRepeated ? answer : complete(execution, answer);
   } catch (error) {
     if (error instanceof RecordedRefusal) await recordRefusal(execution, error);
     throw error;
   }
+}
+
+/** What a repeated call is answered is what this one is, to the end. */
+async function complete(execution: Execution, answer: Answer): Promise<Answer> {
+  const { call, store, operation } = execution;
+  const completed = await call.complete(answer);
+  if (completed === answer || call.common.idempotencyKey === undefined) return completed;
+  const kept = withoutSecrets(completed, operation.secrets);
+  await store.transaction((repositories) => replaceAnswer(repositories, toRepeatable(execution), kept));
+  return completed;
 }
 
 /** The refused transaction is rolled back: its event has one of its own. */

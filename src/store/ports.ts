@@ -250,6 +250,8 @@ export interface IdempotencyRepository {
   find(callerId: string, key: string, now: number): Promise<IdempotentAnswer | undefined>;
   /** Also drops what has expired. */
   insert(answer: IdempotentAnswer, now: number): Promise<void>;
+  /** Does nothing where the key is not kept any more. */
+  replaceAnswer(callerId: string, key: string, answer: unknown): Promise<void>;
 }
 
 /** Everything that the vault sealed, across all tables. */

@@ -272,6 +272,12 @@ export function storeConformance(name: string, openEmpty: OpenEmpty): void {
       expect(await read(({ idempotency }) => idempotency.find(answer.callerId, answer.key, 999))).toEqual(answer);
       expect(await read(({ idempotency }) => idempotency.find(answer.callerId, answer.key, 1_000))).toBeUndefined();
       expect(await read(({ idempotency }) => idempotency.find(newId(), answer.key, 0))).toBeUndefined();
+      await write(({ idempotency }) => idempotency.replaceAnswer(answer.callerId, answer.key, { agent: "changed" }));
+      await write(({ idempotency }) => idempotency.replaceAnswer(newId(), answer.key, { agent: "another's" }));
+      expect(await read(({ idempotency }) => idempotency.find(answer.callerId, answer.key, 999))).toEqual({
+        ...answer,
+        answer: { agent: "changed" },
+      });
       await expect(write(({ idempotency }) => idempotency.insert(answer, 999))).rejects.toMatchObject({
         code: "conflict",
       });

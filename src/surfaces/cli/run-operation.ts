@@ -1,5 +1,6 @@
 import { escapeHidden, escapeHiddenText } from "../../lib/escape-hidden.ts";
 import type { Operation } from "../../operations/define-operation.ts";
+import { secretsIn } from "../../operations/secret-members.ts";
 import type { CliProcess } from "./build-cli.ts";
 import { callApi, type ApiAnswer, type ApiTarget } from "./call-api.ts";
 import { EXIT, toExitCode } from "./exit-codes.ts";
@@ -39,7 +40,7 @@ async function callConfirmed({ operation, input, process }: Run, target: ApiTarg
 
 function printOutput({ operation, isJson, process }: Run, output: Readonly<Record<string, unknown>>): void {
   process.print(isJson ? toJson(output) : `${show(output)}\n`);
-  const shown = operation.secrets.filter((name) => output[name] !== undefined);
+  const shown = secretsIn(output, operation.secrets);
   if (shown.length > 0) {
     process.printError(`note: ${shown.join(", ")} is shown this once; store it now, it cannot be shown again\n`);
   }

@@ -60,5 +60,6 @@ export function createServices(parts: ServiceParts): Services {
     },
     flushAudit: () => audit.flush(),
     pendingKeyUse: (keyId) => usage.pending(keyId),
+    noteKeyDenied: (keyId) => usage.noteDenied(keyId, clock.now()),
   };
 }

@@ -238,6 +238,7 @@ async function refuseAccess(
     });
   }
   context.metrics?.denied(known.server?.name ?? "", reason);
+  context.observer?.keyDenied(known.keyId, context.clock.now());
   respondProblem(response, answer);
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isIpInRanges, isRangeWithin, parseIpRange, type IpRange } from "./ip.ts";
+import { isIpInRanges, isRangeWithin, networkOf, parseIpRange, type IpRange } from "./ip.ts";
 
 test.each([
   ["10.1.2.3", "10.0.0.0/8", true],
@@ -33,4 +33,14 @@ test.each([
   const [small, large] = [parseIpRange(inner), parseIpRange(outer)];
   if (small === undefined || large === undefined) throw new Error("both are ranges");
   expect(isRangeWithin(small, large)).toBe(expected);
+});
+
+test.each([
+  ["192.0.2.1", "192.0.2.1"],
+  ["::ffff:192.0.2.1", "192.0.2.1"],
+  ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
+  ["2001:0db8:0001:0002::1", "2001:db8:1:2::/64"],
+  ["garbage", undefined],
+])("%s is one place with %s", (ip, network) => {
+  expect(networkOf(ip)).toBe(network);
 });

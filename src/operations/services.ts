@@ -1,5 +1,6 @@
 import type { Actor } from "../domain/audit-event.ts";
 import type { KeyKind } from "../domain/api-key.ts";
+import type { KeyUse } from "../domain/key-use.ts";
 import type { Credential, ServerSecrets, ToolDefinition, Transport } from "../domain/server.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -30,7 +31,9 @@ export interface Services {
   /** Resolves when everything that was recorded before is visible to queries. */
   flushAudit(): Promise<void>;
   /** Uses of a key that are counted in memory and not yet in its row. */
-  pendingKeyUse(keyId: string): { readonly at: number; readonly ip: string | null; readonly count: number } | undefined;
+  pendingKeyUse(keyId: string): KeyUse | undefined;
+  /** Counts a call that was refused to a key. */
+  noteKeyDenied(keyId: string): void;
 }
 
 /** A run of a skill that an administrator asks for. */

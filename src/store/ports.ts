@@ -1,6 +1,7 @@
 import type { Agent, AgentStatus } from "../domain/agent.ts";
 import type { ApiKey, KeyKind, KeyStatus } from "../domain/api-key.ts";
 import type { AuditEventDraft, Outcome } from "../domain/audit-event.ts";
+import type { KeyUse } from "../domain/key-use.ts";
 import type { Group, Member, MemberStatus } from "../domain/member.ts";
 import type { Ref } from "../domain/names.ts";
 import type { Organization } from "../domain/organization.ts";
@@ -197,14 +198,6 @@ export interface ApiKeyFilter {
   readonly query?: string | undefined;
   /** The time that decides `status`. */
   readonly now: number;
-}
-
-export interface KeyUse {
-  readonly keyId: string;
-  readonly at: number;
-  readonly ip: string | null;
-  /** Uses since the last record. */
-  readonly count: number;
 }
 
 export interface ApiKeyRepository {

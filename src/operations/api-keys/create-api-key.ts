@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { ApiKey } from "../../domain/api-key.ts";
+import { NEVER_USED } from "../../domain/key-use.ts";
 import { GUARDIANS, isRoleWithin, type Role } from "../../domain/role.ts";
 import { AppError } from "../../lib/errors.ts";
 import { parseIpRange } from "../../lib/ip.ts";
@@ -72,9 +73,7 @@ export const createApiKey = defineOperation({
       createdAt: now,
       expiresAt: toExpiry(input, now),
       revoked: null,
-      lastUsedAt: null,
-      lastUsedIp: null,
-      useCount: 0,
+      ...NEVER_USED,
       version: 1,
     };
     await refuseWiderLimits(key, context);

@@ -4,6 +4,7 @@ import { createApprovals } from "./schema-approvals.ts";
 import type { Database } from "./schema.ts";
 import { createFirstSchema } from "./schema-v1.ts";
 import { createPolicies } from "./schema-v2.ts";
+import { addKeyUseHistory } from "./schema-v6.ts";
 import { createSweepTables } from "./sweep-tables.ts";
 import { createSkills } from "./schema-skills.ts";
 
@@ -27,6 +28,7 @@ const MIGRATIONS: readonly Migration[] = [
   createSweepTables,
   createApprovals,
   createSkills,
+  addKeyUseHistory,
 ];
 
 /**

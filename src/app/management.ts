@@ -54,7 +54,7 @@ export function createManagement(core: Core, options: ManagementOptions): Manage
   });
   const surface: Surface = {
     operations: OPERATIONS,
-    runtime: { store, services, clock },
+    runtime: { store, services, clock, denials: core.audit.denials },
     authenticate,
     version: VERSION,
     reportError: (error, context) => logger.error({ err: error, ...context }, "operation failed"),

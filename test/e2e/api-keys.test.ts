@@ -151,3 +151,70 @@ test("a bootstrap key works, stays the same, and never revives", async () => {
   expect((await booted.rest("GET /organization", undefined, bootstrap)).status).toBe(401);
   await booted.close();
 });
+
+test("flags a key that is used from a new place, also after a restart", async () => {
+  const proxied = await startTestApp({ RUNLAYER_TRUSTED_PROXIES: "127.0.0.1" });
+  const key = textAt((await proxied.rest("POST /api-keys", { name: "moving", role: "auditor" })).body, "secret");
+  const useFrom = async (ip: string) => {
+    const headers = { authorization: `Bearer ${key}`, "x-forwarded-for": ip };
+    expect((await fetch(`${proxied.url}/api/v1/organization`, { headers })).status).toBe(200);
+  };
+  const flags = async () => at((await proxied.rest("GET /api-keys", { query: "moving" })).body, "items", 0, "flags");
+  await useFrom("2001:db8:1:2::3");
+  await useFrom("2001:db8:1:2::4");
+  expect(await flags()).toEqual([]);
+  await proxied.restart();
+  await useFrom("2001:db8:1:2::5");
+  expect(await flags()).toEqual([]);
+  await useFrom("198.51.100.7");
+  expect(await flags()).toEqual(["new_ip"]);
+  await proxied.restart();
+  expect(await flags()).toEqual(["new_ip"]);
+  await proxied.close();
+});
+
+test("flags keys that are denied again and again, organization keys and agents'", async () => {
+  const auditor = await makeKey("trying", { role: "auditor" });
+  await app.rest("POST /agents", { name: "patient", type: "codex" });
+  const agent = textAt((await app.rest("POST /agents", { name: "pushing", type: "codex" })).body, "key");
+  const elsewhere = await makeKey("stolen", { allowedIps: ["192.0.2.1"] });
+  for (let attempt = 0; attempt < 10; attempt += 1) {
+    await app.rest("POST /agents", { name: "no", type: "codex" }, auditor);
+    await app.rest("GET /organization", undefined, elsewhere);
+    const url = `${app.url}/gateway/not-assigned/mcp`;
+    const headers = { authorization: `Bearer ${agent}`, "content-type": "application/json" };
+    expect((await fetch(url, { method: "POST", headers, body: "{}" })).status).toBe(404);
+  }
+  const { body } = await app.rest("GET /api-keys", { limit: 200 });
+  const items: { name: string; flags: string[]; agent?: { name: string } }[] = Object(body["items"]);
+  const flagged = items.filter(({ flags }) => flags.includes("denied_burst"));
+  const names = flagged.map(({ name, agent: owner }) => owner?.name ?? name);
+  expect(names.toSorted()).toEqual(["pushing", "stolen", "trying"]);
+});
+
+test("a flood of denied calls is one event and a count, and every kind has its first", async () => {
+  const auditor = await makeKey("flooding", { role: "auditor" });
+  const admin = await makeKey("climbing", { role: "admin" });
+  const deny = async (route: string, input: object, key: string) =>
+    expect((await app.rest(route, input, key)).status).toBe(403);
+  for (let attempt = 0; attempt < 5; attempt += 1) {
+    await deny("POST /agents", { name: "no", type: "codex" }, auditor);
+    await deny("POST /api-keys", { name: "higher", role: "owner" }, admin);
+  }
+  await deny("POST /members", {}, auditor);
+  const denied = async () => {
+    const { body } = await app.rest("GET /audit-events", { outcome: "denied", actorType: "key", limit: 200 });
+    const items: { actor: { name: string }; action: string; details: { count?: number; field?: string } }[] = Object(
+      body["items"],
+    );
+    return items.filter(({ actor }) => ["flooding", "climbing"].includes(actor.name));
+  };
+  expect((await denied()).map(({ action }) => action)).toEqual(["agent.create", "key.create", "member.invite"]);
+  // What was counted is told at the end, at the latest.
+  await app.restart();
+  const told = (await denied()).filter(({ details }) => details.count !== undefined);
+  expect(told).toMatchObject([
+    { action: "agent.create", details: { count: 4 } },
+    { action: "key.create", details: { count: 4, field: "role" } },
+  ]);
+});

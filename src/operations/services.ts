@@ -80,6 +80,21 @@ export interface LiveSessions {
   countByServer(serverId: string): number;
   countByAgent(agentId: string): number;
   countByKey(keyId: string): number;
+  list(): readonly LiveSession[];
+  /** Ends it at once; its client has to begin a new one. False where there is none any more. */
+  end(id: string): boolean;
+}
+
+export interface LiveSession {
+  readonly id: string;
+  readonly agentId: string;
+  readonly keyId: string;
+  /** Undefined for a session with all of the agent's servers. */
+  readonly serverId: string | undefined;
+  /** What the client says that it is. */
+  readonly client: string | undefined;
+  readonly openedAt: number;
+  readonly lastSeenAt: number;
 }
 
 /** An endpoint to contact. Everything in clear: the target MUST NOT be logged. */

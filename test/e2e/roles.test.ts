@@ -40,6 +40,8 @@ const MAY_CALL: Readonly<Record<string, readonly Role[]>> = {
   list_devices: [...READ_ALL, "scanner"],
   enroll_device: ["owner", "admin", "security", "scanner"],
   submit_device_report: ["owner", "admin", "security", "scanner"],
+  list_sessions: [...READ_ALL, "member"],
+  end_session: ["owner", "admin", "security", "operator"],
   list_approvals: [...READ_ALL, "member"],
   decide_approval: ["owner", "admin", "security"],
   invite_member: ["owner", "admin"],

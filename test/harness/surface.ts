@@ -135,7 +135,13 @@ const unused = () => Promise.reject(new Error("not used here"));
 
 function services(): Services {
   const vault = createVault(createMasterKey(randomBytes(32)));
-  const counters = { countByServer: () => 0, countByAgent: () => 0, countByKey: () => 0 };
+  const counters = {
+    countByServer: () => 0,
+    countByAgent: () => 0,
+    countByKey: () => 0,
+    list: () => [],
+    end: () => false,
+  };
   return {
     vault,
     probe: { discover: unused, verifyCredential: unused, checkAddress: unused },

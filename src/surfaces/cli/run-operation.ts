@@ -1,4 +1,5 @@
 import { escapeHidden, escapeHiddenText } from "../../lib/escape-hidden.ts";
+import { readVariable } from "../../lib/read-variable.ts";
 import type { Operation } from "../../operations/define-operation.ts";
 import { secretsIn } from "../../operations/secret-members.ts";
 import type { CliProcess } from "./build-cli.ts";
@@ -26,8 +27,8 @@ export async function runOperation(run: Run): Promise<number> {
 }
 
 /** The server and the key that the environment names. */
-export function apiTarget({ env }: CliProcess): ApiTarget {
-  return { url: env["RUNLAYER_URL"] ?? URL_DEFAULT, apiKey: env["RUNLAYER_API_KEY"] };
+export function apiTarget({ env }: Pick<CliProcess, "env">): ApiTarget {
+  return { url: readVariable(env, "RUNLAYER_URL") ?? URL_DEFAULT, apiKey: readVariable(env, "RUNLAYER_API_KEY") };
 }
 
 async function callConfirmed({ operation, input, process }: Run, target: ApiTarget): Promise<ApiAnswer> {

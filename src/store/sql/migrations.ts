@@ -1,6 +1,6 @@
 import { type ColumnDefinitionBuilder, type Kysely, type Transaction, sql } from "kysely";
 import { AppError } from "../../lib/errors.ts";
-import { createApprovals } from "./schema-approvals.ts";
+import { createApprovals, indexApprovalExpiry } from "./schema-approvals.ts";
 import type { Database } from "./schema.ts";
 import { createFirstSchema } from "./schema-v1.ts";
 import { createPolicies } from "./schema-v2.ts";
@@ -29,6 +29,7 @@ const MIGRATIONS: readonly Migration[] = [
   createApprovals,
   createSkills,
   addKeyUseHistory,
+  indexApprovalExpiry,
 ];
 
 /**

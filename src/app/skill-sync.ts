@@ -7,6 +7,7 @@ import type { Operation } from "../operations/define-operation.ts";
 import { readSkillFolder, writeSkillFolder } from "../skills/package/skill-folder.ts";
 import { digestSkill, type SkillPackage, toSkillFiles, toSkillPackage } from "../skills/package/skill-package.ts";
 import { callApi } from "../surfaces/cli/call-api.ts";
+import { apiTarget } from "../surfaces/cli/run-operation.ts";
 
 export interface SyncOptions {
   readonly operations: readonly Operation[];
@@ -16,7 +17,6 @@ export interface SyncOptions {
   readonly prune?: true | undefined;
 }
 
-const URL_DEFAULT = "http://127.0.0.1:7420";
 const PAGE_ROWS = 200;
 
 const Schema = z.record(z.string(), z.unknown());
@@ -182,8 +182,7 @@ async function call(
 ): Promise<unknown> {
   const operation = operations.find((candidate) => candidate.name === name);
   if (operation === undefined) throw new Error(`invariant violated: there is an operation \`${name}\``);
-  const target = { url: env["RUNLAYER_URL"] ?? URL_DEFAULT, apiKey: env["RUNLAYER_API_KEY"] };
-  const answer = await callApi(operation, input, target);
+  const answer = await callApi(operation, input, apiTarget({ env }));
   if (answer.ok) return answer.output;
   throw new AppError(answer.code === "unreachable" ? "unavailable" : answer.code, answer.message);
 }

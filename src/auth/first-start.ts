@@ -1,5 +1,6 @@
 import { DEFAULT_SETTINGS, type Organization } from "../domain/organization.ts";
 import type { ApiKey, KeyOrigin } from "../domain/api-key.ts";
+import { NEVER_USED } from "../domain/key-use.ts";
 import type { Member } from "../domain/member.ts";
 import { AppError } from "../lib/errors.ts";
 import { newId } from "../lib/ids.ts";
@@ -117,9 +118,7 @@ async function insertOwnerKey(
     createdAt: now,
     expiresAt: null,
     revoked: null,
-    lastUsedAt: null,
-    lastUsedIp: null,
-    useCount: 0,
+    ...NEVER_USED,
     version: 1,
   };
   await repositories.apiKeys.insert(key);

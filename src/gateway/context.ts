@@ -58,6 +58,8 @@ export interface TrafficObserver {
     readonly ip: string | undefined;
     readonly at: number;
   }): void;
+  /** What an agent asked for was denied. */
+  keyDenied(keyId: string, at: number): void;
 }
 
 export interface GatewayOptions {

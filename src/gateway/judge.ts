@@ -101,6 +101,7 @@ export async function recordRefusal(exchange: Exchange, { draft, outcome, reason
   const durationMs = performance.now() - exchange.receivedAt;
   await context.audit.record({ ...draft, outcome, reason, durationMs });
   context.metrics?.denied(caller.server.server.name, outcome === "held" ? "held" : reason);
+  if (outcome === "denied") context.observer?.keyDenied(caller.key.id, context.clock.now());
 }
 
 /** Tells the client that its message is not sent on, and why (contract section 5). */

@@ -49,7 +49,7 @@ interface Common<Input, Answer> {
   readonly isForDevices?: true;
   /** Takes an `idempotencyKey`: a repeated call creates nothing twice. */
   readonly isCreation?: true;
-  /** Members of the output that only the first answer shows. */
+  /** Members of the output that only the first answer shows, by their path (`connection.config`). */
   readonly secrets?: readonly string[];
   /** The audit action of a mutation, `<object>.<verb>`. */
   readonly action?: string;

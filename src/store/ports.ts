@@ -1,6 +1,7 @@
 import type { Agent, AgentStatus } from "../domain/agent.ts";
 import type { ApiKey, KeyKind, KeyStatus } from "../domain/api-key.ts";
 import type { AuditEventDraft, Outcome } from "../domain/audit-event.ts";
+import type { KeyUse } from "../domain/key-use.ts";
 import type { Group, Member, MemberStatus } from "../domain/member.ts";
 import type { Ref } from "../domain/names.ts";
 import type { Organization } from "../domain/organization.ts";
@@ -45,7 +46,9 @@ export interface Change {
     | "policy"
     | "skill"
     | "approval"
-    | "auditEvent";
+    | "auditEvent"
+    /** One that found something new. */
+    | "scan";
   readonly id: string;
 }
 
@@ -198,14 +201,6 @@ export interface ApiKeyFilter {
   readonly now: number;
 }
 
-export interface KeyUse {
-  readonly keyId: string;
-  readonly at: number;
-  readonly ip: string | null;
-  /** Uses since the last record. */
-  readonly count: number;
-}
-
 export interface ApiKeyRepository {
   get(ref: Ref): Promise<ApiKey>;
   find(ref: Ref): Promise<ApiKey | undefined>;
@@ -249,6 +244,8 @@ export interface IdempotencyRepository {
   find(callerId: string, key: string, now: number): Promise<IdempotentAnswer | undefined>;
   /** Also drops what has expired. */
   insert(answer: IdempotentAnswer, now: number): Promise<void>;
+  /** Does nothing where the key is not kept any more. */
+  replaceAnswer(callerId: string, key: string, answer: unknown): Promise<void>;
 }
 
 /** Everything that the vault sealed, across all tables. */

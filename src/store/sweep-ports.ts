@@ -21,8 +21,9 @@ export interface FindingFilter {
   readonly severity?: Severity | undefined;
   /** All but `resolved` unless told. */
   readonly status?: FindingStatus | undefined;
-  /** Findings that this scan saw or resolved. */
+  /** Findings that this scan saw or resolved; with `change`, those of which it said that. */
   readonly scanId?: string | undefined;
+  readonly change?: FindingChange | undefined;
   /** Name of a device among the instances. */
   readonly device?: string | undefined;
   /** Part of title, code, identity or evidence. */
@@ -50,7 +51,7 @@ export interface FindingRepository {
   saveSeen(finding: Finding): Promise<void>;
   /** Stores that a scan saw these again, and nothing else of them. */
   saveLastSeen(ids: readonly string[], at: number): Promise<void>;
-  /** Remembers what a scan said. */
+  /** Remembers what a scan said; something new is reported as a change of the scan. */
   record(
     scanId: string,
     changes: readonly { readonly findingId: string; readonly change: FindingChange }[],

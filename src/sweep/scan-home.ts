@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { lstat, readdir, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { readVariable } from "../lib/read-variable.ts";
 import type { ClientDefinition, ConfigPlace } from "./client-definition.ts";
 import { CLIENTS } from "./clients.ts";
 import type {
@@ -92,7 +93,7 @@ function programPlaces({ programs }: ClientDefinition): string[] {
 }
 
 async function placePaths(place: ConfigPlace, context: HomeContext): Promise<string[]> {
-  const folder = place.movedBy === undefined ? undefined : context.env[place.movedBy.variable];
+  const folder = place.movedBy === undefined ? undefined : readVariable(context.env, place.movedBy.variable);
   const moved = folder === undefined || place.movedBy === undefined ? [] : [join(folder, place.movedBy.path)];
   return [...moved, ...(await resolvePlace(place.path, context))];
 }

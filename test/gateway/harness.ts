@@ -1,3 +1,4 @@
+import { NEVER_USED } from "../../src/domain/key-use.ts";
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type RequestListener, type Server as HttpServer } from "node:http";
@@ -262,9 +263,7 @@ async function insertAgent(
       createdAt: now,
       expiresAt: null,
       revoked: null,
-      lastUsedAt: null,
-      lastUsedIp: null,
-      useCount: 0,
+      ...NEVER_USED,
       version: 1,
     });
   });

@@ -1,3 +1,4 @@
+import { NEVER_USED } from "../../src/domain/key-use.ts";
 import type { Agent } from "../../src/domain/agent.ts";
 import type { ApiKey } from "../../src/domain/api-key.ts";
 import type { Approval } from "../../src/domain/approval.ts";
@@ -206,9 +207,7 @@ export function anApiKey(given: Partial<ApiKey> = {}): ApiKey {
     createdAt: AT,
     expiresAt: null,
     revoked: null,
-    lastUsedAt: null,
-    lastUsedIp: null,
-    useCount: 0,
+    ...NEVER_USED,
     version: 1,
     ...given,
   };

@@ -44,6 +44,22 @@ export function approvalConformance(subject: Subject): void {
       expect(await read(({ approvals }) => approvals.findOpen(approval.bindingHash, NOW))).toBeUndefined();
     });
 
+    test("are forgotten in the order of their end, at most so many at a time", async () => {
+      const ends = [3, 1, 2, 4].map((expiresAt) => anApproval({ status: "used", expiresAt }));
+      await write(async ({ approvals }) => {
+        for (const approval of ends) await approvals.insert(approval);
+      });
+      const left = async () => {
+        const found = await Promise.all(ends.map(({ id }) => read(({ approvals }) => approvals.find(id))));
+        return found.flatMap((approval) => approval?.expiresAt ?? []);
+      };
+      expect(await write(({ approvals }) => approvals.prune(3, 2))).toBe(2);
+      expect(await left()).toEqual([3, 4]);
+      expect(await write(({ approvals }) => approvals.prune(3, 2))).toBe(1);
+      expect(await write(({ approvals }) => approvals.prune(3, 2))).toBe(0);
+      expect(await left()).toEqual([4]);
+    });
+
     test("are found by binding, status, agent and server, as of a time", async () => {
       const [agentId, serverId] = [newId(), newId()];
       const agent = { id: agentId, name: "a" };

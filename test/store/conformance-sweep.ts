@@ -135,7 +135,7 @@ export function sweepConformance(subject: Subject): void {
         await scans.insert(scan);
         await findings.record(
           scan.id,
-          made.map(({ id }) => ({ findingId: id, change: "new" as const })),
+          made.map(({ id }, index) => ({ findingId: id, change: index === 0 ? ("seen" as const) : ("new" as const) })),
         );
       });
       const list = (given: object, after?: string) =>
@@ -153,6 +153,7 @@ export function sweepConformance(subject: Subject): void {
       expect((await list({ severity: "critical" })).total).toBe(2);
       expect((await list({ query: "100% HIGH" })).total).toBe(1);
       expect((await list({ status: "resolved" })).total).toBe(0);
+      expect((await list({ change: "new" })).total).toBe(4);
     });
 
     test("are found by the whole name of a device", async () => {

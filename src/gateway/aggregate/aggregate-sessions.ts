@@ -5,6 +5,8 @@ import { newId } from "../../lib/ids.ts";
 import type { AgentAccess } from "../access.ts";
 import { one } from "../http/request-headers.ts";
 import { RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
+import { ENDED_BY_ADMINISTRATOR } from "../end-session.ts";
+import type { LiveSession } from "../sessions.ts";
 import { createAggregateServer, type ServerParts } from "./aggregate-server.ts";
 import { askerOf, type Connection } from "./connections.ts";
 import type { InnerClients } from "./inner-clients.ts";
@@ -74,6 +76,19 @@ export class AggregateSessions {
     await session.transport.handleRequest(request, response, body);
     // A refused `initialize` leaves a transport without a session behind.
     if (session.transport.sessionId === undefined) this.#end(session, "refused");
+  }
+
+  list(): readonly LiveSession[] {
+    return [...this.#sessions.values()].map(({ id, connection, openedAt, usedAt }) => {
+      const { agentId, keyId, client } = connection;
+      return { id, agentId, keyId, client, serverId: undefined, openedAt, lastSeenAt: usedAt };
+    });
+  }
+
+  endById(id: string): boolean {
+    const session = this.#sessions.get(id);
+    this.#end(session, ENDED_BY_ADMINISTRATOR);
+    return session !== undefined;
   }
 
   /** Ends the streams that stand open without a request of theirs; calls in flight go on. */

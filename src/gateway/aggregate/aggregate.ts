@@ -10,6 +10,7 @@ import { readBody } from "../http/read-body.ts";
 import { one } from "../http/request-headers.ts";
 import { respondProblem, respondRefusal } from "../http/respond.ts";
 import { RpcRefusal } from "../rpc-refusal.ts";
+import type { LiveSession } from "../sessions.ts";
 import { createAggregateServer, type ServerParts } from "./aggregate-server.ts";
 import { AggregateSessions } from "./aggregate-sessions.ts";
 import type { Connection } from "./connections.ts";
@@ -26,6 +27,10 @@ export interface Aggregate {
   trial(run: TrialRun): Promise<TrialResult>;
   /** The way from a running skill to a tool of its agent. */
   callTool(call: InnerCall, options: InnerCallOptions): Promise<InnerCallOutcome>;
+  /** Sessions that are open. */
+  sessions(): readonly LiveSession[];
+  /** False where there is none. */
+  endSession(id: string): boolean;
   /** Ends what stands open without end; calls in flight go on. */
   endStreams(): void;
   close(): void;
@@ -51,6 +56,8 @@ export function createAggregate(context: GatewayContext, http: InnerHttp, option
     },
     trial: (run) => runs.trial(run),
     callTool: (call, callOptions) => runs.callTool(call, callOptions),
+    sessions: () => sessions.list(),
+    endSession: (id) => sessions.endById(id),
     endStreams: () => sessions.endStreams(),
     close() {
       sessions.close();

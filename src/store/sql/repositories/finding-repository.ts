@@ -128,6 +128,7 @@ export class SqlFindingRepository implements FindingRepository {
       const rows = some.map((change) => ({ scanId, ...change }));
       await this.#context.db.insertInto("scanFindings").values(rows).execute();
     }
+    if (changes.some(({ change }) => change === "new")) this.#context.touch({ kind: "scan", id: scanId });
   }
 
   async dropForgotten(limit: number): Promise<number> {
@@ -155,14 +156,15 @@ export class SqlFindingRepository implements FindingRepository {
     return row === undefined ? undefined : toFinding(row);
   }
 
-  #filtered({ kind, severity, status, scanId, device, query, now }: FindingFilter) {
+  #filtered({ kind, severity, status, scanId, change, device, query, now }: FindingFilter) {
     let findings = this.#context.db.selectFrom("findings").where((eb) => hasStatus(eb, { status, now }));
     if (kind !== undefined) findings = findings.where("kind", "=", kind);
     if (severity !== undefined) findings = findings.where("severityRank", "=", SEVERITIES.indexOf(severity));
     if (scanId !== undefined) {
-      findings = findings.where("id", "in", (eb) =>
-        eb.selectFrom("scanFindings").select("findingId").where("scanId", "=", scanId),
-      );
+      findings = findings.where("id", "in", (eb) => {
+        const said = eb.selectFrom("scanFindings").select("findingId").where("scanId", "=", scanId);
+        return change === undefined ? said : said.where("change", "=", change);
+      });
     }
     if (device !== undefined) {
       findings = findings.where((eb) => containsText([eb.ref("deviceNames")], `\n${device}\n`));

@@ -42,6 +42,16 @@ test("opens a data directory whose lock file was left behind", async () => {
   await (await openStore({ dataDir: folder, clock: systemClock })).close();
 });
 
+test("finds the approvals to forget by an index", async () => {
+  await (await openStore({ dataDir: folder, clock: systemClock })).close();
+  const database = new SqliteDatabase(join(folder, "runlayer.db"), { readonly: true });
+  const ended = "select id from approvals where expires_at <= 1 order by expires_at limit 500";
+  const plan = database.prepare(`explain query plan delete from approvals where id in (${ended})`).all();
+  database.close();
+  expect(JSON.stringify(plan)).toContain("approvals_expiry");
+  expect(JSON.stringify(plan)).not.toMatch(/SCAN|TEMP B-TREE/);
+});
+
 test("refuses a database of a newer program, a file that is no database, a directory that cannot be made", async () => {
   await (await openStore({ dataDir: folder, clock: systemClock })).close();
   const database = new SqliteDatabase(join(folder, "runlayer.db"));

@@ -160,7 +160,7 @@ async function serve(context: GatewayContext, http: Http): Promise<void> {
 async function serveInner(context: GatewayContext, http: Http, origin: InnerOrigin): Promise<void> {
   const access = accessAs(origin, context.liveView.current, context.clock.now());
   if (!access.ok) return respondProblem(http.response, access.refusal);
-  await serveExchange(new Exchange(context, { ...http, parent: origin.parent() }, access.caller));
+  await serveExchange(new Exchange(context, { ...http, parent: origin.parent }, access.caller));
 }
 
 async function serveExchange(exchange: Exchange): Promise<void> {

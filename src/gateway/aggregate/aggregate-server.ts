@@ -1,4 +1,5 @@
 import {
+  type AuthInfo,
   type CallToolRequest,
   type CallToolResult,
   McpServer,
@@ -28,6 +29,8 @@ export interface ServerParts {
   readonly skills: SkillRunner;
   readonly runs: SkillRuns;
   readonly version: string;
+  /** Of each tool call its arguments as written, by the identity that its message came with. */
+  readonly argumentsJson: WeakMap<AuthInfo, string>;
 }
 
 const INSTRUCTIONS =
@@ -136,7 +139,9 @@ async function callTool(
   }
   const found = findTool(asker, params.name);
   if (found === undefined) throw await refuseUnknown(params.name, asker, { parts, connection });
-  return connection.clients.callTool({ ...found, args, signal, onProgress: progress });
+  const auth = context.http?.authInfo;
+  const argumentsJson = auth === undefined ? undefined : parts.argumentsJson.get(auth);
+  return connection.clients.callTool({ ...found, args, argumentsJson, signal, onProgress: progress });
 }
 
 /** Also one that the agent may not run: the refusal then says so. */

@@ -66,6 +66,7 @@ export class AggregateSessions {
     { response, body, agent }: SessionRequest,
   ): Promise<void> {
     const session = isInitializeRequest(body) ? await this.#open(agent) : this.#find(request, agent);
+    renew(session.connection, agent);
     session.usedAt = this.#parts.context.clock.now();
     session.openRequests += 1;
     response.once("close", () => {
@@ -177,6 +178,12 @@ export class AggregateSessions {
     }
     this.#tell();
   }
+}
+
+/** A client may move: what is decided for it now counts from where, and under which key, it asks now. */
+function renew(connection: Connection, { key, ip, client }: Agent): void {
+  Object.assign(connection, { keyId: key.id, ip, client });
+  connection.clients.renew({ agentId: connection.agentId, keyId: key.id, ip, client });
 }
 
 /** Whatever the lists are made of, as one text, policies apart. */

@@ -15,6 +15,7 @@ import { AggregateSessions } from "./aggregate-sessions.ts";
 import type { Connection } from "./connections.ts";
 import { InnerClients } from "./inner-clients.ts";
 import type { InnerHttp } from "./inner-http.ts";
+import { argumentsOf } from "./own-arguments.ts";
 import type { AggregateOptions, InnerCall, InnerCallOptions, InnerCallOutcome } from "./ports.ts";
 import { GATEWAY_RESOURCE, toAggregateDraft } from "./record.ts";
 import { SkillRuns, type TrialResult, type TrialRun } from "./skill-runs.ts";
@@ -35,7 +36,8 @@ type Agent = Extract<AgentAccess, { ok: true }>["caller"];
 
 export function createAggregate(context: GatewayContext, http: InnerHttp, options: AggregateOptions): Aggregate {
   const runs = new SkillRuns(context, options.skills, http);
-  const parts: ServerParts = { context, skills: options.skills, runs, version: options.version };
+  const { skills, version } = options;
+  const parts: ServerParts = { context, skills, runs, version, argumentsJson: new WeakMap() };
   const toClients = (agent: Agent): InnerClients => createClients(agent, http);
   const sessions = new AggregateSessions(parts, toClients);
   const modern = createModern(parts, toClients);
@@ -43,7 +45,7 @@ export function createAggregate(context: GatewayContext, http: InnerHttp, option
   return {
     async handle(request, response) {
       try {
-        await serve({ request, response }, { context, sessions, modern });
+        await serve({ request, response }, { parts, sessions, modern });
       } catch (error) {
         if (!(error instanceof RpcRefusal)) throw error;
         respondRefusal(response, error);
@@ -110,15 +112,16 @@ function createModern(parts: ServerParts, toClients: (agent: Agent) => InnerClie
 
 async function serve(
   { request, response }: { request: IncomingMessage; response: ServerResponse },
-  { context, sessions, modern }: { context: GatewayContext; sessions: AggregateSessions; modern: Modern },
+  { parts, sessions, modern }: { parts: ServerParts; sessions: AggregateSessions; modern: Modern },
 ): Promise<void> {
+  const { context } = parts;
   const access = identifyAgent(request, context);
   if (!access.ok) return refuse(context, access, { request, response });
   const agent = access.caller;
   noteUse(context, agent);
-  const body = request.method === "POST" ? await readMessage(request, context) : undefined;
-  const { method = "GET", url = "/", headers } = request;
   const auth: AuthInfo = { token: "", clientId: agent.key.id, scopes: [] };
+  const body = request.method === "POST" ? await readMessage(request, auth, parts) : undefined;
+  const { method = "GET", url = "/", headers } = request;
   const read = Object.assign(Readable.from([]), { method, url, headers, auth });
   if (await isLegacyRequest(await toWebRequest(read, body), body))
     return sessions.handle(Object.assign(request, { auth }), { response, body, agent });
@@ -126,11 +129,16 @@ async function serve(
 }
 
 /** One message, strictly read: what two readers could take differently is refused, as on every path of the gateway. */
-async function readMessage(request: IncomingMessage, { limits }: GatewayContext): Promise<unknown> {
+async function readMessage(
+  request: IncomingMessage,
+  auth: AuthInfo,
+  { context, argumentsJson }: ServerParts,
+): Promise<unknown> {
   if (one(request.headers["content-encoding"]) !== undefined)
     throw RpcRefusal.invalidRequest("a content encoding is not accepted; send the message as it is");
-  const bytes = await readBody(request, limits.messageBytesMax);
-  parseEnvelope(bytes);
+  const bytes = await readBody(request, context.limits.messageBytesMax);
+  const written = argumentsOf(parseEnvelope(bytes));
+  if (written !== undefined) argumentsJson.set(auth, written);
   const message: unknown = JSON.parse(bytes.toString("utf8"));
   return message;
 }

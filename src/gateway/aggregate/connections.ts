@@ -7,9 +7,10 @@ import type { SkillAsker } from "./skill-decision.ts";
 /** One client of `/gateway/mcp`: who it is, and its ways to the servers behind. */
 export interface Connection {
   readonly agentId: string;
-  readonly keyId: string;
-  readonly ip: string | undefined;
-  readonly client: string | undefined;
+  /** This and what follows: as of its latest message. */
+  keyId: string;
+  ip: string | undefined;
+  client: string | undefined;
   /** Of a session; requests of the stateless revision have none. */
   readonly sessionId: string | undefined;
   readonly clients: InnerClients;

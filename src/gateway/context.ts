@@ -30,6 +30,8 @@ export interface GatewayLimits {
   readonly stalledClientMs: number;
   /** Calls that wait open for an approval on this node; one more is told to come back. */
   readonly heldCallsMax: number;
+  /** Of these, calls of one agent. */
+  readonly heldCallsPerAgentMax: number;
   /** A call waits open for an approval so long; then its client is told to come back. */
   readonly heldCallMs: number;
 }
@@ -42,6 +44,7 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   heldBytesMax: 256 * 1024 * 1024,
   stalledClientMs: 120_000,
   heldCallsMax: 200,
+  heldCallsPerAgentMax: 50,
   // Most clients give up a request after 60 s: by then they know that it waits, and where.
   heldCallMs: 50_000,
 };

@@ -83,3 +83,15 @@ test("a session that moves is decided by where it is now", async () => {
   expect((await read(3, "10.1.2.3")).messages).toMatchObject([{ id: 3, error: { code: -32_011 } }]);
   expect((await read(4, "192.0.2.1")).messages).toMatchObject([{ id: 4, result: {} }]);
 });
+
+test("an agent with too many sessions loses its own oldest idle one, and takes no place of another agent", async () => {
+  const [many, other] = [await addAgent("many"), await addAgent("few")];
+  const theirs = await openSession(other);
+  const sessions: Record<string, string>[] = [];
+  for (let count = 0; count < 101; count += 1) sessions.push(await openSession(many));
+  const ping = async (headers = {}, key = many) => (await post(url(), key, request(9, "ping"), { headers })).status;
+  expect([await ping(sessions[0]), await ping(sessions[1]), await ping(sessions[100])]).toEqual([404, 200, 200]);
+  expect(await ping(theirs, other)).toBe(200);
+  const { body } = await app.rest("GET /audit-events", { agent: "many", action: "session.end" });
+  expect(at(body, "items", 0, "details")).toMatchObject({ reason: "too_many_sessions" });
+});

@@ -33,6 +33,8 @@ interface SessionRequest {
 
 /** Each session holds a client for each server that it used. */
 const SESSIONS_MAX = 2000;
+/** No agent can take them all; one more ends the one of its own that is idle longest. */
+const SESSIONS_PER_AGENT_MAX = 100;
 const IDLE_MS_MAX = 60 * 60_000;
 /** Changes that may hide something from anybody: whom they concern is found out when a list is asked for. */
 const HIDES: ReadonlySet<string> = new Set(["policy", "group", "member", "organization"]);
@@ -90,24 +92,12 @@ export class AggregateSessions {
 
   async #open(agent: Agent): Promise<Session> {
     const { context } = this.#parts;
-    if (this.#sessions.size >= SESSIONS_MAX)
-      throw new RpcRefusal({
-        status: 503,
-        code: RPC_CODES.unavailable,
-        message: "too many sessions are open; try again later",
-      });
-    const id = newId();
     const { ip, client, key } = agent;
     const agentId = agent.agent.agent.id;
+    this.#makeRoom(agentId);
+    const id = newId();
     const connection = { agentId, keyId: key.id, ip, client, sessionId: id, clients: this.#toClients(agent) };
     const asker = askerOf(connection, context);
-    const draft = toAggregateDraft(asker, {
-      event: "session.open",
-      time: context.clock.now(),
-      resource: GATEWAY_RESOURCE,
-      sessionId: id,
-    });
-    await context.audit.record({ ...draft, outcome: "success" });
     const transport = new NodeStreamableHTTPServerTransport({
       sessionIdGenerator: () => id,
       onsessionclosed: () => this.#end(this.#sessions.get(id), "client"),
@@ -115,10 +105,37 @@ export class AggregateSessions {
     const server = createAggregateServer(this.#parts, connection);
     const now = context.clock.now();
     const lists = fingerprint(asker, now);
-    const session: Session = { id, connection, transport, server, openedAt: now, usedAt: now, openRequests: 0, lists };
+    const session: Session = { id, connection, transport, server, openedAt: now, usedAt: now, openRequests: 1, lists };
+    // Before anything is waited for, so that sessions opened at one time are counted, too.
     this.#sessions.set(id, session);
-    await server.connect(transport);
+    try {
+      await this.#recordOpen(session, asker);
+      // A change may have ended it meanwhile: then this says why.
+      if (!this.#sessions.has(id)) askerOf(connection, context);
+      await server.connect(transport);
+    } catch (error) {
+      this.#forget(session);
+      throw error;
+    }
+    session.openRequests -= 1;
     return session;
+  }
+
+  async #recordOpen({ id, openedAt }: Session, asker: SkillAsker): Promise<void> {
+    const facts = { event: "session.open", time: openedAt, resource: GATEWAY_RESOURCE, sessionId: id };
+    await this.#parts.context.audit.record({ ...toAggregateDraft(asker, facts), outcome: "success" });
+  }
+
+  /** Throws `RpcRefusal` where there is no room for one more session of this agent. */
+  #makeRoom(agentId: string): void {
+    const own = [...this.#sessions.values()].filter(({ connection }) => connection.agentId === agentId);
+    const [oldest] = own
+      .filter(({ openRequests }) => openRequests === 0)
+      .toSorted((left, right) => left.usedAt - right.usedAt);
+    const isFull = own.length >= SESSIONS_PER_AGENT_MAX;
+    if (isFull && oldest !== undefined) this.#end(oldest, "too_many_sessions");
+    else if (isFull) throw noRoom(`this agent has ${own.length} sessions open, and all are in use; end some of them`);
+    if (this.#sessions.size >= SESSIONS_MAX) throw noRoom("too many sessions are open; try again later");
   }
 
   #find(request: IncomingMessage, agent: Agent): Session {
@@ -137,10 +154,14 @@ export class AggregateSessions {
   }
 
   #end(session: Session | undefined, reason: string): void {
-    if (session === undefined || !this.#sessions.delete(session.id)) return;
-    session.connection.clients.close();
-    session.transport.close().catch(() => undefined);
-    this.#recordEnd(session, reason);
+    if (session !== undefined && this.#forget(session)) this.#recordEnd(session, reason);
+  }
+
+  #forget({ id, connection, transport }: Session): boolean {
+    if (!this.#sessions.delete(id)) return false;
+    connection.clients.close();
+    transport.close().catch(() => undefined);
+    return true;
   }
 
   #recordEnd({ connection, openedAt, id }: Session, reason: string): void {
@@ -178,6 +199,10 @@ export class AggregateSessions {
     }
     this.#tell();
   }
+}
+
+function noRoom(message: string): RpcRefusal {
+  return new RpcRefusal({ status: 503, code: RPC_CODES.unavailable, message });
 }
 
 /** A client may move: what is decided for it now counts from where, and under which key, it asks now. */

@@ -31,6 +31,8 @@ export interface BridgeOptions {
   readonly reach: (view: ServerView) => ReachUrl;
   /** A session that is neither used nor listened to for so long is ended, and its child with it. */
   readonly idleMs?: number | undefined;
+  /** One agent may have so many sessions open; one more ends the one of its own that is idle longest. */
+  readonly sessionsPerAgentMax?: number | undefined;
 }
 
 /** Makes servers that speak stdio or legacy SSE look like streamable HTTP, one channel per session. */
@@ -41,6 +43,8 @@ export interface Bridge extends Upstreams {
 }
 
 const IDLE_MS = 30 * 60_000;
+/** A fifth of the children that may live: no agent can take them all. */
+const SESSIONS_PER_AGENT_MAX = 100;
 const SWEEP_MS = 30_000;
 const SUPPORTED = ["2025-11-25", "2025-06-18", "2025-03-26"];
 
@@ -87,9 +91,21 @@ function createBridged(view: ServerView, scope: HandleScope, { options, sessions
       if (named !== undefined) return answer(sink, 404, refusal("the session has ended; start a new one"));
       if (!isOpening(request))
         return answer(sink, 400, refusal("this server needs a session; begin with `initialize`"));
+      const { agentId } = scope;
+      const max = options.sessionsPerAgentMax ?? SESSIONS_PER_AGENT_MAX;
+      if (!makeRoom(sessions, agentId, max)) return answer(sink, 503, noRoom(max));
       return open(view, scope, { options, sessions }).post(request.body ?? Buffer.alloc(0), sink);
     },
   };
+}
+
+/** Ends the agent's own session that is idle longest where it has too many; false where all of them are in use. */
+function makeRoom(sessions: ReadonlyMap<string, BridgedSession>, agentId: string, max: number): boolean {
+  const own = [...sessions].filter(([key]) => key.startsWith(`${agentId} `)).map(([, session]) => session);
+  if (own.length < max) return true;
+  const [oldest] = own.filter(({ isBusy }) => !isBusy).toSorted((left, right) => left.lastUsedAt - right.lastUsedAt);
+  oldest?.end();
+  return oldest !== undefined;
 }
 
 function open(view: ServerView, scope: HandleScope, { options, sessions }: Shared): BridgedSession {
@@ -158,6 +174,11 @@ function noop(): void {
 
 function refusal(message: string): Buffer {
   return errorMessage("null", { code: RPC_CODES.invalidRequest, message });
+}
+
+function noRoom(max: number): Buffer {
+  const message = `this agent has ${max} sessions with stdio and SSE servers open, and all are in use; end some of them`;
+  return errorMessage("null", { code: RPC_CODES.unavailable, message });
 }
 
 /** A client of the stateless revision learns that here it has to open a session, as with any older server. */

@@ -5,7 +5,7 @@ import type { createAuthenticator } from "../auth/authenticate.ts";
 import type { ApiKey } from "../domain/api-key.ts";
 import { createLazyProbe } from "../gateway/probe/lazy-probe.ts";
 import type { Gateway } from "../gateway/gateway.ts";
-import type { Session } from "../gateway/sessions.ts";
+import type { LiveSession } from "../gateway/sessions.ts";
 import type { Egress } from "../lib/egress/egress.ts";
 import { startHealthProber } from "./health-prober.ts";
 import { createManagementAuthentication } from "./management-authentication.ts";
@@ -96,7 +96,7 @@ function openServices(core: Core, options: ManagementOptions, sessions: LiveSess
 }
 
 function countSessions(gateway: Gateway, countMcp: (keyId: string) => number): LiveSessions {
-  const count = (matches: (session: Session) => boolean): number => gateway.sessions().filter(matches).length;
+  const count = (matches: (session: LiveSession) => boolean): number => gateway.sessions().filter(matches).length;
   return {
     countByServer: (serverId) => count((session) => session.serverId === serverId),
     countByAgent: (agentId) => count((session) => session.agentId === agentId),

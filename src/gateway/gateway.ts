@@ -20,7 +20,7 @@ import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
 import { createSealer } from "./seal.ts";
 import { createServerRequests } from "./server-requests.ts";
 import { endSession, openStream } from "./session-requests.ts";
-import { createSessions, type Session } from "./sessions.ts";
+import { createSessions, type LiveSession, type Session } from "./sessions.ts";
 import { SuspendedCalls } from "./suspended-calls.ts";
 import { recordEnd, startUpkeep } from "./upkeep.ts";
 
@@ -30,8 +30,8 @@ export interface Gateway {
   handle(request: IncomingMessage, response: ServerResponse): void;
   /** All of an agent's servers and skills behind one path; absent where it was not asked for. */
   readonly aggregate: Aggregate | undefined;
-  /** Sessions that this node has seen lately, the oldest first. */
-  sessions(): readonly Session[];
+  /** Sessions that this node has seen lately. */
+  sessions(): readonly LiveSession[];
   /** Requests and streams in flight. */
   readonly liveExchanges: number;
   /** Ends standing streams, lets calls in flight finish for at most `timeoutMs`, and then ends them too. */
@@ -67,7 +67,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       served.catch((error: unknown) => respondFault(context, response, error));
     },
     aggregate,
-    sessions: () => context.sessions.list(),
+    sessions: () => [...context.sessions.list(), ...(aggregate?.sessions() ?? [])],
     get liveExchanges() {
       return context.exchanges.count;
     },
@@ -160,7 +160,7 @@ async function serve(context: GatewayContext, http: Http): Promise<void> {
 async function serveInner(context: GatewayContext, http: Http, origin: InnerOrigin): Promise<void> {
   const access = accessAs(origin, context.liveView.current, context.clock.now());
   if (!access.ok) return respondProblem(http.response, access.refusal);
-  await serveExchange(new Exchange(context, { ...http, parent: origin.parent }, access.caller));
+  await serveExchange(new Exchange(context, { ...http, inner: origin }, access.caller));
 }
 
 async function serveExchange(exchange: Exchange): Promise<void> {

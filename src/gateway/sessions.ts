@@ -14,6 +14,12 @@ export interface Session extends HandleScope {
   keyId: string;
 }
 
+/** A session as the control plane counts it. */
+export interface LiveSession extends Pick<Session, "agentId" | "keyId"> {
+  /** Undefined for a session with all of the agent's servers. */
+  readonly serverId: string | undefined;
+}
+
 /**
  * The sessions that this node has seen lately. The sealed id itself says whose session it is, so a session lives on after a
  * restart and on other nodes; the list is for people, metrics and the audit log.

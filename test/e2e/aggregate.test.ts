@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { post, request } from "../gateway/client.ts";
+import { openStream, post, request, streamInit, type OpenStream, type Posted } from "../gateway/client.ts";
 import { plainServer, startUpstream, type TestUpstream } from "../gateway/upstream.ts";
 import { at, startTestApp, textAt, type TestApp } from "../harness/app.ts";
 
@@ -92,6 +92,87 @@ test("an agent with too many sessions loses its own oldest idle one, and takes n
   const ping = async (headers = {}, key = many) => (await post(url(), key, request(9, "ping"), { headers })).status;
   expect([await ping(sessions[0]), await ping(sessions[1]), await ping(sessions[100])]).toEqual([404, 200, 200]);
   expect(await ping(theirs, other)).toBe(200);
+  const opening = Array.from({ length: 110 }, () => post(url(), many, request(1, "initialize", INITIALIZE)));
+  await Promise.all(opening);
+  expect(at((await app.rest("GET /agents/many")).body, "agent", "liveSessions")).toBe(100);
   const { body } = await app.rest("GET /audit-events", { agent: "many", action: "session.end" });
   expect(at(body, "items", 0, "details")).toMatchObject({ reason: "too_many_sessions" });
+});
+
+const names = (posted: Posted): string[] => {
+  const tools = posted.messages[0]?.result?.["tools"];
+  return (Array.isArray(tools) ? tools : []).map((tool) => textAt(tool, "name"));
+};
+
+test("a server that a policy forbids to connect to shows nothing and takes no call, also in an open session", async () => {
+  await addServer("secret");
+  const key = await addAgent("kept-out", { servers: ["files", "secret"] });
+  const headers = await openSession(key);
+  const list = () => post(url(), key, request(2, "tools/list"), { headers });
+  const callSecret = () =>
+    post(url(), key, request(3, "tools/call", { name: "secret__read_file", arguments: {} }), { headers });
+  expect(names(await list())).toContain("secret__read_file");
+  expect((await callSecret()).messages).toMatchObject([{ result: {} }]);
+  const policy = {
+    name: "no-secret",
+    effect: "deny",
+    principals: { agents: ["kept-out"] },
+    resources: { servers: ["secret"] },
+    actions: ["connect"],
+  };
+  expect((await app.rest("POST /policies", policy)).body["code"]).toBeUndefined();
+  expect(names(await list()).filter((name) => !name.startsWith("skill__"))).toEqual([
+    "files__delete_file",
+    "files__read_file",
+    "files__write_file",
+  ]);
+  const denied = { error: { code: -32_011, data: { reason: "policy", policies: [{ name: "no-secret" }] } } };
+  expect((await callSecret()).messages).toMatchObject([denied]);
+  const fresh = await openSession(key);
+  const first = await post(url(), key, request(3, "tools/call", { name: "secret__read_file" }), { headers: fresh });
+  expect(first.messages).toMatchObject([{ error: { code: -32_011 } }]);
+  const { body } = await app.rest("GET /audit-events", { agent: "kept-out", outcome: "denied", server: "secret" });
+  const items = at(body, "items");
+  const actions = (Array.isArray(items) ? items : []).map((item) => textAt(item, "action"));
+  expect(new Set(actions)).toEqual(new Set(["tool.list", "tool.call", "server.discover", "session.open"]));
+  expect(at(body, "items", 0, "policies", 0, "name")).toBe("no-secret");
+});
+
+const listen = { notifications: { toolsListChanged: true } };
+
+async function openStreams(key: string): Promise<OpenStream[]> {
+  const headers = await openSession(key);
+  const modern = { "mcp-protocol-version": VERSION, "mcp-method": "subscriptions/listen" };
+  const message = request(5, "subscriptions/listen", { ...listen, _meta: META });
+  const streams = [
+    await openStream(url(), streamInit(key, undefined, headers)),
+    await openStream(url(), streamInit(key, message, modern)),
+  ];
+  expect(streams.map(({ status }) => status)).toEqual([200, 200]);
+  return streams;
+}
+
+const ends: readonly (readonly [string, (agent: string, id: string) => Promise<unknown>])[] = [
+  ["key is revoked", (_agent, id) => app.rest(`POST /api-keys/${id}/revoke`, { confirm: true })],
+  ["agent is suspended", (agent) => app.rest(`PATCH /agents/${agent}`, { status: "suspended" })],
+  ["agent is deleted", (agent) => app.rest(`DELETE /agents/${agent}`, { confirm: true })],
+];
+
+test.each(ends)("sessions count as live, and end with their streams when their %s", async (what, end) => {
+  const name = what.replaceAll(" ", "-");
+  const key = await addAgent(name);
+  const streams = await openStreams(key);
+  const { body } = await app.rest(`GET /agents/${name}`);
+  expect(at(body, "agent", "liveSessions")).toBe(1);
+  const metrics = async () => (await fetch(`${app.url}/metrics`)).text();
+  const count = async () => Number(/^runlayer_gateway_live_sessions (\d+)$/m.exec(await metrics())?.[1]);
+  const before = await count();
+  const { body: preview } = await app.rest(`DELETE /agents/${name}`, { dryRun: true });
+  expect(at(preview, "impact", "liveSessions")).toBe(1);
+  await end(name, textAt(body, "agent", "key", "id"));
+  expect(await count()).toBe(before - 1);
+  for (const stream of streams) {
+    let event = await stream.next();
+    while (event !== undefined) event = await stream.next();
+  }
 });

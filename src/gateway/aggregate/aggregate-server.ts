@@ -11,6 +11,7 @@ import { SkillsExtension } from "@modelcontextprotocol/server/ext/skills";
 import { AppError } from "../../lib/errors.ts";
 import type { ToolDefinition } from "../../domain/server.ts";
 import type { GatewayContext } from "../context.ts";
+import { matchDetails, subjectOf, toDraft } from "../record.ts";
 import { RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
 import { askerOf, type Connection } from "./connections.ts";
 import type { SkillRunner } from "./ports.ts";
@@ -21,7 +22,7 @@ import { getSkillPrompt, listSkillPrompts } from "./skill-prompts.ts";
 import type { SkillRuns } from "./skill-runs.ts";
 import { toResult, toSkillTool } from "./skill-tool.ts";
 import { toSkillToolName } from "./tool-names.ts";
-import { findTool, visibleTools } from "./visible-tools.ts";
+import { assignedServers, findTool, visibleTools, type AssignedServer } from "./visible-tools.ts";
 
 /** What every server of the endpoint shares. */
 export interface ServerParts {
@@ -81,11 +82,29 @@ export async function refusable<T>(work: () => Promise<T>): Promise<T> {
 async function listTools(parts: ServerParts, connection: Connection) {
   const { context } = parts;
   const asker = askerOf(connection, context);
-  const own = await visibleTools(asker, connection, context);
+  const servers = assignedServers(asker, connection, context);
+  await recordHidden(servers, connection, context);
+  const own = await visibleTools(servers, connection, context);
   const skills = visibleSkills(asker, context.clock.now()).flatMap(toSkillTool);
   const tools: Tool[] = [...own.map(({ name, definition }) => toTool(name, definition)), ...skills];
   await recordList("tool.list", tools.length, { parts, asker, connection });
   return { tools };
+}
+
+/** A server whose tools a policy keeps from the list: recorded as a list of that server alone would be. */
+async function recordHidden(
+  servers: readonly AssignedServer[],
+  { sessionId }: Connection,
+  { audit, clock, metrics }: GatewayContext,
+): Promise<void> {
+  const denials = servers.map(async ({ caller, connect }) => {
+    if (connect.effect !== "deny") return;
+    const { policies, reason } = connect;
+    const facts = { event: "tool.list", time: clock.now(), sessionId, policies, details: matchDetails(connect) };
+    await audit.record({ ...toDraft(subjectOf(caller), facts), outcome: "denied", reason });
+    metrics?.denied(caller.server.server.name, reason);
+  });
+  await Promise.all(denials);
 }
 
 /** Puts a list that the gateway made itself into the log, before it is answered. */

@@ -4,9 +4,10 @@ import { type AuthInfo, isInitializeRequest, type McpServer } from "@modelcontex
 import { newId } from "../../lib/ids.ts";
 import type { AgentAccess } from "../access.ts";
 import { one } from "../http/request-headers.ts";
+import type { LiveSession } from "../sessions.ts";
 import { RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
 import { createAggregateServer, type ServerParts } from "./aggregate-server.ts";
-import { askerOf, type Connection } from "./connections.ts";
+import { askerOf, isStillAllowed, type Connection } from "./connections.ts";
 import type { InnerClients } from "./inner-clients.ts";
 import { GATEWAY_RESOURCE, toAggregateDraft } from "./record.ts";
 import { type SkillAsker, visibleSkills } from "./skill-decision.ts";
@@ -38,7 +39,8 @@ const SESSIONS_PER_AGENT_MAX = 100;
 const IDLE_MS_MAX = 60 * 60_000;
 /** Changes that may hide something from anybody: whom they concern is found out when a list is asked for. */
 const HIDES: ReadonlySet<string> = new Set(["policy", "group", "member", "organization"]);
-const IDLE_CHECK_MS = 30_000;
+/** How late the end of a key is noticed, at most. */
+const TICK_MS = 5000;
 
 /** Sessions of the 2025 revisions on `/gateway/mcp`. Each is its agent's own, and ends with the agent's right. */
 export class AggregateSessions {
@@ -48,19 +50,21 @@ export class AggregateSessions {
   readonly #timer: NodeJS.Timeout;
   readonly #stopFollowing: () => void;
   #tell: () => void = () => undefined;
+  #check: () => void = () => undefined;
 
   constructor(parts: ServerParts, toClients: (agent: Agent) => InnerClients) {
     this.#parts = parts;
     this.#toClients = toClients;
-    this.#timer = setInterval(() => this.#endIdle(), IDLE_CHECK_MS).unref();
+    this.#timer = setInterval(() => this.#tick(), TICK_MS).unref();
     this.#stopFollowing = parts.context.liveView.onSwap((_next, _previous, changes) => {
       this.#follow(changes.some(({ kind }) => HIDES.has(kind)));
     });
   }
 
-  /** Called after each change that may change somebody's lists. */
-  onListsChanged(tell: () => void): void {
+  /** `tell` is called after each change that may change somebody's lists, `check` whenever somebody may have lost its right. */
+  onChange({ tell, check }: { tell: () => void; check: () => void }): void {
     this.#tell = tell;
+    this.#check = check;
   }
 
   async handle(
@@ -77,6 +81,12 @@ export class AggregateSessions {
     await session.transport.handleRequest(request, response, body);
     // A refused `initialize` leaves a transport without a session behind.
     if (session.transport.sessionId === undefined) this.#end(session, "refused");
+  }
+
+  list(): readonly LiveSession[] {
+    return [...this.#sessions.values()].map(({ connection: { agentId, keyId } }) => {
+      return { agentId, keyId, serverId: undefined };
+    });
   }
 
   /** Ends the streams that stand open without a request of theirs; calls in flight go on. */
@@ -175,27 +185,31 @@ export class AggregateSessions {
     audit.post({ ...draft, outcome: "success", durationMs: time - openedAt });
   }
 
-  #endIdle(): void {
-    const before = this.#parts.context.clock.now() - IDLE_MS_MAX;
-    for (const session of this.#sessions.values())
+  #tick(): void {
+    const { context } = this.#parts;
+    const before = context.clock.now() - IDLE_MS_MAX;
+    for (const session of this.#sessions.values()) {
       if (session.openRequests === 0 && session.usedAt < before) this.#end(session, "idle");
+      else if (!isStillAllowed(session.connection, context)) this.#end(session, "access_ended");
+    }
+    this.#check();
   }
 
   /** After a change: ends what it forbids, and tells who sees something else now. */
   #follow(mayHide: boolean): void {
     const { context } = this.#parts;
+    this.#check();
     for (const session of this.#sessions.values()) {
-      try {
-        const lists = fingerprint(askerOf(session.connection, context), context.clock.now());
-        if (lists === session.lists && !mayHide) continue;
-        session.lists = lists;
-        session.server.sendToolListChanged();
-        session.server.sendPromptListChanged();
-        session.server.sendResourceListChanged();
-      } catch (error) {
-        if (!(error instanceof RpcRefusal)) throw error;
+      if (!isStillAllowed(session.connection, context)) {
         this.#end(session, "access_ended");
+        continue;
       }
+      const lists = fingerprint(askerOf(session.connection, context), context.clock.now());
+      if (lists === session.lists && !mayHide) continue;
+      session.lists = lists;
+      session.server.sendToolListChanged();
+      session.server.sendPromptListChanged();
+      session.server.sendResourceListChanged();
     }
     this.#tell();
   }

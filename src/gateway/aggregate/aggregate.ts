@@ -10,9 +10,10 @@ import { readBody } from "../http/read-body.ts";
 import { one } from "../http/request-headers.ts";
 import { respondProblem, respondRefusal } from "../http/respond.ts";
 import { RpcRefusal } from "../rpc-refusal.ts";
+import type { LiveSession } from "../sessions.ts";
 import { createAggregateServer, type ServerParts } from "./aggregate-server.ts";
 import { AggregateSessions } from "./aggregate-sessions.ts";
-import type { Connection } from "./connections.ts";
+import { isStillAllowed, type Connection } from "./connections.ts";
 import { InnerClients } from "./inner-clients.ts";
 import type { InnerHttp } from "./inner-http.ts";
 import { argumentsOf } from "./own-arguments.ts";
@@ -27,6 +28,8 @@ export interface Aggregate {
   trial(run: TrialRun): Promise<TrialResult>;
   /** The way from a running skill to a tool of its agent. */
   callTool(call: InnerCall, options: InnerCallOptions): Promise<InnerCallOutcome>;
+  /** Sessions that are open. */
+  sessions(): readonly LiveSession[];
   /** Ends what stands open without end; calls in flight go on. */
   endStreams(): void;
   close(): void;
@@ -41,7 +44,7 @@ export function createAggregate(context: GatewayContext, http: InnerHttp, option
   const toClients = (agent: Agent): InnerClients => createClients(agent, http);
   const sessions = new AggregateSessions(parts, toClients);
   const modern = createModern(parts, toClients);
-  sessions.onListsChanged(() => modern.listsChanged());
+  sessions.onChange({ tell: () => modern.listsChanged(), check: () => modern.endForbidden() });
   return {
     async handle(request, response) {
       try {
@@ -53,6 +56,7 @@ export function createAggregate(context: GatewayContext, http: InnerHttp, option
     },
     trial: (run) => runs.trial(run),
     callTool: (call, callOptions) => runs.callTool(call, callOptions),
+    sessions: () => sessions.list(),
     endStreams: () => sessions.endStreams(),
     close() {
       sessions.close();
@@ -75,12 +79,15 @@ interface Modern {
     answer: { readonly response: ServerResponse; readonly body: unknown; readonly agent: Agent },
   ): Promise<void>;
   listsChanged(): void;
+  /** Cuts off whose agent lost its right. */
+  endForbidden(): void;
   close(): void;
 }
 
 /** The stateless revision: a server for each request. */
 function createModern(parts: ServerParts, toClients: (agent: Agent) => InnerClients): Modern {
   const connections = new WeakMap<AuthInfo, Connection>();
+  const open = new Map<ServerResponse, Connection>();
   const handler = createMcpHandler(
     ({ authInfo }) => {
       const connection = authInfo === undefined ? undefined : connections.get(authInfo);
@@ -95,16 +102,24 @@ function createModern(parts: ServerParts, toClients: (agent: Agent) => InnerClie
   return {
     async handle(request, { response, body, agent }) {
       const clients = toClients(agent);
-      response.on("close", () => clients.close());
       const { ip, client, key } = agent;
       const agentId = agent.agent.agent.id;
-      connections.set(request.auth, { agentId, keyId: key.id, ip, client, sessionId: undefined, clients });
+      const connection = { agentId, keyId: key.id, ip, client, sessionId: undefined, clients };
+      connections.set(request.auth, connection);
+      open.set(response, connection);
+      response.on("close", () => {
+        open.delete(response);
+        clients.close();
+      });
       await serveNode(request, response, body);
     },
     listsChanged() {
       handler.notify.toolsChanged();
       handler.notify.promptsChanged();
       handler.notify.resourcesChanged();
+    },
+    endForbidden() {
+      for (const [response, connection] of open) if (!isStillAllowed(connection, parts.context)) response.destroy();
     },
     close: () => void handler.close(),
   };

@@ -16,13 +16,26 @@ export interface Connection {
   readonly clients: InnerClients;
 }
 
-/** The agent as it is now. Throws `RpcRefusal` where it lost its right since the message came in. */
-export function askerOf({ agentId, keyId, ip, client }: Connection, { liveView, clock }: GatewayContext): SkillAsker {
+/** Whether the agent still may use the gateway at all. */
+export function isStillAllowed(connection: Connection, context: GatewayContext): boolean {
+  return findAsker(connection, context) !== undefined;
+}
+
+function findAsker(
+  { agentId, keyId, ip, client }: Connection,
+  { liveView, clock }: GatewayContext,
+): SkillAsker | undefined {
   const snapshot = liveView.current;
   const agent = snapshot.agentById.get(agentId);
   const key = snapshot.keyById.get(keyId);
   const isActive = key !== undefined && keyStatus(key, clock.now()) === "active" && agent?.agent.status === "active";
-  if (isActive) return { snapshot, agent, ip, client };
+  return isActive ? { snapshot, agent, ip, client } : undefined;
+}
+
+/** The agent as it is now. Throws `RpcRefusal` where it lost its right since the message came in. */
+export function askerOf(connection: Connection, context: GatewayContext): SkillAsker {
+  const asker = findAsker(connection, context);
+  if (asker !== undefined) return asker;
   throw new RpcRefusal({
     status: 200,
     code: RPC_CODES.denied,

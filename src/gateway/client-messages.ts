@@ -21,6 +21,7 @@ import { isModern, modernHeaders } from "./modern.ts";
 import { PendingCall } from "./pending-call.ts";
 import { subjectOf, toDraft } from "./record.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
+import { admitAnswer } from "./client-answers.ts";
 import { splice } from "./splice.ts";
 import { postHeaders } from "./upstream-headers.ts";
 
@@ -42,7 +43,8 @@ async function route(exchange: Exchange, envelope: Envelope): Promise<void> {
   if (modern) exchange.session = undefined;
   if (envelope.kind === "request") return handleRequest(exchange, envelope, modern);
   if (envelope.kind === "notification") return handleNotification(exchange, envelope);
-  return handleResponse(exchange, envelope);
+  await admitAnswer(exchange, envelope);
+  forward(exchange, envelope);
 }
 
 async function handleRequest(exchange: Exchange, given: RequestEnvelope, modern: boolean): Promise<void> {
@@ -111,24 +113,6 @@ async function handleNotification(exchange: Exchange, envelope: NotificationEnve
 
 function cancelHeld(exchange: Exchange, { bytes, params }: NotificationEnvelope): boolean {
   return exchange.context.heldCalls.cancel(exchange, valueAt(bytes, memberOf(params, "requestId")));
-}
-
-async function handleResponse(exchange: Exchange, envelope: ResponseEnvelope): Promise<void> {
-  const { context, scope, session } = exchange;
-  const asked =
-    envelope.id === null
-      ? undefined
-      : context.serverRequests.take({ ...scope, sessionId: session?.id, id: envelope.id });
-  // Within a session the upstream itself knows what it asked; without one the answer could be to another agent's question.
-  if (asked === undefined && session === undefined)
-    throw RpcRefusal.invalidRequest("this answer is to no request that was sent to you");
-  if (asked?.decisionId !== undefined) {
-    const outcome = envelope.error === undefined ? "success" : "error";
-    const durationMs = context.clock.now() - asked.startedAt;
-    const reason = outcome === "error" ? "client_refused" : undefined;
-    context.audit.settle(asked.decisionId, { outcome, durationMs, reason });
-  }
-  forward(exchange, envelope);
 }
 
 function forward(exchange: Exchange, envelope: NotificationEnvelope | ResponseEnvelope): void {

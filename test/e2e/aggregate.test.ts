@@ -176,3 +176,11 @@ test.each(ends)("sessions count as live, and end with their streams when their %
     while (event !== undefined) event = await stream.next();
   }
 });
+
+test.each(["?names=plain", "?name=x", "?x", "?=&a=%0a"])("refuses the unknown query `%s`", async (query) => {
+  const key = await addAgent(`query-${query.length}`);
+  const refused = await post(url(query), key, request(1, "initialize", INITIALIZE));
+  expect([refused.status, refused.messages[0]?.error?.code]).toEqual([400, -32_600]);
+  expect((await post(url("?"), key, request(1, "initialize", INITIALIZE))).status).toBe(200);
+  expect((await post(url(query), "rl_agent_wrong", request(1, "initialize", INITIALIZE))).status).toBe(401);
+});

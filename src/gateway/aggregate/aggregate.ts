@@ -134,6 +134,7 @@ async function serve(
   if (!access.ok) return refuse(context, access, { request, response });
   const agent = access.caller;
   noteUse(context, agent);
+  checkQuery(request);
   const auth: AuthInfo = { token: "", clientId: agent.key.id, scopes: [] };
   const body = request.method === "POST" ? await readMessage(request, auth, parts) : undefined;
   const { method = "GET", url = "/", headers } = request;
@@ -141,6 +142,16 @@ async function serve(
   if (await isLegacyRequest(await toWebRequest(read, body), body))
     return sessions.handle(Object.assign(request, { auth }), { response, body, agent });
   return modern.handle(read, { response, body, agent });
+}
+
+/** What is not known is refused, not passed over: whoever writes it expects that it does something. */
+function checkQuery({ url = "" }: IncomingMessage): void {
+  const [name] = new URLSearchParams(url.split("?", 2)[1] ?? "").keys();
+  if (name === undefined) return;
+  const shown = name.slice(0, 64).replaceAll(/[^\w.-]/g, "?");
+  throw RpcRefusal.invalidRequest(
+    `the query parameter \`${shown}\` is not known here; use the path \`/gateway/mcp\` alone`,
+  );
 }
 
 /** One message, strictly read: what two readers could take differently is refused, as on every path of the gateway. */

@@ -184,3 +184,16 @@ test.each(["?names=plain", "?name=x", "?x", "?=&a=%0a"])("refuses the unknown qu
   expect((await post(url("?"), key, request(1, "initialize", INITIALIZE))).status).toBe(200);
   expect((await post(url(query), "rl_agent_wrong", request(1, "initialize", INITIALIZE))).status).toBe(401);
 });
+
+test("tells listeners of every revision that their lists changed", async () => {
+  const key = await addAgent("listens", { servers: [] });
+  const streams = await openStreams(key);
+  await app.rest("PATCH /agents/listens", { servers: ["files"] });
+  for (const stream of streams) {
+    let event = await stream.next();
+    while (event !== undefined && event.message?.method !== "notifications/tools/list_changed")
+      event = await stream.next();
+    expect(event?.message?.method).toBe("notifications/tools/list_changed");
+    stream.close();
+  }
+});

@@ -12,10 +12,11 @@ import {
 } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
 import { openHandles } from "./handles.ts";
-import { passHold, tied, type Tie } from "./hold.ts";
+import { passHold, tied, type Released } from "./hold.ts";
 import { one } from "./http/request-headers.ts";
 import { respondEmpty } from "./http/respond.ts";
-import { draftOf, judge, refuseDenied, type Judged } from "./judge.ts";
+import { admitInputResponses } from "./input-requests.ts";
+import { draftOf, judge, refuseDenied } from "./judge.ts";
 import { CLIENT_NOTIFICATIONS, clientRequestRule } from "./methods.ts";
 import { isModern, modernHeaders } from "./modern.ts";
 import { PendingCall } from "./pending-call.ts";
@@ -56,6 +57,8 @@ async function handleRequest(exchange: Exchange, given: RequestEnvelope, modern:
   // Before a person is asked: a message that is refused anyway is not worth anybody's time.
   const edits = openHandles(envelope, exchange.scope, exchange.context);
   const headers = modern ? checkedHeaders(exchange, envelope) : [];
+  if (modern && memberOf(envelope.params, "inputResponses") !== undefined)
+    await admitInputResponses(envelope, exchange);
   const isHeld = judged.decision.effect === "held";
   const released = isHeld ? await passHold({ exchange, envelope, judged, isModern: modern, answer }) : judged;
   if (released === undefined) return;
@@ -69,20 +72,16 @@ async function handleRequest(exchange: Exchange, given: RequestEnvelope, modern:
   exchange.send({ method: "POST", headers: postHeaders(exchange, headers), body }, new AnswerSink(exchange));
 }
 
-function startCall(
-  exchange: Exchange,
-  envelope: RequestEnvelope,
-  { correlationId, approvalId, ...judged }: Judged & Partial<Tie>,
-): PendingCall {
+function startCall(exchange: Exchange, envelope: RequestEnvelope, { approved, ...judged }: Released): PendingCall {
   const { question, rule } = judged;
   const draft = rule.event === undefined ? undefined : draftOf(exchange, envelope, judged);
-  const isTied = draft !== undefined && correlationId !== undefined && approvalId !== undefined;
   return new PendingCall(exchange.context, {
     envelope,
     rule,
     tool: question.target.type === "tool" ? question.target.name : undefined,
     serverName: exchange.caller.server.server.name,
-    draft: isTied ? tied(draft, { correlationId, approvalId }) : draft,
+    draft: draft === undefined || approved === undefined ? draft : tied(draft, approved),
+    approved,
     receivedAt: exchange.receivedAt,
   });
 }

@@ -8,6 +8,7 @@ import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { LiveView } from "../snapshot/live-view.ts";
 import type { AggregateOptions } from "./aggregate/ports.ts";
 import type { ApprovalStore } from "./approvals.ts";
+import type { Continuations } from "./continuations.ts";
 import type { HeldCalls } from "./held-calls.ts";
 import type { IssuedTasks } from "./issued-tasks.ts";
 import type { ListFilter } from "./lists.ts";
@@ -100,6 +101,7 @@ export interface GatewayContext extends Omit<GatewayOptions, "limits" | "sealKey
   readonly lists: ListFilter;
   readonly heldBytes: Tally;
   readonly heldCalls: HeldCalls;
+  readonly continuations: Continuations;
   /** Calls whose stream ended before their answer, until a resumed stream brings it. */
   readonly suspended: SuspendedCalls;
   /** A name that a caller chose, as the log may keep it. */

@@ -4,6 +4,7 @@ import { accessAs, clientOf, identify, type Access } from "./access.ts";
 import { type Aggregate, createAggregate } from "./aggregate/aggregate.ts";
 import { createInnerHttp, type InnerOrigin } from "./aggregate/inner-http.ts";
 import { handleMessage } from "./client-messages.ts";
+import { Continuations } from "./continuations.ts";
 import { DEFAULT_LIMITS, type GatewayContext, type GatewayOptions, type Tally } from "./context.ts";
 import { challengeOf, Exchange } from "./exchange.ts";
 import { ClientGoneError, readBody } from "./http/read-body.ts";
@@ -116,6 +117,7 @@ function createContext(options: GatewayOptions): GatewayContext {
     ...shared,
     limits: allLimits,
     heldCalls: new HeldCalls(allLimits),
+    continuations: new Continuations(),
     identifyKey: rememberCallers(authenticate),
     sealer,
     sessions: createSessions(sealer, options.clock),

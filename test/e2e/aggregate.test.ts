@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openStream, post, request, streamInit, type OpenStream, type Posted } from "../gateway/client.ts";
-import { plainServer, startUpstream, type TestUpstream } from "../gateway/upstream.ts";
+import { plainServer, result, sendJson, startUpstream, type TestUpstream } from "../gateway/upstream.ts";
 import { at, startTestApp, textAt, type TestApp } from "../harness/app.ts";
 
 let app: TestApp;
@@ -196,4 +196,31 @@ test("tells listeners of every revision that their lists changed", async () => {
     expect(event?.message?.method).toBe("notifications/tools/list_changed");
     stream.close();
   }
+});
+
+test("neither a discovered definition nor an answer shows the credential that a server repeats", async () => {
+  const token = "t0ken-of-the-server-1";
+  const echo = await startUpstream((received) => {
+    const given = String(received.headers.authorization);
+    if (received.message.method !== "tools/list") {
+      const isCall = received.message.method === "tools/call";
+      return isCall
+        ? sendJson(received, result(received, { content: [{ type: "text", text: given }] }))
+        : plainServer(received);
+    }
+    const tools = [{ name: "whoami", description: `Uses ${given}`, inputSchema: { type: "object" } }];
+    return sendJson(received, result(received, { tools }));
+  });
+  const endpoint = { transport: "streamable-http", url: `${echo.url}/mcp`, allowPrivateNetwork: true };
+  const made = await app.rest("POST /servers", { name: "echo", ...endpoint, credential: { type: "bearer", token } });
+  expect(at(made.body, "discovery", "state")).toBe("ok");
+  const client = await app.aggregateClient(await addAgent("curious", { servers: ["echo"] }));
+  const { tools } = await client.listTools();
+  const called = await client.callTool({ name: "echo__whoami", arguments: {} });
+  const shown = JSON.stringify([made.body, (await app.rest("GET /servers/echo")).body, tools, called]);
+  await echo.close();
+  expect(shown).not.toContain(token);
+  expect(at(called, "content", 0, "text")).toBe(`Bearer ${"*".repeat(token.length)}`);
+  expect(JSON.stringify(tools)).toContain(`Uses Bearer ${"*".repeat(token.length)}`);
+  expect(at((await app.rest("GET /servers/echo")).body, "server", "tools", 0, "state")).toBe("approved");
 });

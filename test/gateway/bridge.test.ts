@@ -43,6 +43,10 @@ beforeAll(async () => {
     await stdio("silent", [place.script, "silent"]),
     await stdio("everything", [`${modules}/server-everything/dist/index.js`]),
     await stdio("memory", [`${modules}/server-memory/dist/index.js`]),
+    await harness.addServer(
+      { name: "secretive", transport: "stdio", command: place.node, cwd: place.folder },
+      { args: [place.script], credential: { type: "env", values: { MARK: "s3cret-of-child" } } },
+    ),
     await harness.addServer({ name: "legacy", transport: "sse", url: `${sse.origin}/sse` }),
   ];
   alice = await harness.addAgent(
@@ -86,6 +90,16 @@ test("runs a child for each session, with the declared environment alone, and de
     ).toBe(200);
   await expect.poll(() => supervisor.count(), { timeout: 5000 }).toBe(0);
   expect((await post(url, alice.key, call(5, "env"), { headers: mine })).status).toBe(404);
+});
+
+test("hides a child's credential that it repeats", async () => {
+  const url = `${harness.url}/gateway/secretive/mcp`;
+  const session = await open(url, alice);
+  const answer = await post(url, alice.key, call(2, "env"), { headers: session });
+  expect(JSON.parse(textOf(answer.messages[0]?.result)).env.MARK).toBe("***************");
+  expect(answer.text).not.toContain("s3cret");
+  await end(url, session);
+  await expect.poll(() => supervisor.count(), { timeout: 5000 }).toBe(0);
 });
 
 test("an agent with too many sessions loses its own oldest idle one, and is refused when all are in use", async () => {

@@ -7,6 +7,7 @@ import { MODERN_VERSION } from "../http/request-headers.ts";
 import { errorMessage } from "../http/respond.ts";
 import { RPC_CODES } from "../rpc-refusal.ts";
 import type { HandleScope } from "../seal.ts";
+import { createSecretMask, secretsOf } from "../secret-mask.ts";
 import type { Upstream, UpstreamCall, UpstreamRequest, Upstreams, UpstreamSink } from "../upstream.ts";
 import { BridgedSession } from "./bridged-session.ts";
 import type { ChannelListener, MessageChannel } from "./message-channel.ts";
@@ -128,8 +129,16 @@ function use(session: BridgedSession, request: UpstreamRequest, sink: UpstreamSi
 
 function connect(view: ServerView, options: BridgeOptions, listener: ChannelListener): MessageChannel {
   const { server } = view;
-  if (server.transport === "stdio") return new StdioChannel(options.startChild(childSpec(view)), listener);
+  if (server.transport === "stdio")
+    return new StdioChannel(options.startChild(childSpec(view)), masked(listener, view));
   return new SseChannel(new URL(server.url ?? ""), options.reach(view), listener);
+}
+
+/** What is reached over HTTP is masked there. */
+function masked(listener: ChannelListener, view: ServerView): ChannelListener {
+  const mask = createSecretMask(secretsOf(view.secrets()));
+  if (mask === undefined) return listener;
+  return { message: (bytes) => listener.message(mask.mask(bytes)), closed: (fault) => listener.closed(fault) };
 }
 
 function childSpec(view: ServerView): ChildSpec {

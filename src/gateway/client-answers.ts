@@ -1,5 +1,5 @@
 import { decide, refusalMessage, type Decision, type Question } from "./decide.ts";
-import type { ResponseEnvelope } from "./envelope/envelope.ts";
+import { readMeta, type ResponseEnvelope } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
 import { errorMessage } from "./http/respond.ts";
 import { SERVER_REQUESTS } from "./methods.ts";
@@ -15,6 +15,7 @@ import { postToUpstream } from "./upstream-headers.ts";
 export async function admitAnswer(exchange: Exchange, envelope: ResponseEnvelope): Promise<void> {
   const { context, scope, session } = exchange;
   const { id } = envelope;
+  readMeta(envelope.bytes, envelope.result);
   const asked = id === null ? undefined : context.serverRequests.take({ ...scope, sessionId: session?.id, id });
   if (asked === undefined) throw await refuseUnasked(exchange);
   const { question, decision } = decideAnew(exchange, asked);

@@ -11,6 +11,7 @@ import { createSecretMask, secretsOf } from "../secret-mask.ts";
 import type { Upstream, UpstreamCall, UpstreamRequest, Upstreams, UpstreamSink } from "../upstream.ts";
 import { BridgedSession } from "./bridged-session.ts";
 import type { ChannelListener, MessageChannel } from "./message-channel.ts";
+import { SharedChildren, type SharedSpec } from "./shared-child.ts";
 import { SseChannel, type ReachUrl } from "./sse-channel.ts";
 import { StdioChannel, type BridgedChild } from "./stdio-channel.ts";
 
@@ -56,9 +57,10 @@ const SUPPORTED = ["2025-11-25", "2025-06-18", "2025-03-26"];
 export function createBridge(options: BridgeOptions): Bridge {
   const sessions = new Map<string, BridgedSession>();
   const idleMs = options.idleMs ?? IDLE_MS;
+  const children = new SharedChildren({ clock: options.clock, idleMs });
   const sweep = setInterval(() => endIdle(sessions, options.clock.now() - idleMs), Math.min(SWEEP_MS, idleMs)).unref();
   return {
-    of: (server, scope) => createBridged(server, scope, { options, sessions }),
+    of: (server, scope) => createBridged(server, scope, { options, sessions, children }),
     endSession: (scope, upstreamId) => sessions.get(keyOf(scope, upstreamId))?.end(),
     get sessionCount() {
       return sessions.size;
@@ -66,6 +68,7 @@ export function createBridge(options: BridgeOptions): Bridge {
     close() {
       clearInterval(sweep);
       for (const session of sessions.values()) session.end();
+      children.close();
     },
   };
 }
@@ -77,9 +80,11 @@ function endIdle(sessions: ReadonlyMap<string, BridgedSession>, before: number):
 interface Shared {
   readonly options: BridgeOptions;
   readonly sessions: Map<string, BridgedSession>;
+  readonly children: SharedChildren;
 }
 
-function createBridged(view: ServerView, scope: HandleScope, { options, sessions }: Shared): Upstream {
+function createBridged(view: ServerView, scope: HandleScope, shared: Shared): Upstream {
+  const { options, sessions } = shared;
   return {
     send(request, sink) {
       const named = headerOf(request, "mcp-session-id");
@@ -95,7 +100,7 @@ function createBridged(view: ServerView, scope: HandleScope, { options, sessions
       const { agentId } = scope;
       const max = options.sessionsPerAgentMax ?? SESSIONS_PER_AGENT_MAX;
       if (!makeRoom(sessions, agentId, max)) return answer(sink, 503, noRoom(max));
-      return open(view, scope, { options, sessions }).post(request.body ?? Buffer.alloc(0), sink);
+      return open(view, scope, shared).post(request.body ?? Buffer.alloc(0), sink);
     },
   };
 }
@@ -109,11 +114,12 @@ function makeRoom(sessions: ReadonlyMap<string, BridgedSession>, agentId: string
   return oldest !== undefined;
 }
 
-function open(view: ServerView, scope: HandleScope, { options, sessions }: Shared): BridgedSession {
+function open(view: ServerView, scope: HandleScope, shared: Shared): BridgedSession {
+  const { options, sessions } = shared;
   const id = randomUUID();
   const key = keyOf(scope, id);
   const session = new BridgedSession(id, options.clock.now(), {
-    connect: (listener) => connect(view, options, listener),
+    connect: (listener) => connect(view, shared, listener),
     onClosed: () => sessions.delete(key),
   });
   sessions.set(key, session);
@@ -127,10 +133,12 @@ function use(session: BridgedSession, request: UpstreamRequest, sink: UpstreamSi
   return answer(sink, 200, Buffer.alloc(0));
 }
 
-function connect(view: ServerView, options: BridgeOptions, listener: ChannelListener): MessageChannel {
+function connect(view: ServerView, { options, children }: Shared, listener: ChannelListener): MessageChannel {
   const { server } = view;
-  if (server.transport === "stdio")
-    return new StdioChannel(options.startChild(childSpec(view)), masked(listener, view));
+  const start = (): Promise<BridgedChild> => options.startChild(childSpec(view));
+  if (server.transport === "stdio" && server.shareable)
+    return children.connect(sharedSpec(server, start), masked(listener, view));
+  if (server.transport === "stdio") return new StdioChannel(start(), masked(listener, view));
   return new SseChannel(new URL(server.url ?? ""), options.reach(view), listener);
 }
 
@@ -139,6 +147,14 @@ function masked(listener: ChannelListener, view: ServerView): ChannelListener {
   const mask = createSecretMask(secretsOf(view.secrets()));
   if (mask === undefined) return listener;
   return { message: (bytes) => listener.message(mask.mask(bytes)), closed: (fault) => listener.closed(fault) };
+}
+
+/** The configuration that a child was started with; health and descriptions are none of it. */
+function sharedSpec(
+  { id, name, command, cwd, secretsVersion }: Server,
+  start: () => Promise<BridgedChild>,
+): SharedSpec {
+  return { serverId: id, id: JSON.stringify([command, cwd, secretsVersion]), label: name, start };
 }
 
 function childSpec(view: ServerView): ChildSpec {

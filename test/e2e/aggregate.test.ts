@@ -177,13 +177,16 @@ test.each(ends)("sessions count as live, and end with their streams when their %
   }
 });
 
-test.each(["?names=plain", "?name=x", "?x", "?=&a=%0a"])("refuses the unknown query `%s`", async (query) => {
-  const key = await addAgent(`query-${query.length}`);
-  const refused = await post(url(query), key, request(1, "initialize", INITIALIZE));
-  expect([refused.status, refused.messages[0]?.error?.code]).toEqual([400, -32_600]);
-  expect((await post(url("?"), key, request(1, "initialize", INITIALIZE))).status).toBe(200);
-  expect((await post(url(query), "rl_agent_wrong", request(1, "initialize", INITIALIZE))).status).toBe(401);
-});
+test.each(["?names=other", "?names=plain&names=plain", "?names=plain&a=1", "?name=x", "?x", "?=&a=%0a"])(
+  "refuses the unknown query `%s`",
+  async (query) => {
+    const key = await addAgent(`query-${query.length}-${query.replaceAll(/[^a-z]/g, "")}`);
+    const refused = await post(url(query), key, request(1, "initialize", INITIALIZE));
+    expect([refused.status, refused.messages[0]?.error?.code]).toEqual([400, -32_600]);
+    expect((await post(url("?"), key, request(1, "initialize", INITIALIZE))).status).toBe(200);
+    expect((await post(url(query), "rl_agent_wrong", request(1, "initialize", INITIALIZE))).status).toBe(401);
+  },
+);
 
 test("tells listeners of every revision that their lists changed", async () => {
   const key = await addAgent("listens", { servers: [] });

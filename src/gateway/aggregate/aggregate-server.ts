@@ -14,6 +14,7 @@ import type { GatewayContext } from "../context.ts";
 import { matchDetails, subjectOf, toDraft } from "../record.ts";
 import { RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
 import { askerOf, type Connection } from "./connections.ts";
+import { innerArgumentsOf } from "./own-arguments.ts";
 import type { SkillRunner } from "./ports.ts";
 import { GATEWAY_RESOURCE, toAggregateDraft } from "./record.ts";
 import { type ServingSkill, type SkillAsker, visibleSkills } from "./skill-decision.ts";
@@ -22,6 +23,8 @@ import { getSkillPrompt, listSkillPrompts } from "./skill-prompts.ts";
 import type { SkillRuns } from "./skill-runs.ts";
 import { toResult, toSkillTool } from "./skill-tool.ts";
 import { toSkillToolName } from "./tool-names.ts";
+import { createToolNaming } from "./tool-naming.ts";
+import { CALL_TOOL, parseCall, parseSearch, SEARCH_TOOLS, searchTools, toListed } from "./tool-search.ts";
 import { assignedServers, findTool, visibleTools, type AssignedServer } from "./visible-tools.ts";
 
 /** What every server of the endpoint shares. */
@@ -35,7 +38,7 @@ export interface ServerParts {
 }
 
 const INSTRUCTIONS =
-  "Tools of several servers behind one connection, named `<server>__<tool>`, and skills of the organization, named `skill__<name>`. Calls may be refused by policy; the error says by which and whom to ask.";
+  "Tools of several servers behind one connection, named `<server>__<tool>` (or as the servers name them, if that was asked for), and skills of the organization, named `skill__<name>`. Where there are too many to list, `search_tools` finds and `call_tool` calls them. Calls may be refused by policy; the error says by which and whom to ask.";
 
 /** An MCP server for one client of `/gateway/mcp`: of a session, or of one request of the stateless revision. */
 export function createAggregateServer(parts: ServerParts, connection: Connection): McpServer {
@@ -55,7 +58,11 @@ export function createAggregateServer(parts: ServerParts, connection: Connection
   const { server } = mcp;
   server.setRequestHandler("tools/list", () => refusable(() => listTools(parts, connection)));
   server.setRequestHandler("tools/call", (request, context) =>
-    refusable(() => callTool(request, context, { parts, connection })),
+    refusable(async () => {
+      const handling = { parts, connection };
+      if (request.params.name === SEARCH_TOOLS) return search(request, handling);
+      return callTool(toActualCall(request, context, handling), context, handling);
+    }),
   );
   server.setRequestHandler("prompts/list", () => refusable(() => listSkillPrompts(parts, connection)));
   server.setRequestHandler("prompts/get", ({ params }) =>
@@ -80,15 +87,49 @@ export async function refusable<T>(work: () => Promise<T>): Promise<T> {
 }
 
 async function listTools(parts: ServerParts, connection: Connection) {
+  const { asker, tools, skills } = await offeredTools(parts, connection);
+  await recordList("tool.list", tools.length + skills.length, { parts, asker, connection });
+  return { tools: toListed(tools, skills) };
+}
+
+async function search({ params }: CallToolRequest, { parts, connection }: Handling): Promise<CallToolResult> {
+  const wanted = parseSearch(params.arguments);
+  const { asker, tools, skills } = await offeredTools(parts, connection);
+  const query = parts.context.maskName(wanted.query);
+  await recordList("tool.list", tools.length + skills.length, { parts, asker, connection, query });
+  return searchTools([...tools, ...skills], wanted);
+}
+
+/** The call that is meant: plain names and `call_tool` stand for other names, and only these are decided and recorded. */
+function toActualCall(
+  request: CallToolRequest,
+  { http }: ServerContext,
+  { parts, connection }: Handling,
+): CallToolRequest {
+  const { params } = request;
+  const isWrapped = params.name === CALL_TOOL;
+  const called = isWrapped ? parseCall(params.arguments) : { name: params.name, args: params.arguments ?? {} };
+  const auth = http?.authInfo;
+  const written = auth === undefined ? undefined : parts.argumentsJson.get(auth);
+  if (isWrapped && auth !== undefined && written !== undefined)
+    parts.argumentsJson.set(auth, innerArgumentsOf(written) ?? "{}");
+  const naming = createToolNaming(askerOf(connection, parts.context), connection.names);
+  return { ...request, params: { ...params, name: naming.prefixedOf(called.name), arguments: called.args } };
+}
+
+/** What the agent could call now, under the names that it has here. */
+async function offeredTools(parts: ServerParts, connection: Connection) {
   const { context } = parts;
   const asker = askerOf(connection, context);
+  const naming = createToolNaming(asker, connection.names);
   const servers = assignedServers(asker, connection, context);
   await recordHidden(servers, connection, context);
   const own = await visibleTools(servers, connection, context);
   const skills = visibleSkills(asker, context.clock.now()).flatMap(toSkillTool);
-  const tools: Tool[] = [...own.map(({ name, definition }) => toTool(name, definition)), ...skills];
-  await recordList("tool.list", tools.length, { parts, asker, connection });
-  return { tools };
+  const tools = own.map(({ serverId, definition }) =>
+    toTool(naming.nameOf({ serverId, tool: definition.name }), definition),
+  );
+  return { asker, tools, skills };
 }
 
 /** A server whose tools a policy keeps from the list: recorded as a list of that server alone would be. */
@@ -111,11 +152,22 @@ async function recordHidden(
 export async function recordList(
   event: string,
   count: number,
-  { parts, asker, connection }: { parts: ServerParts; asker: SkillAsker; connection: Connection },
+  {
+    parts,
+    asker,
+    connection,
+    query,
+  }: { parts: ServerParts; asker: SkillAsker; connection: Connection; query?: string | undefined },
 ): Promise<void> {
   const { audit, clock } = parts.context;
   const { sessionId } = connection;
-  const facts = { event, time: clock.now(), resource: GATEWAY_RESOURCE, sessionId, details: { count } };
+  const facts = {
+    event,
+    time: clock.now(),
+    resource: GATEWAY_RESOURCE,
+    sessionId,
+    details: { count, ...(query === undefined ? {} : { query }) },
+  };
   await audit.record({ ...toAggregateDraft(asker, facts), outcome: "success" });
 }
 

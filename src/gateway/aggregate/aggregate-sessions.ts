@@ -11,6 +11,7 @@ import { askerOf, isStillAllowed, type Connection } from "./connections.ts";
 import type { InnerClients } from "./inner-clients.ts";
 import { GATEWAY_RESOURCE, toAggregateDraft } from "./record.ts";
 import { type SkillAsker, visibleSkills } from "./skill-decision.ts";
+import type { ToolNames } from "./tool-naming.ts";
 
 type Agent = Extract<AgentAccess, { ok: true }>["caller"];
 
@@ -30,6 +31,7 @@ interface SessionRequest {
   readonly response: ServerResponse;
   readonly body: unknown;
   readonly agent: Agent;
+  readonly names: ToolNames;
 }
 
 /** Each session holds a client for each server that it used. */
@@ -69,9 +71,13 @@ export class AggregateSessions {
 
   async handle(
     request: IncomingMessage & { auth: AuthInfo },
-    { response, body, agent }: SessionRequest,
+    { response, body, agent, names }: SessionRequest,
   ): Promise<void> {
-    const session = isInitializeRequest(body) ? await this.#open(agent) : this.#find(request, agent);
+    const session = isInitializeRequest(body) ? await this.#open(agent, names) : this.#find(request, agent);
+    if (session.connection.names !== names)
+      throw RpcRefusal.invalidRequest(
+        "this session was opened with other `names`; send each request to the same address",
+      );
     renew(session.connection, agent);
     session.usedAt = this.#parts.context.clock.now();
     session.openRequests += 1;
@@ -100,13 +106,13 @@ export class AggregateSessions {
     for (const session of this.#sessions.values()) this.#end(session, "shutdown");
   }
 
-  async #open(agent: Agent): Promise<Session> {
+  async #open(agent: Agent, names: ToolNames): Promise<Session> {
     const { context } = this.#parts;
     const { ip, client, key } = agent;
     const agentId = agent.agent.agent.id;
     this.#makeRoom(agentId);
     const id = newId();
-    const connection = { agentId, keyId: key.id, ip, client, sessionId: id, clients: this.#toClients(agent) };
+    const connection = { agentId, keyId: key.id, ip, client, sessionId: id, clients: this.#toClients(agent), names };
     const asker = askerOf(connection, context);
     const transport = new NodeStreamableHTTPServerTransport({
       sessionIdGenerator: () => id,

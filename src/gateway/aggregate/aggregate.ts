@@ -19,6 +19,7 @@ import type { InnerHttp } from "./inner-http.ts";
 import { argumentsOf } from "./own-arguments.ts";
 import type { AggregateOptions, InnerCall, InnerCallOptions, InnerCallOutcome } from "./ports.ts";
 import { GATEWAY_RESOURCE, toAggregateDraft } from "./record.ts";
+import type { ToolNames } from "./tool-naming.ts";
 import { SkillRuns, type TrialResult, type TrialRun } from "./skill-runs.ts";
 
 /** `/gateway/mcp`: all servers and skills of the calling agent behind one connection. */
@@ -76,7 +77,12 @@ type ReadRequest = Readable & { method: string; url: string; headers: IncomingMe
 interface Modern {
   handle(
     request: ReadRequest,
-    answer: { readonly response: ServerResponse; readonly body: unknown; readonly agent: Agent },
+    answer: {
+      readonly response: ServerResponse;
+      readonly body: unknown;
+      readonly agent: Agent;
+      readonly names: ToolNames;
+    },
   ): Promise<void>;
   listsChanged(): void;
   /** Cuts off whose agent lost its right. */
@@ -100,11 +106,11 @@ function createModern(parts: ServerParts, toClients: (agent: Agent) => InnerClie
     onerror: (error) => parts.context.onProblem("a message failed", error),
   });
   return {
-    async handle(request, { response, body, agent }) {
+    async handle(request, { response, body, agent, names }) {
       const clients = toClients(agent);
       const { ip, client, key } = agent;
       const agentId = agent.agent.agent.id;
-      const connection = { agentId, keyId: key.id, ip, client, sessionId: undefined, clients };
+      const connection = { agentId, keyId: key.id, ip, client, sessionId: undefined, clients, names };
       connections.set(request.auth, connection);
       open.set(response, connection);
       response.on("close", () => {
@@ -134,23 +140,29 @@ async function serve(
   if (!access.ok) return refuse(context, access, { request, response });
   const agent = access.caller;
   noteUse(context, agent);
-  checkQuery(request);
+  const names = namesIn(request);
   const auth: AuthInfo = { token: "", clientId: agent.key.id, scopes: [] };
   const body = request.method === "POST" ? await readMessage(request, auth, parts) : undefined;
   const { method = "GET", url = "/", headers } = request;
   const read = Object.assign(Readable.from([]), { method, url, headers, auth });
   if (await isLegacyRequest(await toWebRequest(read, body), body))
-    return sessions.handle(Object.assign(request, { auth }), { response, body, agent });
-  return modern.handle(read, { response, body, agent });
+    return sessions.handle(Object.assign(request, { auth }), { response, body, agent, names });
+  return modern.handle(read, { response, body, agent, names });
 }
 
-/** What is not known is refused, not passed over: whoever writes it expects that it does something. */
-function checkQuery({ url = "" }: IncomingMessage): void {
-  const [name] = new URLSearchParams(url.split("?", 2)[1] ?? "").keys();
-  if (name === undefined) return;
+/** `?names=plain` or nothing. What is not known is refused, not passed over: whoever writes it expects that it does something. */
+function namesIn({ url = "" }: IncomingMessage): ToolNames {
+  const query = new URLSearchParams(url.split("?", 2)[1] ?? "");
+  if (query.toString() === "names=plain") return "plain";
+  const [name] = query.keys();
+  if (name === undefined) return "prefixed";
+  if (name === "names")
+    throw RpcRefusal.invalidRequest(
+      "the query parameter `names` may only be `plain`, once; leave it out for prefixed names",
+    );
   const shown = name.slice(0, 64).replaceAll(/[^\w.-]/g, "?");
   throw RpcRefusal.invalidRequest(
-    `the query parameter \`${shown}\` is not known here; use the path \`/gateway/mcp\` alone`,
+    `the query parameter \`${shown}\` is not known here; use \`/gateway/mcp\`, alone or with \`?names=plain\``,
   );
 }
 

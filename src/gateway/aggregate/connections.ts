@@ -3,6 +3,7 @@ import type { GatewayContext } from "../context.ts";
 import { RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
 import type { InnerClients } from "./inner-clients.ts";
 import type { SkillAsker } from "./skill-decision.ts";
+import type { ToolNames } from "./tool-naming.ts";
 
 /** One client of `/gateway/mcp`: who it is, and its ways to the servers behind. */
 export interface Connection {
@@ -14,6 +15,7 @@ export interface Connection {
   /** Of a session; requests of the stateless revision have none. */
   readonly sessionId: string | undefined;
   readonly clients: InnerClients;
+  readonly names: ToolNames;
 }
 
 /** Whether the agent still may use the gateway at all. */

@@ -1,4 +1,4 @@
-import { memberOf, parseEnvelope, type Envelope } from "../envelope/envelope.ts";
+import { memberOf, membersAt, parseEnvelope, type Envelope } from "../envelope/envelope.ts";
 import type { Span } from "../envelope/json-scanner.ts";
 import { splice } from "../splice.ts";
 
@@ -9,6 +9,13 @@ import { splice } from "../splice.ts";
 export function argumentsOf(message: Envelope): string | undefined {
   const args = placeOf(message);
   return args === undefined ? undefined : message.bytes.toString("utf8", args.start, args.end);
+}
+
+/** The member `arguments` of such arguments, which are what `call_tool` passes on. */
+export function innerArgumentsOf(argumentsJson: string): string | undefined {
+  const bytes = Buffer.from(argumentsJson);
+  const inner = memberOf({ members: membersAt(bytes, { start: bytes.indexOf("{"), end: bytes.length }) }, "arguments");
+  return inner === undefined ? undefined : bytes.toString("utf8", inner.start, inner.end);
 }
 
 /** The tool call with `argumentsJson` in the place of its arguments; any other message as it is. */

@@ -6,9 +6,8 @@ import type { Connection } from "./connections.ts";
 import type { SkillAsker } from "./skill-decision.ts";
 import { toToolName } from "./tool-names.ts";
 
-/** A tool of one of the agent's servers, under its name behind the one connection. */
+/** A tool of one of the agent's servers. */
 export interface VisibleTool {
-  readonly name: string;
   readonly serverId: string;
   readonly definition: ToolDefinition;
 }
@@ -54,15 +53,15 @@ function knownTools(caller: Caller, { clock }: GatewayContext): readonly Visible
   const now = clock.now();
   return [...toolByName.values()]
     .filter(({ name }) => couldBeAllowed(caller, { action: "call_tool", target: { type: "tool", name } }, now))
-    .map(({ name, definition }) => ({ name: toToolName(server.name, name), serverId: server.id, definition }));
+    .map(({ definition }) => ({ serverId: server.id, definition }));
 }
 
 /** The gateway filters its own answer, as for every client of the server. */
 async function askedTools({ server }: Caller, { clients }: Connection): Promise<readonly VisibleTool[]> {
-  const { id, name } = server.server;
+  const { id } = server.server;
   try {
     const tools = await clients.listTools(id);
-    return tools.map((definition) => ({ name: toToolName(name, definition.name), serverId: id, definition }));
+    return tools.map((definition) => ({ serverId: id, definition }));
   } catch {
     // Recorded and reported where it failed: one server that is down must not take the others from the list.
     return [];

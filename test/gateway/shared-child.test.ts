@@ -21,7 +21,7 @@ beforeAll(async () => {
     log: () => undefined,
     ladder: { stdinCloseMs: 300, sigtermMs: 300 },
   });
-  harness = await startHarness({ startChild: (spec) => supervisor.start(spec), bridgeIdleMs: 400 });
+  harness = await startHarness({ startChild: (spec) => supervisor.start(spec) });
   const stdio = (name: string, args: readonly string[]) =>
     harness.addServer(
       { name, transport: "stdio", command: place.node, cwd: place.folder, shareable: true },
@@ -138,9 +138,9 @@ test("a child that crashes ends its sessions, and is restarted for new ones, lat
   expect(tries.at(-1)).toContain("try again in");
 });
 
-test("an idle child is stopped", async () => {
-  const session = await open(alice);
-  await end(alice, session);
-  await expect.poll(() => supervisor.count(), { timeout: 5000 }).toBe(0);
+test("goes with the gateway, though nobody uses it", async () => {
   await end(alice, await open(alice));
+  expect(supervisor.count()).toBe(1);
+  harness.bridge.close();
+  await expect.poll(() => supervisor.count(), { timeout: 10_000 }).toBe(0);
 });

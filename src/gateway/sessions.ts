@@ -14,8 +14,8 @@ export interface Session extends HandleScope {
   keyId: string;
 }
 
-/** A session as the control plane counts it. */
-export interface LiveSession extends Pick<Session, "agentId" | "keyId"> {
+/** A session as the control plane sees it. */
+export interface LiveSession extends Pick<Session, "id" | "agentId" | "keyId" | "client" | "openedAt" | "lastSeenAt"> {
   /** Undefined for a session with all of the agent's servers. */
   readonly serverId: string | undefined;
 }

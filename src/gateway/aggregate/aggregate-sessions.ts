@@ -90,8 +90,9 @@ export class AggregateSessions {
   }
 
   list(): readonly LiveSession[] {
-    return [...this.#sessions.values()].map(({ connection: { agentId, keyId } }) => {
-      return { agentId, keyId, serverId: undefined };
+    return [...this.#sessions.values()].map(({ id, connection, openedAt, usedAt }) => {
+      const { agentId, keyId, client } = connection;
+      return { id, agentId, keyId, client, serverId: undefined, openedAt, lastSeenAt: usedAt };
     });
   }
 

@@ -66,6 +66,12 @@ export function decide(caller: Caller, question: Question, nowMs: number): Decis
   return { effect: decision === "held" ? "held" : "deny", reason, ...noted };
 }
 
+/** Whether the caller may use its server at all. */
+export function decideConnect(caller: Caller, nowMs: number): Decision {
+  const target: Target = { type: "server", name: caller.server.server.name };
+  return decide(caller, { action: "connect", target, args: () => undefined }, nowMs);
+}
+
 /** Whether an entry belongs in a list that the caller sees. Conditions on arguments and time count as possible. */
 export function couldBeAllowed(caller: Caller, question: Pick<Question, "action" | "target">, nowMs: number): boolean {
   return isAssigned(caller.assignment, question.target) && couldPass(caller, question, nowMs);

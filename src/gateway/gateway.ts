@@ -4,6 +4,7 @@ import { accessAs, clientOf, identify, type Access } from "./access.ts";
 import { type Aggregate, createAggregate } from "./aggregate/aggregate.ts";
 import { createInnerHttp, type InnerOrigin } from "./aggregate/inner-http.ts";
 import { handleMessage } from "./client-messages.ts";
+import { Continuations } from "./continuations.ts";
 import { DEFAULT_LIMITS, type GatewayContext, type GatewayOptions, type Tally } from "./context.ts";
 import { endSessionById } from "./end-session.ts";
 import { challengeOf, Exchange } from "./exchange.ts";
@@ -120,6 +121,7 @@ function createContext(options: GatewayOptions): GatewayContext {
     ...shared,
     limits: allLimits,
     heldCalls: new HeldCalls(allLimits),
+    continuations: new Continuations(),
     identifyKey: rememberCallers(authenticate),
     sealer,
     sessions: createSessions(sealer, options.clock),
@@ -164,7 +166,7 @@ async function serve(context: GatewayContext, http: Http): Promise<void> {
 async function serveInner(context: GatewayContext, http: Http, origin: InnerOrigin): Promise<void> {
   const access = accessAs(origin, context.liveView.current, context.clock.now());
   if (!access.ok) return respondProblem(http.response, access.refusal);
-  await serveExchange(new Exchange(context, { ...http, parent: origin.parent() }, access.caller));
+  await serveExchange(new Exchange(context, { ...http, inner: origin }, access.caller));
 }
 
 async function serveExchange(exchange: Exchange): Promise<void> {

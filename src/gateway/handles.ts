@@ -1,12 +1,9 @@
-import { itemsAt, memberOf, membersAt, textAt, type Envelope } from "./envelope/envelope.ts";
+import { itemsAt, memberOf, membersAt, RELATED_TASK, textAt, type Envelope } from "./envelope/envelope.ts";
 import type { Member, Span } from "./envelope/json-scanner.ts";
 import type { IssuedTasks } from "./issued-tasks.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
 import type { HandleKind, HandleScope, Sealer } from "./seal.ts";
 import type { Edit } from "./splice.ts";
-
-/** The member of `_meta` that ties a message to a task (2025-11-25, tasks). */
-const RELATED_TASK = "io.modelcontextprotocol/related-task";
 
 export interface HandleKeeper {
   readonly sealer: Sealer;

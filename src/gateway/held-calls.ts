@@ -11,6 +11,7 @@ export type HoldEnd = "decided" | "limit" | "cancelled" | "gone";
 
 export interface HeldCallLimits {
   readonly heldCallsMax: number;
+  readonly heldCallsPerAgentMax: number;
   readonly heldCallMs: number;
 }
 
@@ -35,7 +36,7 @@ export class HeldCalls {
     { approvalId, requestId, approvals }: { approvalId: string; requestId: RpcId; approvals: ApprovalStore },
   ): Promise<HoldEnd> {
     if (exchange.isOver) return "gone";
-    if (this.#open.size >= this.#limits.heldCallsMax) return "limit";
+    if (!this.#hasRoom(exchange.scope.agentId)) return "limit";
     const { promise, resolve: end } = Promise.withResolvers<HoldEnd>();
     const over = new AbortController();
     const hold = { ...exchange.scope, sessionId: exchange.session?.id, requestId, end };
@@ -58,6 +59,14 @@ export class HeldCalls {
       exchange.response.off("close", gone);
       over.abort();
     }
+  }
+
+  /** One agent may not take every place. */
+  #hasRoom(agentId: string): boolean {
+    const { heldCallsMax, heldCallsPerAgentMax } = this.#limits;
+    if (this.#open.size >= heldCallsMax) return false;
+    const own = [...this.#open].filter((hold) => hold.agentId === agentId);
+    return own.length < heldCallsPerAgentMax;
   }
 
   /** The client took back a request (`notifications/cancelled`). False where none of that id waits here. */

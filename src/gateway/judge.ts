@@ -1,6 +1,14 @@
 import type { DecisionDraft, Outcome } from "../domain/audit-event.ts";
 import { newId } from "../lib/ids.ts";
-import { decide, refusalMessage, toQuestion, type DecidingPolicy, type Decision, type Question } from "./decide.ts";
+import {
+  decide,
+  decideConnect,
+  refusalMessage,
+  toQuestion,
+  type DecidingPolicy,
+  type Decision,
+  type Question,
+} from "./decide.ts";
 import type { Target } from "./decide.ts";
 import { memberOf, valueAt, type NotificationEnvelope, type RequestEnvelope } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
@@ -28,12 +36,22 @@ export function judge(exchange: Exchange, envelope: RequestEnvelope | Notificati
   const args = (): unknown => valueAt(envelope.bytes, memberOf(envelope.params, "arguments"));
   const judgeOne = (target: Target): Judged => {
     const question = toQuestion(rule, target, args);
-    return { rule, question, decision: decide(caller, question, context.clock.now()) };
+    return { rule, question, decision: decideAs(exchange, question) };
   };
   const [first, ...rest] = targets;
   let judged = judgeOne(first);
   for (const target of rest) if (judged.decision.effect === "allow") judged = judgeOne(target);
   return judged;
+}
+
+/** What reaches a server without a session of the client's own there is decided as such a session is, too. */
+function decideAs({ caller, context, isInner }: Exchange, question: Question): Decision {
+  const now = context.clock.now();
+  if (isInner && question.action !== "connect") {
+    const connect = decideConnect(caller, now);
+    if (connect.effect === "deny") return connect;
+  }
+  return decide(caller, question, now);
 }
 
 /** The event of a decided message before its outcome. */

@@ -58,6 +58,7 @@ export type HarnessOptions = Partial<Pick<GatewayOptions, "limits" | "observer" 
   readonly headersTimeoutMs?: number | undefined;
   readonly startChild?: BridgeOptions["startChild"] | undefined;
   readonly bridgeIdleMs?: number | undefined;
+  readonly bridgedSessionsPerAgentMax?: number | undefined;
   /** Held calls are filed in the store and may be decided. */
   readonly hasApprovals?: boolean | undefined;
   /** Stands between the gateway and its log. */
@@ -65,7 +66,8 @@ export type HarnessOptions = Partial<Pick<GatewayOptions, "limits" | "observer" 
 };
 
 export async function startHarness(options: HarnessOptions = {}): Promise<Harness> {
-  const { headersTimeoutMs, wrapAudit, startChild, bridgeIdleMs, hasApprovals, ...passed } = options;
+  const { headersTimeoutMs, wrapAudit, startChild, bridgeIdleMs, bridgedSessionsPerAgentMax, hasApprovals, ...passed } =
+    options;
   const dataDir = mkdtempSync(join(tmpdir(), "runlayer-gateway-"));
   await insertOrganization(dataDir);
   const store = await openStore({ dataDir, clock: systemClock });
@@ -83,6 +85,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
     startChild: startChild ?? (() => Promise.reject(new Error("no children here"))),
     reach: (view) => reachServer(view, { egress, credentials }),
     idleMs: bridgeIdleMs,
+    sessionsPerAgentMax: bridgedSessionsPerAgentMax,
   });
   const gateway = createGateway({
     liveView,

@@ -14,10 +14,23 @@ export interface HeldCallLimits {
   readonly heldCallMs: number;
 }
 
-interface OpenHold extends HandleScope {
+/** The request that a hold is the answer to, as its client takes it back. */
+interface HeldRequest extends HandleScope {
   readonly sessionId: string | undefined;
   readonly requestId: RpcId;
+}
+
+interface OpenHold {
+  readonly request: HeldRequest | undefined;
   readonly end: (how: HoldEnd) => void;
+}
+
+interface Wait {
+  readonly approvalId: string;
+  readonly approvals: ApprovalStore;
+  /** The client is gone, or took its request back. */
+  readonly signal: AbortSignal;
+  readonly onProblem: (message: string, cause: unknown) => void;
 }
 
 /** The calls of this node that wait open for an approval; bounded, because each costs a connection. */
@@ -34,40 +47,32 @@ export class HeldCalls {
     exchange: Exchange,
     { approvalId, requestId, approvals }: { approvalId: string; requestId: RpcId; approvals: ApprovalStore },
   ): Promise<HoldEnd> {
-    if (exchange.isOver) return "gone";
-    if (this.#open.size >= this.#limits.heldCallsMax) return "limit";
-    const { promise, resolve: end } = Promise.withResolvers<HoldEnd>();
-    const over = new AbortController();
-    const hold = { ...exchange.scope, sessionId: exchange.session?.id, requestId, end };
-    const gone = (): void => end("gone");
-    const timer = setTimeout(() => end("limit"), this.#limits.heldCallMs);
-    exchange.response.once("close", gone);
-    this.#open.add(hold);
-    approvals.decided(approvalId, over.signal).then(
-      () => end("decided"),
-      (error: unknown) => {
-        exchange.context.onProblem("an approval could not be waited for", error);
-        end("limit");
-      },
-    );
+    const { context, scope, session, response } = exchange;
+    const client = new AbortController();
+    const gone = (): void => client.abort();
+    if (exchange.isOver) gone();
+    response.once("close", gone);
     try {
-      return await promise;
+      const wait = { approvalId, approvals, signal: client.signal, onProblem: context.onProblem };
+      return await this.#wait(wait, { ...scope, sessionId: session?.id, requestId });
     } finally {
-      this.#open.delete(hold);
-      clearTimeout(timer);
-      exchange.response.off("close", gone);
-      over.abort();
+      response.off("close", gone);
     }
+  }
+
+  /** The same for a run of a skill. */
+  async waitForRun(wait: Wait): Promise<HoldEnd> {
+    return this.#wait(wait, undefined);
   }
 
   /** The client took back a request (`notifications/cancelled`). False where none of that id waits here. */
   cancel({ scope, session }: Exchange, requestId: unknown): boolean {
     const matching = [...this.#open].filter(
-      (hold) =>
-        hold.agentId === scope.agentId &&
-        hold.serverId === scope.serverId &&
-        hold.sessionId === session?.id &&
-        hold.requestId === requestId,
+      ({ request }) =>
+        request?.agentId === scope.agentId &&
+        request.serverId === scope.serverId &&
+        request.sessionId === session?.id &&
+        request.requestId === requestId,
     );
     for (const { end } of matching) end("cancelled");
     return matching.length > 0;
@@ -76,5 +81,32 @@ export class HeldCalls {
   /** Lets every client know now that its call still waits. */
   endAll(): void {
     for (const { end } of this.#open) end("limit");
+  }
+
+  async #wait({ approvalId, approvals, signal, onProblem }: Wait, request: HeldRequest | undefined): Promise<HoldEnd> {
+    if (signal.aborted) return "gone";
+    if (this.#open.size >= this.#limits.heldCallsMax) return "limit";
+    const { promise, resolve: end } = Promise.withResolvers<HoldEnd>();
+    const over = new AbortController();
+    const hold = { request, end };
+    const gone = (): void => end("gone");
+    const timer = setTimeout(() => end("limit"), this.#limits.heldCallMs);
+    signal.addEventListener("abort", gone, { once: true });
+    this.#open.add(hold);
+    approvals.decided(approvalId, over.signal).then(
+      () => end("decided"),
+      (error: unknown) => {
+        onProblem("an approval could not be waited for", error);
+        end("limit");
+      },
+    );
+    try {
+      return await promise;
+    } finally {
+      this.#open.delete(hold);
+      clearTimeout(timer);
+      signal.removeEventListener("abort", gone);
+      over.abort();
+    }
   }
 }

@@ -147,6 +147,7 @@ function toHeldCall({ exchange, envelope }: Hold, judged: Judged): HeldCall {
     server: { id: server.server.id, name: server.server.name },
     action,
     target,
+    requester: null,
     toolDigest: target.type === "tool" ? server.toolByName.get(target.name)?.digest : undefined,
     argumentsHash: hashArguments(boundText(envelope)),
     payload: payloadOf(exchange, envelope, decision),

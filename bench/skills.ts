@@ -30,6 +30,7 @@ const runner = createSkillRunner({
       await gate.promise;
       return { status: "success", json: "true" };
     },
+    recheck: async () => undefined,
   },
 });
 const runs: boolean[] = [];

@@ -15,17 +15,21 @@ import { AggregateSessions } from "./aggregate-sessions.ts";
 import type { Connection } from "./connections.ts";
 import { InnerClients } from "./inner-clients.ts";
 import type { InnerHttp } from "./inner-http.ts";
-import type { AggregateOptions, InnerCall, InnerCallOptions, InnerCallOutcome } from "./ports.ts";
+import { followClient } from "./client-gone.ts";
+import type { AggregateOptions, InnerCall, InnerCallOptions, InnerCallOutcome, InnerRefusal } from "./ports.ts";
 import { GATEWAY_RESOURCE, toAggregateDraft } from "./record.ts";
-import { SkillRuns, type TrialResult, type TrialRun } from "./skill-runs.ts";
+import { SkillRuns } from "./skill-runs.ts";
+import type { TrialResult, TrialRun } from "./skill-trial.ts";
 
 /** `/gateway/mcp`: all servers and skills of the calling agent behind one connection. */
 export interface Aggregate {
   handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
-  /** Runs a version for an administrator. Throws `AppError` where it cannot run as the agent. */
+  /** Runs a version for an administrator, decided as the agent's own run. */
   trial(run: TrialRun): Promise<TrialResult>;
   /** The way from a running skill to a tool of its agent. */
   callTool(call: InnerCall, options: InnerCallOptions): Promise<InnerCallOutcome>;
+  /** Why a skill may not be given again what its agent's call was answered; undefined where it may. */
+  recheck(call: InnerCall): Promise<InnerRefusal | undefined>;
   /** Ends what stands open without end; calls in flight go on. */
   endStreams(): void;
   close(): void;
@@ -51,6 +55,7 @@ export function createAggregate(context: GatewayContext, http: InnerHttp, option
     },
     trial: (run) => runs.trial(run),
     callTool: (call, callOptions) => runs.callTool(call, callOptions),
+    recheck: (call) => runs.recheck(call),
     endStreams: () => sessions.endStreams(),
     close() {
       sessions.close();
@@ -119,6 +124,7 @@ async function serve(
   const body = request.method === "POST" ? await readMessage(request, context) : undefined;
   const { method = "GET", url = "/", headers } = request;
   const auth: AuthInfo = { token: "", clientId: agent.key.id, scopes: [] };
+  followClient(auth, response);
   const read = Object.assign(Readable.from([]), { method, url, headers, auth });
   if (await isLegacyRequest(await toWebRequest(read, body), body))
     return sessions.handle(Object.assign(request, { auth }), { response, body, agent });

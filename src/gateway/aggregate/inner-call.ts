@@ -1,7 +1,12 @@
 import { type CallToolResult, ProtocolError } from "@modelcontextprotocol/client";
 import type { DecidingPolicy } from "../decide.ts";
 import { RPC_CODES } from "../rpc-refusal.ts";
+import { accessAs } from "../access.ts";
+import type { GatewayContext } from "../context.ts";
+import { decide, type Question, refusalMessage } from "../decide.ts";
+import { matchDetails, subjectOf, toDraft } from "../record.ts";
 import type { InnerClients } from "./inner-clients.ts";
+import { payloadOf } from "./judged-run.ts";
 import type { InnerCall, InnerCallOptions, InnerCallOutcome, InnerRefusal } from "./ports.ts";
 
 /** What a run may reach: under which names its code knows servers, and the ways to them. */
@@ -33,6 +38,44 @@ export async function makeInnerCall(
     return toFailure(error, signal);
   }
 }
+
+/**
+ * Whether the agent could still make a call whose answer a continued run would be given again. What a person approved stays
+ * approved; what is denied now is recorded as the call's denial. Undefined where it could.
+ */
+export async function recheckInnerCall(
+  call: InnerCall,
+  { clients, serverIdByName }: RunReach,
+  context: GatewayContext,
+): Promise<InnerRefusal | undefined> {
+  const serverId = serverIdByName.get(call.server);
+  if (clients === undefined || serverId === undefined) return GONE;
+  const access = accessAs({ ...clients.subject, serverId }, context.liveView.current, context.clock.now());
+  if (!access.ok)
+    return { code: "forbidden", message: access.refusal.message, details: { reason: access.refusal.code } };
+  const args = parseArguments(call.argumentsJson);
+  const question: Question = { action: "call_tool", target: { type: "tool", name: call.tool }, args: () => args };
+  const decision = decide(access.caller, question, context.clock.now());
+  if (decision.effect !== "deny") return undefined;
+  const draft = toDraft(subjectOf(access.caller), {
+    event: "tool.call",
+    time: context.clock.now(),
+    target: question.target,
+    policies: decision.policies,
+    correlationId: call.caller.correlationId,
+    details: { ...payloadOf(args, decision.audit, context), ...matchDetails(decision), isRepeated: true },
+  });
+  await context.audit.record({ ...draft, outcome: "denied", reason: decision.reason });
+  const { policies, reason } = decision;
+  return {
+    code: "forbidden",
+    message: refusalMessage(access.caller, question, decision),
+    policies,
+    details: { reason },
+  };
+}
+
+const GONE: InnerRefusal = { code: "not_found", message: "the server is not there any more" };
 
 function parseArguments(json: string): Readonly<Record<string, unknown>> | undefined {
   const value: unknown = JSON.parse(json);

@@ -38,14 +38,14 @@ const LIST_MS_MAX = 5000;
  * if the agent had sent it to the server's own path.
  */
 export class InnerClients {
+  readonly subject: InnerSubject;
   readonly #http: InnerHttp;
-  readonly #subject: InnerSubject;
   readonly #clients = new Map<string, Promise<Client>>();
   readonly #parent = new AsyncLocalStorage<ParentCall>();
 
   constructor(http: InnerHttp, subject: InnerSubject) {
     this.#http = http;
-    this.#subject = subject;
+    this.subject = subject;
   }
 
   /** The server's result as it came. Rejects with `ProtocolError` where the gateway or the server refuses. */
@@ -105,7 +105,7 @@ export class InnerClients {
   }
 
   async #open(serverId: string): Promise<Client> {
-    const origin: InnerOrigin = { ...this.#subject, serverId, parent: () => this.#parent.getStore() };
+    const origin: InnerOrigin = { ...this.subject, serverId, parent: () => this.#parent.getStore() };
     const client = new Client(
       { name: "runlayer", version: "1" },
       { versionNegotiation: { mode: "auto" }, capabilities: {} },

@@ -75,10 +75,24 @@ export class CallBroker {
 
   async #once(key: string, request: GuestCall): Promise<CallReply> {
     const known = this.#replies.get(key);
-    if (known !== undefined) return known;
+    if (known !== undefined) return this.#repeat(known, request);
     const made = this.#inTurn(async () => this.#make(key, request));
     this.#replies.set(key, made);
     return made;
+  }
+
+  /** An answer that was given before is given again only to whoever might still ask for it. */
+  async #repeat(known: Promise<CallReply>, request: GuestCall): Promise<CallReply> {
+    const { toolCaller, caller } = this.#parts;
+    const reply = await known;
+    // A refusal of ours says nothing of the server's.
+    if (!reply.ok && reply.error.code !== "upstream_error") return reply;
+    try {
+      const error = await toolCaller.recheck({ ...request, caller });
+      return error === undefined ? reply : { ok: false, error };
+    } catch (error) {
+      return { ok: false, error: toRefusal(error) };
+    }
   }
 
   async #inTurn(make: () => Promise<CallReply>): Promise<CallReply> {

@@ -9,9 +9,15 @@ afterEach(async () => runner?.close());
 
 type Answer = (call: ToolCall, options: ToolCallOptions) => Promise<ToolCallOutcome>;
 
-function start(answer: Answer, options: Partial<SkillRunnerOptions> = {}): { runner: SkillRunner; calls: ToolCall[] } {
+type Recheck = (call: ToolCall) => { code: string; message: string } | undefined;
+
+function start(
+  answer: Answer,
+  { recheck = () => undefined, ...options }: Partial<SkillRunnerOptions> & { recheck?: Recheck } = {},
+): { runner: SkillRunner; calls: ToolCall[] } {
   const calls: ToolCall[] = [];
   const toolCaller = {
+    recheck: async (call: ToolCall) => recheck(call),
     callTool: async (call: ToolCall, callOptions: ToolCallOptions) => {
       calls.push(call);
       return answer(call, callOptions);
@@ -98,6 +104,33 @@ test("a rerun is given the calls that were made and makes only the others", asyn
   const second = await runner.run({ skill: skill(body), input: {}, caller: CALLER, journal: first.journal });
   expect(second).toMatchObject({ status: "completed", output: { done: true }, usage: { calls: 1 } });
   expect(calls.map((call) => call.tool)).toEqual(["list", "list", "close", "close"]);
+});
+
+test("a recorded answer is given again only to who might still ask for it", async () => {
+  let isRevoked = false;
+  const refused = { code: "forbidden", message: "not any more" };
+  const asked: string[] = [];
+  const { runner, calls } = start(
+    async ({ tool }) =>
+      tool === "close" ? { status: "held", approvalId: "a-1" } : { status: "success", json: '"secret"' },
+    {
+      recheck: ({ tool }) => {
+        asked.push(tool);
+        return isRevoked ? refused : undefined;
+      },
+    },
+  );
+  const body = `const got = []; for (const tool of ["read", "fail"]) {
+    try { got.push(await callTool('github', tool)) } catch (error) { got.push(error.code) } }
+    if (got.includes("forbidden")) return got; return callTool('github', 'close');`;
+  const request = { skill: skill(body), input: {}, caller: CALLER };
+  const first = await runner.run(request);
+  expect([first.status, asked]).toEqual(["held", []]);
+  isRevoked = true;
+  const second = await runner.run({ ...request, journal: first.journal });
+  expect(second).toMatchObject({ status: "completed", output: ["forbidden", "forbidden"] });
+  expect(JSON.stringify(second.journal)).not.toBe("[]");
+  expect([asked, calls.length]).toEqual([["read", "fail"], 3]);
 });
 
 test("a held call stops the clock; beyond the node's number, or too long, the run is given up as held", async () => {

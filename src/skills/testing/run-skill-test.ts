@@ -50,7 +50,10 @@ export async function runSkillTest(folder: string, options: SkillTestOptions = {
   let tools: ToolCaller = createRecordedTools([]);
   // One runner for all cases: starting its thread is what takes the time.
   const runner = createSkillRunner({
-    toolCaller: { callTool: async (call, callOptions) => tools.callTool(call, callOptions) },
+    toolCaller: {
+      callTool: async (call, callOptions) => tools.callTool(call, callOptions),
+      recheck: async (call) => tools.recheck(call),
+    },
     clock: systemClock,
     sandbox: { threads: 1 },
   });

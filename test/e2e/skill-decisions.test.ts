@@ -255,7 +255,7 @@ const TRIALS = [
 
 test.each(TRIALS)(
   "a trial as an agent is decided and recorded as its own run: %s",
-  async (name, policy, result, outcome) => {
+  async (...[name, policy, result, outcome]) => {
     const { agent } = await scene(`trial-${name}`, policy);
     for (const dryRun of [true, false]) {
       const { run } = await ok(`POST /skills/trial-${name}/runs`, { agent, input: { text: "a", n: "x" }, dryRun });

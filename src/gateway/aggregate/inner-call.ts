@@ -1,11 +1,9 @@
-import { type CallToolResult, ProtocolError } from "@modelcontextprotocol/client";
-import type { DecidingPolicy } from "../decide.ts";
-import { RPC_CODES } from "../rpc-refusal.ts";
 import { accessAs } from "../access.ts";
 import type { GatewayContext } from "../context.ts";
 import { decide, type Question, refusalMessage } from "../decide.ts";
 import { matchDetails, subjectOf, toDraft } from "../record.ts";
 import type { InnerClients } from "./inner-clients.ts";
+import { toFailure, toOutcome } from "./inner-outcome.ts";
 import { payloadOf } from "./judged-run.ts";
 import type { InnerCall, InnerCallOptions, InnerCallOutcome, InnerRefusal } from "./ports.ts";
 
@@ -15,8 +13,6 @@ export interface RunReach {
   /** Absent where nothing may be sent: a dry run, or one without an agent. */
   readonly clients: InnerClients | undefined;
 }
-
-const TEXT_MAX = 2000;
 
 /** One `callTool` of a skill, as a call of its agent on the server's own path. Never rejects. */
 export async function makeInnerCall(
@@ -81,51 +77,6 @@ function parseArguments(json: string): Readonly<Record<string, unknown>> | undef
   const value: unknown = JSON.parse(json);
   if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
   return Object.fromEntries(Object.entries(value));
-}
-
-function toOutcome(result: CallToolResult): InnerCallOutcome {
-  if (result.isError !== true) return { status: "success", json: JSON.stringify(result.structuredContent ?? result) };
-  const texts = result.content.flatMap((part) => (part.type === "text" ? [part.text] : []));
-  const message = texts.join("\n").slice(0, TEXT_MAX) || "the tool failed";
-  return { status: "refused", wasSent: true, error: { code: "upstream_error", message } };
-}
-
-function toFailure(error: unknown, signal: AbortSignal): InnerCallOutcome {
-  if (signal.aborted) return { status: "refused", wasSent: true, error: { code: "timeout", message: "the run ended" } };
-  if (!(error instanceof ProtocolError)) {
-    const message = "the server could not be reached through the gateway";
-    return { status: "refused", wasSent: true, error: { code: "upstream_error", message } };
-  }
-  const { code, message, data } = error;
-  if (code === RPC_CODES.denied) return { status: "refused", wasSent: false, error: toDenial(message, data) };
-  const approvalId = memberText(data, "approvalId");
-  if (code === RPC_CODES.approvalPending && approvalId !== undefined) return { status: "held", approvalId };
-  const isOurs = code === RPC_CODES.approvalPending || code === RPC_CODES.unavailable;
-  return { status: "refused", wasSent: !isOurs, error: { code: isOurs ? "unavailable" : "upstream_error", message } };
-}
-
-function toDenial(message: string, data: unknown): InnerRefusal {
-  return {
-    code: "forbidden",
-    message,
-    policies: policiesOf(data),
-    details: { reason: memberText(data, "reason") ?? "policy" },
-  };
-}
-
-function policiesOf(data: unknown): readonly DecidingPolicy[] {
-  const list = memberOf(data, "policies");
-  if (!Array.isArray(list)) return [];
-  return list.map((policy) => ({ id: memberText(policy, "id") ?? "", name: memberText(policy, "name") ?? "" }));
-}
-
-function memberText(value: unknown, name: string): string | undefined {
-  const member = memberOf(value, name);
-  return typeof member === "string" ? member : undefined;
-}
-
-function memberOf(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null ? Object.getOwnPropertyDescriptor(value, name)?.value : undefined;
 }
 
 function unsent(code: string, message: string): InnerCallOutcome {

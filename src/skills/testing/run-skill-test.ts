@@ -61,7 +61,9 @@ export async function runSkillTest(folder: string, options: SkillTestOptions = {
     for (const testCase of cases) {
       const recorded = createRecordedTools(testCase.calls);
       tools = options.toolCaller ?? recorded;
-      const result = await runToEnd(runner, { skill: runnable, input: testCase.input, caller: callerOf(testCase) });
+      const request = { skill: runnable, input: testCase.input, caller: callerOf(testCase) };
+      // A person decides on live calls: that is not waited for.
+      const result = await (options.toolCaller === undefined ? runToEnd(runner, request) : runner.run(request));
       reports.push(toReport(testCase, result, options.toolCaller === undefined ? recorded.unused() : []));
     }
   } finally {

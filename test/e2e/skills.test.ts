@@ -135,6 +135,15 @@ test("an operator's code waits for security; words do not", async () => {
   expect(at(free, "scan", "state")).toBe("approved");
 });
 
+test("only security renames a skill that a policy names", async () => {
+  await create("named", { instructions: "Fine." });
+  const scope = { principals: { everyone: true }, resources: { skills: ["named"] } };
+  await app.rest("POST /policies", { name: "about-named", effect: "deny", mode: "monitor", ...scope });
+  const rename = (key: string) => app.rest("PATCH /skills/named", { name: "renamed" }, key);
+  expect((await rename(operator)).body["code"]).toBe("forbidden");
+  expect(at((await rename(app.ownerKey)).body, "skill", "name")).toBe("renamed");
+});
+
 test("a skill is degraded when a server that it needs goes, and the deletion says so", async () => {
   const endpoint = { transport: "streamable-http", url: "https://mcp.example.invalid/mcp", status: "active" };
   await app.rest("POST /servers", { name: "needed", ...endpoint });

@@ -7,6 +7,7 @@ import type { HandleContext } from "../context.ts";
 import { createdBy } from "../created-by.ts";
 import { defineOperation } from "../define-operation.ts";
 import { ExpectedVersionField, RefField } from "../fields.ts";
+import { refuseScopedChange } from "../policies/scoped-change.ts";
 import { requireVersion } from "../require-version.ts";
 import { rulesOf } from "./create-skill.ts";
 import { type JudgedContent, judgeContent, stateOf } from "./judge-version.ts";
@@ -127,6 +128,7 @@ async function revise(current: Skill, input: Input, context: HandleContext): Pro
   const { repositories, caller, now } = context;
   const base = await findBase(current, context);
   const name = input.name ?? current.name;
+  await refuseScopedChange(current.id, { before: toScoped(current.name), after: toScoped(name) }, context);
   const judged = judgeContent(name, await toSkillContent(input, repositories, base.content));
   if (isUnchanged(judged, base)) return { skill: current, version: base };
   const { servingVersion } = current;
@@ -153,6 +155,11 @@ async function revise(current: Skill, input: Input, context: HandleContext): Pro
     skill: { ...renamed, risk, latestVersion: version.version, version: version.version, updatedAt: now },
     version,
   };
+}
+
+/** A skill has neither owner nor groups. */
+function toScoped(name: string) {
+  return { name, owner: null, groups: [] };
 }
 
 /** What a patch is applied to: the latest version, but never one that was blocked, while another serves. */

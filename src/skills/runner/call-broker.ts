@@ -31,8 +31,9 @@ export class CallBroker {
   readonly #made: JournalEntry[] = [];
   readonly #refusals = new Map<number, CallRefusal>();
   readonly #waiting: (() => void)[] = [];
+  /** Approvals that calls of this run wait for, oldest first; one may be waited for twice. */
+  readonly #held: string[] = [];
   #open = 0;
-  #held = 0;
   #journalBytes = 0;
   #callsMade = 0;
 
@@ -47,6 +48,11 @@ export class CallBroker {
   /** Calls sent during this run, without those answered from the journal. */
   get callsMade(): number {
     return this.#callsMade;
+  }
+
+  /** What the run waits for now, if it waits for a person. */
+  get heldBy(): string | undefined {
+    return this.#held[0];
   }
 
   /** The calls made so far, those of earlier runs included. */
@@ -180,12 +186,12 @@ export class CallBroker {
       return () => undefined;
     }
     onProgress({ type: "held", server: request.server, tool: request.tool, approvalId });
-    this.#held += 1;
+    this.#held.push(approvalId);
     control.pause();
     return () => {
       free();
-      this.#held -= 1;
-      if (this.#held === 0) control.resume();
+      this.#held.splice(this.#held.indexOf(approvalId), 1);
+      if (this.#held.length === 0) control.resume();
     };
   }
 }

@@ -164,6 +164,20 @@ test("cancelling ends the run and aborts its calls", async () => {
   expect(aborted).toBe(true);
 });
 
+test("a run whose caller goes while it waits for an approval can be continued", async () => {
+  const controller = new AbortController();
+  const { runner, calls } = start(async ({ tool }, options) => {
+    if (tool === "read") return { status: "success", json: "1" };
+    options.onHeld("a-3");
+    controller.abort();
+    return new Promise(() => undefined);
+  });
+  const request = { skill: skill("await callTool('github', 'read'); await callTool('github', 'close')"), input: {} };
+  const result = await runner.run({ ...request, caller: CALLER, signal: controller.signal });
+  expect(result).toMatchObject({ status: "held", approvalId: "a-3", error: { code: "timeout" } });
+  expect([result.journal.length, calls.length]).toEqual([1, 2]);
+});
+
 test("at most eight calls are under way at a time, and a failing port is a refusal", async () => {
   let open = 0;
   let most = 0;

@@ -181,6 +181,36 @@ test("a denied run is refused, also when it is repeated", async () => {
   expect([await call(), await call()]).toMatchObject([denied, denied]);
 });
 
+test("of two equal runs that wait only one has the approval, and none after a new deny", async () => {
+  const { agent, tool, key } = await scene("twice", HOLD);
+  const call = { name: tool, arguments: { text: "a" } };
+  const both = [await connectOld(key), await connectOld(key)].map((client) => refusal(client.callTool(call)));
+  const approval = await filed(agent);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  await decide(approval, "approve");
+  const codes = (await Promise.all(both)).map(({ code }) => code);
+  expect(codes).toEqual(expect.arrayContaining([-32_012, "passed"]));
+  const waiting = refusal((await connectOld(key)).callTool({ ...call, arguments: { text: "b" } }));
+  const next = await eventually(agent, "b");
+  const deny = { effect: "deny", principals: { agents: [agent] }, resources: { skills: ["twice"] } };
+  await ok("POST /policies", { name: "twice-deny", ...deny });
+  await decide(next, "approve");
+  expect(await waiting).toMatchObject({
+    code: -32_011,
+    data: { reason: "policy", policies: [{ name: "twice-deny" }] },
+  });
+});
+
+async function eventually(agent: string, text: string): Promise<unknown> {
+  for (let attempt = 0; attempt < 200; attempt += 1) {
+    const items = at(await ok("GET /approvals", { agent }), "items");
+    const found = Array.isArray(items) ? items.find((item) => at(item, "arguments", "text") === text) : undefined;
+    if (found !== undefined) return found;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error("nothing was filed");
+}
+
 test("a stateless client that can be asked is asked whether it waits", async () => {
   const { agent, tool, key } = await scene("asks", HOLD);
   const { client, asked } = await connectModern(key, "accept");

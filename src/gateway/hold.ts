@@ -36,7 +36,9 @@ export async function passHold(hold: Hold): Promise<(Judged & Partial<Tie>) | un
   if (claim.state !== "pending") return finish(hold, judged, claim);
   const held = toRefusal(hold, judged, claim);
   await recordRefusal(exchange, held);
-  if (hold.isModern && hold.answer === undefined) return ask(hold, held, claim);
+  // A call of a running skill waits in every revision: nobody is there to be asked, and the run's clock stands still.
+  const isOfSkill = exchange.parent?.onHeld !== undefined;
+  if (hold.isModern && hold.answer === undefined && !isOfSkill) return ask(hold, held, claim);
   if (hold.answer === "decline") return tell(exchange, held);
   const end = await waitFor(hold, claim, approvals);
   if (end !== "decided") return end === "gone" ? undefined : tell(exchange, held);

@@ -341,30 +341,61 @@ test("a run that goes on after an approval repeats no call, and is not told what
   const { agent, tool, key } = await scene("journal", undefined, { code: CALLS, servers: ["modern"] });
   const rule = { effect: "require_approval", principals: { agents: [agent] }, resources: { tools: ["tool-1"] } };
   await ok("POST /policies", { name: "journal-then", ...rule });
-  const { client } = await connectModern(key);
-  const run = (n: number) => client.callTool({ name: tool, arguments: { n } });
-  const approveNext = async (): Promise<void> => void (await decide(await filed(agent), "approve"));
-  expect(at(await run(1), "structuredContent", "error", "code")).toBe("unavailable");
-  await approveNext();
+  const client = await connectOld(key);
+  const run = (n: number, options: { signal?: AbortSignal; onprogress?: (step: unknown) => void } = {}) =>
+    client.callTool({ name: tool, arguments: { n } }, undefined, options);
+  /** Its client gives up the run at its second call, which a person then approves. */
+  const pauseAndApprove = async (n: number): Promise<void> => {
+    const abort = new AbortController();
+    const waits = Promise.withResolvers<void>();
+    const onprogress = (step: unknown): void => {
+      if (String(at(step, "message")).endsWith("waits for an approval")) waits.resolve();
+    };
+    const paused = refusal(run(n, { signal: abort.signal, onprogress }));
+    const approval = await filed(agent);
+    await waits.promise;
+    abort.abort("later");
+    await paused;
+    await held(agent);
+    await decide(approval, "approve");
+  };
+  await pauseAndApprove(1);
   expect(JSON.stringify(at(await run(1), "structuredContent"))).toContain("first 1");
   const calls = await events({ agent, action: "tool.call", outcome: "success" });
   expect(calls.map((event) => at(event, "details", "tool"))).toEqual(["tool-0", "tool-1"]);
 
-  expect(at(await run(2), "structuredContent", "error", "code")).toBe("unavailable");
-  await approveNext();
-  const deny = {
-    name: "journal-no",
-    effect: "deny",
-    principals: { agents: [agent] },
-    resources: { tools: ["tool-0"] },
-  };
-  await ok("POST /policies", deny);
+  await pauseAndApprove(2);
+  const deny = { effect: "deny", principals: { agents: [agent] }, resources: { tools: ["tool-0"] } };
+  await ok("POST /policies", { name: "journal-no", ...deny });
   const stopped = await run(2);
   expect(at(stopped, "structuredContent", "error")).toMatchObject({ code: "forbidden" });
   expect(JSON.stringify(stopped)).toContain("journal-no");
   expect(JSON.stringify(stopped)).not.toContain("first 2");
   const [denied] = await events({ agent, action: "tool.call", outcome: "denied" });
   expect(denied).toMatchObject({ reason: "policy", details: { isRepeated: true, tool: "tool-0" } });
+});
+
+/** Waits until the agent's last run has ended as held. */
+async function held(agent: string): Promise<void> {
+  for (let attempt = 0; attempt < 200; attempt += 1) {
+    const [run] = await events({ agent, action: "skill.run", order: "desc", limit: 1 });
+    if (at(run, "outcome") === "held") return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error("no run was held");
+}
+
+test("a held call of a stateless server pauses its run too", async () => {
+  const { agent, tool, key } = await scene("pauses", undefined, { code: CALLS, servers: ["modern"], timeoutMs: 1000 });
+  const rule = { effect: "require_approval", principals: { agents: [agent] }, resources: { tools: ["tool-1"] } };
+  await ok("POST /policies", { name: "pauses-then", ...rule });
+  const { client } = await connectModern(key);
+  const running = client.callTool({ name: tool, arguments: { n: 3 } });
+  const approval = await filed(agent);
+  // Longer than the run may take.
+  await new Promise((resolve) => setTimeout(resolve, 1200));
+  await decide(approval, "approve");
+  expect(JSON.stringify(await running)).toContain("first 3");
 });
 
 test("runs count on monitored policies, and a policy says how much of the input is kept", async () => {

@@ -158,7 +158,10 @@ export class CallBroker {
     const end = Promise.withResolvers<ToolCallOutcome>();
     let release: (() => void) | undefined;
     const onHeld = (approvalId: string): void => {
-      release ??= this.#hold(request, approvalId, () => end.resolve({ status: "held", approvalId }));
+      const giveUp = (): void => end.resolve({ status: "held", approvalId });
+      release ??= this.#hold(request, approvalId, giveUp);
+      // The run ends first: what was held is not sent, or needs another approval to be sent again.
+      signal.addEventListener("abort", giveUp, { once: true });
     };
     const call = toolCaller.callTool(
       { ...request, caller },
@@ -201,7 +204,7 @@ function refuse(code: string, message: string): CallReply {
 }
 
 function heldError({ server, tool }: GuestCall, approvalId: string): RunError {
-  const message = `the call of \`${server}/${tool}\` waits for an approval; run the skill again when it is given`;
+  const message = `the call of \`${server}/${tool}\` waits as approval \`${approvalId}\`; run the skill again when it is given`;
   return { code: "unavailable", message, details: { approvalId } };
 }
 

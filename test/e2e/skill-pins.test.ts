@@ -49,6 +49,8 @@ test("an agent gets the version that it is pinned to, on the same connection and
   expect([await said(pinned), await said(free)]).toEqual([1, 2]);
   const agent = at(await ok(`GET /agents/pinned-${count}`), "agent", "skills");
   expect(agent).toEqual([{ id: expect.anything(), name: skill, version: 1 }]);
+  const { skill: shown } = await ok(`GET /skills/${skill}`);
+  expect(at(shown, "pinnedBy")).toEqual([{ id: expect.anything(), name: `pinned-${count}`, version: 1 }]);
   const tried = await ok(`POST /skills/${skill}/runs`, { agent: `pinned-${count}` });
   expect(at(tried, "run")).toMatchObject({ version: 1, output: { n: 1 } });
   await ok(`PATCH /agents/pinned-${count}`, { skills: [{ skill, version: 2 }] });

@@ -1,9 +1,9 @@
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { AppError } from "../lib/errors.ts";
 import { readVariable } from "../lib/read-variable.ts";
 import type { CliSettings } from "../surfaces/cli/build-cli.ts";
+import { readAgentKey } from "./agent-key.ts";
 import { attempt } from "./attempt.ts";
 import { addSkillCommands } from "./skill-commands.ts";
 import { defaultDataDir, parseConfig, VARIABLES, type Config, type Environment } from "./config.ts";
@@ -72,11 +72,7 @@ function addStdio(program: Command, settings: CliSettings): void {
     .option("--key-file <path>", "File that holds the agent's key; otherwise RUNLAYER_AGENT_KEY")
     .action(({ url, keyFile }: { url: string; keyFile?: string }) =>
       attempt(settings, async () => {
-        const { env } = settings.process;
-        const key =
-          keyFile === undefined ? readVariable(env, "RUNLAYER_AGENT_KEY") : readFileSync(keyFile, "utf8").trim();
-        if (key === undefined || key === "")
-          throw new AppError("invalid_input", "give `--key-file`, or set RUNLAYER_AGENT_KEY");
+        const key = readAgentKey(settings.process.env, keyFile);
         if (!URL.canParse(url))
           throw new AppError(
             "invalid_input",

@@ -39,7 +39,7 @@ export class Continuations {
 
 /** What an approval is bound to (contract section 5), as one text. */
 export function bindingOf({ agent, member, server, action, target, toolDigest, argumentsHash }: HeldCall): string {
-  const parts = [agent.id, member?.id, server.id, action, target.type, target.name, toolDigest, argumentsHash];
+  const parts = [agent.id, member?.id, server?.id, action, target.type, target.name, toolDigest, argumentsHash];
   return JSON.stringify(parts.map((part) => part ?? null));
 }
 

@@ -15,10 +15,26 @@ export interface HeldCallLimits {
   readonly heldCallMs: number;
 }
 
-interface OpenHold extends HandleScope {
+/** The request that a hold is the answer to, as its client takes it back. */
+interface HeldRequest extends HandleScope {
   readonly sessionId: string | undefined;
   readonly requestId: RpcId;
+}
+
+/** What is held: a request, or a run of a skill, which has none of its own to take back. */
+type Held = HeldRequest | { readonly agentId: string; readonly requestId?: undefined };
+
+interface OpenHold {
+  readonly held: Held;
   readonly end: (how: HoldEnd) => void;
+}
+
+interface Wait {
+  readonly approvalId: string;
+  readonly approvals: ApprovalStore;
+  /** The client is gone, or took its request back. */
+  readonly signal: AbortSignal;
+  readonly onProblem: (message: string, cause: unknown) => void;
 }
 
 /** The calls of this node that wait open for an approval; bounded, because each costs a connection. */
@@ -35,48 +51,33 @@ export class HeldCalls {
     exchange: Exchange,
     { approvalId, requestId, approvals }: { approvalId: string; requestId: RpcId; approvals: ApprovalStore },
   ): Promise<HoldEnd> {
-    if (exchange.isOver) return "gone";
-    if (!this.#hasRoom(exchange.scope.agentId)) return "limit";
-    const { promise, resolve: end } = Promise.withResolvers<HoldEnd>();
-    const over = new AbortController();
-    const hold = { ...exchange.scope, sessionId: exchange.session?.id, requestId, end };
-    const gone = (): void => end("gone");
-    const timer = setTimeout(() => end("limit"), this.#limits.heldCallMs);
-    exchange.response.once("close", gone);
-    this.#open.add(hold);
-    approvals.decided(approvalId, over.signal).then(
-      () => end("decided"),
-      (error: unknown) => {
-        exchange.context.onProblem("an approval could not be waited for", error);
-        end("limit");
-      },
-    );
+    const { context, scope, session, response } = exchange;
+    const client = new AbortController();
+    const gone = (): void => client.abort();
+    if (exchange.isOver) gone();
+    response.once("close", gone);
     try {
-      return await promise;
+      const wait = { approvalId, approvals, signal: client.signal, onProblem: context.onProblem };
+      return await this.#wait(wait, { ...scope, sessionId: session?.id, requestId });
     } finally {
-      this.#open.delete(hold);
-      clearTimeout(timer);
-      exchange.response.off("close", gone);
-      over.abort();
+      response.off("close", gone);
     }
   }
 
-  /** One agent may not take every place. */
-  #hasRoom(agentId: string): boolean {
-    const { heldCallsMax, heldCallsPerAgentMax } = this.#limits;
-    if (this.#open.size >= heldCallsMax) return false;
-    const own = [...this.#open].filter((hold) => hold.agentId === agentId);
-    return own.length < heldCallsPerAgentMax;
+  /** The same for a run of a skill. */
+  async waitForRun(agentId: string, wait: Wait): Promise<HoldEnd> {
+    return this.#wait(wait, { agentId });
   }
 
   /** The client took back a request (`notifications/cancelled`). False where none of that id waits here. */
   cancel({ scope, session }: Exchange, requestId: unknown): boolean {
     const matching = [...this.#open].filter(
-      (hold) =>
-        hold.agentId === scope.agentId &&
-        hold.serverId === scope.serverId &&
-        hold.sessionId === session?.id &&
-        hold.requestId === requestId,
+      ({ held }) =>
+        held.requestId !== undefined &&
+        held.requestId === requestId &&
+        held.agentId === scope.agentId &&
+        held.serverId === scope.serverId &&
+        held.sessionId === session?.id,
     );
     for (const { end } of matching) end("cancelled");
     return matching.length > 0;
@@ -85,5 +86,40 @@ export class HeldCalls {
   /** Lets every client know now that its call still waits. */
   endAll(): void {
     for (const { end } of this.#open) end("limit");
+  }
+
+  async #wait({ approvalId, approvals, signal, onProblem }: Wait, held: Held): Promise<HoldEnd> {
+    if (signal.aborted) return "gone";
+    if (!this.#hasRoom(held.agentId)) return "limit";
+    const { promise, resolve: end } = Promise.withResolvers<HoldEnd>();
+    const over = new AbortController();
+    const hold = { held, end };
+    const gone = (): void => end("gone");
+    const timer = setTimeout(() => end("limit"), this.#limits.heldCallMs);
+    signal.addEventListener("abort", gone, { once: true });
+    this.#open.add(hold);
+    approvals.decided(approvalId, over.signal).then(
+      () => end("decided"),
+      (error: unknown) => {
+        onProblem("an approval could not be waited for", error);
+        end("limit");
+      },
+    );
+    try {
+      return await promise;
+    } finally {
+      this.#open.delete(hold);
+      clearTimeout(timer);
+      signal.removeEventListener("abort", gone);
+      over.abort();
+    }
+  }
+
+  /** One agent may not take every place. */
+  #hasRoom(agentId: string): boolean {
+    const { heldCallsMax, heldCallsPerAgentMax } = this.#limits;
+    if (this.#open.size >= heldCallsMax) return false;
+    const own = [...this.#open].filter(({ held }) => held.agentId === agentId);
+    return own.length < heldCallsPerAgentMax;
   }
 }

@@ -20,7 +20,7 @@ export interface Hold {
 }
 
 /** What ties the events of a hold, of its decision and of the call together. */
-interface Tie {
+export interface Tie {
   readonly correlationId: string;
   readonly approvalId: string;
 }
@@ -43,7 +43,9 @@ export async function passHold(hold: Hold): Promise<Released | undefined> {
   if (claim.state !== "pending") return finish(hold, judged, claim);
   const held = toRefusal(hold, judged, claim);
   await recordRefusal(exchange, held);
-  if (hold.isModern && hold.answer === undefined) return ask(hold, held, claim);
+  // A call of a running skill waits in every revision: nobody is there to be asked, and the run's clock stands still.
+  const isOfSkill = exchange.parent?.onHeld !== undefined;
+  if (hold.isModern && hold.answer === undefined && !isOfSkill) return ask(hold, held, claim);
   if (hold.answer === "decline") return tell(exchange, held);
   const end = await waitFor(hold, claim, approvals);
   if (end !== "decided") return end === "gone" ? undefined : tell(exchange, held);
@@ -162,6 +164,7 @@ function toHeldCall({ exchange, envelope }: Hold, judged: Judged): HeldCall {
     server: { id: server.server.id, name: server.server.name },
     action,
     target,
+    requester: null,
     toolDigest: target.type === "tool" ? server.toolByName.get(target.name)?.digest : undefined,
     argumentsHash: hashArguments(boundText(envelope)),
     payload: payloadOf(exchange, envelope, decision),

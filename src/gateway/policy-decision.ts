@@ -70,7 +70,8 @@ function settingsFor(
   return settings;
 }
 
-function othersOf({ matched, policies }: Decision): readonly OtherMatch[] {
+/** The policies that matched without deciding, for the counts. */
+export function othersOf({ matched, policies }: Decision): readonly OtherMatch[] {
   if (matched.length === policies.length && matched.every((policy) => policy.mode === "enforce")) return [];
   const deciding = new Set(policies.map(({ id }) => id));
   return matched

@@ -25,7 +25,7 @@ export interface Services {
   readonly stdioIsolation: "user" | "bubblewrap" | "none" | "refused" | "off";
   /** Everything that messages are decided from, as of now. */
   snapshot(): Snapshot;
-  /** Runs a version of a skill now and records it. Throws `conflict` where nothing can run as the agent. */
+  /** Runs a version of a skill now, decided as the agent's own run, and records it. */
   runSkill(run: SkillTrial): Promise<SkillTrialResult>;
   newId(): string;
   /** Resolves when everything that was recorded before is visible to queries. */
@@ -46,11 +46,13 @@ export interface SkillTrial {
   readonly actor: Actor;
   readonly correlationId: string;
   readonly signal: AbortSignal;
-  /** Executes the function and sends no calls; nothing is recorded. */
+  /** Executes the function and sends no calls. */
   readonly isDryRun: boolean;
 }
 
 interface TrialFacts {
+  /** That finds the run and its calls in the audit log. */
+  readonly correlationId: string;
   readonly usage: { readonly durationMs: number; readonly cpuMs: number; readonly calls: number };
   readonly logs: readonly string[];
 }
@@ -67,7 +69,7 @@ export type SkillTrialResult = TrialFacts &
   (
     | { readonly status: "completed"; readonly output: unknown }
     | { readonly status: "failed"; readonly error: TrialFailure }
-    | { readonly status: "held"; readonly approvalId: string; readonly error: TrialFailure }
+    | { readonly status: "held"; readonly approvalId: string | undefined; readonly error: TrialFailure }
   );
 
 export interface KeyFactory {

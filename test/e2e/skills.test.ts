@@ -153,6 +153,8 @@ test("a skill is degraded when a server that it needs goes, and the deletion say
   await create("needing", { instructions: "Use it.", servers: ["needed"] });
   const { body: listed } = await app.rest("GET /skills", { server: "needed" });
   expect(at(listed, "items", 0)).toMatchObject({ name: "needing", status: "active" });
+  const { body: needed } = await app.rest("GET /servers/needed");
+  expect(at(needed, "server", "skills", 0, "name")).toBe("needing");
   const asked = await app.rest("DELETE /servers/needed");
   expect(at(asked.body, "details", "impact", "skills", 0, "name")).toBe("needing");
   await app.rest("DELETE /servers/needed", { confirm: true });

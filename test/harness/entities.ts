@@ -145,6 +145,7 @@ export function anApproval(given: Partial<Approval> = {}): Approval {
     server: { id: newId(), name: freshName("server") },
     action: "call_tool",
     target: { type: "tool", name: "delete_file" },
+    requester: null,
     toolDigest: "d".repeat(64),
     argumentsHash: "a".repeat(64),
     payload: { arguments: { path: "/x" } },

@@ -31,6 +31,17 @@ export function approvalConformance(subject: Subject): void {
       await expect(read(({ approvals }) => approvals.get(newId()))).rejects.toMatchObject({ code: "not_found" });
     });
 
+    test("come back exactly for a skill, which is no server's", async () => {
+      const approval = anApproval({
+        server: null,
+        action: "run_skill",
+        target: { type: "skill", id: newId(), name: "close-issue", version: 3 },
+        requester: { type: "key", id: newId(), name: "ops", onBehalfOf: { id: newId(), name: "Ada" } },
+      });
+      await write(({ approvals }) => approvals.insert(approval));
+      expect(await read(({ approvals }) => approvals.get(approval.id))).toEqual(approval);
+    });
+
     test("are used once: a second use finds another version", async () => {
       const approval = anApproval();
       const approved = decideApproval(approval, { status: "approved", decision, ttlMs: 1000 });

@@ -94,20 +94,26 @@ export function skillConformance(subject: Subject): void {
     test("leave the agents that were limited to them with nothing in their place", async () => {
       const skill = aSkill();
       await store(skill);
-      const agent = anAgent({ skills: [skill.id] });
+      const kept = { id: newId(), version: null };
+      const agent = anAgent({ skills: [kept, { id: skill.id, version: null }] });
+      const pinned = anAgent({ skills: [{ id: skill.id, version: 1 }] });
       const free = anAgent();
       await write(async ({ agents }) => {
         await agents.insert(agent);
+        await agents.insert(pinned);
         await agents.insert(free);
       });
+      expect(await read(({ agents }) => agents.get(pinned.id))).toEqual(pinned);
       subject.changes();
       await write(({ skills }) => skills.delete(skill.id));
       expect(await read(({ skills }) => skills.find(skill.id))).toBeUndefined();
-      expect(await read(({ agents }) => agents.get(agent.id))).toEqual({ ...agent, skills: [], version: 2 });
+      expect(await read(({ agents }) => agents.get(agent.id))).toEqual({ ...agent, skills: [kept], version: 2 });
+      expect(await read(({ agents }) => agents.get(pinned.id))).toEqual({ ...pinned, skills: [], version: 2 });
       expect(await read(({ agents }) => agents.get(free.id))).toEqual(free);
       expect(subject.changes()).toEqual([
         { kind: "skill", id: skill.id },
         { kind: "agent", id: agent.id },
+        { kind: "agent", id: pinned.id },
       ]);
       await expect(write(({ skills }) => skills.delete(skill.id))).rejects.toMatchObject({ code: "not_found" });
     });

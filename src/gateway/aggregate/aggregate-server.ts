@@ -2,6 +2,7 @@ import {
   type AuthInfo,
   type CallToolRequest,
   type CallToolResult,
+  type InputRequiredResult,
   McpServer,
   ProtocolError,
   type ServerContext,
@@ -17,8 +18,10 @@ import { askerOf, type Connection } from "./connections.ts";
 import { innerArgumentsOf } from "./own-arguments.ts";
 import type { SkillRunner } from "./ports.ts";
 import { GATEWAY_RESOURCE, toAggregateDraft } from "./record.ts";
-import { type ServingSkill, type SkillAsker, visibleSkills } from "./skill-decision.ts";
+import { signalOf } from "./client-gone.ts";
+import { findServing, type ServingSkill, type SkillAsker, visibleSkills } from "./skill-decision.ts";
 import { createSkillSource } from "./skill-source.ts";
+import { patienceOf, questionOf } from "./skill-question.ts";
 import { getSkillPrompt, listSkillPrompts } from "./skill-prompts.ts";
 import type { SkillRuns } from "./skill-runs.ts";
 import { toResult, toSkillTool } from "./skill-tool.ts";
@@ -197,17 +200,13 @@ async function callTool(
   { params }: CallToolRequest,
   context: ServerContext,
   { parts, connection }: Handling,
-): Promise<CallToolResult> {
+): Promise<CallToolResult | InputRequiredResult> {
   const asker = askerOf(connection, parts.context);
   const skill = findSkill(asker, params.name);
+  if (skill !== undefined) return runSkill(skill, { params, context }, { parts, connection });
   const progress = toProgress(context);
   const args = params.arguments ?? {};
-  const { signal } = context.mcpReq;
-  if (skill !== undefined) {
-    let done = 0;
-    const onProgress = (message: string): void => progress?.({ progress: (done += 1), message });
-    return toResult(await parts.runs.run({ asker, connection, view: skill, input: args, signal, onProgress }));
-  }
+  const signal = signalOf(context);
   const found = findTool(asker, params.name);
   if (found === undefined) throw await refuseUnknown(params.name, asker, { parts, connection });
   const auth = context.http?.authInfo;
@@ -215,11 +214,32 @@ async function callTool(
   return connection.clients.callTool({ ...found, args, argumentsJson, signal, onProgress: progress });
 }
 
+async function runSkill(
+  view: ServingSkill,
+  { params, context }: { readonly params: CallToolRequest["params"]; readonly context: ServerContext },
+  { parts, connection }: Handling,
+): Promise<CallToolResult | InputRequiredResult> {
+  const asking = { connection, context: parts.context, skillId: view.skill.id };
+  const progress = toProgress(context);
+  let done = 0;
+  const answer = await parts.runs.run({
+    connection,
+    view,
+    input: params.arguments ?? {},
+    patience: patienceOf(context, asking),
+    signal: signalOf(context),
+    onProgress: (message) => progress?.({ progress: (done += 1), message }),
+  });
+  return answer.status === "asked" ? questionOf(asking, answer) : toResult(answer);
+}
+
 /** Also one that the agent may not run: the refusal then says so. */
-function findSkill({ snapshot }: SkillAsker, name: string): ServingSkill | undefined {
+function findSkill(asker: SkillAsker, name: string): ServingSkill | undefined {
   if (!name.startsWith("skill__")) return undefined;
-  for (const { skill, serving } of snapshot.skillById.values())
-    if (serving?.content.function !== undefined && toSkillToolName(skill.name) === name) return { skill, serving };
+  for (const view of asker.snapshot.skillById.values()) {
+    const found = toSkillToolName(view.skill.name) === name ? findServing(asker, view) : undefined;
+    if (found?.serving.content.function !== undefined) return found;
+  }
   return undefined;
 }
 

@@ -16,16 +16,18 @@ import { AggregateSessions } from "./aggregate-sessions.ts";
 import { isStillAllowed, type Connection } from "./connections.ts";
 import { InnerClients } from "./inner-clients.ts";
 import type { InnerHttp } from "./inner-http.ts";
+import { followClient } from "./client-gone.ts";
 import { argumentsOf } from "./own-arguments.ts";
-import type { AggregateOptions, InnerCall, InnerCallOptions, InnerCallOutcome } from "./ports.ts";
+import type { AggregateOptions, InnerCall, InnerCallOptions, InnerCallOutcome, InnerRefusal } from "./ports.ts";
 import { GATEWAY_RESOURCE, toAggregateDraft } from "./record.ts";
 import type { ToolNames } from "./tool-naming.ts";
-import { SkillRuns, type TrialResult, type TrialRun } from "./skill-runs.ts";
+import { SkillRuns } from "./skill-runs.ts";
+import type { TrialResult, TrialRun } from "./skill-trial.ts";
 
 /** `/gateway/mcp`: all servers and skills of the calling agent behind one connection. */
 export interface Aggregate {
   handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
-  /** Runs a version for an administrator. Throws `AppError` where it cannot run as the agent. */
+  /** Runs a version for an administrator, decided as the agent's own run. */
   trial(run: TrialRun): Promise<TrialResult>;
   /** The way from a running skill to a tool of its agent. */
   callTool(call: InnerCall, options: InnerCallOptions): Promise<InnerCallOutcome>;
@@ -33,6 +35,8 @@ export interface Aggregate {
   sessions(): readonly LiveSession[];
   /** False where there is none. */
   endSession(id: string): boolean;
+  /** Why a skill may not be given again what its agent's call was answered; undefined where it may. */
+  recheck(call: InnerCall): Promise<InnerRefusal | undefined>;
   /** Ends what stands open without end; calls in flight go on. */
   endStreams(): void;
   close(): void;
@@ -61,6 +65,7 @@ export function createAggregate(context: GatewayContext, http: InnerHttp, option
     callTool: (call, callOptions) => runs.callTool(call, callOptions),
     sessions: () => sessions.list(),
     endSession: (id) => sessions.endById(id),
+    recheck: (call) => runs.recheck(call),
     endStreams: () => sessions.endStreams(),
     close() {
       sessions.close();
@@ -145,6 +150,7 @@ async function serve(
   noteUse(context, agent);
   const names = namesIn(request);
   const auth: AuthInfo = { token: "", clientId: agent.key.id, scopes: [] };
+  followClient(auth, response);
   const body = request.method === "POST" ? await readMessage(request, auth, parts) : undefined;
   const { method = "GET", url = "/", headers } = request;
   const read = Object.assign(Readable.from([]), { method, url, headers, auth });

@@ -54,6 +54,10 @@ export class InnerClients {
     this.#subject = subject;
   }
 
+  get subject(): InnerSubject {
+    return this.#subject;
+  }
+
   /** Messages from now on come from where the agent is now. */
   renew(subject: InnerSubject): void {
     this.#subject = subject;

@@ -3,7 +3,7 @@ import { isGuardian, isRoleWithin } from "../../domain/role.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { HandleContext } from "../context.ts";
 
-/** What decides which policies apply to a server or an agent. */
+/** What decides which policies apply to a server, an agent or a skill. */
 export interface ScopedFacts {
   readonly name: string;
   readonly owner: string | null;

@@ -16,7 +16,7 @@ export function finishAnswer(envelope: ResponseEnvelope, pending: PendingCall, e
   const { context, caller, scope } = exchange;
   const { approved, rule } = pending.facts;
   const { list } = rule;
-  if (approved !== undefined) context.continuations.note(envelope, approved);
+  if (approved !== undefined) context.continuations.note(envelope, approved, context.clock.now());
   const edits: Edit[] = [];
   if (list === "tasks") edits.push(...ownTasks(envelope, exchange));
   else edits.push(...sealHandles(envelope, { scope, tool: pending.facts.tool }, context));

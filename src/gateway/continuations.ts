@@ -9,6 +9,13 @@ export interface ApprovedCall {
   readonly boundTo: string;
 }
 
+interface Sought {
+  readonly boundTo: string;
+  /** The upstream's own. */
+  readonly state: string | undefined;
+  readonly since: number;
+}
+
 /** More than people approve in the time that one of these is used in. */
 const CONTINUATIONS_MAX = 10_000;
 
@@ -17,23 +24,23 @@ const CONTINUATIONS_MAX = 10_000;
  * dispatch, not another one. Kept on this node only: elsewhere, and after a restart, such a message is held anew.
  */
 export class Continuations {
-  readonly #calls = new Map<string, ApprovedCall>();
+  readonly #calls = new Map<string, { readonly call: ApprovedCall; readonly at: number }>();
 
   /** Notes what the upstream's answer to an approved call issued, if it asks for more. */
-  note({ bytes, result }: ResponseEnvelope, call: ApprovedCall): void {
+  note({ bytes, result }: ResponseEnvelope, call: ApprovedCall, at: number): void {
     if (textAt(bytes, memberOf(result, "resultType")) !== "input_required") return;
-    this.#calls.set(keyOf(call.boundTo, textAt(bytes, memberOf(result, "requestState"))), call);
+    this.#calls.set(keyOf(call.boundTo, textAt(bytes, memberOf(result, "requestState"))), { call, at });
     const [oldest] = this.#calls.keys();
     if (this.#calls.size > CONTINUATIONS_MAX && oldest !== undefined) this.#calls.delete(oldest);
   }
 
-  /** The approved call that this message continues, once; `state` is the upstream's own. */
-  take({ params }: RequestEnvelope, boundTo: string, state: string | undefined): ApprovedCall | undefined {
+  /** The approved call that this message continues, once, if its upstream asked no earlier than `since`. */
+  take({ params }: RequestEnvelope, { boundTo, state, since }: Sought): ApprovedCall | undefined {
     if (state === undefined && memberOf(params, "inputResponses") === undefined) return undefined;
     const key = keyOf(boundTo, state);
     const found = this.#calls.get(key);
     this.#calls.delete(key);
-    return found;
+    return found !== undefined && found.at >= since ? found.call : undefined;
   }
 }
 

@@ -54,10 +54,12 @@ export async function passHold(hold: Hold): Promise<Released | undefined> {
 
 /** The approved call that this message continues with what its upstream asked for. */
 function findContinued({ exchange, envelope }: Hold, call: HeldCall): ApprovedCall | undefined {
-  const { context, scope } = exchange;
+  const { context, scope, caller } = exchange;
   const sealed = textAt(envelope.bytes, memberOf(envelope.params, "requestState"));
   const state = sealed === undefined ? undefined : context.sealer.open("state", scope, sealed);
-  return context.continuations.take(envelope, bindingOf(call), state);
+  // As long as the approval itself would have waited to be used.
+  const since = context.clock.now() - caller.snapshot.organization.settings.approvalTtlMinutes * 60_000;
+  return context.continuations.take(envelope, { boundTo: bindingOf(call), state, since });
 }
 
 /** After a person decided: everything may have changed meanwhile, so the call is decided anew and its approval claimed. */

@@ -115,3 +115,16 @@ test("says unavailable while the database fails, keeps everything, and moves it 
   await expect.poll(seqs, { timeout: 5_000 }).toEqual(upTo(300));
   await expect.poll(() => sequencer.isHealthy).toBe(true);
 });
+
+test("moves nothing twice and loses nothing when one flush ends while another waits for its turn", async () => {
+  hand(1, 3);
+  const first = sequencer.flush();
+  const second = sequencer.flush();
+  await first;
+  hand(4, 3);
+  await sequencer.flush();
+  await second;
+  const events = await allEvents(store);
+  expect(events.map(({ details }) => details["n"])).toEqual(upTo(6));
+  expect([sequencer.depth, sequencer.size]).toEqual([0, 0]);
+});

@@ -123,8 +123,10 @@ class BatchSequencer implements Sequencer {
 
   /** One drain runs at a time; whoever asks meanwhile shares the one after it, because the running one may have read already. */
   #drain(): Promise<void> {
+    if (this.#next !== undefined) return this.#next;
     if (this.#running === undefined) return this.#run();
-    this.#next ??= this.#running
+    // Also while `next` is about to begin and none runs: two at a time would move the same events, and forget others.
+    this.#next = this.#running
       .catch(() => undefined)
       .then(() => {
         this.#next = undefined;

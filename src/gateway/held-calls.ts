@@ -14,47 +14,58 @@ export interface HeldCallLimits {
   readonly heldCallMs: number;
 }
 
-/** The request that a hold is the answer to, as its client takes it back. */
-interface HeldRequest extends HandleScope {
+/** A request that may come to wait, as its client takes it back. */
+interface FollowedRequest extends HandleScope {
   readonly sessionId: string | undefined;
   readonly requestId: RpcId;
+  readonly taken: AbortController;
 }
 
-interface OpenHold {
-  readonly request: HeldRequest | undefined;
-  readonly end: (how: HoldEnd) => void;
+/** Knows whether the client took its request back. MUST be disposed when the request goes on. */
+export interface Following extends Disposable {
+  readonly taken: AbortSignal;
 }
 
 interface Wait {
   readonly approvalId: string;
   readonly approvals: ApprovalStore;
-  /** The client is gone, or took its request back. */
+  /** The client is gone. */
   readonly signal: AbortSignal;
+  /** The client took its request back. */
+  readonly taken?: AbortSignal | undefined;
   readonly onProblem: (message: string, cause: unknown) => void;
 }
 
 /** The calls of this node that wait open for an approval; bounded, because each costs a connection. */
 export class HeldCalls {
   readonly #limits: HeldCallLimits;
-  readonly #open = new Set<OpenHold>();
+  readonly #open = new Set<(how: HoldEnd) => void>();
+  readonly #followed = new Set<FollowedRequest>();
 
   constructor(limits: HeldCallLimits) {
     this.#limits = limits;
   }
 
+  /** From now on a request that is taken back is known as such: its client may do so before anything waits. */
+  follow({ scope, session }: Exchange, requestId: RpcId): Following {
+    const taken = new AbortController();
+    const followed = { ...scope, sessionId: session?.id, requestId, taken };
+    this.#followed.add(followed);
+    return { taken: taken.signal, [Symbol.dispose]: () => void this.#followed.delete(followed) };
+  }
+
   /** Waits for a person's decision, no longer than the limit. Never rejects for what the store does: then the limit has come. */
   async wait(
     exchange: Exchange,
-    { approvalId, requestId, approvals }: { approvalId: string; requestId: RpcId; approvals: ApprovalStore },
+    { approvalId, taken, approvals }: { approvalId: string; taken: AbortSignal; approvals: ApprovalStore },
   ): Promise<HoldEnd> {
-    const { context, scope, session, response } = exchange;
+    const { context, response } = exchange;
     const client = new AbortController();
     const gone = (): void => client.abort();
     if (exchange.isOver) gone();
     response.once("close", gone);
     try {
-      const wait = { approvalId, approvals, signal: client.signal, onProblem: context.onProblem };
-      return await this.#wait(wait, { ...scope, sessionId: session?.id, requestId });
+      return await this.#wait({ approvalId, approvals, signal: client.signal, taken, onProblem: context.onProblem });
     } finally {
       response.off("close", gone);
     }
@@ -62,37 +73,37 @@ export class HeldCalls {
 
   /** The same for a run of a skill. */
   async waitForRun(wait: Wait): Promise<HoldEnd> {
-    return this.#wait(wait, undefined);
+    return this.#wait(wait);
   }
 
   /** The client took back a request (`notifications/cancelled`). False where none of that id waits here. */
   cancel({ scope, session }: Exchange, requestId: unknown): boolean {
-    const matching = [...this.#open].filter(
-      ({ request }) =>
-        request?.agentId === scope.agentId &&
-        request.serverId === scope.serverId &&
-        request.sessionId === session?.id &&
-        request.requestId === requestId,
+    const matching = [...this.#followed].filter(
+      (followed) =>
+        followed.agentId === scope.agentId &&
+        followed.serverId === scope.serverId &&
+        followed.sessionId === session?.id &&
+        followed.requestId === requestId,
     );
-    for (const { end } of matching) end("cancelled");
+    for (const { taken } of matching) taken.abort();
     return matching.length > 0;
   }
 
   /** Lets every client know now that its call still waits. */
   endAll(): void {
-    for (const { end } of this.#open) end("limit");
+    for (const end of this.#open) end("limit");
   }
 
-  async #wait({ approvalId, approvals, signal, onProblem }: Wait, request: HeldRequest | undefined): Promise<HoldEnd> {
+  async #wait({ approvalId, approvals, signal, taken, onProblem }: Wait): Promise<HoldEnd> {
     if (signal.aborted) return "gone";
+    if (taken?.aborted === true) return "cancelled";
     if (this.#open.size >= this.#limits.heldCallsMax) return "limit";
     const { promise, resolve: end } = Promise.withResolvers<HoldEnd>();
     const over = new AbortController();
-    const hold = { request, end };
-    const gone = (): void => end("gone");
     const timer = setTimeout(() => end("limit"), this.#limits.heldCallMs);
-    signal.addEventListener("abort", gone, { once: true });
-    this.#open.add(hold);
+    signal.addEventListener("abort", () => end("gone"), { signal: over.signal });
+    taken?.addEventListener("abort", () => end("cancelled"), { signal: over.signal });
+    this.#open.add(end);
     approvals.decided(approvalId, over.signal).then(
       () => end("decided"),
       (error: unknown) => {
@@ -103,9 +114,8 @@ export class HeldCalls {
     try {
       return await promise;
     } finally {
-      this.#open.delete(hold);
+      this.#open.delete(end);
       clearTimeout(timer);
-      signal.removeEventListener("abort", gone);
       over.abort();
     }
   }

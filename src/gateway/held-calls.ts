@@ -15,25 +15,31 @@ export interface HeldCallLimits {
   readonly heldCallMs: number;
 }
 
-/** The request that a hold is the answer to, as its client takes it back. */
-interface HeldRequest extends HandleScope {
+/** A request that may come to wait, as its client takes it back. */
+interface FollowedRequest extends HandleScope {
   readonly sessionId: string | undefined;
   readonly requestId: RpcId;
+  readonly taken: AbortController;
 }
 
-/** What is held: a request, or a run of a skill, which has none of its own to take back. */
-type Held = HeldRequest | { readonly agentId: string; readonly requestId?: undefined };
+/** Knows whether the client took its request back. MUST be disposed when the request goes on. */
+export interface Following extends Disposable {
+  readonly taken: AbortSignal;
+}
 
 interface OpenHold {
-  readonly held: Held;
+  readonly agentId: string;
   readonly end: (how: HoldEnd) => void;
 }
 
 interface Wait {
+  readonly agentId: string;
   readonly approvalId: string;
   readonly approvals: ApprovalStore;
-  /** The client is gone, or took its request back. */
+  /** The client is gone. */
   readonly signal: AbortSignal;
+  /** The client took its request back. */
+  readonly taken?: AbortSignal | undefined;
   readonly onProblem: (message: string, cause: unknown) => void;
 }
 
@@ -41,45 +47,54 @@ interface Wait {
 export class HeldCalls {
   readonly #limits: HeldCallLimits;
   readonly #open = new Set<OpenHold>();
+  readonly #followed = new Set<FollowedRequest>();
 
   constructor(limits: HeldCallLimits) {
     this.#limits = limits;
   }
 
+  /** From now on a request that is taken back is known as such: its client may do so before anything waits. */
+  follow({ scope, session }: Exchange, requestId: RpcId): Following {
+    const taken = new AbortController();
+    const followed = { ...scope, sessionId: session?.id, requestId, taken };
+    this.#followed.add(followed);
+    return { taken: taken.signal, [Symbol.dispose]: () => void this.#followed.delete(followed) };
+  }
+
   /** Waits for a person's decision, no longer than the limit. Never rejects for what the store does: then the limit has come. */
   async wait(
     exchange: Exchange,
-    { approvalId, requestId, approvals }: { approvalId: string; requestId: RpcId; approvals: ApprovalStore },
+    { approvalId, taken, approvals }: { approvalId: string; taken: AbortSignal; approvals: ApprovalStore },
   ): Promise<HoldEnd> {
-    const { context, scope, session, response } = exchange;
+    const { context, response, scope } = exchange;
     const client = new AbortController();
     const gone = (): void => client.abort();
     if (exchange.isOver) gone();
     response.once("close", gone);
     try {
-      const wait = { approvalId, approvals, signal: client.signal, onProblem: context.onProblem };
-      return await this.#wait(wait, { ...scope, sessionId: session?.id, requestId });
+      const { agentId } = scope;
+      const { onProblem } = context;
+      return await this.#wait({ agentId, approvalId, approvals, signal: client.signal, taken, onProblem });
     } finally {
       response.off("close", gone);
     }
   }
 
   /** The same for a run of a skill. */
-  async waitForRun(agentId: string, wait: Wait): Promise<HoldEnd> {
-    return this.#wait(wait, { agentId });
+  async waitForRun(wait: Wait): Promise<HoldEnd> {
+    return this.#wait(wait);
   }
 
   /** The client took back a request (`notifications/cancelled`). False where none of that id waits here. */
   cancel({ scope, session }: Exchange, requestId: unknown): boolean {
-    const matching = [...this.#open].filter(
-      ({ held }) =>
-        held.requestId !== undefined &&
-        held.requestId === requestId &&
-        held.agentId === scope.agentId &&
-        held.serverId === scope.serverId &&
-        held.sessionId === session?.id,
+    const matching = [...this.#followed].filter(
+      (followed) =>
+        followed.agentId === scope.agentId &&
+        followed.serverId === scope.serverId &&
+        followed.sessionId === session?.id &&
+        followed.requestId === requestId,
     );
-    for (const { end } of matching) end("cancelled");
+    for (const { taken } of matching) taken.abort();
     return matching.length > 0;
   }
 
@@ -88,15 +103,16 @@ export class HeldCalls {
     for (const { end } of this.#open) end("limit");
   }
 
-  async #wait({ approvalId, approvals, signal, onProblem }: Wait, held: Held): Promise<HoldEnd> {
+  async #wait({ agentId, approvalId, approvals, signal, taken, onProblem }: Wait): Promise<HoldEnd> {
     if (signal.aborted) return "gone";
-    if (!this.#hasRoom(held.agentId)) return "limit";
+    if (taken?.aborted === true) return "cancelled";
+    if (!this.#hasRoom(agentId)) return "limit";
     const { promise, resolve: end } = Promise.withResolvers<HoldEnd>();
     const over = new AbortController();
-    const hold = { held, end };
-    const gone = (): void => end("gone");
+    const hold = { agentId, end };
     const timer = setTimeout(() => end("limit"), this.#limits.heldCallMs);
-    signal.addEventListener("abort", gone, { once: true });
+    signal.addEventListener("abort", () => end("gone"), { signal: over.signal });
+    taken?.addEventListener("abort", () => end("cancelled"), { signal: over.signal });
     this.#open.add(hold);
     approvals.decided(approvalId, over.signal).then(
       () => end("decided"),
@@ -110,7 +126,6 @@ export class HeldCalls {
     } finally {
       this.#open.delete(hold);
       clearTimeout(timer);
-      signal.removeEventListener("abort", gone);
       over.abort();
     }
   }
@@ -119,7 +134,7 @@ export class HeldCalls {
   #hasRoom(agentId: string): boolean {
     const { heldCallsMax, heldCallsPerAgentMax } = this.#limits;
     if (this.#open.size >= heldCallsMax) return false;
-    const own = [...this.#open].filter(({ held }) => held.agentId === agentId);
+    const own = [...this.#open].filter((hold) => hold.agentId === agentId);
     return own.length < heldCallsPerAgentMax;
   }
 }

@@ -34,7 +34,8 @@ export type Released = Judged & { readonly approved?: ApprovedCall | undefined }
  */
 export async function passHold(hold: Hold): Promise<Released | undefined> {
   const { exchange, judged } = hold;
-  const { approvals } = exchange.context;
+  const { approvals, heldCalls } = exchange.context;
+  using following = heldCalls.follow(exchange, hold.envelope.id);
   if (approvals === undefined) return refuse(exchange, toRefusal(hold, judged, undefined));
   const call = toHeldCall(hold, judged);
   const continued = hold.isModern ? findContinued(hold, call) : undefined;
@@ -47,7 +48,7 @@ export async function passHold(hold: Hold): Promise<Released | undefined> {
   const isOfSkill = exchange.parent?.onHeld !== undefined;
   if (hold.isModern && hold.answer === undefined && !isOfSkill) return ask(hold, held, claim);
   if (hold.answer === "decline") return tell(exchange, held);
-  const end = await waitFor(hold, claim, approvals);
+  const end = await waitFor(hold, claim, { approvals, taken: following.taken });
   if (end !== "decided") return end === "gone" ? undefined : tell(exchange, held);
   return passAgain(hold, claim, approvals);
 }
@@ -97,11 +98,15 @@ function tell(exchange: Exchange, held: Refusal): undefined {
   answerRefusal(exchange, held);
 }
 
-async function waitFor({ exchange, envelope }: Hold, { approvalId }: Tie, approvals: ApprovalStore) {
+async function waitFor(
+  { exchange, envelope }: Hold,
+  { approvalId }: Tie,
+  { approvals, taken }: { readonly approvals: ApprovalStore; readonly taken: AbortSignal },
+) {
   const stopProgress = startProgress(exchange, envelope);
   exchange.parent?.onHeld?.(approvalId);
   try {
-    return await exchange.context.heldCalls.wait(exchange, { approvalId, requestId: envelope.id, approvals });
+    return await exchange.context.heldCalls.wait(exchange, { approvalId, taken, approvals });
   } finally {
     stopProgress();
   }

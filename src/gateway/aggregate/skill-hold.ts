@@ -99,7 +99,7 @@ async function waitFor(
   tell();
   const timer = setInterval(tell, PROGRESS_MS);
   try {
-    return await context.heldCalls.waitForRun(agentId, { approvalId, approvals, signal, onProblem: context.onProblem });
+    return await context.heldCalls.waitForRun({ agentId, approvalId, approvals, signal, onProblem: context.onProblem });
   } finally {
     clearInterval(timer);
   }

@@ -26,7 +26,11 @@ export function auditConformance(storeOf: () => Store): void {
       const store = storeOf();
       expect(await store.read(({ audit }) => audit.lastSeq())).toBe(0);
       const drafts = Array.from({ length: 7 }, (_, index) => aDraft({ details: { index } }));
+      const told: string[] = [];
+      store.onCommitted(async (changes) => void told.push(...changes.map(({ kind, id }) => `${kind} ${id}`)));
       for (const draft of drafts) await store.transaction(({ audit }) => audit.stage(draft));
+      // Whoever moves them hears of each, also where nothing else changed.
+      expect(told).toEqual(drafts.map(({ id }) => `auditEvent ${id}`));
       const recordSome = (limit: number) =>
         store.transaction(async ({ audit }) => {
           const last = await audit.lastSeq();

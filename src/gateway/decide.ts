@@ -63,6 +63,11 @@ export const NOT_ASSIGNED: Decision = { effect: "deny", reason: "not_assigned", 
  */
 export function decide(caller: Caller, question: Question, nowMs: number): Decision {
   if (!isAssigned(caller.assignment, question.target)) return NOT_ASSIGNED;
+  if (question.action !== "connect") {
+    // Whoever may not connect sends nothing at all: a client without a session never connects, one in a session did so before.
+    const connect = decideConnect(caller, nowMs);
+    if (connect.effect === "deny" && connect.reason === "policy") return connect;
+  }
   const { decision, reason, policies, audit, alsoMatched } = decidePolicies(caller, question, nowMs);
   const noted = { policies, audit, alsoMatched };
   if (decision === "allow") return { effect: "allow", ...noted };

@@ -41,8 +41,6 @@ export class Exchange implements LiveExchange {
   pending: PendingCall | undefined;
   /** The call of the gateway itself that this message belongs to. */
   readonly parent: ParentCall | undefined;
-  /** Sent by the gateway itself for its agent, who opened no session with this server. */
-  readonly isInner: boolean;
   /** The id of the request that is answered, as written; `null` until a request was read. */
   idText = "null";
   /** The head of an event stream has left before the call did: whatever answers it comes as an event. */
@@ -62,7 +60,6 @@ export class Exchange implements LiveExchange {
     this.request = http.request;
     this.response = http.response;
     this.caller = caller;
-    this.isInner = http.inner !== undefined;
     this.parent = http.inner?.parent;
     context.exchanges.add(this);
     http.response.on("close", () => this.#closed());

@@ -174,7 +174,7 @@ function toHeldCall({ exchange, envelope }: Hold, judged: Judged): HeldCall {
     requester: null,
     toolDigest: target.type === "tool" ? server.toolByName.get(target.name)?.digest : undefined,
     argumentsHash: hashArguments(boundText(envelope)),
-    payload: payloadOf(exchange, envelope, decision),
+    payload: payloadOf(exchange, envelope, judged),
     policies: decision.policies,
     correlationId: draftOf(exchange, envelope, judged).correlationId,
   };

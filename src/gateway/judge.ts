@@ -1,14 +1,6 @@
 import type { DecisionDraft, Outcome } from "../domain/audit-event.ts";
 import { newId } from "../lib/ids.ts";
-import {
-  decide,
-  decideConnect,
-  refusalMessage,
-  toQuestion,
-  type DecidingPolicy,
-  type Decision,
-  type Question,
-} from "./decide.ts";
+import { decide, refusalMessage, toQuestion, type DecidingPolicy, type Decision, type Question } from "./decide.ts";
 import type { Target } from "./decide.ts";
 import { memberOf, valueAt, type NotificationEnvelope, type RequestEnvelope } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
@@ -33,25 +25,15 @@ export function judge(exchange: Exchange, envelope: RequestEnvelope | Notificati
     toolOfTask: (sealed) => toolOfTask(sealed, scope, context),
     serverName: caller.server.server.name,
   });
-  const args = (): unknown => valueAt(envelope.bytes, memberOf(envelope.params, "arguments"));
+  const args = once(() => valueAt(envelope.bytes, memberOf(envelope.params, "arguments")));
   const judgeOne = (target: Target): Judged => {
     const question = toQuestion(rule, target, args);
-    return { rule, question, decision: decideAs(exchange, question) };
+    return { rule, question, decision: decide(caller, question, context.clock.now()) };
   };
   const [first, ...rest] = targets;
   let judged = judgeOne(first);
   for (const target of rest) if (judged.decision.effect === "allow") judged = judgeOne(target);
   return judged;
-}
-
-/** What reaches a server without a session of the client's own there is decided as such a session is, too. */
-function decideAs({ caller, context, isInner }: Exchange, question: Question): Decision {
-  const now = context.clock.now();
-  if (isInner && question.action !== "connect") {
-    const connect = decideConnect(caller, now);
-    if (connect.effect === "deny") return connect;
-  }
-  return decide(caller, question, now);
 }
 
 /** The event of a decided message before its outcome. */
@@ -70,7 +52,7 @@ export function draftOf(
     policies: decision.policies,
     correlationId: exchange.parent?.correlationId,
     details: {
-      ...payloadOf(exchange, envelope, decision),
+      ...payloadOf(exchange, envelope, { question, decision }),
       ...(rule.event === undefined ? { method: envelope.method } : {}),
       ...matchDetails(decision),
     },
@@ -81,12 +63,19 @@ export function draftOf(
 export function payloadOf(
   { context, caller }: Exchange,
   envelope: RequestEnvelope | NotificationEnvelope,
-  decision: Decision,
+  { question, decision }: Pick<Judged, "question" | "decision">,
 ): Readonly<Record<string, unknown>> {
   const args = memberOf(envelope.params, "arguments");
   if (args === undefined) return {};
   const auditPayloads = decision.audit ?? caller.snapshot.organization.settings.auditPayloads;
-  return toPayload(envelope.bytes.subarray(args.start, args.end), auditPayloads, context.maskSecrets);
+  const payload = { bytes: envelope.bytes.subarray(args.start, args.end), value: question.args };
+  return toPayload(payload, auditPayloads, context.maskSecrets);
+}
+
+/** The arguments are built at most once, whether policies ask for them or the log. */
+function once(build: () => unknown): () => unknown {
+  let built: { readonly value: unknown } | undefined;
+  return () => (built ??= { value: build() }).value;
 }
 
 export interface Refusal {

@@ -57,9 +57,15 @@ export function matchDetails({ alsoMatched = [] }: Decision): Readonly<Record<st
   return alsoMatched.length === 0 ? {} : { alsoMatched };
 }
 
-/** What the log keeps of a call's arguments. `bytes` is their JSON as sent; secrets are masked in every form. */
+/** A call's arguments: their JSON as sent, and as a value, which MUST NOT be changed. */
+interface Payload {
+  readonly bytes: Buffer;
+  readonly value: () => unknown;
+}
+
+/** What the log keeps of a call's arguments. Secrets are masked in every form. */
 export function toPayload(
-  bytes: Buffer,
+  { bytes, value }: Payload,
   setting: AuditPayloads,
   maskSecrets: (value: unknown) => unknown,
 ): Record<string, unknown> {
@@ -68,9 +74,9 @@ export function toPayload(
     const argumentsDigest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
     return { argumentsDigest, argumentsBytes: bytes.length };
   }
-  const value: unknown = JSON.parse(bytes.toString("utf8"));
-  const masked = maskSecrets(value);
-  let isAltered = masked !== value;
+  const given = value();
+  const masked = maskSecrets(given);
+  let isAltered = masked !== given;
   const kept = setting === "full" ? masked : shorten(masked, () => (isAltered = true));
   // A replay must know that these are not the arguments that were decided.
   return { arguments: kept, ...(isAltered ? { argumentsAltered: true } : {}) };

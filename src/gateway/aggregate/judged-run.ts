@@ -26,8 +26,9 @@ export function payloadOf(
   audit: AuditPayloads | undefined,
   { liveView, maskSecrets }: GatewayContext,
 ): Readonly<Record<string, unknown>> {
-  const bytes = Buffer.from(JSON.stringify(input ?? {}));
-  return toPayload(bytes, audit ?? liveView.current.organization.settings.auditPayloads, maskSecrets);
+  const given = input ?? {};
+  const payload = { bytes: Buffer.from(JSON.stringify(given)), value: () => given };
+  return toPayload(payload, audit ?? liveView.current.organization.settings.auditPayloads, maskSecrets);
 }
 
 /** What the event of a run says of the version that runs, of its input and of the policies that also matched. */

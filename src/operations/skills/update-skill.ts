@@ -157,11 +157,6 @@ async function revise(current: Skill, input: Input, context: HandleContext): Pro
   };
 }
 
-/** A skill has neither owner nor groups. */
-function toScoped(name: string) {
-  return { name, owner: null, groups: [] };
-}
-
 /** What a patch is applied to: the latest version, but never one that was blocked, while another serves. */
 async function findBase({ id, latestVersion, servingVersion }: Skill, { repositories }: HandleContext) {
   const latest = await repositories.skills.getVersion(id, latestVersion);

@@ -105,19 +105,22 @@ function subjectOf(view: AgentView, member: Member | undefined): Subject {
 
 const targets = new WeakMap<ServerView, Map<string, Target>>();
 
-/** Kept for the server itself and its known tools: any other name is a client's own choice, of which there is no end. */
+/** A name that the server does not list is a client's own choice, of which there is no end: so many are kept for a server. */
+const TARGETS_MAX = 2_000;
+
+/** Kept for the server itself and its tools, which are asked for again and again. */
 function targetOf(view: ServerView, { type, name }: MessageTarget): Target {
   const { server, toolByName } = view;
   if (type === "prompt") return createTarget({ kind: "prompt", server, name });
   if (type === "resource") return createTarget({ kind: "resource", server, uri: name });
-  const isKnown = type === "server" || toolByName.has(name);
   const key = type === "server" ? "" : `tool ${name}`;
   const kept = targets.get(view) ?? new Map<string, Target>();
   const known = kept.get(key);
   if (known !== undefined) return known;
   const made =
     type === "server" ? createTarget({ kind: "server", server }) : toToolTarget(server, name, toolByName.get(name));
-  const target = { ...made, isLasting: isKnown };
-  if (isKnown) targets.set(view, kept.set(key, target));
+  const isLasting = kept.size < TARGETS_MAX;
+  const target = { ...made, isLasting };
+  if (isLasting) targets.set(view, kept.set(key, target));
   return target;
 }

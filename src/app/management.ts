@@ -89,7 +89,7 @@ function openServices(core: Core, options: ManagementOptions, sessions: LiveSess
     publicUrl: options.url,
     sweepHost: createSweepHost(options.machine, pepper),
     scanSlot: options.scanSlot,
-    deviceReports: { request: (at) => requestReports(store, at) },
+    deviceReports: { request: (at, deviceIds) => requestReports(store, at, deviceIds) },
     clock,
     runSkill: (run) => trial(gateway, run),
   });

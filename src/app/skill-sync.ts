@@ -6,7 +6,7 @@ import { AppError } from "../lib/errors.ts";
 import type { Operation } from "../operations/define-operation.ts";
 import { readSkillFolder, writeSkillFolder } from "../skills/package/skill-folder.ts";
 import { digestSkill, type SkillPackage, toSkillFiles, toSkillPackage } from "../skills/package/skill-package.ts";
-import { callApi } from "../surfaces/cli/call-api.ts";
+import { callOrThrow } from "../surfaces/cli/call-api.ts";
 
 export interface SyncOptions {
   readonly operations: readonly Operation[];
@@ -183,7 +183,5 @@ async function call(
   const operation = operations.find((candidate) => candidate.name === name);
   if (operation === undefined) throw new Error(`invariant violated: there is an operation \`${name}\``);
   const target = { url: env["RUNLAYER_URL"] ?? URL_DEFAULT, apiKey: env["RUNLAYER_API_KEY"] };
-  const answer = await callApi(operation, input, target);
-  if (answer.ok) return answer.output;
-  throw new AppError(answer.code === "unreachable" ? "unavailable" : answer.code, answer.message);
+  return callOrThrow(operation, input, target);
 }

@@ -4,11 +4,11 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { writeFixtureHome } from "../../test/fixtures/sweep/homes.ts";
 import type { DiscoveredServer, Facts } from "./facts.ts";
-import { aggregate, riskScore, toOperation } from "./finding.ts";
+import { aggregate, riskScore, type Severity, toOperation } from "./finding.ts";
 import { EMPTY_REGISTRY, type Registry } from "./match.ts";
 import { createObserver } from "./observe.ts";
 import { runScan, type ScanAnswer } from "./run-scan.ts";
-import { runScanCommand } from "./scan-command.ts";
+import { runScanCommand, type ScanForm } from "./scan-command.ts";
 
 let home: string;
 beforeEach(async () => {
@@ -204,27 +204,23 @@ test("the command prints a table, JSON and SARIF without secrets, and its exit c
   await put(".cursor/mcp.json", {
     mcpServers: { a: { command: "npx", args: ["@acme/x@1.0.0"], env: { TOKEN: SECRET } } },
   });
-  const run = async (options: object): Promise<[number, string]> => {
+  const run = async (form: ScanForm, failOn: Severity = "low"): Promise<[number, string]> => {
     let out = "";
-    const code = await runScanCommand(
-      { paths: [home], ...options },
-      { out: (text) => (out += text), err: () => undefined, isTerminal: false },
-    );
+    const code = await runScanCommand({ paths: [home], form, failOn }, { out: (text) => void (out += text) });
     return [code, out];
   };
-  const [code, table] = await run({});
+  const [code, table] = await run("table");
   expect(code).toBe(1);
   expect(table).toContain(`${join(home, ".cursor/mcp.json")}:3`);
-  const [jsonCode, json] = await run({ json: true, failOn: "critical" });
+  const [jsonCode, json] = await run("json", "critical");
   expect([jsonCode, JSON.parse(json)]).toMatchObject([
     0,
     { summary: { servers: 1 }, findings: [{ code: "SECRET-INLINE" }, { code: "SHADOW-SERVER" }] },
   ]);
-  const [, sarif] = await run({ sarif: true });
+  const [, sarif] = await run("sarif");
   expect(JSON.parse(sarif)).toMatchObject({
     version: "2.1.0",
     runs: [{ results: [{ ruleId: "SECRET-INLINE", level: "error" }, {}] }],
   });
   expect(table + json + sarif).not.toContain(SECRET);
-  expect((await run({ failOn: "worst" }))[0]).toBe(2);
 });

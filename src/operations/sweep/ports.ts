@@ -32,7 +32,7 @@ export interface ScanSlot {
   startInBackground(work: (signal: AbortSignal, store: Store) => Promise<void>): void;
 }
 
-/** Asks every enrolled device for a fresh report, on all nodes: they learn of it when they check in. */
+/** Asks these enrolled devices, or all, for a fresh report, on all nodes: they learn of it when they check in. */
 export interface DeviceReportRequests {
-  request(at: number): Promise<void>;
+  request(at: number, deviceIds?: readonly string[]): Promise<void>;
 }

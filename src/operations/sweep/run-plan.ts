@@ -40,7 +40,8 @@ export async function runPlan(plan: ScanPlan, options: RunOptions): Promise<Scan
     done += 1;
   };
   // Devices take their time to answer: they are asked first and heard last.
-  if (plan.deviceIds.length > 0) await services.deviceReports.request(now);
+  if (plan.deviceIds.length > 0)
+    await services.deviceReports.request(now, plan.areDevicesNamed ? plan.deviceIds : undefined);
   const here = await scanHere(plan, { host, observe, signal: withinTime }, onStep);
   const contacts: Contact[] = [];
   const ofRegistry: Sightings[] = [];

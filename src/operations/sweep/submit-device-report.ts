@@ -48,7 +48,7 @@ export const submitDeviceReport = defineOperation({
     reason: z.enum(["checked_in", "duplicate", "older"]).optional().describe("Why no report was taken"),
     reportRequested: z.boolean().describe("A scan waits for a fresh report"),
     checkInSeconds: z.int().describe("When to ask again"),
-    hashKey: z.string().optional().describe("For device keys: what identities and secrets are hashed with"),
+    hashKey: z.string().describe("What a report hashes identities and secrets with"),
   }),
   async prepare(input, { now }) {
     const report = input.compressed === undefined ? undefined : await unpack(input.compressed);
@@ -89,7 +89,7 @@ interface Received {
 }
 
 async function take(input: Input, { report, receivedAt }: Received, context: HandleContext) {
-  const { repositories, services, caller } = context;
+  const { repositories, services } = context;
   const device = await findDevice(input, context);
   const reason: Refusal = report === undefined ? "checked_in" : await refusalOf(device, report, context);
   if (report !== undefined && reason === undefined) {
@@ -105,9 +105,9 @@ async function take(input: Input, { report, receivedAt }: Received, context: Han
     device: { id: device.id, name: device.name },
     accepted: reason === undefined,
     ...(reason === undefined ? {} : { reason }),
-    reportRequested: (await reportsRequestedAt(repositories)) > (seen.reportedAt ?? 0),
+    reportRequested: (await reportsRequestedAt(repositories, device.id)) > (seen.reportedAt ?? 0),
     checkInSeconds: Math.max(CHECK_IN_SECONDS_MIN, Math.ceil(devices / CHECK_INS_PER_SECOND)),
-    ...(caller.isDevice === true ? { hashKey: services.sweepHost.identityKey } : {}),
+    hashKey: services.sweepHost.identityKey,
   };
 }
 

@@ -7,11 +7,12 @@ import type { HandleContext } from "../context.ts";
 import { toHealth } from "../servers/discovery-output.ts";
 import { mergeFindings, type MergedFinding } from "./merge-findings.ts";
 import { createServerFinder, toRegistry } from "./registry-view.ts";
+import { recordNewBypasses } from "./record-bypasses.ts";
 import type { ScanFindings } from "./run-plan.ts";
 import type { Contact } from "./scan-registry.ts";
 import { serverPlace } from "./place.ts";
 
-type StoreContext = Pick<HandleContext, "repositories" | "services"> & { readonly finishedAt: number };
+type StoreContext = Pick<HandleContext, "repositories" | "services" | "record"> & { readonly finishedAt: number };
 
 /** Stores what a scan found and ends what it no longer found. The scan itself MUST be stored already. */
 export async function storeScanFindings(
@@ -38,6 +39,7 @@ export async function storeScanFindings(
   );
   await saveContacts(contacts, context);
   await saveMerged(scan.id, merged, context);
+  await recordNewBypasses(merged, { ...context, now: finishedAt });
   const isWhole = sightings.coverage.every(({ status }) => status === "read");
   const summary = summarize(merged, sightings.counts, finishedAt);
   const finished: Scan = {

@@ -19,5 +19,10 @@ export function serverPlace(serverId: string): string {
   return `server|${serverId}`;
 }
 
+/** Who answers at the address of a server: only a connection tells. */
+export function peerPlace(serverId: string): string {
+  return `${serverPlace(serverId)}|peer`;
+}
+
 /** Everything of the registry but what only contact with a server can tell. */
 export const REGISTRY_PLACE = "registry";

@@ -49,7 +49,9 @@ export async function runPlan(plan: ScanPlan, options: RunOptions): Promise<Scan
     onStep("contacting registered servers");
     contacts.push(...(await contactServers(services, withinTime)));
     const policies = await options.read((repositories) => readPolicyRecords(repositories, now));
-    ofRegistry.push(judgeRegistry(services.snapshot(), { contacts, policies, now }));
+    const ids = contacts.map(({ serverId }) => serverId);
+    const peers = await options.read(({ servers }) => servers.peers(ids));
+    ofRegistry.push(judgeRegistry(services.snapshot(), { contacts, policies, peers, now }));
   }
   const ofDevices: Sightings[] = [];
   if (plan.targets.includes("devices")) {

@@ -9,8 +9,9 @@ import { mergeFindings, type MergedFinding } from "./merge-findings.ts";
 import { createServerFinder, toRegistry } from "./registry-view.ts";
 import { recordNewBypasses } from "./record-bypasses.ts";
 import type { ScanFindings } from "./run-plan.ts";
+import { savePeers } from "./scan-peers.ts";
 import type { Contact } from "./scan-registry.ts";
-import { serverPlace } from "./place.ts";
+import { peerPlace, serverPlace } from "./place.ts";
 
 type StoreContext = Pick<HandleContext, "repositories" | "services" | "record"> & { readonly finishedAt: number };
 
@@ -24,7 +25,7 @@ export async function storeScanFindings(
   const registry = toRegistry(services.snapshot(), services.publicUrl);
   const keys = [...new Set(sightings.observations.map(({ code, identity }) => findingKey(code, identity)))];
   const stored = await repositories.findings.unresolvedOr(keys);
-  const registered = new Set(registry.servers.map(({ id }) => serverPlace(id)));
+  const registered = new Set(registry.servers.flatMap(({ id }) => [serverPlace(id), peerPlace(id)]));
   const gone = stored.flatMap(({ places }) =>
     places.filter((place) => place.startsWith(serverPlace("")) && !registered.has(place)),
   );
@@ -38,6 +39,7 @@ export async function storeScanFindings(
     },
   );
   await saveContacts(contacts, context);
+  await savePeers(contacts, repositories, finishedAt);
   await saveMerged(scan.id, merged, context);
   await recordNewBypasses(merged, { ...context, now: finishedAt });
   const isWhole = sightings.coverage.every(({ status }) => status === "read");

@@ -5,6 +5,7 @@ import type { Database } from "./schema.ts";
 import { createFirstSchema } from "./schema-v1.ts";
 import { createPolicies } from "./schema-v2.ts";
 import { createSweepTables } from "./sweep-tables.ts";
+import { createServerPeers } from "./schema-server-peers.ts";
 import { createSkills } from "./schema-skills.ts";
 
 export type Dialect = "sqlite" | "postgres";
@@ -27,6 +28,7 @@ const MIGRATIONS: readonly Migration[] = [
   createSweepTables,
   createApprovals,
   createSkills,
+  createServerPeers,
 ];
 
 /**

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { aggregate } from "../src/sweep/finding.ts";
 import { createObserver } from "../src/sweep/observe.ts";
+import { EMPTY_REGISTRY } from "../src/sweep/match.ts";
 import type { DiscoveredServer, Facts } from "../src/sweep/facts.ts";
 import { runScan } from "../src/sweep/run-scan.ts";
 
@@ -74,7 +75,7 @@ function matchFleet(): void {
     command: "npx",
     args: ["-y", `@acme/s${String(index)}@1.0.0`],
   }));
-  const registry = { servers: registered, agents: [], skills: [], gatewayUrls: ["https://gw.example/gateway"] };
+  const registry = { ...EMPTY_REGISTRY, servers: registered, gatewayUrls: ["https://gw.example/gateway"] };
   const startedAt = performance.now();
   const observe = createObserver(registry, "bench");
   const observations = Array.from({ length: 10_000 }, (_item, device) =>

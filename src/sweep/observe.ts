@@ -70,7 +70,7 @@ function isNotOurs({ status }: Standing): (observation: Observation) => boolean 
 
 /** Whether a server is registered and reached through the gateway; nothing where it is. */
 export function standingObservations(sighting: Sighting, matcher: Matcher, origin: ObserveOrigin): Observation[] {
-  const found = standingWeakness(matcher.standingOf(sighting.identity), sighting);
+  const found = standingWeakness(sighting, matcher);
   return found === undefined ? [] : toObservations(sighting, [found], origin);
 }
 
@@ -94,14 +94,15 @@ function toObservations(sighting: Sighting, found: readonly Weakness[], origin: 
   }));
 }
 
-function standingWeakness(standing: Standing, { server, identity }: Sighting): Weakness | undefined {
+function standingWeakness({ server, identity }: Sighting, matcher: Matcher): Weakness | undefined {
+  const standing = matcher.standingOf(identity);
   const name = visible(server.name);
   const state = server.isEnabled ? (server.source === "config" ? "configured" : "running") : "present but disabled";
   if (standing.status === "managed") return undefined;
   // A registered server that runs or answers where it is registered is where it should be; clients go around the gateway.
   if (standing.status === "registered_direct" && server.source !== "config") return undefined;
   if (standing.status === "registered_direct") {
-    const route = standing.server.gatewayUrl ?? `/gateway/${standing.server.name}/mcp`;
+    const configuration = matcher.configurationOf(server.client ?? "", standing.server);
     return {
       code: "BYPASS",
       kind: "policy_violation",
@@ -109,7 +110,7 @@ function standingWeakness(standing: Standing, { server, identity }: Sighting): W
       severity: "high",
       confidence: 1,
       evidence: `\`${name}\` goes straight to registered server \`${standing.server.name}\`: no policy and no audit apply`,
-      remediation: `point the client at ${route} with its agent key (\`runlayer connect\` writes it)`,
+      remediation: `route it through the gateway; \`runlayer connect\` writes this for its agent, with the key:\n${configuration}`,
     };
   }
   if (standing.status === "drifted") {

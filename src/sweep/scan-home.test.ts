@@ -64,6 +64,31 @@ test.each([
   expect(facts.servers.map((server) => server.name)).toEqual(["k"]);
 });
 
+test.each([
+  ["a list for an object", ".cursor/mcp.json", '["x"]', 1],
+  ["a text for the map of servers", ".cursor/mcp.json", '{\n\n "mcpServers": "none"\n}', 3],
+  ["a text for a server", ".kiro/settings/mcp.json", '{\n "mcpServers": {"a": {"command": "x"},\n "b": "npx"}}', 3],
+  ["a number for the map of servers", ".codex/config.toml", 'model = "x"\nmcp_servers = 3\n', 2],
+])("reports %s, which would hide what is configured", async (...[, path, content, line]) => {
+  await mkdir(join(home, path, ".."), { recursive: true });
+  await writeFile(join(home, path), content);
+  const facts = await scan();
+  expect(facts.problems).toMatchObject([{ path: join(home, path), line }]);
+  expect(facts.problems[0]?.reason).not.toContain("npx");
+});
+
+test.each([
+  [".claude.json", '{"numStartups": 3}'],
+  [".continue/config.yaml", "# nothing yet\n"],
+  [".config/goose/config.yaml", "extensions:\n  developer:\n    type: builtin\n"],
+  ["work/mcp.json", '["of something else"]'],
+  [".cursor/mcp.json", '{"mcpServers": null}'],
+])("takes %s for what it is, without a server", async (path, content) => {
+  await mkdir(join(home, path, ".."), { recursive: true });
+  await writeFile(join(home, path), content);
+  expect(await scan()).toMatchObject({ servers: [], problems: [] });
+});
+
 test("names the line and column of the fault", async () => {
   await mkdir(join(home, ".cursor"));
   await writeFile(join(home, ".cursor/mcp.json"), '{\n  "mcpServers": {{\n}');

@@ -14,7 +14,7 @@ import type {
 import { parseConfig } from "./parse-config.ts";
 import { readBoundedText } from "./read-bounded.ts";
 import { type HomeContext, isProjectPath, resolveInProject, resolvePlace } from "./resolve-places.ts";
-import { isMembers, serverEntriesOf } from "./server-entries.ts";
+import { entryFaultsOf, isMembers, serverEntriesOf } from "./server-entries.ts";
 import { RULE_FILES, readRuleFile, readSkillFolder } from "./skill-files.ts";
 import { WALK_LIMITS, type WalkLimits, walkHome } from "./walk-home.ts";
 
@@ -93,7 +93,8 @@ function programPlaces({ programs }: ClientDefinition): string[] {
 
 async function placePaths(place: ConfigPlace, context: HomeContext): Promise<string[]> {
   const folder = place.movedBy === undefined ? undefined : context.env[place.movedBy.variable];
-  const moved = folder === undefined || place.movedBy === undefined ? [] : [join(folder, place.movedBy.path)];
+  const moved =
+    folder === undefined || place.movedBy === undefined ? [] : await resolveInProject(place.movedBy.path, folder);
   return [...moved, ...(await resolvePlace(place.path, context))];
 }
 
@@ -136,6 +137,10 @@ async function readConfigFile(
   }
   collector.configsRead += 1;
   collector.addProjectsOf(parsed.value);
+  for (const { name, reason } of entryFaultsOf(parsed.value, place.keys)) {
+    const line = name === "" ? 1 : (lineOfName(read.text, name) ?? 1);
+    collector.addProblem(client, { path, line, column: 1, reason });
+  }
   for (const entry of serverEntriesOf(parsed.value, place.keys)) {
     const line = lineOfName(read.text, entry.name);
     const hasUnsafePermissions = (read.mode & 0o022) !== 0;
@@ -162,10 +167,10 @@ function lineOfName(text: string, name: string): number | undefined {
   return undefined;
 }
 
-/** Folders that VS Code has open or had open. */
+/** Folders that VS Code, or what was made of it, has open or had open. */
 async function workspaceProjects(context: HomeContext): Promise<string[]> {
   const found: string[] = [];
-  for (const path of await resolvePlace("{UD}/Code/User/workspaceStorage/*/workspace.json", context)) {
+  for (const path of await resolvePlace("{UD}/*/User/workspaceStorage/*/workspace.json", context)) {
     const read = await readBoundedText(path, 64 * 1024);
     const parsed = read.status === "read" ? parseConfig(read.text, "json") : undefined;
     if (parsed?.status !== "parsed" || !isMembers(parsed.value)) continue;
@@ -212,7 +217,7 @@ class Collector {
   addProjectsOf(config: unknown): void {
     if (!isMembers(config) || !isMembers(config["projects"])) return;
     for (const path of Object.keys(config["projects"]).slice(0, 1000))
-      if (path.startsWith("/")) this.projects.add(path);
+      if (/^(?:\/|[A-Za-z]:[\\/])/.test(path)) this.projects.add(path);
   }
 
   async addSkills(folder: string): Promise<void> {

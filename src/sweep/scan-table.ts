@@ -52,7 +52,7 @@ function findingLines({ severity, code, title, evidence, remediation, instances 
     `         ${printable(evidence)}`,
     ...shown.slice(0, 5).map((place) => `         at ${printable(place)}`),
     ...(shown.length > 5 ? [`         and ${String(shown.length - 5)} more places`] : []),
-    `         fix: ${printable(remediation)}`,
+    ...remediation.split("\n").map((line, index) => `         ${index === 0 ? "fix: " : "     "}${printable(line)}`),
     "",
   ];
 }

@@ -23,7 +23,10 @@ export function toReportSection(
     unread: gaps.map(({ place: path, reason }) => ({ path, reason: reason ?? "not read" })),
     configsRead: facts.configsRead,
     servers: facts.servers.map((server) => {
-      const { kind, family, exact, label, url, launch } = identify(server, identityKey);
+      const { kind, family, exact, label, url, launch } = identify(
+        { ...server, sha256: server.target?.sha256 },
+        identityKey,
+      );
       const { source, client, path, line, transport, isEnabled } = server;
       const identity = { kind, family, exact, label, url, isBridged: launch !== undefined };
       return { name: visible(server.name), source, client, path, line, transport, isEnabled, identity };

@@ -26,8 +26,16 @@ export interface DiscoveredServer {
   readonly pid?: number | undefined;
   /** What a probe learned: it answered without credentials, with these tools. */
   readonly probe?:
-    | { readonly isOpen: boolean; readonly toolNames: readonly string[]; readonly isDeclared: boolean }
+    | {
+        readonly isOpen: boolean;
+        readonly toolNames: readonly string[];
+        readonly isDeclared: boolean;
+        /** It listens on every address of this machine. */
+        readonly isBoundToAll?: boolean | undefined;
+      }
     | undefined;
+  /** The file that it runs, where that is one on this machine. */
+  readonly target?: { readonly isWritableByOthers: boolean; readonly sha256?: string | undefined } | undefined;
   readonly hasUnsafePermissions?: boolean | undefined;
 }
 

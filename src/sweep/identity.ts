@@ -8,6 +8,8 @@ export interface ServerSource {
   readonly url?: string | undefined;
   readonly command?: string | undefined;
   readonly args?: readonly string[] | undefined;
+  /** Of the script or program that it runs, for display. */
+  readonly sha256?: string | undefined;
 }
 
 /** Which server it is. Two sightings with equal families are the same server, with equal exact keys also the same version and arguments. */
@@ -34,7 +36,7 @@ export function identify(source: ServerSource, hashKey: string): Identity {
   if (bridged !== undefined) return { ...bridged, launch };
   const family = familyOf(launch, source, hashKey);
   const details = keyedHash([launch.version ?? "", ...launch.rest].join("\0"), hashKey);
-  return { kind: launch.kind, family, exact: `${family}@${details}`, label: labelOf(launch), launch };
+  return { kind: launch.kind, family, exact: `${family}@${details}`, label: labelOf(launch, source.sha256), launch };
 }
 
 /** A URL in its one form: lower-case punycode host, no default port, no user, query or fragment. Undefined if it is none. */
@@ -81,8 +83,9 @@ function familyOf(launch: Launch, source: ServerSource, hashKey: string): string
   return `cmd:${keyedHash([source.command ?? "", ...(source.args ?? [])].map(maskText).join("\0"), hashKey)}`;
 }
 
-function labelOf({ kind, name, version }: Launch): string {
+function labelOf({ kind, name, version }: Launch, sha256: string | undefined): string {
   if (kind === "cmd") return "command";
+  if (sha256 !== undefined) return `${maskText(name).slice(0, 200)}, sha256 ${sha256.slice(0, 16)}`;
   return maskText(version === undefined ? name : `${name}@${version}`).slice(0, 200);
 }
 

@@ -1,3 +1,4 @@
+import { exposuresOf } from "./exposure-rules.ts";
 import type { DiscoveredServer, Facts } from "./facts.ts";
 import type { Fix, Instance, Observation } from "./finding.ts";
 import { type Identity, identify } from "./identity.ts";
@@ -30,7 +31,10 @@ interface Judge {
 }
 
 function observe(facts: Facts, judge: Judge, origin: ObserveOrigin): Observation[] {
-  const sightings = facts.servers.map((server) => ({ server, identity: identify(server, judge.hashKey) }));
+  const sightings = facts.servers.map((server) => ({
+    server,
+    identity: identify({ ...server, sha256: server.target?.sha256 }, judge.hashKey),
+  }));
   return [
     ...sightings.flatMap((sighting) => serverObservations(sighting, judge, origin)),
     ...[...collisionsOf(sightings), ...toxicFlowsOf(sightings)].map((found) => ({
@@ -57,7 +61,7 @@ function observe(facts: Facts, judge: Judge, origin: ObserveOrigin): Observation
 function serverObservations(sighting: Sighting, { matcher, hashKey }: Judge, origin: ObserveOrigin): Observation[] {
   return [
     ...standingObservations(sighting, matcher, origin),
-    ...toObservations(sighting, weaknessesOf(sighting, hashKey), origin).filter(
+    ...toObservations(sighting, [...weaknessesOf(sighting, hashKey), ...exposuresOf(sighting)], origin).filter(
       isNotOurs(matcher.standingOf(sighting.identity)),
     ),
   ];

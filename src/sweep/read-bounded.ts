@@ -33,6 +33,11 @@ export async function readBoundedText(path: string, bytesMax = CONFIG_BYTES_MAX)
   }
 }
 
+/** Whether the mode of a file lets its group or everyone write. Windows keeps such rights elsewhere, its modes say nothing. */
+export function mayOthersWrite(mode: number): boolean {
+  return process.platform !== "win32" && (mode & 0o022) !== 0;
+}
+
 /** The code of a system error, or the empty text. */
 export function errorCode(error: unknown): string {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";

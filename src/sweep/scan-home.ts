@@ -11,8 +11,9 @@ import type {
   DiscoveredSkill,
   Facts,
 } from "./facts.ts";
+import { findTarget } from "./launch-target.ts";
 import { parseConfig } from "./parse-config.ts";
-import { readBoundedText } from "./read-bounded.ts";
+import { mayOthersWrite, readBoundedText } from "./read-bounded.ts";
 import { type HomeContext, isProjectPath, resolveInProject, resolvePlace } from "./resolve-places.ts";
 import { entryFaultsOf, isMembers, serverEntriesOf } from "./server-entries.ts";
 import { RULE_FILES, readRuleFile, readSkillFolder } from "./skill-files.ts";
@@ -26,7 +27,7 @@ export interface ScanHomeOptions extends HomeContext {
 
 /** Everything that one home tells: servers, skills, installs, files that could not be read. Reads only; starts nothing. */
 export async function scanHome(options: ScanHomeOptions): Promise<Facts> {
-  const collector = new Collector();
+  const collector = new Collector(options.home);
   for (const client of CLIENTS) await readClient(client, options, collector);
   const walk = await walkHome(options.home, PROJECT_NAMES, options.walkLimits ?? WALK_LIMITS);
   for (const folder of walk.denied) collector.skip(folder, "no permission");
@@ -143,9 +144,10 @@ async function readConfigFile(
   }
   for (const entry of serverEntriesOf(parsed.value, place.keys)) {
     const line = lineOfName(read.text, entry.name);
-    const hasUnsafePermissions = (read.mode & 0o022) !== 0;
+    const hasUnsafePermissions = mayOthersWrite(read.mode);
     collector.servers.push({
       ...entry,
+      target: await findTarget(entry, collector.home),
       source: "config",
       client: client.id,
       scope: place.scope,
@@ -188,6 +190,7 @@ async function existing(paths: readonly string[]): Promise<string[]> {
 }
 
 class Collector {
+  readonly home: string;
   readonly servers: DiscoveredServer[] = [];
   readonly installs: DiscoveredInstall[] = [];
   readonly problems: ConfigProblem[] = [];
@@ -196,6 +199,10 @@ class Collector {
   configsRead = 0;
   readonly #skills = new Map<string, DiscoveredSkill>();
   readonly #seen = new Set<string>();
+
+  constructor(home: string) {
+    this.home = home;
+  }
 
   /** The same file is read once for the same keys, by whatever path or link it is reached. */
   async isNew(path: string, keys: readonly string[]): Promise<boolean> {

@@ -1,10 +1,11 @@
+import { toLatinSkeleton } from "../guard/hidden-unicode.ts";
 import type { Observation } from "./finding.ts";
 import { type Sighting, visible } from "./server-rules.ts";
 
 /** Two servers of one client under one name: the model cannot tell which one it calls. */
 export function collisionsOf(sightings: readonly Sighting[]): Observation[] {
   return byClient(sightings).flatMap(([client, group]) => {
-    const names = Map.groupBy(group, ({ server }) => server.name.toLowerCase().replaceAll(/[-_\s]/g, ""));
+    const names = Map.groupBy(group, ({ server }) => skeletonOf(server.name));
     return [...names.values()].flatMap((same): Observation[] => {
       const families = new Set(same.map(({ identity }) => identity.family));
       const [first] = same;
@@ -25,6 +26,11 @@ export function collisionsOf(sightings: readonly Sighting[]): Observation[] {
       ];
     });
   });
+}
+
+/** Equal for names that a person takes for one: case, separators and look-alike letters do not count. */
+function skeletonOf(name: string): string {
+  return toLatinSkeleton(name.normalize("NFKC").toLowerCase()).replaceAll(/[-_\s]/g, "");
 }
 
 /** What a server can do, as far as its package or address tells. */

@@ -8,6 +8,7 @@ import { scanHere } from "./scan-host.ts";
 import type { ScanPlan } from "./scan-plan.ts";
 import { readPolicyRecords } from "./scan-policies.ts";
 import { type Contact, contactServers, judgeRegistry } from "./scan-registry.ts";
+import { scanTools } from "./scan-tools.ts";
 import { mergeSightings, type Sightings } from "./sightings.ts";
 
 /** What a scan found, before it is stored. */
@@ -47,11 +48,9 @@ export async function runPlan(plan: ScanPlan, options: RunOptions): Promise<Scan
   const ofRegistry: Sightings[] = [];
   if (plan.targets.includes("registry")) {
     onStep("contacting registered servers");
-    contacts.push(...(await contactServers(services, withinTime)));
-    const policies = await options.read((repositories) => readPolicyRecords(repositories, now));
-    const ids = contacts.map(({ serverId }) => serverId);
-    const peers = await options.read(({ servers }) => servers.peers(ids));
-    ofRegistry.push(judgeRegistry(services.snapshot(), { contacts, policies, peers, now }));
+    const found = await scanRegistry(options, withinTime);
+    contacts.push(...found.contacts);
+    ofRegistry.push(...found.sightings);
   }
   const ofDevices: Sightings[] = [];
   if (plan.targets.includes("devices")) {
@@ -69,4 +68,21 @@ export async function runPlan(plan: ScanPlan, options: RunOptions): Promise<Scan
   signal.throwIfAborted();
   progress(steps, steps, "done");
   return { sightings: mergeSightings([here, ...ofRegistry, ...ofDevices]), contacts };
+}
+
+/** Contacts what is registered and judges it: servers, agents, keys, policies and tools. */
+async function scanRegistry(
+  { services, read, now }: RunOptions,
+  signal: AbortSignal,
+): Promise<{ readonly contacts: readonly Contact[]; readonly sightings: readonly Sightings[] }> {
+  const contacts = await contactServers(services, signal);
+  const policies = await read((repositories) => readPolicyRecords(repositories, now));
+  const peers = await read(({ servers }) => servers.peers(contacts.map(({ serverId }) => serverId)));
+  const { identityKey } = services.sweepHost;
+  const snapshot = services.snapshot();
+  const sightings = [
+    judgeRegistry(snapshot, { contacts, policies, peers, now }),
+    await scanTools(snapshot, { contacts, identityKey, signal }),
+  ];
+  return { contacts, sightings };
 }

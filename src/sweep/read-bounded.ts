@@ -10,26 +10,41 @@ export type FileText =
   | { readonly status: "unreadable"; readonly reason: string }
   | { readonly status: "malformed"; readonly reason: string };
 
+/** A writer that is quicker than this many reads is at work all the time. */
+const ATTEMPTS_MAX = 3;
+
 /**
  * Reads a text that anyone may have put there. Pipes, devices and folders are refused without blocking, size is bounded, UTF-16 and byte-order
- * marks are decoded. Never throws.
+ * marks are decoded; a file that changes meanwhile is read again, or said to be unreadable. Never throws.
  */
 export async function readBoundedText(path: string, bytesMax = CONFIG_BYTES_MAX): Promise<FileText> {
   try {
-    // Without O_NONBLOCK, opening a named pipe would wait for its writer forever.
-    const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
-    try {
-      const stat = await file.stat();
-      if (!stat.isFile()) return { status: "unreadable", reason: "not a regular file" };
-      if (stat.size > bytesMax) return { status: "unreadable", reason: `larger than ${String(bytesMax)} bytes` };
-      const buffer = Buffer.alloc(Math.min(stat.size + 1, bytesMax));
-      const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);
-      return decode(buffer.subarray(0, bytesRead), { mode: stat.mode, owner: stat.uid });
-    } finally {
-      await file.close();
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+      const read = await readOnce(path, bytesMax);
+      if (read !== undefined) return read;
     }
+    return { status: "unreadable", reason: "changed while it was read" };
   } catch (error) {
     return toFailure(error);
+  }
+}
+
+/** Undefined where it is not the file any more that it was before. */
+async function readOnce(path: string, bytesMax: number): Promise<FileText | undefined> {
+  // Without O_NONBLOCK, opening a named pipe would wait for its writer forever.
+  const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  try {
+    const before = await file.stat();
+    if (!before.isFile()) return { status: "unreadable", reason: "not a regular file" };
+    if (before.size > bytesMax) return { status: "unreadable", reason: `larger than ${String(bytesMax)} bytes` };
+    // One byte more than there should be tells that it grew.
+    const buffer = Buffer.alloc(before.size + 1);
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);
+    const after = await file.stat();
+    if (bytesRead !== before.size || after.size !== before.size || after.mtimeMs !== before.mtimeMs) return undefined;
+    return decode(buffer.subarray(0, bytesRead), { mode: before.mode, owner: before.uid });
+  } finally {
+    await file.close();
   }
 }
 

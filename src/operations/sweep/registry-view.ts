@@ -25,15 +25,13 @@ export function toRegistry(snapshot: Snapshot, publicUrl: string): Registry {
 }
 
 /** Our names for clients are those of agent types, but that Copilot is an agent in several editors. */
-const AGENT_TYPES: Readonly<Record<string, string>> = {
-  vscode: "vscode-copilot",
-  "vscode-insiders": "vscode-copilot",
-  vscodium: "vscode-copilot",
-};
+const AGENT_TYPES: ReadonlyMap<string, string> = new Map(
+  ["vscode", "vscode-insiders", "vscodium"].map((client) => [client, "vscode-copilot"]),
+);
 
 function configurationOf(client: string, { name, gatewayUrl = "" }: RegisteredServer): string {
   const target = { urls: { [name]: gatewayUrl }, key: "<agent key>" };
-  const { format, text } = toClientConfig(AGENT_TYPES[client] ?? client, target);
+  const { format, text } = toClientConfig(AGENT_TYPES.get(client) ?? client, target);
   return format === "json" ? text.replaceAll(/\n\s*/g, "") : text.trim();
 }
 

@@ -6,6 +6,7 @@ import { dirname, join, relative } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Facts } from "./facts.ts";
 import { parseConfig } from "./parse-config.ts";
+import { textInPropertyList } from "./property-list.ts";
 import { runScanCommand } from "./scan-command.ts";
 import { scanHome } from "./scan-home.ts";
 
@@ -41,6 +42,21 @@ test.each([
   const parsed = parseConfig(text, format);
   expect(performance.now() - startedAt).toBeLessThan(3000);
   if (parsed.status === "malformed") expect(parsed.reason.length).toBeLessThan(60);
+});
+
+test("a property list may say anything of itself", () => {
+  const random = Array.from({ length: 500 }, (_item, index) => {
+    const bytes = Buffer.alloc(8 + 40 + (index % 40));
+    for (let at = 0; at < bytes.length; at += 1) bytes[at] = (index * 31 + at * at * 7 + (at ^ index)) & 0xff;
+    return Buffer.concat([Buffer.from("bplist00"), bytes]);
+  });
+  for (const bytes of random) {
+    try {
+      expect(textInPropertyList(bytes, "key")).toBeUndefined();
+    } catch (error) {
+      expect(error).toBeInstanceOf(RangeError);
+    }
+  }
 });
 
 test("takes member names of the language for names", async () => {

@@ -188,6 +188,11 @@ const LEADING_CLIENTS: readonly ClientDefinition[] = [
       place("user", "~/.codex/*.config.toml", { format: "toml", keys: ["mcp_servers"] }),
       place("plugin", "~/.codex/plugins/**/plugin.json"),
       place("managed", "/etc/codex/config.toml", { format: "toml", keys: ["mcp_servers"], on: ["linux", "darwin"] }),
+      place("managed", "/Library/Managed Preferences/com.openai.codex.plist", {
+        format: "toml-plist",
+        keys: ["mcp_servers"],
+        on: ["darwin"],
+      }),
       place("managed", "{PROGRAMDATA}/OpenAI/Codex/config.toml", {
         format: "toml",
         keys: ["mcp_servers"],

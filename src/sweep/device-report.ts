@@ -31,7 +31,13 @@ export function toReportSection(
       const identity = { kind, family, exact, label, url, isBridged: launch !== undefined };
       return { name: visible(server.name), source, client, path, line, transport, isEnabled, identity };
     }),
-    skills: facts.skills.map(({ name, kind, digest, path }) => ({ name: visible(name), kind, digest, path })),
+    skills: facts.skills.map(({ name, kind, digest, path, source }) => ({
+      name: visible(name),
+      kind,
+      digest,
+      path,
+      source,
+    })),
     installs: [...facts.installs],
     observations: observations
       .filter(({ code }) => !DEVICE_REPORT_CODES_JUDGED_BY_SERVER.has(code))

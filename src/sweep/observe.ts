@@ -43,6 +43,18 @@ function observe(facts: Facts, judge: Judge, origin: ObserveOrigin): Observation
     })),
     ...facts.installs.flatMap((install) => agentObservation(install, judge.matcher, origin)),
     ...facts.skills.flatMap((skill) => skillObservations(skill, judge.matcher, origin)),
+    ...(facts.looseApprovals ?? []).map(({ client, path, line, key, what }): Observation => ({
+      code: "AUTO-APPROVE",
+      kind: "security_risk",
+      title: "client that does not ask",
+      severity: "medium",
+      confidence: 1,
+      identity: `client:${client}:${key}`,
+      evidence: `\`${key}\` ${what}`,
+      remediation: "take the setting out, and decide by policy at the gateway which tools need a person",
+      fix: { kind: "review" },
+      instance: { ...origin, client, path, line },
+    })),
     ...facts.problems.map(({ client, path, line, column, reason }): Observation => ({
       code: "CONFIG-MALFORMED",
       kind: "security_risk",

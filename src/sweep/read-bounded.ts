@@ -18,9 +18,30 @@ const ATTEMPTS_MAX = 3;
  * marks are decoded; a file that changes meanwhile is read again, or said to be unreadable. Never throws.
  */
 export async function readBoundedText(path: string, bytesMax = CONFIG_BYTES_MAX): Promise<FileText> {
+  return readBounded(path, bytesMax, toText);
+}
+
+/** As `readBoundedText`, for files whose text has to be taken out of their bytes; `extract` may throw `RangeError` or `TypeError`. */
+export async function readBoundedWith(path: string, extract: (bytes: Buffer) => string): Promise<FileText> {
+  return readBounded(path, CONFIG_BYTES_MAX, (bytes) => {
+    try {
+      return { status: "read", text: extract(bytes) };
+    } catch (error) {
+      if (error instanceof RangeError || error instanceof TypeError)
+        return { status: "malformed", reason: "invalid content" };
+      throw error;
+    }
+  });
+}
+
+type Decoded =
+  | { readonly status: "read"; readonly text: string }
+  | { readonly status: "malformed"; readonly reason: string };
+
+async function readBounded(path: string, bytesMax: number, decode: (bytes: Buffer) => Decoded): Promise<FileText> {
   try {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
-      const read = await readOnce(path, bytesMax);
+      const read = await readOnce(path, bytesMax, decode);
       if (read !== undefined) return read;
     }
     return { status: "unreadable", reason: "changed while it was read" };
@@ -30,7 +51,11 @@ export async function readBoundedText(path: string, bytesMax = CONFIG_BYTES_MAX)
 }
 
 /** Undefined where it is not the file any more that it was before. */
-async function readOnce(path: string, bytesMax: number): Promise<FileText | undefined> {
+async function readOnce(
+  path: string,
+  bytesMax: number,
+  decode: (bytes: Buffer) => Decoded,
+): Promise<FileText | undefined> {
   // Without O_NONBLOCK, opening a named pipe would wait for its writer forever.
   const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
@@ -42,7 +67,8 @@ async function readOnce(path: string, bytesMax: number): Promise<FileText | unde
     const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);
     const after = await file.stat();
     if (bytesRead !== before.size || after.size !== before.size || after.mtimeMs !== before.mtimeMs) return undefined;
-    return decode(buffer.subarray(0, bytesRead), { mode: before.mode, owner: before.uid });
+    const decoded = decode(buffer.subarray(0, bytesRead));
+    return decoded.status === "read" ? { ...decoded, mode: before.mode, owner: before.uid } : decoded;
   } finally {
     await file.close();
   }
@@ -67,13 +93,13 @@ function toFailure(error: unknown): FileText {
   return { status: "unreadable", reason };
 }
 
-function decode(bytes: Buffer, facts: { mode: number; owner: number }): FileText {
+function toText(bytes: Buffer): Decoded {
   const [first, second] = bytes;
   const encoding =
     first === 0xff && second === 0xfe ? "utf-16le" : first === 0xfe && second === 0xff ? "utf-16be" : "utf-8";
   if (encoding === "utf-8" && bytes.includes(0)) return { status: "malformed", reason: "binary content" };
   try {
-    return { status: "read", text: new TextDecoder(encoding, { fatal: true }).decode(bytes), ...facts };
+    return { status: "read", text: new TextDecoder(encoding, { fatal: true }).decode(bytes) };
   } catch (error) {
     if (error instanceof TypeError) return { status: "malformed", reason: `not valid ${encoding}` };
     throw error;

@@ -195,6 +195,25 @@ test("judges skills: unregistered, modified, and poisoned with file and line", a
   });
 });
 
+test("says where a skill was installed from, as its lock file has it", async () => {
+  await put(".agents/skills/fmt/SKILL.md", "---\nname: fmt\ndescription: d\n---\n");
+  await put("app/.claude/skills/lint/SKILL.md", "---\nname: lint\ndescription: d\n---\n");
+  await put(".agents/.skill-lock.json", {
+    version: 3,
+    skills: {
+      fmt: { source: "acme/skills", sourceType: "github", sourceUrl: `https://x:${SECRET}@github.com/acme/skills` },
+    },
+  });
+  await put("app/skills-lock.json", { version: 1, skills: { lint: { source: "acme/lint\u202e" } } });
+  const { findings } = await scan();
+  const evidence = findings.filter(({ code }) => code === "SHADOW-SKILL").map((finding) => finding.evidence);
+  expect(evidence.toSorted()).toEqual([
+    expect.stringContaining("skill `fmt`, installed from `acme/skills`"),
+    expect.stringContaining("skill `lint`, installed from `acme/lint?`"),
+  ]);
+  expect(JSON.stringify(findings)).not.toContain(SECRET);
+});
+
 test("sees what servers of one client do together, and one name for two servers", async () => {
   await put(".cursor/mcp.json", {
     mcpServers: {

@@ -41,6 +41,46 @@ test("knows at least 30 clients", () => {
   expect(new Set(CLIENTS.map((client) => client.id)).size).toBe(CLIENTS.length);
 });
 
+test.each([
+  ["binary", (text: string) => plistOf("config_toml_base64", Buffer.from(text).toString("base64"))],
+  [
+    "XML",
+    (text: string) =>
+      `<?xml version="1.0"?><plist version="1.0"><dict><key>config_toml_base64</key>\n<string>${Buffer.from(text).toString("base64")}</string></dict></plist>`,
+  ],
+])("reads what device management set for Codex in a %s property list", async (_form, write) => {
+  const root = join(home, "machine");
+  const path = join(root, "Library/Managed Preferences/com.openai.codex.plist");
+  await mkdir(join(path, ".."), { recursive: true });
+  await writeFile(path, write('[mcp_servers.managed]\ncommand = "x"\n'));
+  const facts = await scanHome({ home, platform: "darwin", root, env: {} });
+  expect(facts.servers).toMatchObject([{ name: "managed", scope: "managed", client: "codex", path }]);
+  await writeFile(path, Buffer.from("bplist00\u0001\u0002\u0003", "latin1"));
+  const broken = await scanHome({ home, platform: "darwin", root, env: {} });
+  expect(broken).toMatchObject({ servers: [], problems: [{ client: "codex", path }] });
+});
+
+/** A binary property list of one text under one key, as `plutil -convert binary1` writes it. */
+function plistOf(key: string, value: string): Buffer {
+  const text = (content: string): Buffer => {
+    const bytes = Buffer.from(content, "ascii");
+    const size = bytes.length;
+    const marker = size < 15 ? [0x50 | size] : [0x5f, 0x11, size >> 8, size & 0xff];
+    return Buffer.concat([Buffer.from(marker), bytes]);
+  };
+  const objects = [Buffer.from([0xd1, 1, 2]), text(key), text(value)];
+  const offsets = objects.map(
+    (_object, index) => 8 + objects.slice(0, index).reduce((sum, { length }) => sum + length, 0),
+  );
+  const table = Buffer.concat(offsets.map((offset) => Buffer.from([offset >> 8, offset & 0xff])));
+  const trailer = Buffer.alloc(32);
+  trailer.set([2, 1], 6);
+  trailer.writeBigUInt64BE(3n, 8);
+  trailer.writeBigUInt64BE(0n, 16);
+  trailer.writeBigUInt64BE(BigInt(8 + objects.reduce((sum, { length }) => sum + length, 0)), 24);
+  return Buffer.concat([Buffer.from("bplist00"), ...objects, table, trailer]);
+}
+
 test("reads managed files below the machine's root", async () => {
   const root = join(home, "machine");
   await mkdir(join(root, "etc/claude-code"), { recursive: true });

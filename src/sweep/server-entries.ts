@@ -61,7 +61,7 @@ export function isMembers(value: unknown): value is Members {
 }
 
 /** The values at a dotted path. A member whose name has the dots in it (`"mcp.servers"` in VS Code's settings) counts too. */
-function membersAt(value: unknown, path: string): unknown[] {
+export function membersAt(value: unknown, path: string): unknown[] {
   if (path === "") return [value];
   if (!isMembers(value)) return [];
   const whole = Object.hasOwn(value, path) ? [value[path]] : [];
@@ -127,7 +127,7 @@ function autoApprovedOf(entry: Members): string[] {
     const value = entry[key];
     return value === true ? ["*"] : textList(value);
   });
-  return entry["trust"] === true ? ["*"] : lists;
+  return entry["trust"] === true || entry["default_tools_approval_mode"] === "approve" ? ["*"] : lists;
 }
 
 function textOf(entry: Members, names: readonly string[]): string | undefined {

@@ -44,6 +44,15 @@ test.each([
   if (parsed.status === "malformed") expect(parsed.reason.length).toBeLessThan(60);
 });
 
+test.each(["file:///a%2fb", "file:///%00", "file:///%zz", "file:///", "file:///../../etc"])(
+  "passes over a project that is named %s",
+  async (folder) => {
+    await put(".config/Code/User/workspaceStorage/1a/workspace.json", JSON.stringify({ folder }));
+    await put(".cursor/mcp.json", '{"mcpServers":{"kept":{"command":"x"}}}');
+    expect((await scan()).servers).toMatchObject([{ name: "kept" }]);
+  },
+);
+
 test("a property list may say anything of itself", () => {
   const random = Array.from({ length: 500 }, (_item, index) => {
     const bytes = Buffer.alloc(8 + 40 + (index % 40));

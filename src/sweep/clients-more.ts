@@ -90,6 +90,7 @@ export const MORE_CLIENTS: readonly ClientDefinition[] = [
       }),
       place("project", ".continue/mcpServers/*.yaml", { format: "yaml" }),
       place("project", ".continue/mcpServers/*.yml", { format: "yaml" }),
+      place("project", ".continue/mcpServers/*.json", { format: "jsonc" }),
     ],
     skills: ["~/.continue/skills", ".continue/skills"],
     signs: ["~/.continue"],

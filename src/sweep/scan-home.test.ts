@@ -36,6 +36,28 @@ test.each(["darwin", "linux", "win32"] as const)(
   },
 );
 
+test.each([
+  [".config/Cursor/User/workspaceStorage/1a/workspace.json", (folder: string) => ({ folder: `file://${folder}` })],
+  [
+    ".config/Code/User/workspaceStorage/1a/workspace.json",
+    (folder: string) => ({ workspace: `file://${folder}/a.code-workspace` }),
+  ],
+  [".gemini/config/projects/one.json", (folder: string) => ({ id: "1", roots: [{ uri: `file://${folder}` }] })],
+  [".codex/config.toml", (folder: string) => `[projects."${folder}"]\ntrust_level = "trusted"\n`],
+])("reads the project outside the home that %s names", async (path, write) => {
+  const outside = await mkdtemp(join(tmpdir(), "sweep project-"));
+  try {
+    await mkdir(join(outside, ".agents"));
+    await writeFile(join(outside, ".agents/mcp_config.json"), '{"mcpServers":{"outside":{"command":"x"}}}');
+    const content = write(path.endsWith(".toml") ? outside : outside.replaceAll(" ", "%20"));
+    await mkdir(join(home, path, ".."), { recursive: true });
+    await writeFile(join(home, path), typeof content === "string" ? content : JSON.stringify(content));
+    expect((await scan()).servers).toMatchObject([{ name: "outside", client: "antigravity" }]);
+  } finally {
+    await rm(outside, { recursive: true, force: true });
+  }
+});
+
 test("knows at least 30 clients", () => {
   expect(CLIENTS.length).toBeGreaterThanOrEqual(30);
   expect(new Set(CLIENTS.map((client) => client.id)).size).toBe(CLIENTS.length);

@@ -1,6 +1,5 @@
-import { fileURLToPath } from "node:url";
 import { lstat, readdir, realpath } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { APPROVAL_SETTINGS } from "./approval-settings.ts";
 import type { ClientDefinition, ConfigPlace } from "./client-definition.ts";
 import { CLIENTS } from "./clients.ts";
@@ -19,6 +18,7 @@ import { parseConfig } from "./parse-config.ts";
 import { mayOthersWrite, readBoundedText, readBoundedWith } from "./read-bounded.ts";
 import { textInPropertyList } from "./property-list.ts";
 import { readApproval } from "./read-approval.ts";
+import { namedProjects } from "./named-projects.ts";
 import { type HomeContext, isProjectPath, resolveInProject, resolvePlace } from "./resolve-places.ts";
 import { entryFaultsOf, isMembers, serverEntriesOf } from "./server-entries.ts";
 import { RULE_FILES, readRuleFile, readSkillFolder } from "./skill-files.ts";
@@ -40,7 +40,7 @@ export async function scanHome(options: ScanHomeOptions): Promise<Facts> {
   }
   const walk = await walkHome(options.home, PROJECT_NAMES, options.walkLimits ?? WALK_LIMITS);
   for (const folder of walk.denied) collector.skip(folder, "no permission");
-  const known = [...(options.projects ?? []), ...collector.projects, ...(await workspaceProjects(options))];
+  const known = [...(options.projects ?? []), ...collector.projects, ...(await namedProjects(options))];
   for (const project of new Set([...walk.projects, ...known])) await readProject(project, collector);
   collector.coverage.push({
     target: "host",
@@ -186,21 +186,6 @@ async function readConfigFile(
       hasUnsafePermissions,
     });
   }
-}
-
-/** Folders that VS Code, or what was made of it, has open or had open. */
-async function workspaceProjects(context: HomeContext): Promise<string[]> {
-  const found: string[] = [];
-  for (const path of await resolvePlace("{UD}/*/User/workspaceStorage/*/workspace.json", context)) {
-    const read = await readBoundedText(path, 64 * 1024);
-    const parsed = read.status === "read" ? parseConfig(read.text, "json") : undefined;
-    if (parsed?.status !== "parsed" || !isMembers(parsed.value)) continue;
-    const uri = parsed.value["folder"] ?? parsed.value["workspace"];
-    if (typeof uri !== "string" || !uri.startsWith("file:///") || !URL.canParse(uri)) continue;
-    const folder = fileURLToPath(uri, { windows: false });
-    found.push(uri === parsed.value["workspace"] ? dirname(folder) : folder);
-  }
-  return found;
 }
 
 async function existing(paths: readonly string[]): Promise<string[]> {

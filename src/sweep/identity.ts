@@ -55,15 +55,26 @@ export function canonicalUrl(text: string): URL | undefined {
 function identifyUrl(text: string, hashKey: string): Identity | undefined {
   const url = canonicalUrl(text);
   if (url === undefined) return undefined;
-  const host = `${domainToASCII(url.hostname) || url.hostname}${url.port === "" ? "" : `:${url.port}`}`;
-  const path = url.pathname
+  const bareHost = bounded(domainToASCII(url.hostname) || url.hostname, hashKey);
+  const host = `${bareHost}${url.port === "" ? "" : `:${url.port}`}`;
+  const named = url.pathname
     .split("/")
     .map((segment) => (isTokenLike(segment) ? `~${keyedHash(segment, hashKey)}` : segment))
     .join("/")
     .replace(/\/$/, "");
+  const path = bounded(named, hashKey);
   const family = `url:${host}${path.replace(/\/(?:mcp|sse)$/, "")}`;
   const display = `${url.protocol}//${host}${path}`;
   return { kind: "url", family, exact: `url:${display}`, label: display, url: display };
+}
+
+/** Longer than any honest name, script or path. */
+const NAME_CHARACTERS_MAX = 500;
+
+/** A text that fits where identities are stored and sent: two long ones that differ anywhere still differ. */
+function bounded(text: string, hashKey: string): string {
+  if (text.length <= NAME_CHARACTERS_MAX) return text;
+  return `${text.slice(0, NAME_CHARACTERS_MAX - 20)}~${keyedHash(text, hashKey)}`;
 }
 
 /** A path segment that is a key rather than a name: some vendors put the user's secret into the path. */
@@ -79,7 +90,7 @@ function isTokenLike(segment: string): boolean {
 }
 
 function familyOf(launch: Launch, source: ServerSource, hashKey: string): string {
-  if (launch.kind !== "cmd") return `${launch.kind}:${maskText(launch.name)}`;
+  if (launch.kind !== "cmd") return `${launch.kind}:${bounded(maskText(launch.name), hashKey)}`;
   return `cmd:${keyedHash([source.command ?? "", ...(source.args ?? [])].map(maskText).join("\0"), hashKey)}`;
 }
 

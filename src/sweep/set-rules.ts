@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { toLatinSkeleton } from "../guard/hidden-unicode.ts";
 import type { Observation } from "./finding.ts";
 import { type Sighting, visible } from "./server-rules.ts";
@@ -17,7 +18,7 @@ export function collisionsOf(sightings: readonly Sighting[]): Observation[] {
           title: "different servers under one name",
           severity: "medium",
           confidence: 0.7,
-          identity: `collision:${client}:${[...families].toSorted((left, right) => (left < right ? -1 : 1)).join("|")}`,
+          identity: `collision:${client}:${setOf(families)}`,
           evidence: `${String(families.size)} different servers are called \`${visible(first.server.name)}\``,
           remediation: "give each server its own name; remove the one that nobody knows",
           fix: { kind: "review" },
@@ -26,6 +27,12 @@ export function collisionsOf(sightings: readonly Sighting[]): Observation[] {
       ];
     });
   });
+}
+
+/** One text for a set of families, however many and long they are. */
+function setOf(families: ReadonlySet<string>): string {
+  const text = [...families].toSorted((left, right) => (left < right ? -1 : 1)).join("|");
+  return text.length <= 1000 ? text : createHash("sha256").update(text).digest("hex");
 }
 
 /** Equal for names that a person takes for one: case, separators and look-alike letters do not count. */

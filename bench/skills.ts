@@ -1,6 +1,7 @@
 /**
  * What a skill run costs: `node bench/skills.ts`. Prints one line per measure with its target and exits 1 when one is
- * missed. Targets (two cores): warm p50 ≤ 3 ms at c=1, 200 runs/s, 64 concurrent runs within 300 MB.
+ * missed. Targets (two cores): warm p50 ≤ 3 ms at c=1; 200 runs/s; nobody waits behind a run that never yields (it computes
+ * for 1 s); 64 concurrent runs within 300 MB.
  */
 import { systemClock } from "../src/lib/clock.ts";
 import { createSkillRunner, type RunnableSkill } from "../src/skills/runner/skill-runner.ts";
@@ -22,6 +23,11 @@ const waiting: RunnableSkill = {
   servers: ["slow"],
 };
 
+const endless: RunnableSkill = { name: "endless", code: "export default () => { for (;;); }", servers: [] };
+
+/** Longer than a thread needs to be known as busy. */
+const SETTLE_MS = 100;
+
 const gate = Promise.withResolvers<void>();
 const runner = createSkillRunner({
   clock: systemClock,
@@ -30,6 +36,7 @@ const runner = createSkillRunner({
       await gate.promise;
       return { status: "success", json: "true" };
     },
+    recheck: async () => undefined,
   },
 });
 const runs: boolean[] = [];
@@ -72,6 +79,14 @@ const times = await sequential(400);
 report("warm run p50, ms", times[Math.floor(times.length * 0.5)] ?? NaN, { atMost: 3 });
 report("warm run p99, ms", times[Math.floor(times.length * 0.99)] ?? NaN, {});
 report("runs per second", await throughput(1_000, 16), { atLeast: 200 });
+const spinning = runner.run({ skill: endless, input: {}, caller: CALLER });
+await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+const beside = await sequential(200);
+const { status, usage } = await spinning;
+if (status !== "failed") throw new Error("the endless run has ended by itself");
+report("beside a run that never yields, p50, ms", beside[Math.floor(beside.length * 0.5)] ?? NaN, {});
+report("beside a run that never yields, worst, ms", beside.at(-1) ?? NaN, { atMost: 500 });
+report("the run that never yields, CPU ms", usage.cpuMs, {});
 const before = process.memoryUsage().rss;
 const all = Array.from({ length: 64 }, async () => once(waiting));
 await new Promise((resolve) => setTimeout(resolve, 1_500));

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { systemClock } from "../src/lib/clock.ts";
 import { newId } from "../src/lib/ids.ts";
 import { openStore } from "../src/store/open-store.ts";
-import { aServer, anEvent } from "../test/harness/entities.ts";
+import { aDraft, aServer, toUnplaced } from "../test/harness/entities.ts";
 
 /* What a write costs on SQLite: one small transaction, and events appended in batches of 500. */
 
@@ -25,10 +25,9 @@ const agents = Array.from({ length: 50 }, newId);
 const perEvent: number[] = [];
 const mainPerEvent: number[] = [];
 const workerPerEvent: number[] = [];
-let seq = 0;
 for (let batch = 0; batch < 100; batch += 1) {
   const events = Array.from({ length: 500 }, (_, index) =>
-    anEvent((seq += 1), {
+    aDraft({
       time: Date.now(),
       actor: { type: "agent", id: agents[index % agents.length] ?? "", name: "builder" },
       details: {
@@ -37,10 +36,10 @@ for (let batch = 0; batch < 100; batch += 1) {
         arguments: { body: "x".repeat(200) },
       },
     }),
-  );
+  ).map(toUnplaced);
   const started = performance.now();
   const [all, main] = [process.cpuUsage(), process.threadCpuUsage()];
-  await store.transaction(({ audit }) => audit.append(events));
+  await store.transaction(({ audit }) => audit.append(events, batch * 500 + 1));
   perEvent.push(((performance.now() - started) * 1_000) / 500);
   const ofMain = total(process.threadCpuUsage(main));
   mainPerEvent.push(ofMain / 500);

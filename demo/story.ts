@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Client } from "@modelcontextprotocol/client";
 import { z } from "zod";
 import { call, callStatus, connect, connectStatus, manage } from "./clients.ts";
+import { sharedSkill } from "./skills.ts";
 import type { Stage } from "./stage.ts";
 
 /** Prints what happens. A claim that is not true ends the demo with an error. */
@@ -18,7 +19,8 @@ export interface StoryEnd {
   readonly writerConfig: string;
 }
 
-interface Scene {
+/** Who acts where. */
+export interface Scene {
   readonly stage: Stage;
   readonly say: Narrator;
   /** The administrator's client on `/mcp`. */
@@ -52,6 +54,7 @@ export async function tell(stage: Stage, say: Narrator): Promise<StoryEnd> {
     const { writer, operator } = await registerAgents(scene);
     await limitedAgent(scene, writer.key);
     await injectedCredential(scene, operator.key);
+    await sharedSkill(scene, writer.key, operator.key);
     await suspension(scene, operator.key);
     await auditTrail(scene, [stage.ownerKey, writer.key, operator.key, stage.upstreamToken]);
     return { writerKey: writer.key, writerConfig: writer.connection.config };

@@ -63,10 +63,24 @@ async function claim(call: HeldCall, { approvals, organization }: Repositories, 
 }
 
 /** What contract section 5 binds an approval to; ids, not names, so that a renamed agent keeps its approvals and no other gets them. */
-function bindingHashOf({ agent, member, server, action, target, toolDigest, argumentsHash }: HeldCall): string {
-  const { type, name } = target;
-  // The name is the client's own text and may hold what canonical JSON does not.
-  const bound = [agent.id, member?.id, server.id, action, type, name.toWellFormed(), toolDigest, argumentsHash];
+function bindingHashOf({
+  agent,
+  member,
+  server,
+  action,
+  target,
+  requester,
+  toolDigest,
+  argumentsHash,
+}: HeldCall): string {
+  // The name of a tool is the client's own text and may hold what canonical JSON does not.
+  const thing =
+    target.type === "skill"
+      ? [target.id, action, "skill", target.version]
+      : [server?.id, action, target.type, target.name.toWellFormed()];
+  // What somebody tries in an agent's name is no call of the agent: neither takes the other's approval.
+  const tried = requester === null ? [] : [requester.type, requester.id];
+  const bound = [agent.id, member?.id, ...thing, toolDigest, argumentsHash, ...tried];
   return createHash("sha256").update(toCanonicalJson(bound)).digest("hex");
 }
 
@@ -80,7 +94,7 @@ function toApproval(
     status: "pending",
     bindingHash,
     // The binding is on the name itself; what is kept to be shown hides secrets, as the event of the hold does.
-    target: { type: target.type, name: toShownName(target.name) },
+    target: { ...target, name: toShownName(target.name) },
     toolDigest: toolDigest ?? null,
     requestedAt: now,
     expiresAt: now + ttlMs,

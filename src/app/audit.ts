@@ -4,6 +4,7 @@ import type { AuditLog } from "../audit/audit-log.ts";
 import { AuthFailureAggregator } from "../audit/auth-failures.ts";
 import { openAuditLog } from "../audit/durable-audit-log.ts";
 import { createFileJournal } from "../audit/file-journal.ts";
+import { RepeatedDenials } from "../audit/repeated-denials.ts";
 import { createTableJournal } from "../audit/table-journal.ts";
 import { createSequencer } from "../audit/sequencer.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -12,6 +13,7 @@ import type { Store } from "../store/ports.ts";
 export interface AuditParts {
   readonly log: AuditLog;
   readonly failures: AuthFailureAggregator;
+  readonly denials: RepeatedDenials;
 }
 
 export interface AuditPartsOptions {
@@ -23,7 +25,7 @@ export interface AuditPartsOptions {
   readonly stack: AsyncDisposableStack;
 }
 
-/** Wires the audit log: journal, sequencer, the gateway's side and the counting of failed authentications. */
+/** Wires the audit log: journal, sequencer, the gateway's side, and the counting of failed authentications and denied calls. */
 export async function openAudit(options: AuditPartsOptions): Promise<AuditParts> {
   const { store, dataDir, clock, registry, onProblem, stack } = options;
   const directory = join(dataDir, "audit-journal");
@@ -48,5 +50,7 @@ export async function openAudit(options: AuditPartsOptions): Promise<AuditParts>
   });
   const failures = new AuthFailureAggregator({ clock, emit: (event) => log.post(event) });
   stack.defer(() => failures.close());
-  return { log, failures };
+  const denials = new RepeatedDenials({ emit: (event) => log.post(event) });
+  stack.defer(() => denials.close());
+  return { log, failures, denials };
 }

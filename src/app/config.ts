@@ -1,6 +1,7 @@
 import { join, resolve } from "node:path";
 import { AppError } from "../lib/errors.ts";
 import { parseIpRange, type IpRange } from "../lib/ip.ts";
+import { readVariable } from "../lib/read-variable.ts";
 
 const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 
@@ -44,8 +45,7 @@ const BOOTSTRAP_CHARACTERS_MIN = 40;
 
 /** Reads and checks the whole configuration. Throws `invalid_input` with one line: the variable, the fault, a valid example. */
 export function parseConfig(environment: Environment, defaultDataDir: string): Config {
-  // An empty variable means unset: that is how compose files and shells clear one.
-  const read = (name: keyof typeof VARIABLES) => environment[name]?.trim() || undefined;
+  const read = (name: keyof typeof VARIABLES) => readVariable(environment, name);
   const config: Config = {
     host: read("RUNLAYER_HOST") ?? "127.0.0.1",
     port: parsePort(read("RUNLAYER_PORT")),

@@ -3,13 +3,14 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { AppError } from "../lib/errors.ts";
+import { readVariable } from "../lib/read-variable.ts";
 import type { ClientConfig } from "../operations/agents/client-config.ts";
 import type { CliSettings } from "../surfaces/cli/build-cli.ts";
 import { connectClient, type Connected } from "../surfaces/cli/connect-client.ts";
+import { apiTarget } from "../surfaces/cli/run-operation.ts";
 import { attempt } from "./attempt.ts";
 
 const LAUNCHER = resolve(import.meta.dirname, "../../bin/runlayer.js");
-const URL_DEFAULT = "http://127.0.0.1:7420";
 const CLIENT = /^[a-z0-9][a-z0-9-]{0,62}$/;
 
 interface ConnectOptions {
@@ -40,8 +41,7 @@ export function addConnect(program: Command, settings: CliSettings): void {
     .option("--json", "Print the answer as JSON")
     .action((client: string, options: ConnectOptions) =>
       attempt(settings, async () => {
-        const { env } = settings.process;
-        const target = { url: env["RUNLAYER_URL"] ?? URL_DEFAULT, apiKey: env["RUNLAYER_API_KEY"] };
+        const target = apiTarget(settings.process);
         report(settings, options, await connectClient(toRequest(client, options, settings), target));
       }),
     );
@@ -92,16 +92,17 @@ type Env = Readonly<Record<string, string | undefined>>;
 
 /** The file that this client reads on this machine; a project's file is the one of the working directory. */
 function configPath(client: string, { path }: ClientConfig, env: Env): string {
-  const home = env["HOME"] ?? homedir();
+  const home = readVariable(env, "HOME") ?? homedir();
+  const codexHome = readVariable(env, "CODEX_HOME");
   if (client === "claude-desktop") return join(userDataFolder(home, env), "Claude", path);
-  if (client === "codex" && env["CODEX_HOME"] !== undefined) return join(env["CODEX_HOME"], "config.toml");
+  if (client === "codex" && codexHome !== undefined) return join(codexHome, "config.toml");
   return path.startsWith("~/") ? join(home, path.slice(2)) : resolve(path);
 }
 
 function userDataFolder(home: string, env: Env): string {
   if (process.platform === "darwin") return join(home, "Library", "Application Support");
-  if (process.platform === "win32") return env["APPDATA"] ?? join(home, "AppData", "Roaming");
-  return env["XDG_CONFIG_HOME"] ?? join(home, ".config");
+  if (process.platform === "win32") return readVariable(env, "APPDATA") ?? join(home, "AppData", "Roaming");
+  return readVariable(env, "XDG_CONFIG_HOME") ?? join(home, ".config");
 }
 
 function report({ process: terminal }: CliSettings, options: ConnectOptions, connected: Connected): void {

@@ -1,7 +1,7 @@
 import { hkdfSync } from "node:crypto";
 import { Gauge } from "prom-client";
 import type { createAuthenticator } from "../auth/authenticate.ts";
-import type { InnerCall, InnerCallOptions, InnerCallOutcome } from "../gateway/aggregate/ports.ts";
+import type { Aggregate } from "../gateway/aggregate/aggregate.ts";
 import { createBridge, type Bridge } from "../gateway/bridge/bridge.ts";
 import { createCredentialSource, type CredentialSource } from "../gateway/credentials.ts";
 import type { TrafficObserver } from "../gateway/context.ts";
@@ -15,7 +15,7 @@ import { clientAddress } from "../surfaces/client-address.ts";
 import type { Handler } from "../surfaces/http-server.ts";
 import { createApprovalStore } from "./approvals.ts";
 import type { Core } from "./core.ts";
-import { openSkillRunner } from "./skill-runner.ts";
+import { openSkillRunner, type SkillToolCaller } from "./skill-runner.ts";
 import { createTrafficObserver } from "./traffic-observer.ts";
 import { VERSION } from "./version.ts";
 
@@ -42,7 +42,11 @@ export function openGateway(core: Core, { egress, authenticate, stack }: Gateway
   const bridge = openBridge(core, { egress, credentials, supervisor });
   stack.defer(() => bridge.close());
   const observer = createTrafficObserver(core);
-  const skills = openSkillRunner({ clock, stack, callTool: (call, options) => callTool(gateway, call, options) });
+  const toolCaller: SkillToolCaller = {
+    callTool: (call, callOptions) => aggregateOf(gateway).callTool(call, callOptions),
+    recheck: (call) => aggregateOf(gateway).recheck(call),
+  };
+  const skills = openSkillRunner({ clock, stack, toolCaller });
   const gateway: Gateway = createGateway({
     liveView,
     audit: audit.log,
@@ -69,9 +73,9 @@ export function openGateway(core: Core, { egress, authenticate, stack }: Gateway
   return { gateway, credentials, supervisor, observer, handlers: { "/gateway/": handle } };
 }
 
-async function callTool({ aggregate }: Gateway, call: InnerCall, options: InnerCallOptions): Promise<InnerCallOutcome> {
+function aggregateOf({ aggregate }: Gateway): Aggregate {
   if (aggregate === undefined) throw new Error("invariant violated: skills run where the aggregate is");
-  return aggregate.callTool(call, options);
+  return aggregate;
 }
 
 function openSupervisor({ config, logger, registry }: Core, stack: AsyncDisposableStack): StdioSupervisor {

@@ -1,8 +1,9 @@
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { AppError } from "../lib/errors.ts";
+import { readVariable } from "../lib/read-variable.ts";
 import type { CliSettings } from "../surfaces/cli/build-cli.ts";
+import { readAgentKey } from "./agent-key.ts";
 import { attempt } from "./attempt.ts";
 import { addSkillCommands } from "./skill-commands.ts";
 import { defaultDataDir, parseConfig, VARIABLES, type Config, type Environment } from "./config.ts";
@@ -71,10 +72,7 @@ function addStdio(program: Command, settings: CliSettings): void {
     .option("--key-file <path>", "File that holds the agent's key; otherwise RUNLAYER_AGENT_KEY")
     .action(({ url, keyFile }: { url: string; keyFile?: string }) =>
       attempt(settings, async () => {
-        const key =
-          keyFile === undefined ? settings.process.env["RUNLAYER_AGENT_KEY"] : readFileSync(keyFile, "utf8").trim();
-        if (key === undefined || key === "")
-          throw new AppError("invalid_input", "give `--key-file`, or set RUNLAYER_AGENT_KEY");
+        const key = readAgentKey(settings.process.env, keyFile);
         if (!URL.canParse(url))
           throw new AppError(
             "invalid_input",
@@ -95,7 +93,7 @@ function readConfig({ process: { env } }: CliSettings, options: Readonly<Record<
 }
 
 function readHostConfig(settings: CliSettings): Config {
-  if (settings.process.env["RUNLAYER_URL"] !== undefined) {
+  if (readVariable(settings.process.env, "RUNLAYER_URL") !== undefined) {
     throw new AppError(
       "invalid_input",
       "`keys` works on the data directory; unset RUNLAYER_URL, or use `runlayer api-keys create` on the server",

@@ -26,7 +26,7 @@ export async function createKeyOnHost(config: Config, name: string): Promise<str
     const now = systemClock.now();
     await firstStart({ store, pepper, bootstrapKey: config.bootstrapKey, now });
     const secret = await store.transaction((repositories) =>
-      createOwnerKey({ name, origin: "host" }, { repositories, pepper, now, owner: undefined }),
+      createOwnerKey({ name, origin: "host" }, { repositories, pepper, now }),
     );
     await createSequencer({ store }).close();
     return secret;

@@ -29,6 +29,7 @@ export function createManagementAuthentication(options: ManagementAuthentication
     const checked = result.ok ? checkMember(result.key, liveView) : result;
     if (!checked.ok) {
       failures.note({ ip: request.ip, kind: checked.reason, hint: checked.key?.hint });
+      if (checked.key !== undefined) usage.noteDenied(checked.key.id, nowMs);
       return { ok: false, reason: checked.reason };
     }
     const { key, role } = checked;

@@ -5,12 +5,12 @@ import type { createAuthenticator } from "../auth/authenticate.ts";
 import type { ApiKey } from "../domain/api-key.ts";
 import { createLazyProbe } from "../gateway/probe/lazy-probe.ts";
 import type { Gateway } from "../gateway/gateway.ts";
-import type { Session } from "../gateway/sessions.ts";
+import type { LiveSession } from "../gateway/sessions.ts";
 import type { Egress } from "../lib/egress/egress.ts";
 import { startHealthProber } from "./health-prober.ts";
 import { createManagementAuthentication } from "./management-authentication.ts";
 import { OPERATIONS } from "../operations/index.ts";
-import { requestReports } from "../operations/sweep/report-request.ts";
+import { createReportRequests } from "../operations/sweep/report-request.ts";
 import type { ScanSlot } from "../operations/sweep/ports.ts";
 import type { LiveSessions, Services, SkillTrial, SkillTrialResult } from "../operations/services.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
@@ -43,7 +43,7 @@ export interface ManagementOptions {
 export function createManagement(core: Core, options: ManagementOptions): Management {
   const { store, clock, usage, liveView, logger } = core;
   // The services count sessions of the MCP face, which needs the services: it is asked later.
-  const sessions = countSessions(options.gateway.gateway, (keyId) => mcp.countByKey(keyId));
+  const sessions = toLiveSessions(options.gateway.gateway, (keyId) => mcp.countByKey(keyId));
   const services = openServices(core, options, sessions);
   const authenticate = createManagementAuthentication({
     authenticate: options.authenticate,
@@ -54,7 +54,7 @@ export function createManagement(core: Core, options: ManagementOptions): Manage
   });
   const surface: Surface = {
     operations: OPERATIONS,
-    runtime: { store, services, clock },
+    runtime: { store, services, clock, denials: core.audit.denials },
     authenticate,
     version: VERSION,
     reportError: (error, context) => logger.error({ err: error, ...context }, "operation failed"),
@@ -89,18 +89,20 @@ function openServices(core: Core, options: ManagementOptions, sessions: LiveSess
     publicUrl: options.url,
     sweepHost: createSweepHost(options.machine, pepper),
     scanSlot: options.scanSlot,
-    deviceReports: { request: (at, deviceIds) => requestReports(store, at, deviceIds) },
+    deviceReports: createReportRequests(store),
     clock,
     runSkill: (run) => trial(gateway, run),
   });
 }
 
-function countSessions(gateway: Gateway, countMcp: (keyId: string) => number): LiveSessions {
-  const count = (matches: (session: Session) => boolean): number => gateway.sessions().filter(matches).length;
+function toLiveSessions(gateway: Gateway, countMcp: (keyId: string) => number): LiveSessions {
+  const count = (matches: (session: LiveSession) => boolean): number => gateway.sessions().filter(matches).length;
   return {
     countByServer: (serverId) => count((session) => session.serverId === serverId),
     countByAgent: (agentId) => count((session) => session.agentId === agentId),
     countByKey: (keyId) => countMcp(keyId) + count((session) => session.keyId === keyId),
+    list: () => gateway.sessions(),
+    end: (id) => gateway.endSession(id),
   };
 }
 

@@ -6,12 +6,14 @@ import { isExpiring } from "../operations/api-keys/key-flags.ts";
 import type { Core } from "./core.ts";
 import { WebhookSender, type WebhookTarget } from "./webhook-sender.ts";
 
+/** Of thousands of findings nobody reads more in a message; all are in get_scan_results. */
+const FINDINGS_TOLD_MAX = 50;
 const KEYS_ROUND_MS = 60 * 60_000;
 const BROKEN_STATES: ReadonlySet<string> = new Set(["unreachable", "unauthorized", "not_mcp"]);
 
 type Post = (type: NotificationEvent, id: string, data: Readonly<Record<string, unknown>>) => void;
 
-/** Tells people by signed webhook what needs them: held calls, keys about to expire, servers that stopped working. Gives its end. */
+/** Tells people by signed webhook what needs them: held calls, new findings, keys about to expire, broken servers. Gives its end. */
 export function startNotifications(core: Core, egress: Egress): () => void {
   const { store, vault, liveView, clock, onProblem } = core;
   const settings = () => liveView.current.organization.settings.notifications;
@@ -29,6 +31,7 @@ export function startNotifications(core: Core, egress: Egress): () => void {
     sender.post({ id: `${type}:${id}`, type, time: toRfc3339(clock.now()), data });
   };
   followApprovals(core, post);
+  followScans(core, post);
   const stopServers = followServers(core, post);
   const stopKeys = followKeys(core, post);
   return () => {
@@ -49,6 +52,30 @@ function followApprovals({ store, onProblem }: Core, post: Post): void {
   store.onCommitted((changes) => {
     // In the background: a held call does not wait for anybody to be told of it.
     for (const { kind, id } of changes) if (kind === "approval") tell(id).catch(onProblem);
+    return Promise.resolve();
+  });
+}
+
+/** One message for each scan that found something new, with the worst of it. What devices call things does not leave through it. */
+function followScans({ store, clock, onProblem }: Core, post: Post): void {
+  const tell = async (id: string): Promise<void> => {
+    const filter = { scanId: id, change: "new", now: clock.now() } as const;
+    const { scan, opened } = await store.read(async ({ scans, findings }) => ({
+      scan: await scans.get(id),
+      opened: await findings.list(filter, { limit: FINDINGS_TOLD_MAX }),
+    }));
+    if (opened.total === 0) return;
+    const findings = opened.items.map((finding) => ({
+      id: finding.id,
+      kind: finding.kind,
+      code: finding.code,
+      title: finding.title,
+      severity: finding.severity,
+    }));
+    post("finding.opened", id, { scan: { id, targets: scan.targets }, total: opened.total, findings });
+  };
+  store.onCommitted((changes) => {
+    for (const { kind, id } of changes) if (kind === "scan") tell(id).catch(onProblem);
     return Promise.resolve();
   });
 }

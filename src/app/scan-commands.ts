@@ -2,7 +2,9 @@ import { stat } from "node:fs/promises";
 import { type Command, InvalidArgumentError } from "commander";
 import { isName } from "../domain/names.ts";
 import { AppError } from "../lib/errors.ts";
+import { readVariable } from "../lib/read-variable.ts";
 import type { CliSettings } from "../surfaces/cli/build-cli.ts";
+import { apiTarget } from "../surfaces/cli/run-operation.ts";
 import { SEVERITIES, type Severity } from "../sweep/finding.ts";
 import type { ScanCommandIo, ScanCommandOptions, ScanForm } from "../sweep/scan-command.ts";
 import { progressBar } from "../sweep/scan-table.ts";
@@ -66,8 +68,7 @@ async function run(
   io: ScanCommandIo,
   { device, env }: { readonly device: string | undefined; readonly env: CliSettings["process"]["env"] },
 ): Promise<number> {
-  const url = env["RUNLAYER_URL"];
-  if (url === undefined || url === "") {
+  if (readVariable(env, "RUNLAYER_URL") === undefined) {
     if (device !== undefined) throw usage("`--device` is for a scan with a server; set RUNLAYER_URL");
     const { runScanCommand } = await import("../sweep/scan-command.ts");
     return runScanCommand(options, io);
@@ -78,7 +79,7 @@ async function run(
   const name = device ?? deviceNameOfHost();
   if (!isName(name)) throw usage(`\`${name}\` is no name; a valid one is build-box`);
   const { runServerScan } = await import("./scan-with-server.ts");
-  return runServerScan({ ...options, device: name }, io, { url, apiKey: env["RUNLAYER_API_KEY"] });
+  return runServerScan({ ...options, device: name }, io, apiTarget({ env }));
 }
 
 function formOf({ json, sarif }: ScanFlags): ScanForm {

@@ -54,11 +54,12 @@ export function createServices(parts: ServiceParts): Services {
     probe: {
       discover: (target, options) => probe.discover(target, options),
       verifyCredential: (target, options) => probe.verifyCredential(target, options),
-      async checkAddress(url, { allowPrivateNetwork }) {
-        await egress.checkResolved(url, { allowPrivateNetwork });
+      async checkAddress(url, { allowPrivateNetwork, field }) {
+        await egress.checkResolved(url, { allowPrivateNetwork, field });
       },
     },
     flushAudit: () => audit.flush(),
     pendingKeyUse: (keyId) => usage.pending(keyId),
+    noteKeyDenied: (keyId) => usage.noteDenied(keyId, clock.now()),
   };
 }

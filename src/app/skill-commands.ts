@@ -1,7 +1,10 @@
 import type { Command } from "commander";
 import type { CliSettings } from "../surfaces/cli/build-cli.ts";
+import { readAgentKey } from "./agent-key.ts";
 import { attempt } from "./attempt.ts";
 import { EXIT } from "../surfaces/cli/exit-codes.ts";
+
+const URL_DEFAULT = "http://127.0.0.1:7420";
 
 /** `skills push`, `pull` and `test`: a folder of skills, as git keeps it, and the registry. */
 export function addSkillCommands(program: Command, settings: CliSettings): void {
@@ -14,8 +17,8 @@ export function addSkillCommands(program: Command, settings: CliSettings): void 
 function addSync(skills: Command, settings: CliSettings, print: (line: string) => void): void {
   skills
     .command("push")
-    .description("Make the registry hold the skills of a folder: one folder for each skill.")
-    .argument("<dir>", "Folder of skills, or of one skill")
+    .description("Make the registry hold the skills of a folder: one folder for each skill; or the skill of a zip.")
+    .argument("<dir>", "Folder of skills, or of one skill, or a file NAME.zip")
     .option("--dry-run", "Say what would change and change nothing")
     .option("--prune", "Also delete skills that the folder does not have")
     .action((folder: string, options: { dryRun?: true; prune?: true }) =>
@@ -33,8 +36,9 @@ function addSync(skills: Command, settings: CliSettings, print: (line: string) =
     .command("pull")
     .description("Write the skills of the registry into a folder, each into a folder of its own.")
     .argument("<dir>", "Folder to write to")
+    .option("--zip", "Write a file NAME.zip for each skill instead of a folder")
     .option("--dry-run", "Say what would change and change nothing")
-    .action((folder: string, options: { dryRun?: true }) =>
+    .action((folder: string, options: { dryRun?: true; zip?: true }) =>
       attempt(settings, async () => {
         const { pullSkills } = await import("./skill-sync.ts");
         const lines = await pullSkills(folder, {
@@ -50,18 +54,33 @@ function addSync(skills: Command, settings: CliSettings, print: (line: string) =
 function addTest(skills: Command, settings: CliSettings, print: (line: string) => void): void {
   skills
     .command("test")
-    .description("Run a skill's cases (`tests/*.json`) in the sandbox, with recorded tools.")
+    .description("Run a skill's cases (`tests/*.json`) in the sandbox, with recorded tools or live ones.")
     .argument("<dir>", "Folder of the skill")
+    .option("--live", "Call the servers for real, through the gateway at RUNLAYER_URL, as the agent whose key is given")
+    .option("--key-file <path>", "With --live: file that holds the agent's key; otherwise RUNLAYER_AGENT_KEY")
     .option("--json", "Print the report as JSON")
-    .action((folder: string, { json }: { json?: true }) =>
+    .action((folder: string, { json, live, keyFile }: { json?: true; live?: true; keyFile?: string }) =>
       attempt(settings, async () => {
         const { runSkillTest } = await import("../skills/testing/run-skill-test.ts");
-        const report = await runSkillTest(folder);
+        const { env } = settings.process;
+        const report = await (live === true ? testLive(folder, { env, keyFile }) : runSkillTest(folder));
         if (json === true) print(JSON.stringify(report, undefined, 2));
         else for (const line of toLines(report)) print(line);
         if (!report.ok) settings.setExitCode(EXIT.found);
       }),
     );
+}
+
+/** The agent's key decides what the skill may call: it passes the same policies, and is recorded, as when the agent runs it. */
+async function testLive(
+  folder: string,
+  { env, keyFile }: { readonly env: CliSettings["process"]["env"]; readonly keyFile: string | undefined },
+): Promise<Report & { readonly ok: boolean }> {
+  const { runSkillTest } = await import("../skills/testing/run-skill-test.ts");
+  const { openLiveTools } = await import("./skill-live-tools.ts");
+  const url = env["RUNLAYER_URL"] ?? URL_DEFAULT;
+  await using tools = await openLiveTools({ url, key: readAgentKey(env, keyFile) });
+  return runSkillTest(folder, { toolCaller: tools });
 }
 
 interface Report {

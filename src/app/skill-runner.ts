@@ -1,5 +1,11 @@
 import type { SkillVersion } from "../domain/skill.ts";
-import type { InnerCall, InnerCallOptions, InnerCallOutcome, SkillRunner } from "../gateway/aggregate/ports.ts";
+import type {
+  InnerCall,
+  InnerCallOptions,
+  InnerCallOutcome,
+  InnerRefusal,
+  SkillRunner,
+} from "../gateway/aggregate/ports.ts";
 import type { Clock } from "../lib/clock.ts";
 import { toPackage } from "../operations/skills/skill-content.ts";
 import { toSkillFiles } from "../skills/package/skill-package.ts";
@@ -9,12 +15,18 @@ import { createSkillRunner, type RunnableSkill } from "../skills/runner/skill-ru
 export interface SkillRunnerParts {
   readonly clock: Clock;
   readonly stack: AsyncDisposableStack;
-  readonly callTool: (call: InnerCall, options: InnerCallOptions) => Promise<InnerCallOutcome>;
+  readonly toolCaller: SkillToolCaller;
+}
+
+/** The gateway's side of a running skill. */
+export interface SkillToolCaller {
+  callTool(call: InnerCall, options: InnerCallOptions): Promise<InnerCallOutcome>;
+  recheck(call: InnerCall): Promise<InnerRefusal | undefined>;
 }
 
 /** The sandbox as the gateway's runner. Threads start with the first run. */
-export function openSkillRunner({ clock, stack, callTool }: SkillRunnerParts): SkillRunner {
-  const runner = createSkillRunner({ clock, toolCaller: { callTool } });
+export function openSkillRunner({ clock, stack, toolCaller }: SkillRunnerParts): SkillRunner {
+  const runner = createSkillRunner({ clock, toolCaller });
   stack.defer(() => runner.close());
   const filesOf = new WeakMap<SkillVersion, Readonly<Record<string, Uint8Array>>>();
   return {

@@ -1,22 +1,26 @@
 import { existsSync } from "node:fs";
-import { readdir } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { AppError } from "../lib/errors.ts";
 import type { Operation } from "../operations/define-operation.ts";
+import { PACKAGE_LIMITS, packageTooLarge, type SkillFile } from "../skills/package/skill-files.ts";
 import { readSkillFolder, writeSkillFolder } from "../skills/package/skill-folder.ts";
 import { digestSkill, type SkillPackage, toSkillFiles, toSkillPackage } from "../skills/package/skill-package.ts";
+import { readSkillZip, writeSkillZip } from "../skills/package/skill-zip.ts";
 import { callOrThrow } from "../surfaces/cli/call-api.ts";
+import { apiTarget } from "../surfaces/cli/run-operation.ts";
 
 export interface SyncOptions {
   readonly operations: readonly Operation[];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly dryRun?: true | undefined;
+  /** Of a pull: a zip for each skill instead of a folder. */
+  readonly zip?: true | undefined;
   /** Of a push: delete what the folder does not have. */
   readonly prune?: true | undefined;
 }
 
-const URL_DEFAULT = "http://127.0.0.1:7420";
 const PAGE_ROWS = 200;
 
 const Schema = z.record(z.string(), z.unknown());
@@ -48,9 +52,9 @@ const Stored = z.object({
 
 const Changed = z.object({ scan: z.object({ state: z.string(), risk: z.string() }) });
 
-/** Makes the registry hold the skills of a folder. Gives a line for each skill: what was, or would be, done. */
-export async function pushSkills(folder: string, options: SyncOptions): Promise<readonly string[]> {
-  const local = await readSkills(folder);
+/** Makes the registry hold the skills of a folder, or the one of a zip. Gives a line for each skill: what was, or would be, done. */
+export async function pushSkills(source: string, options: SyncOptions): Promise<readonly string[]> {
+  const local = isZip(source) ? [toSkillPackage(await readZip(source))] : await readSkills(source);
   const registered = new Map((await listSkills(options)).map((skill) => [skill.name, skill.latestVersion]));
   const lines: string[] = [];
   for (const skill of local) {
@@ -71,11 +75,11 @@ export async function pullSkills(folder: string, options: SyncOptions): Promise<
   const lines: string[] = [];
   for (const { name, latestVersion } of await listSkills(options)) {
     const skill = await getSkill(name, latestVersion, options);
-    const target = join(folder, name);
+    const target = join(folder, options.zip === true ? `${name}.zip` : name);
     const digest = await findDigest(target);
     if (digest === skill.digest) lines.push(`${name}: unchanged`);
     else {
-      if (options.dryRun !== true) await writeSkillFolder(target, toSkillFiles(toPackage(skill)));
+      if (options.dryRun !== true) await writeSkill(target, toSkillFiles(toPackage(skill)));
       lines.push(`${name}: ${digest === undefined ? "new" : "changed"}`);
     }
   }
@@ -95,9 +99,26 @@ async function readSkills(folder: string): Promise<readonly SkillPackage[]> {
   return Promise.all(skills.map(async (path) => toSkillPackage(await readSkillFolder(path), basename(path))));
 }
 
-async function findDigest(folder: string): Promise<string | undefined> {
-  if (!existsSync(join(folder, "SKILL.md"))) return undefined;
-  return digestSkill(toSkillPackage(await readSkillFolder(folder)));
+async function findDigest(target: string): Promise<string | undefined> {
+  if (!existsSync(isZip(target) ? target : join(target, "SKILL.md"))) return undefined;
+  return digestSkill(toSkillPackage(isZip(target) ? await readZip(target) : await readSkillFolder(target)));
+}
+
+async function writeSkill(target: string, files: readonly SkillFile[]): Promise<void> {
+  if (!isZip(target)) return writeSkillFolder(target, files);
+  await mkdir(dirname(target), { recursive: true });
+  await writeFile(target, writeSkillZip(files));
+}
+
+async function readZip(path: string): Promise<readonly SkillFile[]> {
+  if (!existsSync(path)) throw new AppError("not_found", `there is no file \`${path}\``);
+  // The size is looked at first, so that a huge file is never read.
+  if ((await stat(path)).size > PACKAGE_LIMITS.totalBytes) throw packageTooLarge();
+  return readSkillZip(await readFile(path));
+}
+
+function isZip(path: string): boolean {
+  return path.endsWith(".zip");
 }
 
 async function pushSkill(skill: SkillPackage, version: number | undefined, options: SyncOptions): Promise<string> {
@@ -137,9 +158,9 @@ async function getSkill(id: string, version: number, options: SyncOptions) {
 }
 
 /** What the folder says (`given`), and that with `null` for what it does not say, so that nothing older stays (`whole`). */
-function toInput({ document, function: declared, files }: SkillPackage) {
+function toInput({ document, function: declared, needs, files }: SkillPackage) {
   const { name: _name, ...texts } = document;
-  const { servers = [], ...runs } = declared ?? {};
+  const { servers = [], ...runs } = declared ?? needs ?? {};
   const always = {
     servers,
     files: files.map(({ path, bytes }) => ({ path, base64: Buffer.from(bytes).toString("base64") })),
@@ -167,11 +188,13 @@ const NOTHING = {
 function toPackage(skill: z.output<typeof Stored>["skill"]): SkillPackage {
   const { name, description, instructions, license, compatibility, metadata, allowedTools } = skill;
   const { code, inputSchema, outputSchema, timeoutMs, tools } = skill;
-  const servers = skill.servers.map((server) => server.name);
+  const needs = { servers: skill.servers.map((server) => server.name), tools };
+  const isInNeed = needs.servers.length > 0 || tools !== undefined;
   return {
     document: { name, description, license, compatibility, metadata, allowedTools, instructions },
     files: skill.files.map(({ path, base64 = "" }) => ({ path, bytes: Buffer.from(base64, "base64") })),
-    function: code === undefined ? undefined : { code, inputSchema, outputSchema, timeoutMs, servers, tools },
+    function: code === undefined ? undefined : { code, inputSchema, outputSchema, timeoutMs, ...needs },
+    needs: code === undefined && isInNeed ? needs : undefined,
   };
 }
 
@@ -182,6 +205,5 @@ async function call(
 ): Promise<unknown> {
   const operation = operations.find((candidate) => candidate.name === name);
   if (operation === undefined) throw new Error(`invariant violated: there is an operation \`${name}\``);
-  const target = { url: env["RUNLAYER_URL"] ?? URL_DEFAULT, apiKey: env["RUNLAYER_API_KEY"] };
-  return callOrThrow(operation, input, target);
+  return callOrThrow(operation, input, apiTarget({ env }));
 }

@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import { startApprovalPruning } from "./approval-pruning.ts";
 import { openCore } from "./core.ts";
 import { openGateway } from "./gateway.ts";
 import { createManagement } from "./management.ts";
@@ -49,6 +50,7 @@ export async function startApp(
   const scanSlot = stack.adopt(new OneScanSlot({ store, onProblem }), (slot) => slot.close());
   const management = createManagement(core, { url, gateway, egress, authenticate, stack, machine, scanSlot });
   stack.defer(startNotifications(core, egress));
+  stack.defer(startApprovalPruning(core));
   const status = createStatusHandlers(core, management.authenticate);
   const handlers: Record<string, Handler> = { ...management.handlers, ...gateway.handlers, ...status };
   const server = await startHttpServer({

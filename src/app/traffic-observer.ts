@@ -35,6 +35,9 @@ export function createTrafficObserver(options: TrafficObserverOptions): TrafficO
       seenAt.set(agentId, at);
       inBackground(store.transaction((repositories) => repositories.agents.touch(agentId, at)));
     },
+    keyDenied(keyId, at) {
+      usage.noteDenied(keyId, at);
+    },
     health(serverId, observed) {
       const known = liveView.current.serverById.get(serverId)?.server.health;
       const health: ServerHealth = { ...observed, checkedAt: clock.now() };

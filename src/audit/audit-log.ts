@@ -1,18 +1,4 @@
-import type { AuditEventDraft, Outcome } from "../domain/audit-event.ts";
-
-/** A decision before its outcome is known: who may do what, and which policies said so. `id` becomes the event's id. */
-export type DecisionDraft = Omit<AuditEventDraft, "outcome" | "durationMs">;
-
-/** How a staged decision ended. */
-export interface Settlement {
-  readonly outcome: Outcome;
-  /** From the decision to the end of the answer; kept as whole milliseconds. */
-  readonly durationMs: number;
-  /** Replaces the decision's reason. */
-  readonly reason?: string | undefined;
-  /** Laid over the decision's details, member by member. MUST hold no secret. */
-  readonly details?: Readonly<Record<string, unknown>> | undefined;
-}
+import type { AuditEventDraft, DecisionDraft, Settlement } from "../domain/audit-event.ts";
 
 /**
  * Where the data plane records. Nothing may be sent or answered whose decision is not durable here first; every decision

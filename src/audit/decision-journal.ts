@@ -1,6 +1,5 @@
-import type { AuditEventDraft } from "../domain/audit-event.ts";
+import type { AuditEventDraft, DecisionDraft, UnplacedEvent } from "../domain/audit-event.ts";
 import type { Repositories } from "../store/ports.ts";
-import type { DecisionDraft } from "./audit-log.ts";
 
 /**
  * What the gateway's side of the log makes durable, in this order. `text` is the JSON that a journal keeps, `size` what the event
@@ -8,14 +7,14 @@ import type { DecisionDraft } from "./audit-log.ts";
  */
 export type JournalEntry = { readonly text: string; readonly size: number } & (
   | { readonly kind: "decided"; readonly decision: DecisionDraft }
-  | { readonly kind: "settled"; readonly id: string; readonly event: AuditEventDraft }
+  /** `draft` is the decision's text. */
+  | { readonly kind: "settled"; readonly id: string; readonly draft: string }
   | { readonly kind: "recorded"; readonly event: AuditEventDraft }
 );
 
 /** An event that waits for its `seq`. Ordinals rise in the order of settlement, without gap, for the life of the journal. */
-export interface FinishedEvent {
+export interface FinishedEvent extends UnplacedEvent {
   readonly ordinal: number;
-  readonly event: AuditEventDraft;
   /** What it weighs in memory, about, in characters. */
   readonly size: number;
 }
@@ -24,6 +23,13 @@ export interface Recovered {
   readonly finished: readonly FinishedEvent[];
   /** Decisions whose outcome nobody knows any more. */
   readonly open: readonly DecisionDraft[];
+}
+
+/** What an entry that ends a decision, or has none, adds to the log. */
+export function toFinished(entry: Exclude<JournalEntry, { kind: "decided" }>, ordinal: number): FinishedEvent {
+  const { size, text } = entry;
+  if (entry.kind === "recorded") return { ordinal, id: entry.event.id, draft: text, size };
+  return { ordinal, id: entry.id, draft: entry.draft, settlement: text, size };
 }
 
 /**

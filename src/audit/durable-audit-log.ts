@@ -1,12 +1,12 @@
-import type { AuditEventDraft } from "../domain/audit-event.ts";
+import type { AuditEventDraft, DecisionDraft, Settlement } from "../domain/audit-event.ts";
+import { UNKNOWN_AFTER_CRASH } from "../domain/settled-event.ts";
 import { systemClock, type Clock } from "../lib/clock.ts";
 import { AppError } from "../lib/errors.ts";
-import type { AuditLog, DecisionDraft, Settlement } from "./audit-log.ts";
+import type { AuditLog } from "./audit-log.ts";
 import type { DecisionJournal, JournalEntry } from "./decision-journal.ts";
 import { GroupCommitter, type CommitReport } from "./group-committer.ts";
 import { OpenDecisions } from "./open-decisions.ts";
 import type { Sequencer } from "./sequencer.ts";
-import { settledEvent, UNKNOWN_AFTER_CRASH } from "./settled-event.ts";
 
 /** Beyond these the database has been away for long: refusing calls is better than running out of memory. */
 const DEPTH_MAX = 50_000;
@@ -66,8 +66,8 @@ class DurableAuditLog implements AuditLog {
     sequencer.hand(finished);
     for (const decision of open) {
       const text = JSON.stringify({ id: decision.id, ...UNKNOWN_AFTER_CRASH });
-      const event = settledEvent(decision, UNKNOWN_AFTER_CRASH);
-      this.#committer.add({ kind: "settled", id: decision.id, event, text, size: text.length });
+      const draft = JSON.stringify(decision);
+      this.#committer.add({ kind: "settled", id: decision.id, draft, text, size: draft.length + text.length });
     }
     await this.flush();
   }
@@ -76,15 +76,14 @@ class DurableAuditLog implements AuditLog {
     this.#refuseIfUnable();
     const text = JSON.stringify(decision);
     await this.#committer.addDurably({ kind: "decided", decision, text, size: text.length });
-    this.#open.add(decision, text.length);
+    this.#open.add(decision, text);
   }
 
   settle(id: string, settlement: Settlement): void {
     const open = this.#open.take(id);
     if (open === undefined) return;
-    const { kept, text } = this.#toKept(id, settlement);
-    const event = settledEvent(open.decision, kept);
-    this.#committer.add({ kind: "settled", id, event, text, size: open.size + text.length });
+    const text = this.#toText(id, settlement);
+    this.#committer.add({ kind: "settled", id, draft: open.text, text, size: open.text.length + text.length });
   }
 
   async record(event: AuditEventDraft): Promise<void> {
@@ -130,14 +129,13 @@ class DurableAuditLog implements AuditLog {
   }
 
   /** An outcome must not be lost because its details hold what JSON cannot: that is our mistake, reported, not the call's. */
-  #toKept(id: string, settlement: Settlement): { readonly kept: Settlement; readonly text: string } {
-    const kept = { ...settlement, durationMs: Math.round(settlement.durationMs) };
+  #toText(id: string, settlement: Settlement): string {
+    const kept = { id, ...settlement, durationMs: Math.round(settlement.durationMs) };
     try {
-      return { kept, text: JSON.stringify({ id, ...kept }) };
+      return JSON.stringify(kept);
     } catch (error) {
       this.#options.onProblem?.(error);
-      const plain = { ...kept, details: undefined };
-      return { kept: plain, text: JSON.stringify({ id, ...plain }) };
+      return JSON.stringify({ ...kept, details: undefined });
     }
   }
 }

@@ -1,11 +1,16 @@
-import type { AuditEventDraft } from "../domain/audit-event.ts";
+import type { AuditEventDraft, DecisionDraft, Settlement, UnplacedEvent } from "../domain/audit-event.ts";
 import { assert } from "../lib/assert.ts";
+import { TransientMap } from "../lib/transient-map.ts";
 import type { Repositories, Store } from "../store/ports.ts";
-import type { DecisionDraft, Settlement } from "./audit-log.ts";
-import type { DecisionJournal, FinishedEvent, JournalEntry, Recovered } from "./decision-journal.ts";
+import {
+  toFinished,
+  type DecisionJournal,
+  type FinishedEvent,
+  type JournalEntry,
+  type Recovered,
+} from "./decision-journal.ts";
 import { FrameEncoder, readFrames, type Frame } from "./segment-frame.ts";
 import { SegmentFiles, type Segment } from "./segment-files.ts";
-import { settledEvent } from "./settled-event.ts";
 
 /** Holds about 10 000 calls; two or three such files exist at a time. */
 const SEGMENT_BYTES = 8 * 1024 * 1024;
@@ -41,8 +46,8 @@ class FileJournal implements DecisionJournal {
   readonly #files: SegmentFiles;
   readonly #segmentBytes: number;
   readonly #encoder = new FrameEncoder();
-  /** Open decisions by id, as lines: what a new segment begins with. */
-  readonly #open = new Map<string, string>();
+  /** Open decisions by id, as JSON: what a new segment begins with. */
+  readonly #open = new TransientMap<string, string>();
   #current: Segment | undefined;
   #position = 0;
   /** Set by a failed write: what it left on the disk does not count once a new segment says what is open. */
@@ -70,10 +75,10 @@ class FileJournal implements DecisionJournal {
       this.#closed = [...this.#closed, { number, lastOrdinal: replay.lastOrdinal }];
     }
     this.#lastOrdinal = replay.lastOrdinal;
-    for (const [id, decision] of replay.open) this.#open.set(id, `D${JSON.stringify(decision)}`);
+    for (const [id, { text }] of replay.open) this.#open.set(id, text);
     await this.#rotate();
     this.#retireUpTo(recorded);
-    return { finished: replay.finished, open: [...replay.open.values()] };
+    return { finished: replay.finished, open: [...replay.open.values()].map(({ decision }) => decision) };
   }
 
   async commit(entries: readonly JournalEntry[]): Promise<readonly FinishedEvent[]> {
@@ -122,7 +127,8 @@ class FileJournal implements DecisionJournal {
     const position = this.#position;
     this.#position = 0;
     try {
-      await this.#write(segment, [CARRY_LINE, ...this.#open.values()].join("\n"));
+      const carried = [...this.#open.values()].map((text) => LINE_TYPES.decided + text);
+      await this.#write(segment, [CARRY_LINE, ...carried].join("\n"));
     } catch (error) {
       this.#position = position;
       await segment.close();
@@ -139,10 +145,10 @@ class FileJournal implements DecisionJournal {
   #accept(entries: readonly JournalEntry[]): readonly FinishedEvent[] {
     const finished: FinishedEvent[] = [];
     for (const entry of entries) {
-      if (entry.kind === "decided") this.#open.set(entry.decision.id, toLine(entry));
+      if (entry.kind === "decided") this.#open.set(entry.decision.id, entry.text);
       else {
         this.#lastOrdinal += 1;
-        finished.push({ ordinal: this.#lastOrdinal, event: entry.event, size: entry.size });
+        finished.push(toFinished(entry, this.#lastOrdinal));
       }
       if (entry.kind === "settled") this.#open.delete(entry.id);
     }
@@ -189,13 +195,13 @@ function toLine(entry: JournalEntry): string {
 
 /** Reads frames in the order in which they were written. */
 class Replay {
-  readonly open = new Map<string, DecisionDraft>();
+  readonly open = new Map<string, { readonly decision: DecisionDraft; readonly text: string }>();
   readonly finished: FinishedEvent[] = [];
-  readonly #recorded: number;
+  readonly #inLog: number;
   lastOrdinal: number;
 
   constructor(recorded: number) {
-    this.#recorded = recorded;
+    this.#inLog = recorded;
     this.lastOrdinal = recorded;
   }
 
@@ -208,26 +214,32 @@ class Replay {
       if (line.startsWith("D")) this.#decided(body);
       else if (line.startsWith("S")) this.#settled(body, next++);
       else if (line === CARRY_LINE) this.open.clear();
-      else if (line.startsWith("E")) this.#finish(next++, { event: JSON.parse(body), size: body.length });
+      else if (line.startsWith("E")) this.#recorded(body, next++);
     }
     this.lastOrdinal = Math.max(this.lastOrdinal, next - 1);
   }
 
   #decided(body: string): void {
     const decision: DecisionDraft = JSON.parse(body);
-    this.open.set(decision.id, decision);
+    this.open.set(decision.id, { decision, text: body });
   }
 
   #settled(body: string, ordinal: number): void {
-    const { id, ...settlement }: Settlement & { id: string } = JSON.parse(body);
-    const decision = this.open.get(id);
+    const { id }: Settlement & { readonly id: string } = JSON.parse(body);
+    const open = this.open.get(id);
     // Missing only if its frame is damaged, which is reported.
-    if (decision === undefined) return;
+    if (open === undefined) return;
     this.open.delete(id);
-    this.#finish(ordinal, { event: settledEvent(decision, settlement), size: body.length });
+    this.#finish(ordinal, { id, draft: open.text, settlement: body });
   }
 
-  #finish(ordinal: number, { event, size }: { event: AuditEventDraft; size: number }): void {
-    if (ordinal > this.#recorded) this.finished.push({ ordinal, event, size });
+  #recorded(body: string, ordinal: number): void {
+    const { id }: AuditEventDraft = JSON.parse(body);
+    this.#finish(ordinal, { id, draft: body });
+  }
+
+  #finish(ordinal: number, event: UnplacedEvent): void {
+    const size = event.draft.length + (event.settlement?.length ?? 0);
+    if (ordinal > this.#inLog) this.finished.push({ ordinal, ...event, size });
   }
 }

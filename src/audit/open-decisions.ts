@@ -1,7 +1,7 @@
-import type { AuditEventDraft } from "../domain/audit-event.ts";
+import type { AuditEventDraft, DecisionDraft } from "../domain/audit-event.ts";
 import type { Clock } from "../lib/clock.ts";
 import { newId } from "../lib/ids.ts";
-import type { DecisionDraft } from "./audit-log.ts";
+import { TransientMap } from "../lib/transient-map.ts";
 
 /** A call that runs longer is announced, so that nobody has to wait for its end to learn of it. */
 const LONG_CALL_MS = 60_000;
@@ -9,8 +9,8 @@ const LOOK_EVERY_MS = 1_000;
 
 interface OpenDecision {
   readonly decision: DecisionDraft;
-  /** Characters of its JSON. */
-  readonly size: number;
+  /** Its JSON. */
+  readonly text: string;
   readonly since: number;
 }
 
@@ -23,7 +23,7 @@ export interface OpenDecisionsOptions {
 export class OpenDecisions {
   readonly #options: OpenDecisionsOptions;
   /** In the order of arrival: the oldest first. */
-  readonly #open = new Map<string, OpenDecision>();
+  readonly #open = new TransientMap<string, OpenDecision>();
   /** Announced ones are kept apart, so that looking for long calls stops at the first young one. */
   readonly #long = new Map<string, OpenDecision>();
   readonly #timer: NodeJS.Timeout;
@@ -41,8 +41,8 @@ export class OpenDecisions {
     return [...this.#long.values(), ...this.#open.values()];
   }
 
-  add(decision: DecisionDraft, size: number): void {
-    this.#open.set(decision.id, { decision, size, since: this.#options.clock.now() });
+  add(decision: DecisionDraft, text: string): void {
+    this.#open.set(decision.id, { decision, text, since: this.#options.clock.now() });
   }
 
   /** Removes and returns it. */
@@ -58,7 +58,7 @@ export class OpenDecisions {
 
   #announceLong(): void {
     const now = this.#options.clock.now();
-    for (const [id, open] of this.#open) {
+    for (const [id, open] of this.#open.entries()) {
       if (now - open.since <= LONG_CALL_MS) return;
       this.#open.delete(id);
       this.#long.set(id, open);

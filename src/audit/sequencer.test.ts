@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { allEvents, anEvent, newFolder, removeFolder } from "../../test/harness/audit.ts";
+import { toUnplaced } from "../../test/harness/entities.ts";
 import { AppError } from "../lib/errors.ts";
 import { systemClock } from "../lib/clock.ts";
 import { openStore } from "../store/open-store.ts";
 import type { Store } from "../store/ports.ts";
-import { leafHash } from "./leaf.ts";
+import { leafHash } from "../domain/audit-leaf.ts";
 import { createSequencer, type Sequencer } from "./sequencer.ts";
 
 let folder: string;
@@ -50,7 +51,7 @@ function stage(count: number): Promise<void> {
 function hand(from: number, count: number): void {
   const events = Array.from({ length: count }, (_, index) => ({
     ordinal: from + index,
-    event: anEvent({ details: { n: from + index } }),
+    ...toUnplaced(anEvent({ details: { n: from + index } })),
     size: 10,
   }));
   sequencer.hand(events);
@@ -113,4 +114,17 @@ test("says unavailable while the database fails, keeps everything, and moves it 
   isBroken = false;
   await expect.poll(seqs, { timeout: 5_000 }).toEqual(upTo(300));
   await expect.poll(() => sequencer.isHealthy).toBe(true);
+});
+
+test("moves nothing twice and loses nothing when one flush ends while another waits for its turn", async () => {
+  hand(1, 3);
+  const first = sequencer.flush();
+  const second = sequencer.flush();
+  await first;
+  hand(4, 3);
+  await sequencer.flush();
+  await second;
+  const events = await allEvents(store);
+  expect(events.map(({ details }) => details["n"])).toEqual(upTo(6));
+  expect([sequencer.depth, sequencer.size]).toEqual([0, 0]);
 });

@@ -1,13 +1,12 @@
-import type { AuditEventDraft } from "../domain/audit-event.ts";
+import type { UnplacedEvent } from "../domain/audit-event.ts";
 import { AppError } from "../lib/errors.ts";
 import type { Repositories, Store } from "../store/ports.ts";
 import type { DecisionJournal, FinishedEvent } from "./decision-journal.ts";
-import { toEvent } from "./leaf.ts";
 
 /** Most events that one transaction moves: a batch grows with the load up to this, and the fixed cost of a commit shrinks. */
 const BATCH_MAX = 1_024;
 
-/** Hashed and sent to the database in one turn of the event loop, about a millisecond. */
+/** Sent to the database in one message. */
 const SLICE = 128;
 
 /**
@@ -124,8 +123,10 @@ class BatchSequencer implements Sequencer {
 
   /** One drain runs at a time; whoever asks meanwhile shares the one after it, because the running one may have read already. */
   #drain(): Promise<void> {
+    if (this.#next !== undefined) return this.#next;
     if (this.#running === undefined) return this.#run();
-    this.#next ??= this.#running
+    // Also while `next` is about to begin and none runs: two at a time would move the same events, and forget others.
+    this.#next = this.#running
       .catch(() => undefined)
       .then(() => {
         this.#next = undefined;
@@ -169,7 +170,7 @@ class BatchSequencer implements Sequencer {
     const stagedCount = await store.transaction(async (repositories) => {
       const staged = await repositories.audit.takeStaged(BATCH_MAX);
       const finished = batch.length === 0 ? [] : await this.#claim(repositories, batch);
-      await append(repositories, [...staged, ...finished.map(({ event }) => event)]);
+      await append(repositories, [...staged, ...finished]);
       return staged.length;
     });
     this.#queue = this.#queue.slice(batch.length);
@@ -184,11 +185,9 @@ class BatchSequencer implements Sequencer {
   }
 }
 
-async function append({ audit }: Repositories, drafts: readonly AuditEventDraft[]): Promise<void> {
-  if (drafts.length === 0) return;
+async function append({ audit }: Repositories, events: readonly UnplacedEvent[]): Promise<void> {
+  if (events.length === 0) return;
   const firstSeq = (await audit.lastSeq()) + 1;
-  for (let first = 0; first < drafts.length; first += SLICE) {
-    const slice = drafts.slice(first, first + SLICE);
-    await audit.append(slice.map((draft, index) => toEvent(draft, firstSeq + first + index)));
-  }
+  for (let first = 0; first < events.length; first += SLICE)
+    await audit.append(events.slice(first, first + SLICE), firstSeq + first);
 }

@@ -1,5 +1,11 @@
 import type { HeldDecision, Repositories, Store } from "../store/ports.ts";
-import type { DecisionJournal, FinishedEvent, JournalEntry, Recovered } from "./decision-journal.ts";
+import {
+  toFinished,
+  type DecisionJournal,
+  type FinishedEvent,
+  type JournalEntry,
+  type Recovered,
+} from "./decision-journal.ts";
 
 const PAGE = 200;
 
@@ -27,7 +33,8 @@ class TableJournal implements DecisionJournal {
     const held = await this.#store.read(allHeld);
     const finished = held.flatMap(({ outcome, ...rest }) => {
       if (outcome === undefined) return [];
-      return [{ ordinal: ++this.#lastOrdinal, event: { ...rest, outcome }, size: JSON.stringify(rest).length }];
+      const draft = JSON.stringify({ ...rest, outcome });
+      return [{ ordinal: ++this.#lastOrdinal, id: rest.id, draft, size: draft.length }];
     });
     return { finished, open: held.filter(({ outcome }) => outcome === undefined) };
   }
@@ -38,13 +45,13 @@ class TableJournal implements DecisionJournal {
     if (held.length > 0) await this.#store.transaction((repositories) => hold(repositories, held));
     return entries.flatMap((entry) => {
       if (entry.kind === "decided") return [];
-      return [{ ordinal: ++this.#lastOrdinal, event: entry.event, size: entry.size }];
+      return [toFinished(entry, ++this.#lastOrdinal)];
     });
   }
 
   async claim({ decisions }: Repositories, events: readonly FinishedEvent[]): Promise<readonly FinishedEvent[]> {
-    const held = new Set(await decisions.release(events.map(({ event }) => event.id)));
-    return events.filter(({ event }) => held.has(event.id));
+    const held = new Set(await decisions.release(events.map(({ id }) => id)));
+    return events.filter(({ id }) => held.has(id));
   }
 
   release(): void {}

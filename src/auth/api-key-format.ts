@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from "node:crypto";
+import { createHmac, type KeyObject, randomBytes } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { KEY_PREFIXES, type KeyKind } from "../domain/api-key.ts";
 
@@ -20,7 +20,7 @@ export function hasValidChecksum(key: string): boolean {
 }
 
 /** What is stored of a key: HMAC-SHA-256 under the installation's pepper, hex. A stolen table cannot be searched without the pepper. */
-export function hashApiKey(key: string, pepper: Buffer): string {
+export function hashApiKey(key: string, pepper: Buffer | KeyObject): string {
   return createHmac("sha256", pepper).update(key).digest("hex");
 }
 

@@ -1,5 +1,6 @@
 import { DEFAULT_SETTINGS, type Organization } from "../domain/organization.ts";
 import type { ApiKey, KeyOrigin } from "../domain/api-key.ts";
+import { NEVER_USED } from "../domain/key-use.ts";
 import type { Member } from "../domain/member.ts";
 import { AppError } from "../lib/errors.ts";
 import { newId } from "../lib/ids.ts";
@@ -26,8 +27,8 @@ export async function firstStart({ store, pepper, bootstrapKey, now }: FirstStar
   const organization = await store.read((repositories) => repositories.organization.find());
   if (organization !== undefined && bootstrapKey === undefined) return undefined;
   return store.transaction(async (repositories) => {
-    const owner = organization === undefined ? await foundOrganization(repositories, now) : undefined;
-    const context = { repositories, pepper, now, owner };
+    if (organization === undefined) await foundOrganization(repositories, now);
+    const context = { repositories, pepper, now };
     if (bootstrapKey !== undefined) return acceptBootstrapKey(bootstrapKey, context);
     return createOwnerKey({ name: FIRST_KEY_NAME, origin: "first-start" }, context);
   });
@@ -37,8 +38,6 @@ interface KeyContext {
   readonly repositories: Repositories;
   readonly pepper: Buffer;
   readonly now: number;
-  /** The member who answers for the key. */
-  readonly owner: Member | undefined;
 }
 
 /** A new owner key made on the host, beside the running of any server. Gives the key itself. */
@@ -51,7 +50,7 @@ export async function createOwnerKey(
   return secret;
 }
 
-async function foundOrganization(repositories: Repositories, now: number): Promise<Member> {
+async function foundOrganization(repositories: Repositories, now: number): Promise<void> {
   const organization: Organization = {
     id: newId(),
     name: "My organization",
@@ -79,7 +78,12 @@ async function foundOrganization(repositories: Repositories, now: number): Promi
   await repositories.audit.stage(
     toHostEvent("organization.create", resource, { now, details: { owner: owner.email } }),
   );
-  return owner;
+}
+
+/** Who answers for a key that nobody with a key made: the oldest owner who is not suspended. */
+async function findActingOwner({ members }: Repositories): Promise<Member | undefined> {
+  const { items } = await members.list({ role: "owner" }, { limit: 200 });
+  return items.find(({ status }) => status !== "suspended");
 }
 
 /** The same value again is a no-op, another one is refused, and a revoked one never revives (contract section 2). */
@@ -99,8 +103,9 @@ async function acceptBootstrapKey(key: string, context: KeyContext): Promise<und
 async function insertOwnerKey(
   secret: string,
   { name, origin }: { readonly name: string; readonly origin: KeyOrigin },
-  { repositories, pepper, now, owner }: KeyContext,
+  { repositories, pepper, now }: KeyContext,
 ): Promise<void> {
+  const owner = await findActingOwner(repositories);
   const key: ApiKey = {
     id: newId(),
     name,
@@ -117,9 +122,7 @@ async function insertOwnerKey(
     createdAt: now,
     expiresAt: null,
     revoked: null,
-    lastUsedAt: null,
-    lastUsedIp: null,
-    useCount: 0,
+    ...NEVER_USED,
     version: 1,
   };
   await repositories.apiKeys.insert(key);

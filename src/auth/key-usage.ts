@@ -1,13 +1,18 @@
-import type { KeyUse, Store } from "../store/ports.ts";
+import type { KeyUse } from "../domain/key-use.ts";
+import type { Store } from "../store/ports.ts";
 
 const INTERVAL_MS = 60_000;
 // More distinct keys than this in one minute is no use to remember one by one.
 const PENDING_MAX = 10_000;
 
+/** Of one key in one minute; who changes addresses faster is seen to. */
+const IPS_MAX = 20;
+
 interface PendingUse {
-  at: number;
-  ip: string | null;
   count: number;
+  last: KeyUse["last"];
+  readonly ips: Set<string>;
+  denied: KeyUse["denied"];
 }
 
 export interface KeyUsageOptions {
@@ -17,7 +22,7 @@ export interface KeyUsageOptions {
   readonly intervalMs?: number | undefined;
 }
 
-/** Counts uses of keys in memory and writes each key at most once a minute: a use costs no disk. */
+/** Counts uses and denials of keys in memory and writes each key at most once a minute: a use costs no disk. */
 export class KeyUsage {
   readonly #options: KeyUsageOptions;
   readonly #pending = new Map<string, PendingUse>();
@@ -30,19 +35,23 @@ export class KeyUsage {
 
   /** Counts one use. Never waits. */
   note(keyId: string, ip: string | undefined, at: number): void {
-    const pending = this.#pending.get(keyId);
-    if (pending === undefined) {
-      if (this.#pending.size < PENDING_MAX) this.#pending.set(keyId, { at, ip: ip ?? null, count: 1 });
-      return;
-    }
-    pending.at = at;
-    pending.ip = ip ?? null;
+    const pending = this.#pendingOf(keyId);
+    if (pending === undefined) return;
+    if (ip !== undefined && pending.ips.size < IPS_MAX) pending.ips.add(ip);
+    pending.last = { at, ip: ip ?? null };
     pending.count += 1;
   }
 
+  /** Counts one denial of what the key asked for. Never waits. */
+  noteDenied(keyId: string, at: number): void {
+    const pending = this.#pendingOf(keyId);
+    if (pending !== undefined) pending.denied = { count: pending.denied.count + 1, at };
+  }
+
   /** What is counted and not yet written. */
-  pending(keyId: string): Readonly<PendingUse> | undefined {
-    return this.#pending.get(keyId);
+  pending(keyId: string): KeyUse | undefined {
+    const pending = this.#pending.get(keyId);
+    return pending === undefined ? undefined : toKeyUse(keyId, pending);
   }
 
   /** Writes what is pending and stops counting. */
@@ -63,7 +72,7 @@ export class KeyUsage {
     if (this.#pending.size === 0) return;
     const taken = new Map(this.#pending);
     this.#pending.clear();
-    const uses: KeyUse[] = [...taken].map(([keyId, { at, ip, count }]) => ({ keyId, at, ip, count }));
+    const uses = [...taken].map(([keyId, pending]) => toKeyUse(keyId, pending));
     try {
       await this.#options.store.transaction((repositories) => repositories.apiKeys.recordUse(uses));
     } catch (error) {
@@ -74,7 +83,22 @@ export class KeyUsage {
 
   #restore(keyId: string, use: PendingUse): void {
     const newer = this.#pending.get(keyId);
-    if (newer === undefined) this.#pending.set(keyId, use);
-    else newer.count += use.count;
+    if (newer === undefined) return void this.#pending.set(keyId, use);
+    newer.count += use.count;
+    newer.last ??= use.last;
+    newer.denied = { count: newer.denied.count + use.denied.count, at: Math.max(newer.denied.at, use.denied.at) };
+    for (const ip of use.ips) if (newer.ips.size < IPS_MAX) newer.ips.add(ip);
   }
+
+  #pendingOf(keyId: string): PendingUse | undefined {
+    const known = this.#pending.get(keyId);
+    if (known !== undefined || this.#pending.size >= PENDING_MAX) return known;
+    const pending: PendingUse = { count: 0, last: null, ips: new Set(), denied: { count: 0, at: 0 } };
+    this.#pending.set(keyId, pending);
+    return pending;
+  }
+}
+
+function toKeyUse(keyId: string, { count, last, ips, denied }: PendingUse): KeyUse {
+  return { keyId, count, last, ips: [...ips], denied };
 }

@@ -9,6 +9,12 @@ export interface Assignment {
   readonly prompts: readonly string[] | null;
 }
 
+/** A skill that an agent may use: at one version for good, or (null) at the one that serves. */
+export interface AgentSkill {
+  readonly id: string;
+  readonly version: number | null;
+}
+
 /** A registered AI client: the principal of every message on the gateway. */
 export interface Agent {
   readonly id: string;
@@ -20,8 +26,8 @@ export interface Agent {
   readonly owner: string | null;
   readonly status: AgentStatus;
   readonly assignments: readonly Assignment[];
-  /** Ids of the only skills that it may use; null leaves it all that its servers allow. */
-  readonly skills: readonly string[] | null;
+  /** The only skills that it may use; null leaves it all that its servers allow. */
+  readonly skills: readonly AgentSkill[] | null;
   readonly groups: readonly string[];
   readonly lastSeenAt: number | null;
   readonly version: number;

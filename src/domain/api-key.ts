@@ -1,3 +1,4 @@
+import type { KeyUsed } from "./key-use.ts";
 import type { Role } from "./role.ts";
 
 export const KEY_KINDS = ["organization", "agent", "device"] as const;
@@ -13,7 +14,7 @@ export const KEY_PREFIXES: Readonly<Record<KeyKind, string>> = {
 export type KeyOrigin = "operation" | "bootstrap" | "first-start" | "host";
 
 /** Everything about a key but the key: only its keyed hash is stored. */
-export interface ApiKey {
+export interface ApiKey extends KeyUsed {
   readonly id: string;
   readonly name: string;
   readonly kind: KeyKind;
@@ -34,9 +35,6 @@ export interface ApiKey {
   readonly createdAt: number;
   readonly expiresAt: number | null;
   readonly revoked: { readonly at: number; readonly reason: string | null } | null;
-  readonly lastUsedAt: number | null;
-  readonly lastUsedIp: string | null;
-  readonly useCount: number;
   readonly version: number;
 }
 

@@ -10,9 +10,22 @@ export interface NamedRef {
   readonly name: string;
 }
 
+/** What is held: something of a server by its name, or one version of a skill. */
+export interface ApprovalTarget {
+  readonly type: string;
+  readonly name: string;
+  /** Of a skill. */
+  readonly id?: string | undefined;
+  /** Of a skill. */
+  readonly version?: number | undefined;
+}
+
+/** Who asked in the agent's name, where the agent did not ask itself: an administrator who tries a skill. */
+export type Requester = Pick<Actor, "type" | "id" | "name" | "onBehalfOf">;
+
 /**
  * A held call that waits for a person's word, and that word. Bound by `bindingHash` to agent, acting member, server, action, target,
- * tool digest and exact arguments; permits one dispatch. Names are as of the time of the call: they are for people.
+ * digest and exact arguments; permits one dispatch. Names are as of the time of the call: they are for people.
  */
 export interface Approval {
   readonly id: string;
@@ -22,9 +35,12 @@ export interface Approval {
   readonly agent: NamedRef;
   /** The acting member. */
   readonly member: NamedRef | null;
-  readonly server: NamedRef;
+  /** Null for a skill: it is no server's. */
+  readonly server: NamedRef | null;
   readonly action: string;
-  readonly target: { readonly type: string; readonly name: string };
+  readonly target: ApprovalTarget;
+  readonly requester: Requester | null;
+  /** Of the tool's accepted definition, or of the skill's version. */
   readonly toolDigest: string | null;
   readonly argumentsHash: string;
   /** What the audit log keeps of the arguments too; secrets are masked. */

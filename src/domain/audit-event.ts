@@ -42,3 +42,29 @@ export interface AuditEvent extends AuditEventDraft {
   readonly seq: number;
   readonly leafHash: string;
 }
+
+/** A decision before its outcome is known: who may do what, and which policies said so. `id` becomes the event's id. */
+export type DecisionDraft = Omit<AuditEventDraft, "outcome" | "durationMs">;
+
+/** How a staged decision ended. */
+export interface Settlement {
+  readonly outcome: Outcome;
+  /** From the decision to the end of the answer; kept as whole milliseconds. */
+  readonly durationMs: number;
+  /** Replaces the decision's reason. */
+  readonly reason?: string | undefined;
+  /** Laid over the decision's details, member by member. MUST hold no secret. */
+  readonly details?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/**
+ * An event that waits for its `seq`, as the JSON that a journal keeps of it: thousands wait at a time, and as objects they weigh
+ * several times as much and are copied again and again by the garbage collector.
+ */
+export interface UnplacedEvent {
+  readonly id: string;
+  /** Of an `AuditEventDraft`, or of a `DecisionDraft` that `settlement` completes. */
+  readonly draft: string;
+  /** Of a `Settlement`. */
+  readonly settlement?: string | undefined;
+}

@@ -27,6 +27,6 @@ export interface DeviceReport {
   readonly receivedAt: number;
   /** By the clock of the device. */
   readonly takenAt: number;
-  /** JSON. */
-  readonly body: string;
+  /** JSON, gzip, base64, as the device sent it. */
+  readonly compressed: string;
 }

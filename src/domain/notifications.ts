@@ -1,5 +1,5 @@
 /** What people can be told of by webhook. */
-export const NOTIFICATION_EVENTS = ["approval.created", "key.expiring", "server.unhealthy"] as const;
+export const NOTIFICATION_EVENTS = ["approval.created", "finding.opened", "key.expiring", "server.unhealthy"] as const;
 export type NotificationEvent = (typeof NOTIFICATION_EVENTS)[number];
 
 /** Where notifications go. The secret that signs them is sealed elsewhere. */

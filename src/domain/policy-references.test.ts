@@ -37,6 +37,22 @@ test("a server that goes leaves the rest, and never a wider rule", () => {
   });
 });
 
+test("a skill that goes leaves the rest, and never a wider rule", () => {
+  const left = (resources: ResourceScope): unknown => {
+    const rule = withoutObject(on(resources), { kind: "skill", id: "k" })?.resources;
+    return rule === undefined ? undefined : JSON.parse(JSON.stringify(rule));
+  };
+  expect(left({ skills: ["k", "l"] })).toEqual({ skills: ["l"] });
+  expect(left({ skills: ["k"] })).toBeUndefined();
+  expect(left({ servers: ["s"], skills: ["k"] })).toEqual({ servers: ["s"] });
+  expect(left({ tools: ["x"], skills: ["k"] })).toEqual({ tools: ["x"] });
+  expect(left({ everything: true, except: { skills: ["k"] } })).toEqual({ everything: true });
+  expect(left({ everything: true, except: { skills: ["k", "l"] } })).toEqual({
+    everything: true,
+    except: { skills: ["l"] },
+  });
+});
+
 test("an agent that goes leaves the rest, and never everyone", () => {
   const principals = (given: StructuredRule["principals"]): unknown => {
     const left = withoutObject({ principals: given, resources: everything }, AGENT)?.principals;

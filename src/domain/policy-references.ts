@@ -1,10 +1,13 @@
 import type { PrincipalFields, PrincipalScope, ResourceFields, ResourceScope, StructuredRule } from "./policy.ts";
 
-/** An object that a policy may name. */
-export interface PolicyObject {
+/** An object that can be put into the scope of policies by itself. */
+export interface AttachedObject {
   readonly kind: "agent" | "server";
   readonly id: string;
 }
+
+/** An object that a policy may name. */
+export type PolicyObject = AttachedObject | { readonly kind: "skill"; readonly id: string };
 
 /**
  * The rule without an object that goes; undefined where nothing would be left of what it selects. A list that becomes empty
@@ -15,19 +18,20 @@ export function withoutObject(rule: StructuredRule, { kind, id }: PolicyObject):
     const principals = withoutAgent(rule.principals, id);
     return principals === undefined ? undefined : { ...rule, principals };
   }
-  const resources = withoutServer(rule.resources, id);
+  const drop = kind === "server" ? withoutServerFields : withoutSkillFields;
+  const resources = withoutResource(rule.resources, (fields) => drop(fields, id));
   return resources === undefined ? undefined : { ...rule, resources };
 }
 
 /** The rule with an object added to what it selects, and no longer excepted; the same rule where it selects it already. */
-export function withObject(rule: StructuredRule, { kind, id }: PolicyObject): StructuredRule {
+export function withObject(rule: StructuredRule, { kind, id }: AttachedObject): StructuredRule {
   return kind === "agent"
     ? { ...rule, principals: withAgent(rule.principals, id) }
     : { ...rule, resources: withServer(rule.resources, id) };
 }
 
 /** Whether the rule selects the object by its own id. */
-export function namesObject({ principals, resources }: StructuredRule, { kind, id }: PolicyObject): boolean {
+export function namesObject({ principals, resources }: StructuredRule, { kind, id }: AttachedObject): boolean {
   return (kind === "agent" ? principals.agents : resources.servers)?.includes(id) ?? false;
 }
 
@@ -42,10 +46,13 @@ function selectsSubjects({ everyone, agents, agentTypes, groups, members, roles 
   return everyone === true || [agents, agentTypes, groups, members, roles].some(isNamed);
 }
 
-function withoutServer({ except, ...fields }: ResourceScope, id: string): ResourceScope | undefined {
-  const left = withoutServerFields(fields, id);
+function withoutResource(
+  { except, ...fields }: ResourceScope,
+  drop: (fields: ResourceFields) => ResourceFields | undefined,
+): ResourceScope | undefined {
+  const left = drop(fields);
   if (left === undefined) return undefined;
-  const excepted = except === undefined ? undefined : withoutServerFields(except, id);
+  const excepted = except === undefined ? undefined : drop(except);
   return { ...left, ...(excepted === undefined ? {} : { except: excepted }) };
 }
 
@@ -58,6 +65,13 @@ function withoutServerFields(fields: ResourceFields, id: string): ResourceFields
   const wasOnServers = hasPlace(fields) || isNamed(fields.tools);
   if (keepsPlace && keepsTools && wasOnServers) return { ...fields, servers, tools };
   return isNamed(fields.skills) ? { skills: fields.skills } : undefined;
+}
+
+/** What is on servers stays; without its last skill a rule that is about skills alone is about nothing. */
+function withoutSkillFields(fields: ResourceFields, id: string): ResourceFields | undefined {
+  const skills = without(fields.skills, id);
+  const isOnServers = hasPlace(fields) || isNamed(fields.tools);
+  return isOnServers || isNamed(skills) ? { ...fields, skills } : undefined;
 }
 
 function hasPlace({ everything, servers, groups }: ResourceFields): boolean {

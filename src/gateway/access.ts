@@ -19,6 +19,7 @@ export type Access =
       readonly refusal: AccessRefusal;
       /** Who was refused, where the key says so. */
       readonly known?: {
+        readonly keyId: string;
         readonly agent: AgentView;
         readonly server: Server | undefined;
         readonly ip: string | undefined;
@@ -55,18 +56,19 @@ export type AgentAccess =
 export function identifyAgent(request: IncomingMessage, context: GatewayContext): AgentAccess {
   const found = findAgent(request, context);
   if (!found.ok || found.caller.agent.agent.status === "active") return found;
-  const { agent, ip } = found.caller;
-  return { ok: false, refusal: SUSPENDED, known: { agent, server: undefined, ip } };
+  const { agent, ip, key } = found.caller;
+  return { ok: false, refusal: SUSPENDED, known: { keyId: key.id, agent, server: undefined, ip } };
 }
 
 /** Finds out from the headers alone who calls which server, and whether it may. */
 export function identify(request: IncomingMessage, serverName: string, context: GatewayContext): Access {
   const found = findAgent(request, context);
   if (!found.ok) return found;
-  const { snapshot, agent, ip } = found.caller;
+  const { snapshot, agent, ip, key } = found.caller;
   const server = snapshot.serverById.get(snapshot.serverIdByName.get(serverName) ?? "");
   const right = findRight(agent, server);
-  if (!right.ok) return { ok: false, refusal: right.refusal, known: { agent, server: server?.server, ip } };
+  if (!right.ok)
+    return { ok: false, refusal: right.refusal, known: { keyId: key.id, agent, server: server?.server, ip } };
   return { ok: true, caller: { ...found.caller, server: right.server, assignment: right.assignment } };
 }
 

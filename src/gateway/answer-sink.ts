@@ -1,8 +1,10 @@
 import { finishAnswer } from "./answer.ts";
+import { decideInputRequests } from "./input-requests.ts";
 import { parseUpstreamEnvelope, type Envelope, type RpcId } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
 import { one } from "./http/request-headers.ts";
 import { errorMessage, respondEmpty } from "./http/respond.ts";
+import type { PendingCall } from "./pending-call.ts";
 import { RpcRefusal } from "./rpc-refusal.ts";
 import { StreamRelay } from "./stream-relay.ts";
 import type { UpstreamFault, UpstreamSink } from "./upstream.ts";
@@ -92,13 +94,19 @@ export class AnswerSink implements UpstreamSink {
     if (pending === undefined) return this.#finishEmpty();
     if (envelope?.kind !== "response" || envelope.id !== pending.facts.envelope.id)
       return this.#exchange.fail({ kind: "refused", text: "its answer is no JSON-RPC answer to this request" });
-    const finish = (): void => {
+    const finish = (refusal?: RpcRefusal): void => {
       if (this.#exchange.isOver) return;
+      if (refusal !== undefined) return refuseAnswer(this.#exchange, pending, refusal);
       const { bytes, end } = finishAnswer(envelope, pending, this.#exchange);
       pending.settle(end);
       this.#exchange.answer(bytes, { headers: this.#exchange.answerHeaders });
     };
-    this.#exchange.whenDurable(finish);
+    const asked = decideInputRequests(envelope, this.#exchange);
+    if (asked === undefined) return this.#exchange.whenDurable(() => finish());
+    asked.then(
+      (refusal) => this.#exchange.whenDurable(() => finish(refusal)),
+      (error: unknown) => this.#exchange.unrecorded(error),
+    );
   }
 
   #finishError(): void {
@@ -133,6 +141,12 @@ export class AnswerSink implements UpstreamSink {
     const [only] = this.#chunks;
     return only !== undefined && this.#chunks.length === 1 ? only : Buffer.concat(this.#chunks, this.#bytes);
   }
+}
+
+/** The answer asks for what the agent may not give: the client gets our refusal in its place. */
+function refuseAnswer(exchange: Exchange, pending: PendingCall, refusal: RpcRefusal): void {
+  pending.settle({ outcome: "error", reason: "question_refused" });
+  exchange.answer(errorMessage(pending.facts.envelope.idText, refusal), { headers: exchange.answerHeaders });
 }
 
 function isErrorTo(envelope: Envelope | undefined, id: RpcId | undefined): boolean {

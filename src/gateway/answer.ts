@@ -14,7 +14,9 @@ export interface FinishedAnswer {
 /** Filters lists, seals handles and reads the outcome. Bytes that need no change are the upstream's own. */
 export function finishAnswer(envelope: ResponseEnvelope, pending: PendingCall, exchange: Exchange): FinishedAnswer {
   const { context, caller, scope } = exchange;
-  const { list } = pending.facts.rule;
+  const { approved, rule } = pending.facts;
+  const { list } = rule;
+  if (approved !== undefined) context.continuations.note(envelope, approved, context.clock.now());
   const edits: Edit[] = [];
   if (list === "tasks") edits.push(...ownTasks(envelope, exchange));
   else edits.push(...sealHandles(envelope, { scope, tool: pending.facts.tool }, context));

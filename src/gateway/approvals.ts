@@ -1,9 +1,16 @@
-import type { Target } from "./decide.ts";
+import type { Requester } from "../domain/approval.ts";
 import type { Action } from "../domain/policy.ts";
+import type { Target } from "./decide.ts";
 
 interface Named {
   readonly id: string;
   readonly name: string;
+}
+
+/** A version of a skill that an agent wants to run. */
+export interface HeldSkill extends Named {
+  readonly type: "skill";
+  readonly version: number;
 }
 
 /** A call that a policy holds, with everything that an approval of it is bound to (contract section 5). */
@@ -11,10 +18,13 @@ export interface HeldCall {
   readonly agent: Named;
   /** The acting member. */
   readonly member: Named | null;
-  readonly server: Named;
+  /** Null for a skill. */
+  readonly server: Named | null;
   readonly action: Action;
-  readonly target: Target;
-  /** Of the accepted definition; undefined for what is not pinned. */
+  readonly target: Target | HeldSkill;
+  /** Null where the agent itself asks. */
+  readonly requester: Requester | null;
+  /** Of the accepted definition, or of the skill's version; undefined for what is not pinned. */
   readonly toolDigest: string | undefined;
   /** See `hashArguments`. */
   readonly argumentsHash: string;

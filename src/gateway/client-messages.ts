@@ -12,15 +12,17 @@ import {
 } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
 import { openHandles } from "./handles.ts";
-import { passHold, tied, type Tie } from "./hold.ts";
+import { passHold, tied, type Released } from "./hold.ts";
 import { one } from "./http/request-headers.ts";
 import { respondEmpty } from "./http/respond.ts";
-import { draftOf, judge, refuseDenied, type Judged } from "./judge.ts";
+import { admitInputResponses } from "./input-requests.ts";
+import { draftOf, judge, refuseDenied } from "./judge.ts";
 import { CLIENT_NOTIFICATIONS, clientRequestRule } from "./methods.ts";
 import { isModern, modernHeaders } from "./modern.ts";
 import { PendingCall } from "./pending-call.ts";
 import { subjectOf, toDraft } from "./record.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
+import { admitAnswer } from "./client-answers.ts";
 import { splice } from "./splice.ts";
 import { postHeaders } from "./upstream-headers.ts";
 
@@ -42,7 +44,8 @@ async function route(exchange: Exchange, envelope: Envelope): Promise<void> {
   if (modern) exchange.session = undefined;
   if (envelope.kind === "request") return handleRequest(exchange, envelope, modern);
   if (envelope.kind === "notification") return handleNotification(exchange, envelope);
-  return handleResponse(exchange, envelope);
+  await admitAnswer(exchange, envelope);
+  forward(exchange, envelope);
 }
 
 async function handleRequest(exchange: Exchange, given: RequestEnvelope, modern: boolean): Promise<void> {
@@ -54,6 +57,8 @@ async function handleRequest(exchange: Exchange, given: RequestEnvelope, modern:
   // Before a person is asked: a message that is refused anyway is not worth anybody's time.
   const edits = openHandles(envelope, exchange.scope, exchange.context);
   const headers = modern ? checkedHeaders(exchange, envelope) : [];
+  if (modern && memberOf(envelope.params, "inputResponses") !== undefined)
+    await admitInputResponses(envelope, exchange);
   const isHeld = judged.decision.effect === "held";
   const released = isHeld ? await passHold({ exchange, envelope, judged, isModern: modern, answer }) : judged;
   if (released === undefined) return;
@@ -67,20 +72,16 @@ async function handleRequest(exchange: Exchange, given: RequestEnvelope, modern:
   exchange.send({ method: "POST", headers: postHeaders(exchange, headers), body }, new AnswerSink(exchange));
 }
 
-function startCall(
-  exchange: Exchange,
-  envelope: RequestEnvelope,
-  { correlationId, approvalId, ...judged }: Judged & Partial<Tie>,
-): PendingCall {
+function startCall(exchange: Exchange, envelope: RequestEnvelope, { approved, ...judged }: Released): PendingCall {
   const { question, rule } = judged;
   const draft = rule.event === undefined ? undefined : draftOf(exchange, envelope, judged);
-  const isTied = draft !== undefined && correlationId !== undefined && approvalId !== undefined;
   return new PendingCall(exchange.context, {
     envelope,
     rule,
     tool: question.target.type === "tool" ? question.target.name : undefined,
     serverName: exchange.caller.server.server.name,
-    draft: isTied ? tied(draft, { correlationId, approvalId }) : draft,
+    draft: draft === undefined || approved === undefined ? draft : tied(draft, approved),
+    approved,
     receivedAt: exchange.receivedAt,
   });
 }
@@ -111,24 +112,6 @@ async function handleNotification(exchange: Exchange, envelope: NotificationEnve
 
 function cancelHeld(exchange: Exchange, { bytes, params }: NotificationEnvelope): boolean {
   return exchange.context.heldCalls.cancel(exchange, valueAt(bytes, memberOf(params, "requestId")));
-}
-
-async function handleResponse(exchange: Exchange, envelope: ResponseEnvelope): Promise<void> {
-  const { context, scope, session } = exchange;
-  const asked =
-    envelope.id === null
-      ? undefined
-      : context.serverRequests.take({ ...scope, sessionId: session?.id, id: envelope.id });
-  // Within a session the upstream itself knows what it asked; without one the answer could be to another agent's question.
-  if (asked === undefined && session === undefined)
-    throw RpcRefusal.invalidRequest("this answer is to no request that was sent to you");
-  if (asked?.decisionId !== undefined) {
-    const outcome = envelope.error === undefined ? "success" : "error";
-    const durationMs = context.clock.now() - asked.startedAt;
-    const reason = outcome === "error" ? "client_refused" : undefined;
-    context.audit.settle(asked.decisionId, { outcome, durationMs, reason });
-  }
-  forward(exchange, envelope);
 }
 
 function forward(exchange: Exchange, envelope: NotificationEnvelope | ResponseEnvelope): void {

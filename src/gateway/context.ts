@@ -8,6 +8,7 @@ import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { LiveView } from "../snapshot/live-view.ts";
 import type { AggregateOptions } from "./aggregate/ports.ts";
 import type { ApprovalStore } from "./approvals.ts";
+import type { Continuations } from "./continuations.ts";
 import type { HeldCalls } from "./held-calls.ts";
 import type { IssuedTasks } from "./issued-tasks.ts";
 import type { ListFilter } from "./lists.ts";
@@ -30,6 +31,8 @@ export interface GatewayLimits {
   readonly stalledClientMs: number;
   /** Calls that wait open for an approval on this node; one more is told to come back. */
   readonly heldCallsMax: number;
+  /** Of these, calls of one agent. */
+  readonly heldCallsPerAgentMax: number;
   /** A call waits open for an approval so long; then its client is told to come back. */
   readonly heldCallMs: number;
 }
@@ -42,6 +45,7 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   heldBytesMax: 256 * 1024 * 1024,
   stalledClientMs: 120_000,
   heldCallsMax: 200,
+  heldCallsPerAgentMax: 50,
   // Most clients give up a request after 60 s: by then they know that it waits, and where.
   heldCallMs: 50_000,
 };
@@ -58,6 +62,8 @@ export interface TrafficObserver {
     readonly ip: string | undefined;
     readonly at: number;
   }): void;
+  /** What an agent asked for was denied. */
+  keyDenied(keyId: string, at: number): void;
 }
 
 export interface GatewayOptions {
@@ -97,6 +103,7 @@ export interface GatewayContext extends Omit<GatewayOptions, "limits" | "sealKey
   readonly lists: ListFilter;
   readonly heldBytes: Tally;
   readonly heldCalls: HeldCalls;
+  readonly continuations: Continuations;
   /** Calls whose stream ended before their answer, until a resumed stream brings it. */
   readonly suspended: SuspendedCalls;
   /** A name that a caller chose, as the log may keep it. */

@@ -86,7 +86,7 @@ function fixedCredentialHeaders(credential: Exclude<Credential, OauthClient>): C
 }
 
 /** The user-pass of RFC 7617 §2 in UTF-8. */
-function toBasic(username: string, password: string): string {
+export function toBasic(username: string, password: string): string {
   return Buffer.from(`${username}:${password}`, "utf8").toString("base64");
 }
 

@@ -46,13 +46,16 @@ interface Noted {
   readonly alsoMatched?: readonly OtherMatch[] | undefined;
 }
 
+/** Rows 1 and 2 of the decision table. */
+type NoAccess = "not_assigned" | "agent_suspended" | "no_active_key";
+
 export type Decision = Noted &
   (
     | { readonly effect: "allow" }
-    | { readonly effect: "deny" | "held"; readonly reason: "not_assigned" | PolicyDecision["reason"] }
+    | { readonly effect: "deny" | "held"; readonly reason: NoAccess | PolicyDecision["reason"] }
   );
 
-const NOT_ASSIGNED: Decision = { effect: "deny", reason: "not_assigned", policies: [] };
+export const NOT_ASSIGNED: Decision = { effect: "deny", reason: "not_assigned", policies: [] };
 
 /**
  * Whether the caller may do this: the assignment is a ceiling, policies come below it. Pure, and the only place where a message
@@ -60,10 +63,21 @@ const NOT_ASSIGNED: Decision = { effect: "deny", reason: "not_assigned", policie
  */
 export function decide(caller: Caller, question: Question, nowMs: number): Decision {
   if (!isAssigned(caller.assignment, question.target)) return NOT_ASSIGNED;
+  if (question.action !== "connect") {
+    // Whoever may not connect sends nothing at all: a client without a session never connects, one in a session did so before.
+    const connect = decideConnect(caller, nowMs);
+    if (connect.effect === "deny" && connect.reason === "policy") return connect;
+  }
   const { decision, reason, policies, audit, alsoMatched } = decidePolicies(caller, question, nowMs);
   const noted = { policies, audit, alsoMatched };
   if (decision === "allow") return { effect: "allow", ...noted };
   return { effect: decision === "held" ? "held" : "deny", reason, ...noted };
+}
+
+/** Whether the caller may use its server at all. */
+export function decideConnect(caller: Caller, nowMs: number): Decision {
+  const target: Target = { type: "server", name: caller.server.server.name };
+  return decide(caller, { action: "connect", target, args: () => undefined }, nowMs);
 }
 
 /** Whether an entry belongs in a list that the caller sees. Conditions on arguments and time count as possible. */
@@ -79,8 +93,12 @@ function isAssigned(assignment: AssignmentView, { type, name }: Target): boolean
 }
 
 /** What agents and the people behind them see of a denial or a hold: which rule, and whom to ask. */
-export function refusalMessage({ agent }: Pick<Caller, "agent">, question: Question, decision: Decision): string {
-  const { type, name } = question.target;
+export function refusalMessage(
+  { agent }: Pick<Caller, "agent">,
+  { target }: { readonly target: Target | { readonly type: "skill"; readonly name: string } },
+  decision: Decision,
+): string {
+  const { type, name } = target;
   const what = type === "server" ? "this" : `${type} \`${printable(name)}\``;
   const who = `agent \`${agent.agent.name}\``;
   const rules = nameRules(decision.policies);
@@ -91,6 +109,8 @@ export function refusalMessage({ agent }: Pick<Caller, "agent">, question: Quest
   if (reason === "default") return `no policy allows ${who} to use ${what}; ${ask} for one`;
   if (reason === "evaluation_error")
     return `${rules} cannot be evaluated for this message, so ${what} is refused; ${ask} to correct it`;
+  if (reason === "agent_suspended") return `${who} is suspended; ${ask} to activate it`;
+  if (reason === "no_active_key") return `${who} has no active key, so nothing can be done as it; ${ask} for one`;
   return `${who} may not use ${what}: it is not in its assignment; ${ask} for it`;
 }
 

@@ -6,6 +6,7 @@ import type { GatewayContext } from "./context.ts";
 import type { Caller } from "./decide.ts";
 import { mayListOtherwise } from "./rights-change.ts";
 import { phraseOf } from "./fault-phrase.ts";
+import { listChanges } from "./list-changes.ts";
 import { formatSse } from "./sse.ts";
 import { errorMessage, respondJson, respondProblem, respondRefusal } from "./http/respond.ts";
 import type { LiveExchange } from "./live-exchanges.ts";
@@ -28,10 +29,6 @@ const HEALTH_BY_FAULT: Readonly<Record<UpstreamFault["kind"], HealthState>> = {
 
 /** More than a socket takes at once means a client that does not read. */
 const UNREAD_BYTES_MAX = 64 * 1024;
-
-const LISTS_CHANGED = ["tools", "prompts", "resources"].map((list) =>
-  Buffer.from(JSON.stringify({ jsonrpc: "2.0", method: `notifications/${list}/list_changed` })),
-);
 
 /** One HTTP request of a client with what it causes upstream. Ends both sides together, whichever ends first. */
 export class Exchange implements LiveExchange {
@@ -56,14 +53,14 @@ export class Exchange implements LiveExchange {
 
   constructor(
     context: GatewayContext,
-    http: { request: IncomingMessage; response: ServerResponse; parent?: ParentCall | undefined },
+    http: { request: IncomingMessage; response: ServerResponse; inner?: { readonly parent: ParentCall | undefined } },
     caller: Caller,
   ) {
     this.context = context;
     this.request = http.request;
     this.response = http.response;
     this.caller = caller;
-    this.parent = http.parent;
+    this.parent = http.inner?.parent;
     context.exchanges.add(this);
     http.response.on("close", () => this.#closed());
   }
@@ -102,12 +99,11 @@ export class Exchange implements LiveExchange {
     if (hasNewRights) this.#tellListsChanged();
   }
 
-  /** Only the standing stream of a session is for what no request asked for. */
   #tellListsChanged(): void {
-    const { response, request } = this;
-    if (request.method !== "GET" || !response.headersSent || response.writableEnded || response.destroyed) return;
+    const { response } = this;
+    if (!response.headersSent || response.writableEnded || response.destroyed) return;
     if (response.writableLength > UNREAD_BYTES_MAX) return;
-    for (const data of LISTS_CHANGED)
+    for (const data of listChanges(this))
       response.write(formatSse({ data, id: undefined, type: "message", retry: undefined }));
   }
 

@@ -4,7 +4,9 @@ import { accessAs, clientOf, identify, type Access } from "./access.ts";
 import { type Aggregate, createAggregate } from "./aggregate/aggregate.ts";
 import { createInnerHttp, type InnerOrigin } from "./aggregate/inner-http.ts";
 import { handleMessage } from "./client-messages.ts";
+import { Continuations } from "./continuations.ts";
 import { DEFAULT_LIMITS, type GatewayContext, type GatewayOptions, type Tally } from "./context.ts";
+import { endSessionById } from "./end-session.ts";
 import { challengeOf, Exchange } from "./exchange.ts";
 import { ClientGoneError, readBody } from "./http/read-body.ts";
 import { checkPostHeaders, MODERN_VERSION, one, protocolVersionOf } from "./http/request-headers.ts";
@@ -20,7 +22,7 @@ import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
 import { createSealer } from "./seal.ts";
 import { createServerRequests } from "./server-requests.ts";
 import { endSession, openStream } from "./session-requests.ts";
-import { createSessions, type Session } from "./sessions.ts";
+import { createSessions, type LiveSession, type Session } from "./sessions.ts";
 import { SuspendedCalls } from "./suspended-calls.ts";
 import { recordEnd, startUpkeep } from "./upkeep.ts";
 
@@ -30,8 +32,10 @@ export interface Gateway {
   handle(request: IncomingMessage, response: ServerResponse): void;
   /** All of an agent's servers and skills behind one path; absent where it was not asked for. */
   readonly aggregate: Aggregate | undefined;
-  /** Sessions that this node has seen lately, the oldest first. */
-  sessions(): readonly Session[];
+  /** Sessions that this node has seen lately. */
+  sessions(): readonly LiveSession[];
+  /** Ends a session at once; its client has to begin a new one. False where there is none. */
+  endSession(id: string): boolean;
   /** Requests and streams in flight. */
   readonly liveExchanges: number;
   /** Ends standing streams, lets calls in flight finish for at most `timeoutMs`, and then ends them too. */
@@ -67,7 +71,8 @@ export function createGateway(options: GatewayOptions): Gateway {
       served.catch((error: unknown) => respondFault(context, response, error));
     },
     aggregate,
-    sessions: () => context.sessions.list(),
+    sessions: () => [...context.sessions.list(), ...(aggregate?.sessions() ?? [])],
+    endSession: (id) => endSessionById(context, id) || (aggregate?.endSession(id) ?? false),
     get liveExchanges() {
       return context.exchanges.count;
     },
@@ -116,6 +121,7 @@ function createContext(options: GatewayOptions): GatewayContext {
     ...shared,
     limits: allLimits,
     heldCalls: new HeldCalls(allLimits),
+    continuations: new Continuations(),
     identifyKey: rememberCallers(authenticate),
     sealer,
     sessions: createSessions(sealer, options.clock),
@@ -160,7 +166,7 @@ async function serve(context: GatewayContext, http: Http): Promise<void> {
 async function serveInner(context: GatewayContext, http: Http, origin: InnerOrigin): Promise<void> {
   const access = accessAs(origin, context.liveView.current, context.clock.now());
   if (!access.ok) return respondProblem(http.response, access.refusal);
-  await serveExchange(new Exchange(context, { ...http, parent: origin.parent() }, access.caller));
+  await serveExchange(new Exchange(context, { ...http, inner: origin }, access.caller));
 }
 
 async function serveExchange(exchange: Exchange): Promise<void> {
@@ -238,6 +244,7 @@ async function refuseAccess(
     });
   }
   context.metrics?.denied(known.server?.name ?? "", reason);
+  context.observer?.keyDenied(known.keyId, context.clock.now());
   respondProblem(response, answer);
 }
 

@@ -1,12 +1,9 @@
-import { itemsAt, memberOf, membersAt, textAt, type Envelope } from "./envelope/envelope.ts";
+import { itemsAt, memberOf, membersAt, RELATED_TASK, textAt, type Envelope } from "./envelope/envelope.ts";
 import type { Member, Span } from "./envelope/json-scanner.ts";
 import type { IssuedTasks } from "./issued-tasks.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
 import type { HandleKind, HandleScope, Sealer } from "./seal.ts";
 import type { Edit } from "./splice.ts";
-
-/** The member of `_meta` that ties a message to a task (2025-11-25, tasks). */
-const RELATED_TASK = "io.modelcontextprotocol/related-task";
 
 export interface HandleKeeper {
   readonly sealer: Sealer;
@@ -71,18 +68,12 @@ function findHandles({ bytes }: Envelope, body: Member | undefined): Found[] {
   add("cursor", body, "cursor");
   add("cursor", body, "nextCursor");
   add("state", body, "requestState");
-  if (!mentionsTasks(bytes)) return found;
   add("task", body, "taskId");
   add("task", { members: membersAt(bytes, memberOf(body, "task")) }, "taskId");
   for (const item of itemsAt(bytes, memberOf(body, "tasks"))) add("task", item, "taskId");
   const meta = { members: membersAt(bytes, memberOf(body, "_meta")) };
   add("task", { members: membersAt(bytes, memberOf(meta, RELATED_TASK)) }, "taskId");
   return found;
-}
-
-/** A cheap look before an expensive one; an escape in the name is looked into as well. */
-function mentionsTasks(bytes: Buffer): boolean {
-  return bytes.includes("taskId") || bytes.includes("\\u");
 }
 
 function unknownHandle(kind: HandleKind): RpcRefusal {

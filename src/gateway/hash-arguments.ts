@@ -7,24 +7,22 @@ import { toCanonicalJson } from "../lib/canonical-json.ts";
  * digits than we do.
  */
 export function hashArguments(json: string): string {
-  const unusual: string[] = [];
   const value: unknown = JSON.parse(json, (_name: string, found: unknown, context?: { readonly source?: string }) => {
-    if (typeof found === "string") return toKnownText(found, unusual);
-    if (typeof found !== "number") return found;
-    const source = context?.source ?? "";
-    if (String(found) !== source) unusual.push(source);
-    return Number.isFinite(found) ? found : null;
+    if (typeof found === "string") return tagText(found);
+    if (typeof found === "number") return tagNumber(found, context?.source ?? "");
+    return found;
   });
-  // Canonical JSON holds no raw line break, so that what follows one is nothing else.
-  const rest = unusual.length === 0 ? "" : `\n${JSON.stringify(unusual)}`;
   return createHash("sha256")
-    .update(toCanonicalJson(value ?? null) + rest)
+    .update(toCanonicalJson(value ?? null))
     .digest("hex");
 }
 
-/** Canonical JSON holds no half of a surrogate pair either. */
-function toKnownText(text: string, unusual: string[]): string {
-  if (text.isWellFormed()) return text;
-  unusual.push(JSON.stringify(text));
-  return text.toWellFormed();
+/** Every text begins with a mark, so that no text equals what stands for something else. */
+function tagText(text: string): string {
+  // Canonical JSON holds no half of a surrogate pair; as an escape it is plain ASCII.
+  return text.isWellFormed() ? `text:${text}` : `escaped:${JSON.stringify(text)}`;
+}
+
+function tagNumber(number: number, source: string): number | string {
+  return String(number) === source ? number : `number:${source}`;
 }

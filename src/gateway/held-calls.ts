@@ -11,42 +11,113 @@ export type HoldEnd = "decided" | "limit" | "cancelled" | "gone";
 
 export interface HeldCallLimits {
   readonly heldCallsMax: number;
+  readonly heldCallsPerAgentMax: number;
   readonly heldCallMs: number;
 }
 
-interface OpenHold extends HandleScope {
+/** A request that may come to wait, as its client takes it back. */
+interface FollowedRequest extends HandleScope {
   readonly sessionId: string | undefined;
   readonly requestId: RpcId;
+  readonly taken: AbortController;
+}
+
+/** Knows whether the client took its request back. MUST be disposed when the request goes on. */
+export interface Following extends Disposable {
+  readonly taken: AbortSignal;
+}
+
+interface OpenHold {
+  readonly agentId: string;
   readonly end: (how: HoldEnd) => void;
+}
+
+interface Wait {
+  readonly agentId: string;
+  readonly approvalId: string;
+  readonly approvals: ApprovalStore;
+  /** The client is gone. */
+  readonly signal: AbortSignal;
+  /** The client took its request back. */
+  readonly taken?: AbortSignal | undefined;
+  readonly onProblem: (message: string, cause: unknown) => void;
 }
 
 /** The calls of this node that wait open for an approval; bounded, because each costs a connection. */
 export class HeldCalls {
   readonly #limits: HeldCallLimits;
   readonly #open = new Set<OpenHold>();
+  readonly #followed = new Set<FollowedRequest>();
 
   constructor(limits: HeldCallLimits) {
     this.#limits = limits;
   }
 
+  /** From now on a request that is taken back is known as such: its client may do so before anything waits. */
+  follow({ scope, session }: Exchange, requestId: RpcId): Following {
+    const taken = new AbortController();
+    const followed = { ...scope, sessionId: session?.id, requestId, taken };
+    this.#followed.add(followed);
+    return { taken: taken.signal, [Symbol.dispose]: () => void this.#followed.delete(followed) };
+  }
+
   /** Waits for a person's decision, no longer than the limit. Never rejects for what the store does: then the limit has come. */
   async wait(
     exchange: Exchange,
-    { approvalId, requestId, approvals }: { approvalId: string; requestId: RpcId; approvals: ApprovalStore },
+    { approvalId, taken, approvals }: { approvalId: string; taken: AbortSignal; approvals: ApprovalStore },
   ): Promise<HoldEnd> {
-    if (exchange.isOver) return "gone";
-    if (this.#open.size >= this.#limits.heldCallsMax) return "limit";
+    const { context, response, scope } = exchange;
+    const client = new AbortController();
+    const gone = (): void => client.abort();
+    if (exchange.isOver) gone();
+    response.once("close", gone);
+    try {
+      const { agentId } = scope;
+      const { onProblem } = context;
+      return await this.#wait({ agentId, approvalId, approvals, signal: client.signal, taken, onProblem });
+    } finally {
+      response.off("close", gone);
+    }
+  }
+
+  /** The same for a run of a skill. */
+  async waitForRun(wait: Wait): Promise<HoldEnd> {
+    return this.#wait(wait);
+  }
+
+  /** The client took back a request (`notifications/cancelled`). False where none of that id waits here. */
+  cancel({ scope, session }: Exchange, requestId: unknown): boolean {
+    const matching = [...this.#followed].filter(
+      (followed) =>
+        followed.agentId === scope.agentId &&
+        followed.serverId === scope.serverId &&
+        followed.sessionId === session?.id &&
+        followed.requestId === requestId,
+    );
+    for (const { taken } of matching) taken.abort();
+    return matching.length > 0;
+  }
+
+  /** Lets every client know now that its call still waits. */
+  endAll(): void {
+    for (const { end } of this.#open) end("limit");
+  }
+
+  async #wait({ agentId, approvalId, approvals, signal, taken, onProblem }: Wait): Promise<HoldEnd> {
+    if (signal.aborted) return "gone";
+    if (taken?.aborted === true) return "cancelled";
+    if (!this.#hasRoom(agentId)) return "limit";
     const { promise, resolve: end } = Promise.withResolvers<HoldEnd>();
     const over = new AbortController();
-    const hold = { ...exchange.scope, sessionId: exchange.session?.id, requestId, end };
-    const gone = (): void => end("gone");
+    const hold = { agentId, end };
     const timer = setTimeout(() => end("limit"), this.#limits.heldCallMs);
-    exchange.response.once("close", gone);
+    signal.addEventListener("abort", () => end("gone"), { signal: over.signal });
+    taken?.addEventListener("abort", () => end("cancelled"), { signal: over.signal });
     this.#open.add(hold);
     approvals.decided(approvalId, over.signal).then(
       () => end("decided"),
       (error: unknown) => {
-        exchange.context.onProblem("an approval could not be waited for", error);
+        onProblem("an approval could not be waited for", error);
         end("limit");
       },
     );
@@ -55,26 +126,15 @@ export class HeldCalls {
     } finally {
       this.#open.delete(hold);
       clearTimeout(timer);
-      exchange.response.off("close", gone);
       over.abort();
     }
   }
 
-  /** The client took back a request (`notifications/cancelled`). False where none of that id waits here. */
-  cancel({ scope, session }: Exchange, requestId: unknown): boolean {
-    const matching = [...this.#open].filter(
-      (hold) =>
-        hold.agentId === scope.agentId &&
-        hold.serverId === scope.serverId &&
-        hold.sessionId === session?.id &&
-        hold.requestId === requestId,
-    );
-    for (const { end } of matching) end("cancelled");
-    return matching.length > 0;
-  }
-
-  /** Lets every client know now that its call still waits. */
-  endAll(): void {
-    for (const { end } of this.#open) end("limit");
+  /** One agent may not take every place. */
+  #hasRoom(agentId: string): boolean {
+    const { heldCallsMax, heldCallsPerAgentMax } = this.#limits;
+    if (this.#open.size >= heldCallsMax) return false;
+    const own = [...this.#open].filter((hold) => hold.agentId === agentId);
+    return own.length < heldCallsPerAgentMax;
   }
 }

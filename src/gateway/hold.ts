@@ -1,8 +1,9 @@
-import type { DecisionDraft } from "../audit/audit-log.ts";
+import type { DecisionDraft } from "../domain/audit-event.ts";
 import { canAsk, questionOf } from "./approval-question.ts";
 import type { ApprovalClaim, ApprovalStore, HeldCall } from "./approvals.ts";
+import { bindingOf, type ApprovedCall } from "./continuations.ts";
 import { refusalMessage } from "./decide.ts";
-import { memberOf, type RequestEnvelope } from "./envelope/envelope.ts";
+import { memberOf, textAt, type RequestEnvelope } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
 import { hashArguments } from "./hash-arguments.ts";
 import { startProgress } from "./held-progress.ts";
@@ -24,31 +25,50 @@ export interface Tie {
   readonly approvalId: string;
 }
 
+/** A call that may be sent, with its approval where it needed one. */
+export type Released = Judged & { readonly approved?: ApprovedCall | undefined };
+
 /**
  * Uses up the approval of a held call, or files a request for one and waits for a person as long as the client's revision and the
  * node's limits allow. Gives the call that may be sent; undefined where none is: the client has been answered, or it is gone.
  */
-export async function passHold(hold: Hold): Promise<(Judged & Partial<Tie>) | undefined> {
+export async function passHold(hold: Hold): Promise<Released | undefined> {
   const { exchange, judged } = hold;
-  const { approvals } = exchange.context;
+  const { approvals, heldCalls } = exchange.context;
+  using following = heldCalls.follow(exchange, hold.envelope.id);
   if (approvals === undefined) return refuse(exchange, toRefusal(hold, judged, undefined));
-  const claim = await approvals.claim(toHeldCall(hold, judged));
+  const call = toHeldCall(hold, judged);
+  const continued = hold.isModern ? findContinued(hold, call) : undefined;
+  if (continued !== undefined) return { ...judged, approved: continued };
+  const claim = await approvals.claim(call);
   if (claim.state !== "pending") return finish(hold, judged, claim);
   const held = toRefusal(hold, judged, claim);
   await recordRefusal(exchange, held);
-  if (hold.isModern && hold.answer === undefined) return ask(hold, held, claim);
+  // A call of a running skill waits in every revision: nobody is there to be asked, and the run's clock stands still.
+  const isOfSkill = exchange.parent?.onHeld !== undefined;
+  if (hold.isModern && hold.answer === undefined && !isOfSkill) return ask(hold, held, claim);
   if (hold.answer === "decline") return tell(exchange, held);
-  const end = await waitFor(hold, claim, approvals);
+  const end = await waitFor(hold, claim, { approvals, taken: following.taken });
   if (end !== "decided") return end === "gone" ? undefined : tell(exchange, held);
   return passAgain(hold, claim, approvals);
 }
 
+/** The approved call that this message continues with what its upstream asked for. */
+function findContinued({ exchange, envelope }: Hold, call: HeldCall): ApprovedCall | undefined {
+  const { context, scope, caller } = exchange;
+  const sealed = textAt(envelope.bytes, memberOf(envelope.params, "requestState"));
+  const state = sealed === undefined ? undefined : context.sealer.open("state", scope, sealed);
+  // As long as the approval itself would have waited to be used.
+  const since = context.clock.now() - caller.snapshot.organization.settings.approvalTtlMinutes * 60_000;
+  return context.continuations.take(envelope, { boundTo: bindingOf(call), state, since });
+}
+
 /** After a person decided: everything may have changed meanwhile, so the call is decided anew and its approval claimed. */
-async function passAgain(hold: Hold, tie: Tie, approvals: ApprovalStore): Promise<(Judged & Partial<Tie>) | undefined> {
+async function passAgain(hold: Hold, tie: Tie, approvals: ApprovalStore): Promise<Released | undefined> {
   const { exchange, envelope } = hold;
   if (!exchange.refresh()) return undefined;
   const judged = judge(exchange, envelope, hold.judged.rule);
-  if (judged.decision.effect === "allow") return { ...judged, ...toTie(tie) };
+  if (judged.decision.effect === "allow") return { ...judged, approved: toApproved(hold, judged, tie) };
   if (judged.decision.effect === "deny") return refuse(exchange, toRefusal(hold, judged, tie));
   const claim = await approvals.claim(toHeldCall(hold, judged));
   // Another identical call was quicker: this one needs a word of its own.
@@ -56,7 +76,7 @@ async function passAgain(hold: Hold, tie: Tie, approvals: ApprovalStore): Promis
   return finish(hold, judged, claim);
 }
 
-async function finish(hold: Hold, judged: Judged, claim: ApprovalClaim): Promise<(Judged & Partial<Tie>) | undefined> {
+async function finish(hold: Hold, judged: Judged, claim: ApprovalClaim): Promise<Released | undefined> {
   const { exchange, envelope } = hold;
   if (claim.state === "full") return refuse(exchange, toFullRefusal(hold, judged));
   if (claim.state !== "approved") return refuse(exchange, toDeniedRefusal(hold, judged, claim));
@@ -65,7 +85,7 @@ async function finish(hold: Hold, judged: Judged, claim: ApprovalClaim): Promise
   if (now.decision.effect === "deny") return refuse(exchange, toRefusal(hold, now, claim));
   // What a person took to decide is no time that the gateway added.
   exchange.receivedAt = performance.now();
-  return { ...now, ...toTie(claim) };
+  return { ...now, approved: toApproved(hold, now, claim) };
 }
 
 function ask({ exchange, envelope }: Hold, held: Refusal, { approvalId }: Tie): undefined {
@@ -78,11 +98,15 @@ function tell(exchange: Exchange, held: Refusal): undefined {
   answerRefusal(exchange, held);
 }
 
-async function waitFor({ exchange, envelope }: Hold, { approvalId }: Tie, approvals: ApprovalStore) {
+async function waitFor(
+  { exchange, envelope }: Hold,
+  { approvalId }: Tie,
+  { approvals, taken }: { readonly approvals: ApprovalStore; readonly taken: AbortSignal },
+) {
   const stopProgress = startProgress(exchange, envelope);
   exchange.parent?.onHeld?.(approvalId);
   try {
-    return await exchange.context.heldCalls.wait(exchange, { approvalId, requestId: envelope.id, approvals });
+    return await exchange.context.heldCalls.wait(exchange, { approvalId, taken, approvals });
   } finally {
     stopProgress();
   }
@@ -132,8 +156,8 @@ export function tied(draft: DecisionDraft, { correlationId, approvalId }: Tie): 
   return { ...draft, correlationId, details: { ...draft.details, approvalId } };
 }
 
-function toTie({ correlationId, approvalId }: Tie): Tie {
-  return { correlationId, approvalId };
+function toApproved(hold: Hold, judged: Judged, { correlationId, approvalId }: Tie): ApprovedCall {
+  return { correlationId, approvalId, boundTo: bindingOf(toHeldCall(hold, judged)) };
 }
 
 function toHeldCall({ exchange, envelope }: Hold, judged: Judged): HeldCall {
@@ -147,9 +171,10 @@ function toHeldCall({ exchange, envelope }: Hold, judged: Judged): HeldCall {
     server: { id: server.server.id, name: server.server.name },
     action,
     target,
+    requester: null,
     toolDigest: target.type === "tool" ? server.toolByName.get(target.name)?.digest : undefined,
     argumentsHash: hashArguments(boundText(envelope)),
-    payload: payloadOf(exchange, envelope, decision),
+    payload: payloadOf(exchange, envelope, judged),
     policies: decision.policies,
     correlationId: draftOf(exchange, envelope, judged).correlationId,
   };

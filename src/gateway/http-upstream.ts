@@ -1,5 +1,6 @@
 import type { Dispatcher } from "undici";
 import { faultOf } from "../lib/egress/request.ts";
+import type { ChunkMask, SecretMask } from "./secret-mask.ts";
 import type { Upstream, UpstreamCall, UpstreamFault, UpstreamRequest, UpstreamSink } from "./upstream.ts";
 
 export interface HttpUpstreamOptions {
@@ -7,6 +8,8 @@ export interface HttpUpstreamOptions {
   readonly url: URL;
   /** The server's credential and its fixed headers, names and values in turn; a promise while a token is fetched. */
   readonly headers: () => readonly string[] | Promise<readonly string[]>;
+  /** What to hide in the answers, given the headers that were sent. */
+  readonly maskOf: (headers: readonly string[]) => SecretMask | undefined;
   /** The server did not take the credential. */
   readonly onUnauthorized: () => void;
 }
@@ -16,15 +19,15 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
   const target = { origin: options.url.origin, path: options.url.pathname + options.url.search };
   return {
     send(request, sink) {
-      const call = new HttpCall(sink, options.onUnauthorized);
+      const call = new HttpCall(sink, options);
       const credential = options.headers();
       if (credential instanceof Promise) {
         credential.then(
-          (headers) => call.start(options.dispatcher, target, { request, credential: headers }),
+          (headers) => call.start(target, { request, credential: headers }),
           (error: unknown) =>
             call.fail({ kind: "credential", text: "its credential could not be obtained", cause: error }),
         );
-      } else call.start(options.dispatcher, target, { request, credential });
+      } else call.start(target, { request, credential });
       return call;
     },
   };
@@ -32,23 +35,24 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
 
 class HttpCall implements UpstreamCall, Dispatcher.DispatchHandler {
   readonly #sink: UpstreamSink;
-  readonly #onUnauthorized: () => void;
+  readonly #options: HttpUpstreamOptions;
+  #mask: ChunkMask | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #isDone = false;
   #hasHead = false;
 
-  constructor(sink: UpstreamSink, onUnauthorized: () => void) {
+  constructor(sink: UpstreamSink, options: HttpUpstreamOptions) {
     this.#sink = sink;
-    this.#onUnauthorized = onUnauthorized;
+    this.#options = options;
   }
 
   start(
-    dispatcher: Dispatcher,
     target: { readonly origin: string; readonly path: string },
     { request, credential }: { readonly request: UpstreamRequest; readonly credential: readonly string[] },
   ): void {
     if (this.#isDone) return;
-    dispatcher.dispatch(
+    this.#mask = this.#options.maskOf(credential)?.start();
+    this.#options.dispatcher.dispatch(
       {
         ...target,
         method: request.method,
@@ -93,15 +97,16 @@ class HttpCall implements UpstreamCall, Dispatcher.DispatchHandler {
   ): void {
     if (this.#isDone || status < 200) return;
     this.#hasHead = true;
-    if (status === 401) this.#onUnauthorized();
+    if (status === 401) this.#options.onUnauthorized();
     this.#sink.head(status, headers);
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (!this.#isDone) this.#sink.data(chunk);
+    this.#pass(this.#mask === undefined ? chunk : this.#mask.push(chunk));
   }
 
   onResponseEnd(): void {
+    if (this.#mask !== undefined) this.#pass(this.#mask.end());
     if (this.#isDone) return;
     this.#isDone = true;
     this.#sink.end();
@@ -109,6 +114,10 @@ class HttpCall implements UpstreamCall, Dispatcher.DispatchHandler {
 
   onResponseError(_: Dispatcher.DispatchController | undefined, error: Error): void {
     this.fail({ kind: this.#kindOf(error), text: faultOf(error), cause: error });
+  }
+
+  #pass(bytes: Buffer): void {
+    if (!this.#isDone && bytes.length > 0) this.#sink.data(bytes);
   }
 
   #kindOf(error: Error): UpstreamFault["kind"] {

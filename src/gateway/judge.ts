@@ -1,5 +1,4 @@
-import type { DecisionDraft } from "../audit/audit-log.ts";
-import type { Outcome } from "../domain/audit-event.ts";
+import type { DecisionDraft, Outcome } from "../domain/audit-event.ts";
 import { newId } from "../lib/ids.ts";
 import { decide, refusalMessage, toQuestion, type DecidingPolicy, type Decision, type Question } from "./decide.ts";
 import type { Target } from "./decide.ts";
@@ -26,7 +25,7 @@ export function judge(exchange: Exchange, envelope: RequestEnvelope | Notificati
     toolOfTask: (sealed) => toolOfTask(sealed, scope, context),
     serverName: caller.server.server.name,
   });
-  const args = (): unknown => valueAt(envelope.bytes, memberOf(envelope.params, "arguments"));
+  const args = once(() => valueAt(envelope.bytes, memberOf(envelope.params, "arguments")));
   const judgeOne = (target: Target): Judged => {
     const question = toQuestion(rule, target, args);
     return { rule, question, decision: decide(caller, question, context.clock.now()) };
@@ -53,7 +52,7 @@ export function draftOf(
     policies: decision.policies,
     correlationId: exchange.parent?.correlationId,
     details: {
-      ...payloadOf(exchange, envelope, decision),
+      ...payloadOf(exchange, envelope, { question, decision }),
       ...(rule.event === undefined ? { method: envelope.method } : {}),
       ...matchDetails(decision),
     },
@@ -64,12 +63,19 @@ export function draftOf(
 export function payloadOf(
   { context, caller }: Exchange,
   envelope: RequestEnvelope | NotificationEnvelope,
-  decision: Decision,
+  { question, decision }: Pick<Judged, "question" | "decision">,
 ): Readonly<Record<string, unknown>> {
   const args = memberOf(envelope.params, "arguments");
   if (args === undefined) return {};
   const auditPayloads = decision.audit ?? caller.snapshot.organization.settings.auditPayloads;
-  return toPayload(envelope.bytes.subarray(args.start, args.end), auditPayloads, context.maskSecrets);
+  const payload = { bytes: envelope.bytes.subarray(args.start, args.end), value: question.args };
+  return toPayload(payload, auditPayloads, context.maskSecrets);
+}
+
+/** The arguments are built at most once, whether policies ask for them or the log. */
+function once(build: () => unknown): () => unknown {
+  let built: { readonly value: unknown } | undefined;
+  return () => (built ??= { value: build() }).value;
 }
 
 export interface Refusal {
@@ -102,6 +108,7 @@ export async function recordRefusal(exchange: Exchange, { draft, outcome, reason
   const durationMs = performance.now() - exchange.receivedAt;
   await context.audit.record({ ...draft, outcome, reason, durationMs });
   context.metrics?.denied(caller.server.server.name, outcome === "held" ? "held" : reason);
+  if (outcome === "denied") context.observer?.keyDenied(caller.key.id, context.clock.now());
 }
 
 /** Tells the client that its message is not sent on, and why (contract section 5). */

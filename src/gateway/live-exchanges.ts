@@ -1,3 +1,4 @@
+import { TransientMap } from "../lib/transient-map.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import { recheck, type AccessRefusal } from "./access.ts";
 import type { Caller } from "./decide.ts";
@@ -24,18 +25,18 @@ export interface LiveExchanges {
 }
 
 export function createLiveExchanges(): LiveExchanges {
-  const live = new Set<LiveExchange>();
+  const live = new TransientMap<LiveExchange, true>();
   return {
-    add: (exchange) => void live.add(exchange),
+    add: (exchange) => live.set(exchange, true),
     remove: (exchange) => void live.delete(exchange),
     enforce(snapshot, nowMs) {
-      for (const exchange of live) {
+      for (const exchange of live.keys()) {
         const access = recheck(exchange.caller, snapshot, nowMs);
         if (access.ok) exchange.renew(access.caller);
         else exchange.forbid(access.refusal);
       }
     },
-    list: () => [...live],
+    list: () => [...live.keys()],
     get count() {
       return live.size;
     },

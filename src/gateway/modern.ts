@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { ServerView } from "../snapshot/snapshot.ts";
-import { memberOf, membersAt, textAt, valueAt, type Envelope, type RequestEnvelope } from "./envelope/envelope.ts";
+import { memberOf, readMeta, textAt, valueAt, type Envelope, type RequestEnvelope } from "./envelope/envelope.ts";
 import { checkVersion, MODERN_VERSION, one, protocolVersionOf } from "./http/request-headers.ts";
 import { findParamHeaders } from "./param-headers.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
@@ -107,9 +107,7 @@ export function encodeHeaderValue(text: string): string {
 }
 
 function claimedVersion({ bytes, params }: Exclude<Envelope, { kind: "response" }>): string | undefined {
-  const meta = memberOf(params, "_meta");
-  if (meta === undefined) return undefined;
-  return textAt(bytes, memberOf({ members: membersAt(bytes, meta) }, VERSION_KEY));
+  return textAt(bytes, memberOf({ members: readMeta(bytes, params) }, VERSION_KEY));
 }
 
 function mismatch(message: string): RpcRefusal {

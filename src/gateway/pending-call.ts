@@ -1,6 +1,6 @@
-import type { DecisionDraft, Settlement } from "../audit/audit-log.ts";
-import type { Outcome } from "../domain/audit-event.ts";
+import type { DecisionDraft, Outcome, Settlement } from "../domain/audit-event.ts";
 import type { GatewayContext } from "./context.ts";
+import type { ApprovedCall } from "./continuations.ts";
 import type { RequestEnvelope } from "./envelope/envelope.ts";
 import type { MethodRule } from "./methods.ts";
 
@@ -12,6 +12,8 @@ export interface CallFacts {
   readonly serverName: string;
   /** The staged decision; undefined for what is not recorded when it is allowed. */
   readonly draft: DecisionDraft | undefined;
+  /** The approval that it was sent with, where it needed one. */
+  readonly approved?: ApprovedCall | undefined;
   /** `performance.now()` when the request came. */
   readonly receivedAt: number;
 }

@@ -70,7 +70,8 @@ function settingsFor(
   return settings;
 }
 
-function othersOf({ matched, policies }: Decision): readonly OtherMatch[] {
+/** The policies that matched without deciding, for the counts. */
+export function othersOf({ matched, policies }: Decision): readonly OtherMatch[] {
   if (matched.length === policies.length && matched.every((policy) => policy.mode === "enforce")) return [];
   const deciding = new Set(policies.map(({ id }) => id));
   return matched
@@ -114,8 +115,9 @@ function targetOf(view: ServerView, { type, name }: MessageTarget): Target {
   const kept = targets.get(view) ?? new Map<string, Target>();
   const known = kept.get(key);
   if (known !== undefined) return known;
-  const target =
+  const made =
     type === "server" ? createTarget({ kind: "server", server }) : toToolTarget(server, name, toolByName.get(name));
+  const target = { ...made, isLasting: isKnown };
   if (isKnown) targets.set(view, kept.set(key, target));
   return target;
 }

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
-import type { DecisionDraft } from "../audit/audit-log.ts";
 import type { Agent } from "../domain/agent.ts";
-import type { Actor, ResourceRef } from "../domain/audit-event.ts";
+import type { Actor, DecisionDraft, ResourceRef } from "../domain/audit-event.ts";
 import type { AuditPayloads } from "../domain/organization.ts";
 import type { Server } from "../domain/server.ts";
 import { newId } from "../lib/ids.ts";
@@ -58,9 +57,15 @@ export function matchDetails({ alsoMatched = [] }: Decision): Readonly<Record<st
   return alsoMatched.length === 0 ? {} : { alsoMatched };
 }
 
-/** What the log keeps of a call's arguments. `bytes` is their JSON as sent; secrets are masked in every form. */
+/** A call's arguments: their JSON as sent, and as a value, which MUST NOT be changed. */
+interface Payload {
+  readonly bytes: Buffer;
+  readonly value: () => unknown;
+}
+
+/** What the log keeps of a call's arguments. Secrets are masked in every form. */
 export function toPayload(
-  bytes: Buffer,
+  { bytes, value }: Payload,
   setting: AuditPayloads,
   maskSecrets: (value: unknown) => unknown,
 ): Record<string, unknown> {
@@ -69,9 +74,9 @@ export function toPayload(
     const argumentsDigest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
     return { argumentsDigest, argumentsBytes: bytes.length };
   }
-  const value: unknown = JSON.parse(bytes.toString("utf8"));
-  const masked = maskSecrets(value);
-  let isAltered = masked !== value;
+  const given = value();
+  const masked = maskSecrets(given);
+  let isAltered = masked !== given;
   const kept = setting === "full" ? masked : shorten(masked, () => (isAltered = true));
   // A replay must know that these are not the arguments that were decided.
   return { arguments: kept, ...(isAltered ? { argumentsAltered: true } : {}) };

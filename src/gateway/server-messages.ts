@@ -60,6 +60,7 @@ export async function relayServerRequest(envelope: RequestEnvelope, exchange: Ex
     ...scope,
     sessionId: session?.id,
     id: envelope.id,
+    method: envelope.method,
     decisionId: rule.event === undefined ? undefined : draft.id,
     startedAt: context.clock.now(),
   });

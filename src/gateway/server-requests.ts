@@ -5,46 +5,53 @@ import type { HandleScope } from "./seal.ts";
 export interface ServerRequest extends HandleScope {
   readonly sessionId: string | undefined;
   readonly id: RpcId;
+  readonly method: string;
   /** Id of the staged decision; undefined where the request is not recorded. */
   readonly decisionId: string | undefined;
   readonly startedAt: number;
 }
 
-/** Requests in the other direction. An answer that fits none is not passed on: it would be an answer to somebody else. */
+type RequestKey = Pick<ServerRequest, "agentId" | "serverId" | "sessionId" | "id">;
+
+/** Requests in the other direction. An answer that fits none is not passed on: nobody asked for it, or somebody else. */
 export interface ServerRequests {
   add(request: ServerRequest): void;
-  take(key: Pick<ServerRequest, "agentId" | "serverId" | "sessionId" | "id">): ServerRequest | undefined;
+  take(key: RequestKey): ServerRequest | undefined;
   /** Removes and gives those that are older, or that match. */
   takeWhere(matches: (request: ServerRequest) => boolean): readonly ServerRequest[];
 }
 
-/** An upstream that floods a client with questions loses the oldest. */
-const REQUESTS_MAX = 10_000;
+/** An upstream that floods an agent with questions loses the oldest, and no other agent does. */
+const REQUESTS_PER_AGENT_MAX = 1000;
 
 export function createServerRequests(onForgotten: (request: ServerRequest) => void): ServerRequests {
-  const waiting = new Map<string, ServerRequest>();
-  const keyOf = ({ agentId, serverId, sessionId, id }: Parameters<ServerRequests["take"]>[0]): string =>
-    `${agentId} ${serverId} ${sessionId ?? ""} ${JSON.stringify(id)}`;
-  const remove = (key: string): ServerRequest | undefined => {
-    const found = waiting.get(key);
-    waiting.delete(key);
+  const waiting = new Map<string, Map<string, ServerRequest>>();
+  const take = ({ agentId, serverId, sessionId, id }: RequestKey): ServerRequest | undefined => {
+    const own = waiting.get(agentId);
+    const key = keyOf({ agentId, serverId, sessionId, id });
+    const found = own?.get(key);
+    own?.delete(key);
+    if (own?.size === 0) waiting.delete(agentId);
     return found;
   };
   return {
     add(request) {
-      const key = keyOf(request);
-      const replaced = remove(key);
+      const replaced = take(request);
       if (replaced !== undefined) onForgotten(replaced);
-      waiting.set(key, request);
-      const [oldest] = waiting.keys();
-      const dropped = waiting.size > REQUESTS_MAX && oldest !== undefined ? remove(oldest) : undefined;
+      const own = waiting.get(request.agentId) ?? new Map<string, ServerRequest>();
+      waiting.set(request.agentId, own.set(keyOf(request), request));
+      const [oldest] = own.values();
+      const dropped = own.size > REQUESTS_PER_AGENT_MAX && oldest !== undefined ? take(oldest) : undefined;
       if (dropped !== undefined) onForgotten(dropped);
     },
-    take: (key) => remove(keyOf(key)),
+    take,
     takeWhere(matches) {
-      const found = [...waiting].filter(([, request]) => matches(request));
-      for (const [key] of found) waiting.delete(key);
-      return found.map(([, request]) => request);
+      const all = [...waiting.values()].flatMap((own) => [...own.values()]);
+      return all.filter(matches).flatMap((request) => take(request) ?? []);
     },
   };
+}
+
+function keyOf({ serverId, sessionId, id }: RequestKey): string {
+  return `${serverId} ${sessionId ?? ""} ${JSON.stringify(id)}`;
 }

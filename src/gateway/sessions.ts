@@ -14,6 +14,12 @@ export interface Session extends HandleScope {
   keyId: string;
 }
 
+/** A session as the control plane sees it. */
+export interface LiveSession extends Pick<Session, "id" | "agentId" | "keyId" | "client" | "openedAt" | "lastSeenAt"> {
+  /** Undefined for a session with all of the agent's servers. */
+  readonly serverId: string | undefined;
+}
+
 /**
  * The sessions that this node has seen lately. The sealed id itself says whose session it is, so a session lives on after a
  * restart and on other nodes; the list is for people, metrics and the audit log.
@@ -26,6 +32,8 @@ export interface Sessions {
   /** Undefined for an id that was not issued to this agent at this server. */
   find(scope: HandleScope, sealed: string, keyId: string): Session | undefined;
   end(session: Session): void;
+  /** As `end`, and the id that the client has is not accepted again here, whatever it says of itself. */
+  endForGood(session: Session): void;
   list(): readonly Session[];
   /** Forgets and gives the sessions that were silent since `before`. */
   takeIdle(before: number): readonly Session[];
@@ -34,9 +42,12 @@ export interface Sessions {
 
 /** Beyond this the one that was silent longest is forgotten; its client does not notice. */
 const SESSIONS_MAX = 20_000;
+/** What is forgotten here, and with a restart, the upstream still refuses: it was told of the end. */
+const ENDED_MAX = 20_000;
 
 export function createSessions(sealer: Sealer, clock: Clock): Sessions {
   const live = new Map<string, Session>();
+  const ended = new Set<string>();
   const add = (session: Session): Session => {
     live.set(session.sealed, session);
     const [oldest] = live.keys();
@@ -52,6 +63,7 @@ export function createSessions(sealer: Sealer, clock: Clock): Sessions {
     find(scope, sealed, keyId) {
       const known = live.get(sealed);
       if (known !== undefined) return isOf(known, scope) ? touch(known, keyId) : undefined;
+      if (ended.has(sealed)) return undefined;
       const opened = sealer.open("session", scope, sealed);
       if (opened === undefined) return undefined;
       const [id, upstreamId] = splitOnce(opened);
@@ -59,6 +71,12 @@ export function createSessions(sealer: Sealer, clock: Clock): Sessions {
       return add({ ...scope, id, sealed, upstreamId, openedAt: now, lastSeenAt: now, client: undefined, keyId });
     },
     end: ({ sealed }) => void live.delete(sealed),
+    endForGood({ sealed }) {
+      live.delete(sealed);
+      ended.add(sealed);
+      const [oldest] = ended;
+      if (ended.size > ENDED_MAX && oldest !== undefined) ended.delete(oldest);
+    },
     list: () => [...live.values()],
     takeIdle(before) {
       const idle = [...live.values()].filter((session) => session.lastSeenAt < before);

@@ -8,6 +8,8 @@ import {
 } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
 import { sealHandles } from "./handles.ts";
+import { errorMessage } from "./http/respond.ts";
+import { decideInputRequests } from "./input-requests.ts";
 import { RpcRefusal } from "./rpc-refusal.ts";
 import { relayServerNotification, relayServerRequest } from "./server-messages.ts";
 import { splice } from "./splice.ts";
@@ -160,7 +162,7 @@ export class StreamRelay {
     return splice(envelope.bytes, sealHandles(envelope, { scope, tool: pending?.facts.tool }, context));
   }
 
-  #relayAnswer(envelope: ResponseEnvelope): Buffer | undefined {
+  #relayAnswer(envelope: ResponseEnvelope): Buffer | undefined | Promise<Buffer> {
     const { pending, session, context } = this.#exchange;
     const isExpected = pending !== undefined && !pending.isSettled && envelope.id === pending.facts.envelope.id;
     const awaited =
@@ -171,9 +173,17 @@ export class StreamRelay {
       return undefined;
     }
     call.markAnswered();
-    const { bytes, end } = finishAnswer(envelope, call, this.#exchange);
-    call.settle(end);
-    return bytes;
+    const finish = (refusal?: RpcRefusal): Buffer => {
+      const { idText } = call.facts.envelope;
+      const refused = { end: { outcome: "error", reason: "question_refused" } } as const;
+      const { bytes, end } =
+        refusal === undefined
+          ? finishAnswer(envelope, call, this.#exchange)
+          : { ...refused, bytes: errorMessage(idText, refusal) };
+      call.settle(end);
+      return bytes;
+    };
+    return decideInputRequests(envelope, this.#exchange)?.then(finish) ?? finish();
   }
 
   #sealEventId(id: string | undefined): string | undefined {

@@ -1,3 +1,4 @@
+import type { GatewayContext } from "./context.ts";
 import type { Exchange } from "./exchange.ts";
 import { MODERN_VERSION, passedHeaders, protocolVersionOf } from "./http/request-headers.ts";
 import type { UpstreamSink } from "./upstream.ts";
@@ -24,14 +25,18 @@ export function postHeaders(exchange: Exchange, modern: readonly string[] = []):
 
 /** Sends a message of the gateway's own in the client's session. Nobody waits for what comes back. */
 export function postToUpstream(exchange: Exchange, body: Buffer): void {
-  exchange.upstream.send({ method: "POST", headers: postHeaders(exchange), body }, new IgnoredAnswer(exchange));
+  const sink = new IgnoredAnswer(exchange.context, exchange.caller.server.server.name);
+  exchange.upstream.send({ method: "POST", headers: postHeaders(exchange), body }, sink);
 }
 
-class IgnoredAnswer implements UpstreamSink {
-  readonly #exchange: Exchange;
+/** Takes an answer that nobody waits for; a failure is reported. */
+export class IgnoredAnswer implements UpstreamSink {
+  readonly #context: Pick<GatewayContext, "onProblem">;
+  readonly #serverName: string;
 
-  constructor(exchange: Exchange) {
-    this.#exchange = exchange;
+  constructor(context: Pick<GatewayContext, "onProblem">, serverName: string) {
+    this.#context = context;
+    this.#serverName = serverName;
   }
 
   head(): void {
@@ -47,6 +52,6 @@ class IgnoredAnswer implements UpstreamSink {
   }
 
   fail({ text, cause }: Parameters<UpstreamSink["fail"]>[0]): void {
-    this.#exchange.context.onProblem(`server \`${this.#exchange.caller.server.server.name}\`: ${text}`, cause);
+    this.#context.onProblem(`server \`${this.#serverName}\`: ${text}`, cause);
   }
 }

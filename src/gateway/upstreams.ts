@@ -2,6 +2,7 @@ import type { Egress } from "../lib/egress/egress.ts";
 import type { ServerView } from "../snapshot/snapshot.ts";
 import type { CredentialSource } from "./credentials.ts";
 import { createHttpUpstream } from "./http-upstream.ts";
+import { createSecretMask, secretsOf, type SecretMask } from "./secret-mask.ts";
 import type { Upstream, Upstreams } from "./upstream.ts";
 
 interface Ways {
@@ -43,7 +44,20 @@ export function reachServer(view: ServerView, { egress, credentials }: Ways): (u
       : flatten(secrets.headers, found);
   };
   const onUnauthorized = (): void => credentials.forget(view.secrets().credential);
-  return (url) => createHttpUpstream({ dispatcher: egress.dispatcher(rule), url, headers, onUnauthorized });
+  const maskOf = rememberMask(view);
+  return (url) => createHttpUpstream({ dispatcher: egress.dispatcher(rule), url, headers, maskOf, onUnauthorized });
+}
+
+/** A fetched token is a secret, too; it changes seldom. */
+function rememberMask(view: ServerView): (headers: readonly string[]) => SecretMask | undefined {
+  let known: { readonly token: string; readonly mask: SecretMask | undefined } | undefined;
+  return (headers) => {
+    const secrets = view.secrets();
+    const isFetched = secrets.credential.type === "oauth-client-credentials";
+    const token = isFetched ? (headers[headers.indexOf("authorization") + 1] ?? "").replace(/^Bearer /, "") : "";
+    if (known?.token !== token) known = { token, mask: createSecretMask([...secretsOf(secrets), token]) };
+    return known.mask;
+  };
 }
 
 /** Names and values in turn; the credential wins over a fixed header of the same name. */

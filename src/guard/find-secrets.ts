@@ -1,8 +1,9 @@
 import { createHmac } from "node:crypto";
+import { selectPatterns } from "./candidate-patterns.ts";
 import { KEY_PATTERNS, PLACE_PATTERNS, type SecretPattern } from "./secret-patterns.ts";
 
 // At the same place the first wins, so what a key tells of itself comes before where it stands.
-const ALL_PATTERNS: readonly SecretPattern[] = [...KEY_PATTERNS, ...PLACE_PATTERNS];
+const patternsFor = selectPatterns([...KEY_PATTERNS, ...PLACE_PATTERNS]);
 
 /** Where a secret stands in a text: `[start, end)` in UTF-16 units. */
 export interface SecretSpan {
@@ -21,7 +22,8 @@ export interface SecretHint {
 /** All secrets in a text, in order and without overlap. Linear in the text. */
 export function findSecretSpans(text: string): SecretSpan[] {
   if (text.length < 8) return [];
-  const spans = [...pemSpans(text), ...ALL_PATTERNS.flatMap((entry) => spansOf(text, entry))];
+  const spans = pemSpans(text);
+  for (const pattern of patternsFor(text)) spans.push(...spansOf(text, pattern));
   return spans.length === 0 ? spans : withoutOverlap(spans);
 }
 
@@ -62,8 +64,7 @@ export function entropyBits(text: string): number {
   return [...counts.values()].reduce((bits, count) => bits - (count / total) * Math.log2(count / total), 0);
 }
 
-function spansOf(text: string, { type, pattern, group, needs }: SecretPattern): SecretSpan[] {
-  if (needs?.some((part) => text.includes(part)) === false) return [];
+function spansOf(text: string, { type, pattern, group }: SecretPattern): SecretSpan[] {
   // `matchAll` copies the pattern at each call; most texts hold no secret and stop here.
   if (text.search(pattern) < 0) return [];
   const spans: SecretSpan[] = [];

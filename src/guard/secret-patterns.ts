@@ -3,8 +3,10 @@ export interface SecretPattern {
   readonly type: string;
   readonly pattern: RegExp;
   readonly group?: number;
-  /** A text without any of these cannot match: asking for them is cheaper than the pattern. */
-  readonly needs?: readonly string[];
+  /** A text without any of these cannot match: asking for them is cheaper than the pattern. In lower case where case does not count. */
+  readonly needs: readonly string[];
+  /** A text without any of these characters of `MARKS` cannot match either. */
+  readonly marks?: string;
 }
 
 /**
@@ -100,9 +102,16 @@ export const KEY_PATTERNS: readonly SecretPattern[] = [
   },
 ];
 
+const SECRET_WORDS = ["passw", "passphrase", "secret", "token", "key", "credential"];
+
 /** Secrets known by where they stand, not by their own form. */
 export const PLACE_PATTERNS: readonly SecretPattern[] = [
-  { type: "authorization", pattern: /\b(?:bearer|basic|token)\s{1,4}([A-Za-z0-9._~+/=-]{12,4096})/gi, group: 1 },
+  {
+    type: "authorization",
+    needs: ["bearer", "basic", "token"],
+    pattern: /\b(?:bearer|basic|token)\s{1,4}([A-Za-z0-9._~+/=-]{12,4096})/gi,
+    group: 1,
+  },
   { type: "url-password", needs: ["://"], pattern: /:\/\/[^\s/:@"'?#]{0,256}:([^\s/@"'?#]{1,256})@/g, group: 1 },
   {
     type: "url-token",
@@ -113,13 +122,16 @@ export const PLACE_PATTERNS: readonly SecretPattern[] = [
   },
   {
     type: "assigned-secret",
+    needs: SECRET_WORDS,
+    marks: ":=",
     pattern:
       /(?:password|passwd|passphrase|secret|token|api[_-]?key|apikey|access[_-]?key|private[_-]?key|credentials?)[a-z_-]{0,20}["']?\s{0,3}[:=]\s{0,3}["']?((?!\$\{|\$[A-Z]|<|\[masked)[^\s"',;&}{)\]]{6,512})/gi,
     group: 1,
   },
   {
     type: "option-secret",
-    needs: ["-"],
+    needs: SECRET_WORDS,
+    marks: "-",
     pattern:
       /--?[a-z-]{0,24}(?:password|passwd|secret|token|api-?key|apikey|access-key)\s{1,3}((?!-|\$|<|\[masked)[^\s"',;]{6,512})/gi,
     group: 1,

@@ -24,3 +24,17 @@ export function isIpInRanges(ip: string, ranges: readonly IpRange[]): boolean {
   const address = ipaddr.process(ip);
   return ranges.some(([network, bits]) => network.kind() === address.kind() && address.match(network, bits));
 }
+
+/** Whether all of a range lies in another one. */
+export function isRangeWithin([network, bits]: IpRange, [outer, outerBits]: IpRange): boolean {
+  return network.kind() === outer.kind() && bits >= outerBits && network.match(outer, outerBits);
+}
+
+/** Which addresses are one place: an IPv4 address by itself, an IPv6 one by its /64, within which hosts change theirs daily. */
+export function networkOf(ip: string): string | undefined {
+  if (!isIpAddress(ip)) return undefined;
+  const address = ipaddr.process(ip);
+  if (address.kind() === "ipv4") return address.toString();
+  const network = address.toByteArray().fill(0, 8);
+  return `${ipaddr.fromByteArray(network).toString()}/64`;
+}

@@ -51,7 +51,7 @@ interface Common<Input, Answer> {
   readonly isForDevices?: true;
   /** Takes an `idempotencyKey`: a repeated call creates nothing twice. */
   readonly isCreation?: true;
-  /** Members of the output that only the first answer shows. */
+  /** Members of the output that only the first answer shows, by their path (`connection.config`). */
   readonly secrets?: readonly string[];
   /** The audit action of a mutation, `<object>.<verb>`. */
   readonly action?: string;
@@ -118,6 +118,8 @@ export function defineOperation<I extends z.ZodRawShape, O extends z.ZodRawShape
   const isCreation = definition.isCreation ?? false;
   const secrets = definition.secrets ?? [];
   const input = z.strictObject({ ...definition.input.shape, ...commonFields({ effect, isCreation }) });
+  // Made once: the first parse of a schema compiles it.
+  const own = definition.input.strip();
   return {
     name,
     title,
@@ -137,21 +139,21 @@ export function defineOperation<I extends z.ZodRawShape, O extends z.ZodRawShape
         throw new AppError("invalid_input", "input: holds a lone surrogate; send well-formed Unicode");
       const parsed = input.safeParse(raw);
       if (!parsed.success) throw toInvalidInput(parsed.error);
-      return startCall(definition, raw);
+      return startCall(definition, own.parse(raw), CommonInputSchema.parse(raw));
     },
   };
 }
 
 function startCall<I extends z.ZodRawShape, O extends z.ZodRawShape>(
   definition: Definition<I, O>,
-  raw: unknown,
+  input: z.output<z.ZodObject<I>>,
+  common: CommonInput,
 ): OperationCall {
-  const input = definition.input.strip().parse(raw);
   let finish = "handle" in definition ? (context: HandleContext) => definition.handle(input, context) : undefined;
   let complete: ((output: z.input<z.ZodObject<O>>) => Promise<z.input<z.ZodObject<O>>>) | undefined;
   let handled: z.input<z.ZodObject<O>> | undefined;
   return {
-    common: CommonInputSchema.parse(raw),
+    common,
     async prepare(context) {
       if (!("prepare" in definition)) return;
       const prepared = await definition.prepare(input, context);

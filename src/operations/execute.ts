@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto";
-import type { AuditEventDraft, ResourceRef } from "../domain/audit-event.ts";
+import type { RepeatedDenials } from "../audit/repeated-denials.ts";
+import type { AuditEventDraft } from "../domain/audit-event.ts";
 import { toCanonicalJson } from "../lib/canonical-json.ts";
 import type { Clock } from "../lib/clock.ts";
 import { AppError } from "../lib/errors.ts";
 import type { Repositories, Store } from "../store/ports.ts";
 import type { Caller, HandleContext, Interaction } from "./context.ts";
 import type { Answer, EventFacts, Operation, OperationCall } from "./define-operation.ts";
-import { findFirstAnswer, rememberAnswer } from "./idempotency.ts";
+import { findFirstAnswer, rememberAnswer, replaceAnswer } from "./idempotency.ts";
 import { RecordedRefusal } from "./refused.ts";
 import { withoutSecrets } from "./secret-members.ts";
 import type { Services } from "./services.ts";
@@ -16,6 +17,7 @@ export interface Runtime {
   readonly store: Store;
   readonly services: Services;
   readonly clock: Clock;
+  readonly denials: Pick<RepeatedDenials, "record">;
 }
 
 /** One call as a surface received it. */
@@ -40,16 +42,29 @@ interface Execution extends Runtime {
 
 /**
  * Runs one operation for one caller: role, input, repeated call, slow preparation, confirmation, then row and audit event in one
- * transaction. Throws `AppError`; whatever it throws, nothing has changed.
+ * transaction. Throws `AppError`; whatever it throws, nothing has changed, or the same call with its `idempotencyKey` is answered.
  */
 export async function execute(operation: Operation, invocation: Invocation, runtime: Runtime): Promise<Answer> {
   const now = runtime.clock.now();
-  if (!mayCall(operation, invocation.caller)) return refuseRole(operation, invocation, { ...runtime, now });
+  try {
+    return await run(operation, invocation, { ...runtime, now });
+  } catch (error) {
+    if (error instanceof AppError) await recordRefusal(error, { ...runtime, operation, invocation, now });
+    throw error;
+  }
+}
+
+async function run(
+  operation: Operation,
+  invocation: Invocation,
+  runtime: Runtime & Pick<Execution, "now">,
+): Promise<Answer> {
+  requireRole(operation, invocation.caller);
   const call = operation.start(invocation.input);
   const inputHash = createHash("sha256")
     .update(toCanonicalJson(invocation.input ?? {}))
     .digest("hex");
-  const execution = { ...runtime, operation, invocation, call, now, inputHash };
+  const execution = { ...runtime, operation, invocation, call, inputHash };
   return operation.effect === "read" ? runRead(execution) : runMutation(execution);
 }
 
@@ -61,24 +76,25 @@ async function runRead(execution: Execution): Promise<Answer> {
 async function runMutation(execution: Execution): Promise<Answer> {
   const { call, store } = execution;
   // Before the preparation too: a repeated call must not contact an endpoint again.
-  const first = await store.read((repositories) => findFirstAnswer(repositories, toRepeatable(execution)));
-  if (first !== undefined) return first;
+  if (call.common.idempotencyKey !== undefined) {
+    const first = await store.read((repositories) => findFirstAnswer(repositories, toRepeatable(execution)));
+    if (first !== undefined) return first;
+  }
   await prepare(execution);
   if (call.common.dryRun === true) return rehearse(execution);
   await requireConfirmation(execution);
-  try {
-    const { answer, isRepeated } = await store.transaction((repositories) => commit(execution, repositories));
-    return isRepeated ? answer : call.complete(answer);
-  } catch (error) {
-    if (error instanceof RecordedRefusal) await recordRefusal(execution, error);
-    throw error;
-  }
+  const { answer, isRepeated } = await store.transaction((repositories) => commit(execution, repositories));
+  return isRepeated ? answer : complete(execution, answer);
 }
 
-/** The refused transaction is rolled back: its event has one of its own. */
-async function recordRefusal(execution: Execution, { event, reason }: RecordedRefusal): Promise<void> {
-  const draft = toDraft(execution, event, { outcome: "denied", reason });
-  await execution.store.transaction((repositories) => repositories.audit.stage(draft));
+/** What a repeated call is answered is what this one is, to the end. */
+async function complete(execution: Execution, answer: Answer): Promise<Answer> {
+  const { call, store, operation } = execution;
+  const completed = await call.complete(answer);
+  if (completed === answer || call.common.idempotencyKey === undefined) return completed;
+  const kept = withoutSecrets(completed, operation.secrets);
+  await store.transaction((repositories) => replaceAnswer(repositories, toRepeatable(execution), kept));
+  return completed;
 }
 
 async function commit(
@@ -151,25 +167,44 @@ function mayCall({ roles, isForDevices }: Operation, { role, isDevice }: Caller)
   return isDevice === true ? isForDevices : roles.includes(role);
 }
 
-/** A mutation that the caller's role does not allow is an event too: it may be somebody trying a stolen key. */
-async function refuseRole(
-  operation: Operation,
-  invocation: Invocation,
-  runtime: Runtime & { readonly now: number },
-): Promise<never> {
-  if (operation.effect !== "read") {
-    const resource: ResourceRef = { type: "operation", id: operation.name, name: operation.name };
-    const facts = { operation, invocation, now: runtime.now, services: runtime.services };
-    const draft = toDraft(facts, { resource }, { outcome: "denied", reason: "forbidden" });
-    await runtime.store.transaction((repositories) => repositories.audit.stage(draft));
-  }
-  if (invocation.caller.isDevice === true) {
+function requireRole(operation: Operation, caller: Caller): void {
+  if (mayCall(operation, caller)) return;
+  if (caller.isDevice === true) {
     throw new AppError("forbidden", `${operation.name} is not for devices; use an organization key`);
   }
   throw new AppError(
     "forbidden",
-    `${operation.name} needs one of the roles ${operation.roles.join(", ")}; this caller has \`${invocation.caller.role}\``,
+    `${operation.name} needs one of the roles ${operation.roles.join(", ")}; this caller has \`${caller.role}\``,
   );
+}
+
+type Refused = Runtime & Pick<Execution, "operation" | "invocation" | "now">;
+
+/**
+ * A mutation that the caller may not make is an event too: it may be somebody trying a stolen key. What was refused is rolled back,
+ * so the event has a transaction of its own.
+ */
+async function recordRefusal(error: AppError, refused: Refused): Promise<void> {
+  const { operation, invocation, services } = refused;
+  const isForbidden = error.code === "forbidden";
+  const { actor } = invocation.caller;
+  if (isForbidden && (actor.type === "key" || actor.type === "device")) services.noteKeyDenied(actor.id);
+  if (operation.effect === "read") return;
+  if (error instanceof RecordedRefusal) return recordDenial(error.event, error.reason, refused);
+  if (isForbidden) return recordDenial(toForbiddenEvent(operation, error), "forbidden", refused);
+}
+
+/** Of the refusal itself only the field: a message may quote what the caller sent. */
+function toForbiddenEvent({ name }: Operation, { details }: AppError): EventFacts {
+  const field = details?.["field"];
+  return { resource: { type: "operation", id: name, name }, details: typeof field === "string" ? { field } : {} };
+}
+
+/** By itself where it is the first of its kind, and durable before the answer; a flood of them is counted. */
+function recordDenial(event: EventFacts, reason: string, refused: Refused): Promise<void> {
+  const { store, denials } = refused;
+  const draft = toDraft(refused, event, { outcome: "denied", reason });
+  return denials.record(draft, (one) => store.transaction((repositories) => repositories.audit.stage(one)));
 }
 
 function toDraft(

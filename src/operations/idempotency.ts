@@ -32,3 +32,9 @@ export async function rememberAnswer(repositories: Repositories, call: Repeatabl
   const { callerId, key, operation, inputHash, now } = call;
   await repositories.idempotency.insert({ callerId, key, operation, inputHash, answer, expiresAt: now + KEPT_MS }, now);
 }
+
+/** Keeps what the first answer became after its transaction. */
+export async function replaceAnswer(repositories: Repositories, call: RepeatableCall, answer: Answer): Promise<void> {
+  if (call.key === undefined) return;
+  await repositories.idempotency.replaceAnswer(call.callerId, call.key, answer);
+}

@@ -37,6 +37,8 @@ import { getMcpServer } from "./servers/get-mcp-server.ts";
 import { listMcpServers } from "./servers/list-mcp-servers.ts";
 import { updateMcpServer } from "./servers/update-mcp-server.ts";
 import { enrollDevice } from "./sweep/enroll-device.ts";
+import { endSession } from "./sessions/end-session.ts";
+import { listSessions } from "./sessions/list-sessions.ts";
 import { getScanResults } from "./sweep/get-scan-results.ts";
 import { listDevices } from "./sweep/list-devices.ts";
 import { runMcpSweepScan } from "./sweep/run-mcp-sweep-scan.ts";
@@ -76,6 +78,8 @@ export const OPERATIONS: readonly Operation[] = [
   simulatePolicy,
   explainAccess,
   listAccess,
+  listSessions,
+  endSession,
   listApprovals,
   decideApproval,
   updateFinding,

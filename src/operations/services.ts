@@ -1,5 +1,6 @@
 import type { Actor } from "../domain/audit-event.ts";
 import type { KeyKind } from "../domain/api-key.ts";
+import type { KeyUse } from "../domain/key-use.ts";
 import type { Credential, ServerSecrets, ToolDefinition, Transport } from "../domain/server.ts";
 import type { Peer } from "../lib/egress/peer-book.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
@@ -25,13 +26,15 @@ export interface Services {
   readonly stdioIsolation: "user" | "bubblewrap" | "none" | "refused" | "off";
   /** Everything that messages are decided from, as of now. */
   snapshot(): Snapshot;
-  /** Runs a version of a skill now and records it. Throws `conflict` where nothing can run as the agent. */
+  /** Runs a version of a skill now, decided as the agent's own run, and records it. */
   runSkill(run: SkillTrial): Promise<SkillTrialResult>;
   newId(): string;
   /** Resolves when everything that was recorded before is visible to queries. */
   flushAudit(): Promise<void>;
   /** Uses of a key that are counted in memory and not yet in its row. */
-  pendingKeyUse(keyId: string): { readonly at: number; readonly ip: string | null; readonly count: number } | undefined;
+  pendingKeyUse(keyId: string): KeyUse | undefined;
+  /** Counts a call that was refused to a key. */
+  noteKeyDenied(keyId: string): void;
 }
 
 /** A run of a skill that an administrator asks for. */
@@ -44,11 +47,13 @@ export interface SkillTrial {
   readonly actor: Actor;
   readonly correlationId: string;
   readonly signal: AbortSignal;
-  /** Executes the function and sends no calls; nothing is recorded. */
+  /** Executes the function and sends no calls. */
   readonly isDryRun: boolean;
 }
 
 interface TrialFacts {
+  /** That finds the run and its calls in the audit log. */
+  readonly correlationId: string;
   readonly usage: { readonly durationMs: number; readonly cpuMs: number; readonly calls: number };
   readonly logs: readonly string[];
 }
@@ -65,7 +70,7 @@ export type SkillTrialResult = TrialFacts &
   (
     | { readonly status: "completed"; readonly output: unknown }
     | { readonly status: "failed"; readonly error: TrialFailure }
-    | { readonly status: "held"; readonly approvalId: string; readonly error: TrialFailure }
+    | { readonly status: "held"; readonly approvalId: string | undefined; readonly error: TrialFailure }
   );
 
 export interface KeyFactory {
@@ -78,6 +83,21 @@ export interface LiveSessions {
   countByServer(serverId: string): number;
   countByAgent(agentId: string): number;
   countByKey(keyId: string): number;
+  list(): readonly LiveSession[];
+  /** Ends it at once; its client has to begin a new one. False where there is none any more. */
+  end(id: string): boolean;
+}
+
+export interface LiveSession {
+  readonly id: string;
+  readonly agentId: string;
+  readonly keyId: string;
+  /** Undefined for a session with all of the agent's servers. */
+  readonly serverId: string | undefined;
+  /** What the client says that it is. */
+  readonly client: string | undefined;
+  readonly openedAt: number;
+  readonly lastSeenAt: number;
 }
 
 /** An endpoint to contact. Everything in clear: the target MUST NOT be logged. */
@@ -111,8 +131,13 @@ export interface UpstreamProbe {
     target: ProbeTarget & { readonly credential: Credential },
     options: ProbeOptions,
   ): Promise<{ readonly verified: true | "not_challenged" } | { readonly verified: false; readonly error: string }>;
-  /** Throws `invalid_input` for an address that this installation never connects to. */
-  checkAddress(url: string, options: { readonly allowPrivateNetwork: boolean }): Promise<void>;
+  /** Throws `invalid_input` for an address that this installation never connects to; `field` is named in it, `url` if absent. */
+  checkAddress(url: string, options: AddressRules): Promise<void>;
+}
+
+export interface AddressRules {
+  readonly allowPrivateNetwork: boolean;
+  readonly field?: string | undefined;
 }
 
 export interface ProbeOptions {

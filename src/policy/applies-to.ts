@@ -37,12 +37,13 @@ function isItemOf(key: string, serverId: string): boolean {
   return ITEM_TYPES.some((prefix) => key.startsWith(`${prefix}${serverId}/`));
 }
 
-/** Whether everything that a policy can match belongs to this one agent, or to this one server. */
+/** Whether everything that a policy can match belongs to this one agent, or to this one server, or is this one skill. */
 export function isNarrowedTo(
   { keys }: CompiledPolicy,
-  { kind, id }: { readonly kind: "agent" | "server"; readonly id: string },
+  { kind, id }: { readonly kind: "agent" | "server" | "skill"; readonly id: string },
 ): boolean {
   if (kind === "agent") return keys.principal?.every((key) => key === entityKey(`${NAMESPACE}::Agent`, id)) ?? false;
+  if (kind === "skill") return keys.resource?.every((key) => key === entityKey(`${NAMESPACE}::Skill`, id)) ?? false;
   const server = entityKey(`${NAMESPACE}::Server`, id);
   return keys.resource?.every((key) => key === server || isItemOf(key, id)) ?? false;
 }

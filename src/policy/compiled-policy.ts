@@ -1,7 +1,7 @@
 import { compileExpression } from "./compile-expression.ts";
 import { toEntityUid } from "./compile-value.ts";
 import type { Code } from "./environment.ts";
-import { refuse, toArray, toObject, toText } from "./json-tree.ts";
+import { isJsonObject, refuse, toArray, toObject, toText } from "./json-tree.ts";
 import { andUnsure, not, toBoolean } from "./operators.ts";
 import { type ScopeKeys, scopeKeysOf } from "./scope-keys.ts";
 import type { AuditLevel, PolicyEffect } from "./policy-terms.ts";
@@ -23,8 +23,12 @@ export interface CompiledPolicy extends PolicySource {
   readonly keys: ScopeKeys;
   /** Ids of the actions in scope; `undefined` means any. */
   readonly actions: ReadonlySet<string> | undefined;
-  /** Scope and conditions together. */
+  /** Scope and conditions together: `standing`, then `passing`. */
   readonly matches: Code;
+  /** The tests before the first that looks at the message: their result stands for as long as subject, target and policy do. */
+  readonly standing: Code;
+  /** All further tests; `undefined` where there are none. */
+  readonly passing: Code | undefined;
 }
 
 /** Compiles one policy. Throws `invalid_input` with the reason for what the evaluator does not know. */
@@ -38,12 +42,26 @@ export function compilePolicy(source: PolicySource): CompiledPolicy {
     ...toArray(conditions).map(toTest),
   ];
   const actionTest = actionScope(toObject(action));
+  const codes = tests.map(compileExpression);
+  const firstPassing = tests.findIndex(looksAtMessage);
+  const standing = firstPassing < 0 ? codes : codes.slice(0, firstPassing);
   return {
     ...source,
     keys: scopeKeysOf(tests),
     actions: actionTest === undefined ? undefined : new Set(actionTest.map((uid) => uid.key)),
-    matches: conjunction(tests.map(compileExpression)),
+    matches: conjunction(codes),
+    standing: conjunction(standing),
+    passing: firstPassing < 0 ? undefined : conjunction(codes.slice(firstPassing)),
   };
+}
+
+/** Whether an expression asks for more than who calls and what is called. */
+function looksAtMessage(test: unknown): boolean {
+  if (Array.isArray(test)) return test.some(looksAtMessage);
+  if (!isJsonObject(test)) return false;
+  const { Var: variable } = test;
+  if (variable === "context" || variable === "action") return true;
+  return Object.values(test).some(looksAtMessage);
 }
 
 /** The scope constraint of Cedar's JSON form as an expression. */

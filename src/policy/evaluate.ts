@@ -1,9 +1,11 @@
+import { candidatesOf } from "./candidates.ts";
 import type { CompiledPolicy } from "./compiled-policy.ts";
 import type { EntityFacts, Environment } from "./environment.ts";
 import { UNKNOWN } from "./operators.ts";
 import { type PolicyIndex, visitCandidates } from "./policy-index.ts";
 import type { PolicyRequest } from "./request.ts";
-import { type CedarRecord, failure, type Result } from "./value.ts";
+import { runCode } from "./run-code.ts";
+import type { CedarRecord, Result } from "./value.ts";
 
 export interface Evaluation {
   readonly satisfied: readonly CompiledPolicy[];
@@ -15,13 +17,12 @@ export function evaluate(index: PolicyIndex, request: PolicyRequest): Evaluation
   const environment = toEnvironment(request, false);
   const satisfied: CompiledPolicy[] = [];
   const failed: CompiledPolicy[] = [];
-  visitCandidates(index, request, (policy) => {
-    if (isExpired(policy, request.nowMs)) return;
-    const result = run(policy, environment);
-    if (result === false) return;
-    const found = result === true ? satisfied : failed;
-    if (!found.includes(policy)) found.push(policy);
-  });
+  for (const { policy, code } of candidatesOf(index, request, environment)) {
+    if (isExpired(policy, request.nowMs)) continue;
+    const result = runCode(code, environment);
+    if (result === true) satisfied.push(policy);
+    else if (result !== false) failed.push(policy);
+  }
   return { satisfied, failed };
 }
 
@@ -44,20 +45,8 @@ export function evaluatePartially(
   const get: CedarRecord["get"] = (name) => (open.has(name) ? UNKNOWN : context.get(name));
   const environment = toEnvironment({ ...request, context: { ...context, get } }, true);
   visitCandidates(index, request, (policy) => {
-    if (!isExpired(policy, request.nowMs)) visit(policy, run(policy, environment));
+    if (!isExpired(policy, request.nowMs)) visit(policy, runCode(policy.matches, environment));
   });
-}
-
-const TOO_DEEP = failure("the arguments nest too deeply to be compared");
-
-/** Values nest as deep as a client likes: comparing two of them may exhaust the stack, which fails the policy only. */
-function run(policy: CompiledPolicy, environment: Environment): Result {
-  try {
-    return policy.matches(environment);
-  } catch (error) {
-    if (error instanceof RangeError) return TOO_DEEP;
-    throw error;
-  }
 }
 
 function isExpired(policy: CompiledPolicy, nowMs: number): boolean {

@@ -14,7 +14,10 @@ export interface Subject {
 }
 
 /** What is asked for, in the same form. */
-export type Target = Subject;
+export interface Target extends Subject {
+  /** It is kept and asked for again: what policies say of it may be kept with it. */
+  readonly isLasting: boolean;
+}
 
 export interface PolicyRequest {
   readonly subject: Subject;
@@ -97,17 +100,21 @@ export function createSubject({ agent, member }: SubjectFacts): Subject {
   ]);
 }
 
-/** Prepares what is asked for; keep it with the pinned tool, it is the same for every call. */
+/** Prepares what is asked for. Where it is kept, with the pinned tool, it MUST be marked as lasting: it is the same for every call. */
 export function createTarget(facts: TargetFacts): Target {
+  return { ...withKeys(targetEntities(facts)), isLasting: false };
+}
+
+function targetEntities(facts: TargetFacts): readonly [EntityFacts, ...EntityFacts[]] {
   if (facts.kind === "skill") {
     const uid = runlayerEntity("Skill", facts.id);
-    return withKeys([{ uid, ancestors: new Set(), attributes: new Map([["name", facts.name]]) }]);
+    return [{ uid, ancestors: new Set(), attributes: new Map([["name", facts.name]]) }];
   }
   const server = serverEntity(facts.server);
-  if (facts.kind === "server") return withKeys([server]);
+  if (facts.kind === "server") return [server];
   const ancestors = new Set([server.uid.key, ...server.ancestors]);
   const attributes = itemAttributes(facts).set("server", server.uid);
-  return withKeys([{ uid: itemUid(facts), ancestors, attributes }, server]);
+  return [{ uid: itemUid(facts), ancestors, attributes }, server];
 }
 
 /** The request for one decision. Nothing is copied: `circumstances.args` is read when a policy reads it. */

@@ -1,7 +1,7 @@
 import { parse, type Program } from "acorn";
 import { AppError } from "../lib/errors.ts";
 import { parseSkillDocument } from "./package/frontmatter.ts";
-import { formatSkillDocument, type SkillFunction, type SkillPackage } from "./package/skill-package.ts";
+import { formatSkillDocument, OWN_FILES, type SkillFunction, type SkillPackage } from "./package/skill-package.ts";
 import { checkSkillFiles } from "./package/skill-files.ts";
 import { CODE_BYTES_MAX, SCHEMA_BYTES_MAX } from "./sandbox/limits.ts";
 import { checkSchemaItself, SchemaError } from "./sandbox/schema-check.ts";
@@ -10,6 +10,9 @@ import { checkSchemaItself, SchemaError } from "./sandbox/schema-check.ts";
 export function checkSkill(skill: SkillPackage): void {
   parseSkillDocument(formatSkillDocument(skill.document));
   checkSkillFiles(skill.files);
+  const own = skill.files.find(({ path }) => OWN_FILES.has(path));
+  if (own !== undefined)
+    throw fault("files", `holds \`${own.path}\`, which is made of the other fields; give those instead`);
   if (skill.function !== undefined) checkFunction(skill.function);
 }
 

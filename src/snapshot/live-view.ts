@@ -15,7 +15,7 @@ export interface LiveView {
 }
 
 /** No message is decided from these. */
-const NOT_IN_VIEW: ReadonlySet<Change["kind"]> = new Set(["approval"]);
+const NOT_IN_VIEW: ReadonlySet<Change["kind"]> = new Set(["approval", "auditEvent", "scan"]);
 
 /** Loads the whole view and follows the store: after each commit the touched objects are reloaded and the view is swapped. */
 export async function createLiveView(store: Store, vault: Vault): Promise<LiveView> {

@@ -4,7 +4,7 @@ import type { Group, Member } from "../domain/member.ts";
 import type { Organization } from "../domain/organization.ts";
 import { parseServerSecrets } from "../domain/server-secrets.ts";
 import type { Server, ServerSecrets, ServerTool } from "../domain/server.ts";
-import type { Skill } from "../domain/skill.ts";
+import type { Skill, SkillVersion } from "../domain/skill.ts";
 import { compileGlobs, type GlobMatcher } from "../lib/glob.ts";
 import type { Page, PageRequest } from "../lib/paging.ts";
 import type { CompiledPolicy } from "../policy/compiled-policy.ts";
@@ -60,10 +60,6 @@ export async function loadAll({ repositories, vault }: Sources): Promise<Mutable
     (key) => setKey(snapshot, key),
   );
   await eachRow(
-    (page) => repositories.agents.list({}, page),
-    (agent) => setAgent(snapshot, agent),
-  );
-  await eachRow(
     (page) => repositories.members.list({}, page),
     (member) => snapshot.memberById.set(member.id, member),
   );
@@ -84,6 +80,12 @@ export async function loadAll({ repositories, vault }: Sources): Promise<Mutable
     (skill) => skills.push(skill),
   );
   for (const skill of skills) setSkill(snapshot, await toSkillView(skill, repositories));
+  const agents: Agent[] = [];
+  await eachRow(
+    (page) => repositories.agents.list({}, page),
+    (agent) => agents.push(agent),
+  );
+  for (const agent of agents) await setAgent(snapshot, agent, repositories);
   return snapshot;
 }
 
@@ -112,7 +114,7 @@ async function reloadKey(next: MutableSnapshot, id: string, { repositories }: So
 async function reloadAgent(next: MutableSnapshot, id: string, { repositories }: Sources): Promise<void> {
   const agent = await repositories.agents.find(id);
   if (agent === undefined) next.agentById.delete(id);
-  else setAgent(next, agent);
+  else await setAgent(next, agent, repositories);
 }
 
 async function reloadServer(next: MutableSnapshot, id: string, { repositories, vault }: Sources): Promise<void> {
@@ -162,9 +164,33 @@ function setKey(snapshot: MutableSnapshot, key: ApiKey): void {
   snapshot.keyById.set(key.id, key);
 }
 
-function setAgent(snapshot: MutableSnapshot, agent: Agent): void {
+async function setAgent(snapshot: MutableSnapshot, agent: Agent, repositories: Repositories): Promise<void> {
   const views = agent.assignments.map((assignment) => [assignment.serverId, toAssignmentView(assignment)] as const);
-  snapshot.agentById.set(agent.id, { agent, assignmentByServerId: new Map(views) });
+  const pinBySkillId = await loadPins(snapshot, agent, repositories);
+  snapshot.agentById.set(agent.id, { agent, assignmentByServerId: new Map(views), pinBySkillId });
+}
+
+/** A version can be large: agents with the same pin share it. */
+async function loadPins(
+  snapshot: MutableSnapshot,
+  { skills }: Agent,
+  repositories: Repositories,
+): Promise<ReadonlyMap<string, SkillVersion>> {
+  const pins = new Map<string, SkillVersion>();
+  for (const { id, version } of skills ?? [])
+    if (version !== null)
+      pins.set(id, findLoaded(snapshot, id, version) ?? (await repositories.skills.getVersion(id, version)));
+  return pins;
+}
+
+function findLoaded({ skillById, agentById }: MutableSnapshot, id: string, version: number): SkillVersion | undefined {
+  const serving = skillById.get(id)?.serving;
+  if (serving?.version === version) return serving;
+  for (const { pinBySkillId } of agentById.values()) {
+    const pinned = pinBySkillId.get(id);
+    if (pinned?.version === version) return pinned;
+  }
+  return undefined;
 }
 
 function setServer(snapshot: MutableSnapshot, view: ServerView): void {

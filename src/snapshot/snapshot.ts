@@ -18,6 +18,8 @@ export interface AssignmentView {
 export interface AgentView {
   readonly agent: Agent;
   readonly assignmentByServerId: ReadonlyMap<string, AssignmentView>;
+  /** The versions that it is pinned to, by the skill's id. */
+  readonly pinBySkillId: ReadonlyMap<string, SkillVersion>;
 }
 
 export interface ServerView {

@@ -23,4 +23,6 @@ export interface ApprovalRepository {
   countPending(now: number, agentId?: string): Promise<number>;
   insert(approval: Approval): Promise<void>;
   save(approval: Approval): Promise<void>;
+  /** Deletes at most so many that expired at that time or before, the oldest first; gives how many. */
+  prune(expiredBefore: number, limit: number): Promise<number>;
 }

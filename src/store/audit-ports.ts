@@ -1,4 +1,4 @@
-import type { AuditEvent, AuditEventDraft, Outcome } from "../domain/audit-event.ts";
+import type { AuditEvent, AuditEventDraft, Outcome, UnplacedEvent } from "../domain/audit-event.ts";
 import type { Page, PageRequest } from "../lib/paging.ts";
 
 /* What the rest of the program asks of a database about the audit log; the rules of `ports.ts` apply. */
@@ -56,9 +56,9 @@ export interface AuditRepository {
   /** Appends a finished event to the staging table, in the caller's transaction. */
   stage(draft: AuditEventDraft): Promise<void>;
   /** The oldest staged events, in the order in which they were staged. */
-  takeStaged(limit: number): Promise<readonly AuditEventDraft[]>;
-  /** Moves staged events to the log under their `seq`; MUST run in the transaction that took them. */
-  append(events: readonly AuditEvent[]): Promise<void>;
+  takeStaged(limit: number): Promise<readonly UnplacedEvent[]>;
+  /** Appends events to the log, from `firstSeq` on, with their leaves. Staged ones MUST have been taken in the same transaction. */
+  append(events: readonly UnplacedEvent[], firstSeq: number): Promise<void>;
   /** `seq` of the last recorded event, 0 for an empty log. */
   lastSeq(): Promise<number>;
   /** The page key is the `seq` as decimal text. */

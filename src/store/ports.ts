@@ -1,6 +1,7 @@
 import type { Agent, AgentStatus } from "../domain/agent.ts";
 import type { ApiKey, KeyKind, KeyStatus } from "../domain/api-key.ts";
 import type { AuditEventDraft, Outcome } from "../domain/audit-event.ts";
+import type { KeyUse } from "../domain/key-use.ts";
 import type { Group, Member, MemberStatus } from "../domain/member.ts";
 import type { Ref } from "../domain/names.ts";
 import type { Organization } from "../domain/organization.ts";
@@ -36,7 +37,19 @@ import type { DeviceRepository, FindingRepository, ScanRepository } from "./swee
 /**
  * A row that a transaction touched. Marks that no decision rests on (last seen, key use) are not reported. After the commit the live view reloads these and nothing else. */
 export interface Change {
-  readonly kind: "organization" | "member" | "group" | "server" | "agent" | "apiKey" | "policy" | "skill" | "approval";
+  readonly kind:
+    | "organization"
+    | "member"
+    | "group"
+    | "server"
+    | "agent"
+    | "apiKey"
+    | "policy"
+    | "skill"
+    | "approval"
+    | "auditEvent"
+    /** One that found something new. */
+    | "scan";
   readonly id: string;
 }
 
@@ -192,14 +205,6 @@ export interface ApiKeyFilter {
   readonly now: number;
 }
 
-export interface KeyUse {
-  readonly keyId: string;
-  readonly at: number;
-  readonly ip: string | null;
-  /** Uses since the last record. */
-  readonly count: number;
-}
-
 export interface ApiKeyRepository {
   get(ref: Ref): Promise<ApiKey>;
   find(ref: Ref): Promise<ApiKey | undefined>;
@@ -243,6 +248,8 @@ export interface IdempotencyRepository {
   find(callerId: string, key: string, now: number): Promise<IdempotentAnswer | undefined>;
   /** Also drops what has expired. */
   insert(answer: IdempotentAnswer, now: number): Promise<void>;
+  /** Does nothing where the key is not kept any more. */
+  replaceAnswer(callerId: string, key: string, answer: unknown): Promise<void>;
 }
 
 /** Everything that the vault sealed, across all tables. */

@@ -16,8 +16,11 @@ export interface SkillRepository {
   count(): Promise<number>;
   insert(skill: Skill): Promise<void>;
   save(skill: Skill): Promise<void>;
-  /** With its versions, and its place in the agents' lists of skills; its runs go too, the audit log keeps them. */
-  delete(id: string): Promise<void>;
+  /**
+   * With its versions, and its place in the agents' lists of skills; its runs go too, the audit log keeps them. Gives the agents
+   * whose lists lost it.
+   */
+  delete(id: string): Promise<readonly { readonly id: string; readonly name: string }[]>;
   /** Throws `not_found` for a version that was never made. */
   getVersion(skillId: string, version: number): Promise<SkillVersion>;
   /** The newest first, at most so many. */

@@ -40,6 +40,8 @@ async function readBody(incoming: IncomingMessage): Promise<Readonly<Record<stri
 
 function readQuery(operation: Operation, incoming: IncomingMessage): Readonly<Record<string, unknown>> {
   const [, query = ""] = (incoming.url ?? "").split("?", 2);
+  // The schema is made anew for each request: most have no query, and need none.
+  if (query === "") return {};
   const params = new URLSearchParams(query);
   const { properties } = inputSchema(operation);
   const names = [...new Set(params.keys())];

@@ -1,5 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { readVariable } from "../lib/read-variable.ts";
 import type { Platform } from "./client-definition.ts";
 import { errorCode } from "./read-bounded.ts";
 
@@ -42,16 +43,16 @@ function expandBase(path: string, context: HomeContext): string | undefined {
 }
 
 function roamingOf({ home, env }: HomeContext): string {
-  return env["APPDATA"] ?? join(home, "AppData", "Roaming");
+  return readVariable(env, "APPDATA") ?? join(home, "AppData", "Roaming");
 }
 
 function configOf({ home, env }: HomeContext): string {
-  return env["XDG_CONFIG_HOME"] ?? join(home, ".config");
+  return readVariable(env, "XDG_CONFIG_HOME") ?? join(home, ".config");
 }
 
 function programFolder(head: string, { env, root }: HomeContext): string {
-  if (head === "{PROGRAMFILES}") return env["ProgramFiles"] ?? join(root, "Program Files");
-  return env["ProgramData"] ?? join(root, "ProgramData");
+  if (head === "{PROGRAMFILES}") return readVariable(env, "ProgramFiles") ?? join(root, "Program Files");
+  return readVariable(env, "ProgramData") ?? join(root, "ProgramData");
 }
 
 function splitHead(path: string): [string, string] {

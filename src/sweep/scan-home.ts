@@ -1,5 +1,6 @@
 import { lstat, readdir, realpath } from "node:fs/promises";
 import { join } from "node:path";
+import { readVariable } from "../lib/read-variable.ts";
 import { APPROVAL_SETTINGS } from "./approval-settings.ts";
 import type { ClientDefinition, ConfigPlace } from "./client-definition.ts";
 import { CLIENTS } from "./clients.ts";
@@ -116,7 +117,7 @@ function programPlaces({ programs }: ClientDefinition): string[] {
 }
 
 async function placePaths(place: ConfigPlace, context: HomeContext): Promise<string[]> {
-  const folder = place.movedBy === undefined ? undefined : context.env[place.movedBy.variable];
+  const folder = place.movedBy === undefined ? undefined : readVariable(context.env, place.movedBy.variable);
   const moved =
     folder === undefined || place.movedBy === undefined ? [] : await resolveInProject(place.movedBy.path, folder);
   return [...moved, ...(await resolvePlace(place.path, context))];

@@ -27,8 +27,7 @@ const RUN_MS_MAX = 45_000;
 
 /** Takes the folder that `.ci/clients.sh` installed the clients into. Throws where it is not set. */
 export function makeClientHome(): ClientHome {
-  const installed = process.env["RUNLAYER_CLIENTS_DIR"];
-  if (installed === undefined) throw new Error("the clients are not installed; run `.ci/clients.sh`");
+  const installed = installFolder();
   const folder = mkdtempSync(join(tmpdir(), "runlayer-clients-"));
   const [home, project] = [join(folder, "home"), join(folder, "project")];
   mkdirSync(home);
@@ -55,4 +54,15 @@ export function makeClientHome(): ClientHome {
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
+}
+
+/** A home in which npm installed the real OpenClaw as its owner's program. */
+export function openclawHome(): string {
+  return join(installFolder(), "openclaw-home");
+}
+
+function installFolder(): string {
+  const installed = process.env["RUNLAYER_CLIENTS_DIR"];
+  if (installed === undefined) throw new Error("the clients are not installed; run `.ci/clients.sh`");
+  return installed;
 }

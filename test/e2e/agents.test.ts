@@ -47,12 +47,15 @@ test.each(["claude-desktop", "cursor", "vscode-copilot", "windsurf", "codex", "g
 );
 
 test("a repeated creation leaves the key out and says so", async () => {
-  const input = { name: "repeated", type: "codex", idempotencyKey: "once" };
+  const input = { name: "repeated", type: "codex", servers: ["github"], idempotencyKey: "once" };
   const first = await app.rest("POST /agents", input);
   const second = await app.rest("POST /agents", input);
   expect(textAt(first.body, "key")).toMatch(/^rl_agent_/);
-  expect(second.body).toMatchObject({ secretOmitted: true, agent: { name: "repeated" } });
-  expect(second.body).not.toHaveProperty("key");
+  // All that is no secret is there again.
+  const { url, servers, configPath } = Object(first.body["connection"]);
+  expect(servers).toHaveProperty("github");
+  const connection = { url, servers, configPath };
+  expect(second.body).toEqual({ agent: first.body["agent"], connection, secretOmitted: true });
   expect(JSON.stringify(second.body)).not.toContain(textAt(first.body, "key"));
 });
 

@@ -56,6 +56,57 @@ test("a key for other addresses does not open from here", async () => {
   expect((await app.rest("GET /organization", undefined, textAt(here.body, "secret"))).status).toBe(200);
 });
 
+async function makeKey(name: string, more: Record<string, unknown> = {}): Promise<string> {
+  return textAt((await app.rest("POST /api-keys", { name, role: "admin", ...more })).body, "secret");
+}
+
+test.each([
+  ["any address", {}, 403],
+  ["a wider range", { allowedIps: ["127.0.0.0/8"] }, 403],
+  ["one address inside, one outside", { allowedIps: ["127.0.0.1", "192.0.2.1"] }, 403],
+  ["the other family", { allowedIps: ["::/0"] }, 403],
+  ["the same range", { allowedIps: ["127.0.0.0/16"] }, 200],
+  ["an address of it", { allowedIps: ["127.0.0.1"] }, 200],
+])("a key that is kept to addresses makes none for %s, or says why", async (what, more, status) => {
+  const suffix = what.replaceAll(/[^a-z]/g, "");
+  for (const role of ["admin", "owner"]) {
+    const maker = await makeKey(`kept-${role}-${suffix}`, { role, allowedIps: ["127.0.0.0/16"] });
+    const reply = await app.rest("POST /api-keys", { name: `of-${role}-${suffix}`, role: "auditor", ...more }, maker);
+    expect(reply.status).toBe(status);
+    if (status === 403) expect(reply.body).toMatchObject({ code: "forbidden", details: { field: "allowedIps" } });
+  }
+});
+
+test("a key that expires makes none that outlives it, but owners renew", async () => {
+  const maker = await makeKey("brief", { expiresInDays: 10 });
+  const make = (name: string, more: object, key = maker) =>
+    app.rest("POST /api-keys", { name, role: "auditor", ...more }, key);
+  const refusal = { status: 403, body: { code: "forbidden", details: { field: "expiresAt" } } };
+  expect(await make("for-good", {})).toMatchObject(refusal);
+  expect(await make("longer", { expiresInDays: 11 })).toMatchObject(refusal);
+  expect(await make("shorter", { expiresInDays: 9 })).toMatchObject({ status: 200 });
+  const owner = await makeKey("brief-owner", { role: "owner", expiresInDays: 1 });
+  expect(await make("renewed", { role: "owner", expiresInDays: 90 }, owner)).toMatchObject({ status: 200 });
+});
+
+test("only owners and admins make a key that another member answers for", async () => {
+  for (const [email, role] of [
+    ["ida@example.org", "security"],
+    ["max@example.org", "owner"],
+  ]) {
+    await app.rest("POST /members", { email, name: "Someone", role });
+  }
+  const security = await makeKey("sec", { role: "security", member: "ida@example.org" });
+  const make = (name: string, member: string, key: string) =>
+    app.rest("POST /api-keys", { name, role: "auditor", member }, key);
+  const refusal = { status: 403, body: { code: "forbidden", details: { field: "member" } } };
+  expect(await make("anothers", "owner@localhost", security)).toMatchObject(refusal);
+  expect(await make("own", "ida@example.org", security)).toMatchObject({ status: 200 });
+  const admin = await makeKey("adm", { member: "max@example.org" });
+  expect(await make("an-owners", "owner@localhost", admin)).toMatchObject(refusal);
+  expect(await make("a-lower-ones", "ida@example.org", admin)).toMatchObject({ status: 200 });
+});
+
 test("a dry run makes no key and shows none", async () => {
   const { body } = await app.rest("POST /api-keys", { name: "rehearsed", role: "auditor", dryRun: true });
   expect(body).not.toHaveProperty("secret");
@@ -99,4 +150,71 @@ test("a bootstrap key works, stays the same, and never revives", async () => {
   await booted.restart();
   expect((await booted.rest("GET /organization", undefined, bootstrap)).status).toBe(401);
   await booted.close();
+});
+
+test("flags a key that is used from a new place, also after a restart", async () => {
+  const proxied = await startTestApp({ RUNLAYER_TRUSTED_PROXIES: "127.0.0.1" });
+  const key = textAt((await proxied.rest("POST /api-keys", { name: "moving", role: "auditor" })).body, "secret");
+  const useFrom = async (ip: string) => {
+    const headers = { authorization: `Bearer ${key}`, "x-forwarded-for": ip };
+    expect((await fetch(`${proxied.url}/api/v1/organization`, { headers })).status).toBe(200);
+  };
+  const flags = async () => at((await proxied.rest("GET /api-keys", { query: "moving" })).body, "items", 0, "flags");
+  await useFrom("2001:db8:1:2::3");
+  await useFrom("2001:db8:1:2::4");
+  expect(await flags()).toEqual([]);
+  await proxied.restart();
+  await useFrom("2001:db8:1:2::5");
+  expect(await flags()).toEqual([]);
+  await useFrom("198.51.100.7");
+  expect(await flags()).toEqual(["new_ip"]);
+  await proxied.restart();
+  expect(await flags()).toEqual(["new_ip"]);
+  await proxied.close();
+});
+
+test("flags keys that are denied again and again, organization keys and agents'", async () => {
+  const auditor = await makeKey("trying", { role: "auditor" });
+  await app.rest("POST /agents", { name: "patient", type: "codex" });
+  const agent = textAt((await app.rest("POST /agents", { name: "pushing", type: "codex" })).body, "key");
+  const elsewhere = await makeKey("stolen", { allowedIps: ["192.0.2.1"] });
+  for (let attempt = 0; attempt < 10; attempt += 1) {
+    await app.rest("POST /agents", { name: "no", type: "codex" }, auditor);
+    await app.rest("GET /organization", undefined, elsewhere);
+    const url = `${app.url}/gateway/not-assigned/mcp`;
+    const headers = { authorization: `Bearer ${agent}`, "content-type": "application/json" };
+    expect((await fetch(url, { method: "POST", headers, body: "{}" })).status).toBe(404);
+  }
+  const { body } = await app.rest("GET /api-keys", { limit: 200 });
+  const items: { name: string; flags: string[]; agent?: { name: string } }[] = Object(body["items"]);
+  const flagged = items.filter(({ flags }) => flags.includes("denied_burst"));
+  const names = flagged.map(({ name, agent: owner }) => owner?.name ?? name);
+  expect(names.toSorted()).toEqual(["pushing", "stolen", "trying"]);
+});
+
+test("a flood of denied calls is one event and a count, and every kind has its first", async () => {
+  const auditor = await makeKey("flooding", { role: "auditor" });
+  const admin = await makeKey("climbing", { role: "admin" });
+  const deny = async (route: string, input: object, key: string) =>
+    expect((await app.rest(route, input, key)).status).toBe(403);
+  for (let attempt = 0; attempt < 5; attempt += 1) {
+    await deny("POST /agents", { name: "no", type: "codex" }, auditor);
+    await deny("POST /api-keys", { name: "higher", role: "owner" }, admin);
+  }
+  await deny("POST /members", {}, auditor);
+  const denied = async () => {
+    const { body } = await app.rest("GET /audit-events", { outcome: "denied", actorType: "key", limit: 200 });
+    const items: { actor: { name: string }; action: string; details: { count?: number; field?: string } }[] = Object(
+      body["items"],
+    );
+    return items.filter(({ actor }) => ["flooding", "climbing"].includes(actor.name));
+  };
+  expect((await denied()).map(({ action }) => action)).toEqual(["agent.create", "key.create", "member.invite"]);
+  // What was counted is told at the end, at the latest.
+  await app.restart();
+  const told = (await denied()).filter(({ details }) => details.count !== undefined);
+  expect(told).toMatchObject([
+    { action: "agent.create", details: { count: 4 } },
+    { action: "key.create", details: { count: 4, field: "role" } },
+  ]);
 });

@@ -1,3 +1,4 @@
+import { connect as connectSocket } from "node:net";
 import { Client as ModernClient, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { Client as OldClient } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as OldTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
@@ -207,6 +208,38 @@ test("a held call whose client is gone or took it back is not sent", async () =>
   // The approval is still there for the same call.
   await client.callTool({ name: tool, arguments: args });
   expect(seen(legacy)).toBe(before + 1);
+});
+
+test("a call that is taken back before it waits is not sent either", async () => {
+  const client = new OldClient({ name: "old", version: "1" });
+  const transport = new OldTransport(new URL(`${app.url}/gateway/old/mcp`), { requestInit: requestInit() });
+  await client.connect(transport);
+  closers.push(() => client.close());
+  const before = seen(legacy);
+  const { hostname, port } = new URL(app.url);
+  const post = (message: object): string => {
+    const body = JSON.stringify({ jsonrpc: "2.0", ...message });
+    const headers = {
+      Host: `${hostname}:${port}`,
+      ...requestInit().headers,
+      "Content-Type": "application/json",
+      Accept: "application/json, text/event-stream",
+      "Mcp-Session-Id": transport.sessionId ?? "",
+      "Content-Length": String(Buffer.byteLength(body)),
+    };
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+    return ["POST /gateway/old/mcp HTTP/1.1", ...lines, "", body].join("\r\n");
+  };
+  // On one connection they are handled in this order, and the second before the first has asked for an approval.
+  const socket = connectSocket(Number(port), hostname);
+  const call = post({ id: 77, method: "tools/call", params: { name: tool, arguments: args } });
+  socket.write(call + post({ method: "notifications/cancelled", params: { requestId: 77 } }));
+  const id = await filed();
+  await decide(id, "approve");
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  socket.destroy();
+  expect(seen(legacy)).toBe(before);
+  expect(await filed("approved")).toBe(id);
 });
 
 test("a held call ends when its agent is suspended, and nothing is sent", async () => {

@@ -236,6 +236,40 @@ policies:
   expect(JSON.parse(back.out)).toMatchObject({ changes: [] });
 });
 
+test("takes references in headers, variables and arguments, and what is no secret in clear", async () => {
+  const yaml = `
+servers:
+  - name: by-command
+    transport: stdio
+    command: node
+    args: [--path, /srv/data, --token, { $env: ARG_TOKEN }, --key, /etc/keys/one.pem]
+    env: { LOG: debug, SERVICE_TOKEN: { $file: token.txt }, GOOGLE_APPLICATION_CREDENTIALS: /etc/google.json }
+  - name: by-address
+    transport: streamable-http
+    url: ${upstream.origin}/mcp
+    allowPrivateNetwork: true
+    headers: { X-Team: payments, Authorization: { $env: TEAM_HEADER } }
+`;
+  writeFileSync(join(folder, "all.yaml"), yaml);
+  writeFileSync(join(folder, "token.txt"), "token-of-a-file\n");
+  const env = { ARG_TOKEN: "token-of-an-argument", TEAM_HEADER: "Bearer token-of-a-header" };
+  const applied = await run(["apply", "-f", join(folder, "all.yaml"), "--json"], env);
+  expect(applied).toMatchObject({ exitCode: 0, err: "" });
+  expect(applied.out).not.toContain("token-of");
+  const again = await run(["apply", "-f", join(folder, "all.yaml"), "--json"], env);
+  expect(JSON.parse(again.out)).toEqual({ changes: [], unchanged: 2 });
+  const { body } = await app.rest("GET /servers/by-command");
+  expect(at(body, "server", "args")).toEqual(["--path", "/srv/data", "--token", "********", "--key", "********"]);
+});
+
+test("a new address goes together with its fixed headers", async () => {
+  const headers = { "X-Team": "payments" };
+  expect((await apply({ servers: [{ ...server(), headers }] })).status).toBe(200);
+  const moved = { ...server(), headers, url: `${upstream.origin}/mcp?moved=1` };
+  const reply = await apply({ servers: [moved] });
+  expect(reply).toMatchObject({ status: 200, body: { changes: [{ action: "update", name: "files" }] } });
+});
+
 test("refuses files that hold secrets in clear, are no YAML, or say a thing twice", async () => {
   const refused = async (name: string, text: string, expected: string) => {
     const file = join(folder, name);

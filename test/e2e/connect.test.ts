@@ -70,6 +70,13 @@ const FILES = [
   ["openclaw", ".openclaw/openclaw.json", ["mcp", "servers", "sample", "url"]],
 ] as const;
 
+test("an empty variable names no folder", async () => {
+  const { name, keyFile } = await newAgent();
+  const empty = { CODEX_HOME: "", XDG_CONFIG_HOME: "" };
+  const { exitCode } = await connect(["codex", "--agent", name, "--key-file", keyFile, "--write"], empty);
+  expect([exitCode, existsSync(join(home, ".codex/config.toml"))]).toEqual([0, true]);
+});
+
 test.each(FILES)("writes %s's own file for its owner only, with a key that the gateway takes", async (...row) => {
   const [client, file, urlPath] = row;
   const { name, keyFile } = await newAgent();

@@ -81,6 +81,10 @@ test.each([
   ["a tool outside the assignment is refused", /write_file overwritten.md: refused.*-32011 not_assigned/],
   ["a server outside the assignment does not exist", /does not exist for it: HTTP 404/],
   ["the credential is needed and injected", /answers HTTP 401\n.*get-sum 19 23 through the gateway: 42/],
+  ["agents share a skill", /both get .*2026-03-01.* and .*2026-03-01/],
+  ["its uses are counted by agent", /counts 2 uses, by operator-bot and release-writer/],
+  ["a new version reaches open connections", /the same connection gets .*1 March 2026/],
+  ["a held run goes on after approval", /goes on when a person has approved it/],
   ["a suspension works on open connections", /echo after, on the same connection: HTTP 403/],
 ])("tells that %s", (_what, claim) => {
   expect(once.said).toMatch(claim);
@@ -101,6 +105,7 @@ test("its audit events say the same as its story, in an unbroken sequence", () =
     "release-writer | session.open | everything | denied (not_assigned)",
     "operator-bot | tool.call | everything/get-sum | success",
     "operator-bot | tool.call | files/write_file | success",
+    "operator-bot | skill.run | format-date | held (policy)",
     "bootstrap | agent.update | operator-bot | success",
     "operator-bot | session.open | everything | denied (agent_suspended)",
   ]) {

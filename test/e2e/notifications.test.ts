@@ -1,4 +1,6 @@
 import { createHmac } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { listen, startLegacyServer, type RunningServer } from "../fixtures/mcp/http-servers.ts";
@@ -62,7 +64,7 @@ test("tells of held calls, expiring keys and broken servers, signed, also after 
   const set = await app.rest("PATCH /organization", settings());
   expect(at(set.body, "organization", "settings", "notifications")).toEqual({
     url: `${receiver.origin}/hook`,
-    events: ["approval.created", "key.expiring", "server.unhealthy"],
+    events: ["approval.created", "finding.opened", "key.expiring", "server.unhealthy"],
     allowPrivateNetwork: true,
     secretHint: "…ters",
   });
@@ -87,6 +89,33 @@ test("tells of held calls, expiring keys and broken servers, signed, also after 
   expect(JSON.stringify([received, app.log])).not.toContain(secret);
   const events = await app.rest("GET /audit-events", { action: "organization.update" });
   expect(JSON.stringify(events.body)).not.toContain(secret);
+});
+
+test("tells once of what a scan found, in one message", async () => {
+  const servers = Object.fromEntries(
+    Array.from({ length: 60 }, (_, index) => [
+      `shadow-${index}`,
+      { command: "npx", args: [`planted-server-${index}`] },
+    ]),
+  );
+  mkdirSync(join(app.home, ".cursor"), { recursive: true });
+  writeFileSync(join(app.home, ".cursor/mcp.json"), JSON.stringify({ mcpServers: servers }));
+  const scan = await app.rest("POST /scans", { targets: ["host"] });
+  const told = await notification("finding.opened");
+  const total = at(scan.body, "summary", "new");
+  expect(total).toBeGreaterThan(60);
+  const id = textAt(scan.body, "scan", "id");
+  expect(told).toMatchObject({ id: `finding.opened:${id}`, data: { scan: { id, targets: ["host"] }, total } });
+  const findings = at(told, "data", "findings");
+  expect(findings).toHaveLength(50);
+  expect(findings).toContainEqual(expect.objectContaining({ kind: "shadow_server", severity: expect.any(String) }));
+  // What a device calls things does not leave through a webhook.
+  expect(JSON.stringify(told)).not.toContain("planted");
+  const again = await app.rest("POST /scans", { targets: ["host"] });
+  expect(at(again.body, "summary", "new")).toBe(0);
+  await app.rest("POST /api-keys", { name: "after-the-scan", role: "auditor", expiresInDays: 3 });
+  await expect.poll(() => JSON.stringify(received)).toContain("after-the-scan");
+  expect(received.filter(({ body }) => body.includes("finding.opened"))).toHaveLength(1);
 });
 
 test("stops when it is switched off", async () => {

@@ -1,5 +1,5 @@
 import { execFile, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
@@ -43,4 +43,10 @@ test("the packed program serves from node_modules, and its CLI reaches it", asyn
   const exited = new Promise<number | null>((done) => server.on("exit", done));
   server.kill("SIGTERM");
   expect(await exited).toBe(0);
+});
+
+test("the package has the types that a skill's author imports", async () => {
+  const installed = join(folder, "node_modules/runlayer");
+  const { exports: entries } = JSON.parse(readFileSync(join(installed, "package.json"), "utf8"));
+  expect(existsSync(join(installed, entries["./skill"].types))).toBe(true);
 });

@@ -131,6 +131,16 @@ test("what the replay predicts is what happens", async () => {
   expect(outcomes).toEqual(["passed", "policy", "policy", "passed"]);
 });
 
+test("a repeated creation tells the predicted effect again", async () => {
+  const agent = await addAgent();
+  expect(await outcome(agent)).toBe("passed");
+  const rule = { effect: "deny", principals: { agents: [agent.name] }, resources: { servers: ["s"] } };
+  const input = { name: "repeated", ...rule, idempotencyKey: "policy-once" };
+  const first = await app.rest("POST /policies", input);
+  expect(at(first.body, "impact", "newlyDenied")).toBeGreaterThan(0);
+  expect(await app.rest("POST /policies", input)).toEqual(first);
+});
+
 test("is changed field by field, shows what changed, and obeys mode and expiry", async () => {
   const agent = await addAgent();
   await create({ name: "p", effect: "deny", principals: { agents: [agent.name] }, resources: { servers: ["s"] } });

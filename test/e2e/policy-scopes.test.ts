@@ -132,6 +132,22 @@ test("an operator cannot reach round a policy by groups, owner, name or scope", 
   expect((await app.rest("PATCH /agents/freer", { groups: ["insiders"] }, security)).status).toBe(200);
 });
 
+test("a key below its member's role does not lend the member to an agent", async () => {
+  const ann = { email: "ann@example.org", name: "Ann", role: "operator", groups: ["trusted"] };
+  await app.rest("POST /members", ann);
+  await addPolicy("trusted-and-owners", { principals: { groups: ["trusted"], roles: ["owner"] } });
+  // The owner answers for this key, and its holder is no more than an operator.
+  const asOwner = await app.rest("POST /agents", { name: "lent", type: "cursor", owner: "owner@localhost" }, operator);
+  expect(asOwner).toMatchObject({ status: 403, body: { code: "forbidden", details: { field: "owner" } } });
+  await addAgent("to-lend");
+  const taken = await app.rest("PATCH /agents/to-lend", { owner: "owner@localhost" }, operator);
+  expect(taken).toMatchObject({ status: 403, body: { code: "forbidden", details: { field: "owner" } } });
+  // A key that holds all of its member's role speaks for the member.
+  const made = await app.rest("POST /api-keys", { name: "ann-key", role: "operator", member: ann.email });
+  const own = await app.rest("PATCH /agents/to-lend", { owner: ann.email }, textAt(made.body, "secret"));
+  expect(own).toMatchObject({ status: 200, body: { agent: { owner: { name: "Ann" } } } });
+});
+
 test("says what an agent may do, why, and who else may", async () => {
   const agent = await addAgent("curious");
   const { client } = agent;

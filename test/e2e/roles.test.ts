@@ -40,6 +40,8 @@ const MAY_CALL: Readonly<Record<string, readonly Role[]>> = {
   list_devices: [...READ_ALL, "scanner"],
   enroll_device: ["owner", "admin", "security", "scanner"],
   submit_device_report: ["owner", "admin", "security", "scanner"],
+  list_sessions: [...READ_ALL, "member"],
+  end_session: ["owner", "admin", "security", "operator"],
   list_approvals: [...READ_ALL, "member"],
   decide_approval: ["owner", "admin", "security"],
   invite_member: ["owner", "admin"],
@@ -208,6 +210,51 @@ describe("fields that need more than the operation", () => {
     expect((await app.rest("POST /servers", stdio, keyOf("operator"))).body["code"]).toBe("forbidden");
     const inside = { name: "inside", ...server, url: "http://10.0.0.1/mcp", allowPrivateNetwork: true };
     expect((await app.rest("POST /servers", inside, keyOf("operator"))).body["code"]).toBe("forbidden");
+  });
+
+  test("leave for private addresses holds for one address and one token endpoint", async () => {
+    const inside = { allowPrivateNetwork: true, url: "http://127.0.0.1:1/mcp", transport: "streamable-http" };
+    const oauth = (port: number) => ({
+      type: "oauth-client-credentials",
+      tokenUrl: `http://127.0.0.1:${port}/token`,
+      clientId: "robot",
+      clientSecret: "a-robots-secret",
+    });
+    await app.rest("POST /servers", { name: "inside-one", ...inside, credential: oauth(1) });
+    const change = (more: object, role: Role) =>
+      app.rest("PATCH /servers/inside-one", { force: true, ...more }, keyOf(role));
+    const elsewhere = { url: "http://127.0.0.1:2/mcp", credential: oauth(1) };
+    expect((await change(elsewhere, "operator")).body).toMatchObject({ code: "forbidden", details: { field: "url" } });
+    const moved = await change({ credential: oauth(2) }, "operator");
+    expect(moved.body).toMatchObject({ code: "forbidden", details: { field: "credential" } });
+    expect((await change({ credential: oauth(1) }, "operator")).status).toBe(200);
+    expect((await change({ credential: oauth(2) }, "admin")).status).toBe(200);
+    // Without the leave there is nothing to take along.
+    const outside = { url: server.url, credential: { type: "none" }, allowPrivateNetwork: false };
+    expect((await change(outside, "operator")).body["code"]).toBe("forbidden");
+    expect((await change(outside, "admin")).status).toBe(200);
+    expect((await change({ url: "https://other.example.com/mcp" }, "operator")).status).toBe(200);
+  });
+
+  test("an operator replaces the variables of a stdio credential and adds none", async () => {
+    const credential = (...names: string[]) => ({
+      type: "env",
+      values: Object.fromEntries(names.map((name) => [name, "value-of-a-variable"])),
+    });
+    const stdio = {
+      name: "with-env",
+      transport: "stdio",
+      command: "node",
+      credential: credential("API_TOKEN", "PATH"),
+    };
+    expect((await app.rest("POST /servers", stdio)).status).toBe(200);
+    const change = (names: string[], role: Role) =>
+      app.rest("PATCH /servers/with-env", { credential: credential(...names), force: true }, keyOf(role));
+    expect((await change(["API_TOKEN"], "operator")).status).toBe(200);
+    const added = await change(["API_TOKEN", "NODE_EXTRA_CA_CERTS"], "operator");
+    expect(added.body).toMatchObject({ code: "forbidden", details: { field: "credential" } });
+    expect((await change(["API_TOKEN", "PATH"], "admin")).status).toBe(200);
+    expect((await change(["PATH"], "operator")).body["code"]).toBe("forbidden");
   });
 
   test("security quarantines and lifts, an operator does not lift", async () => {

@@ -129,6 +129,47 @@ test.each([
   expect((await app.rest("GET /servers")).body["total"]).toBe(before.body["total"]);
 });
 
+const oauth = (tokenUrl: string) => ({
+  type: "oauth-client-credentials",
+  tokenUrl,
+  clientId: "robot",
+  clientSecret: "secret-of-a-robot",
+});
+const PUBLIC = { transport: "streamable-http", url: "https://mcp.example.invalid/mcp" };
+
+test.each([
+  ["a metadata service", "http://169.254.169.254/token", true],
+  ["loopback without leave", "http://127.0.0.1:1/token", false],
+  ["a private range without leave", "https://10.0.0.1/token", false],
+  ["another protocol", "file:///etc/passwd", true],
+  ["no address", "token-endpoint", true],
+  ["a password in it", "https://me:word@auth.example.invalid/token", false],
+  ["a secret parameter", "https://auth.example.invalid/token?api_key=1", false],
+])("a token endpoint that is %s is refused, on every way in", async (what, tokenUrl, allowPrivateNetwork) => {
+  const name = what.replaceAll(" ", "-");
+  const credential = oauth(tokenUrl);
+  const expectRefusal = (body: unknown, prefix = ""): void => {
+    expect(at(body, "code")).toBe("invalid_input");
+    expect(textAt(body, "detail")).toContain(`${prefix}\`credential.tokenUrl\``);
+  };
+  const created = await app.rest("POST /servers", { name, ...PUBLIC, allowPrivateNetwork, credential });
+  expectRefusal(created.body);
+  expect((await app.rest(`GET /servers/${name}`)).status).toBe(404);
+  await app.rest("POST /servers", { name, ...PUBLIC, allowPrivateNetwork });
+  const updated = await app.rest(`PATCH /servers/${name}`, { credential, force: true });
+  expectRefusal(updated.body);
+  const configuration = { servers: [{ name, credential }] };
+  expectRefusal((await app.rest("POST /configuration", { configuration })).body, `server \`${name}\`: `);
+  expect(at((await app.rest(`GET /servers/${name}`)).body, "server", "version")).toBe(1);
+});
+
+test("leave for private addresses is not taken back from under a token endpoint", async () => {
+  await register("inner-token", { credential: oauth("http://127.0.0.1:1/token") });
+  const change = { url: PUBLIC.url, credential: oauth("http://127.0.0.1:1/token"), allowPrivateNetwork: false };
+  const reply = await app.rest("PATCH /servers/inner-token", { ...change, force: true });
+  expect(reply.body).toMatchObject({ code: "invalid_input", details: { field: "credential.tokenUrl" } });
+});
+
 test("a dry run contacts nobody and changes nothing", async () => {
   const seen = open.seen.length;
   const reply = await app.rest("POST /servers", { name: "rehearsed", ...endpoint(open), dryRun: true });

@@ -1,17 +1,22 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runlayer } from "../harness/cli.ts";
-import { at, startTestApp, type TestApp } from "../harness/app.ts";
+import { startLegacyServer, type RunningServer } from "../fixtures/mcp/http-servers.ts";
+import { at, startTestApp, textAt, type TestApp } from "../harness/app.ts";
 
 const EXAMPLES = resolve(import.meta.dirname, "../../examples/skills");
 
 let app: TestApp;
 let folder: string;
+let server: RunningServer;
 
 beforeAll(async () => {
   app = await startTestApp();
+  server = await startLegacyServer();
+  const endpoint = { transport: "streamable-http", url: `${server.origin}/mcp`, allowPrivateNetwork: true };
+  await app.rest("POST /servers", { name: "tracker", ...endpoint });
   folder = mkdtempSync(join(tmpdir(), "runlayer-skills-"));
   cpSync(join(EXAMPLES, "format-date"), join(folder, "git", "format-date"), { recursive: true });
   cpSync(join(EXAMPLES, "format-date"), join(folder, "git", "other"), { recursive: true });
@@ -19,6 +24,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await app.close();
+  await server.close();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -28,8 +34,17 @@ function edit(skill: string, file: string, change: (text: string) => string): vo
 }
 
 async function skills(...args: string[]) {
-  const env = { HOME: folder, RUNLAYER_URL: app.url, RUNLAYER_API_KEY: app.ownerKey };
+  return runSkills(args);
+}
+
+async function runSkills(args: readonly string[], more: Readonly<Record<string, string>> = {}) {
+  const env = { HOME: folder, RUNLAYER_URL: app.url, RUNLAYER_API_KEY: app.ownerKey, ...more };
   return runlayer(["skills", ...args], env);
+}
+
+function write(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
 }
 
 test("a git folder and the registry are kept equal in both directions", async () => {
@@ -74,4 +89,63 @@ test("runs a skill's own cases", async () => {
   const { exitCode, out } = await skills("test", broken);
   expect(exitCode).toBe(1);
   expect(out).toContain("failed format-date");
+});
+
+test("a zip is a skill as its folder is", async () => {
+  const zips = join(folder, "zips");
+  cpSync(join(EXAMPLES, "format-date"), join(folder, "zipped", "zipped"), { recursive: true });
+  const document = join(folder, "zipped", "zipped", "SKILL.md");
+  write(document, readFileSync(document, "utf8").replace("name: format-date", "name: zipped"));
+  expect(await skills("push", join(folder, "zipped"))).toMatchObject({ exitCode: 0 });
+  expect((await skills("pull", zips, "--zip")).out).toContain("zipped: new");
+  expect((await skills("pull", zips, "--zip")).out).toContain("zipped: unchanged");
+  const zip = join(zips, "zipped.zip");
+  expect((await skills("push", zip)).out).toContain("zipped: unchanged");
+  await app.rest("DELETE /skills/zipped", { confirm: true });
+  expect((await skills("push", zip)).out).toContain("zipped: new");
+  expect((await app.rest("GET /skills/zipped")).status).toBe(200);
+  writeFileSync(join(zips, "broken.zip"), "no zip");
+  expect(await skills("push", join(zips, "broken.zip"))).toMatchObject({ exitCode: 2 });
+  expect(await skills("push", join(zips, "nowhere.zip"))).toMatchObject({ exitCode: 3 });
+});
+
+test("what a skill without a function needs survives push and pull", async () => {
+  const words = join(folder, "words", "triage");
+  write(join(words, "SKILL.md"), "---\nname: triage\ndescription: How we triage\n---\n\nLook at the tracker.\n");
+  write(join(words, "skill.json"), '{ "servers": ["tracker"], "tools": ["tracker/tool-0"] }');
+  expect((await skills("push", words)).out).toContain("triage: new");
+  const { skill } = (await app.rest("GET /skills/triage")).body;
+  expect(skill).toMatchObject({ servers: [{ name: "tracker" }], tools: ["tracker/tool-0"], hasFunction: false });
+  const pulled = join(folder, "words-pulled");
+  await skills("pull", pulled);
+  expect(JSON.parse(readFileSync(join(pulled, "triage", "skill.json"), "utf8"))).toEqual({
+    servers: ["tracker"],
+    tools: ["tracker/tool-0"],
+  });
+  expect((await skills("push", join(pulled, "triage"))).out).toContain("triage: unchanged");
+  write(join(words, "skill.json"), '{ "servers": ["tracker"], "timeoutMs": 5 }');
+  expect(await skills("push", words)).toMatchObject({ exitCode: 2 });
+  const file = { path: "skill.json", text: "{}" };
+  const own = await app.rest("POST /skills", { name: "own", description: "d", instructions: "i", files: [file] });
+  expect(own.body["code"]).toBe("invalid_input");
+});
+
+test("runs a skill's cases against live servers, as an agent", async () => {
+  const live = join(folder, "live", "live");
+  write(join(live, "SKILL.md"), "---\nname: live\ndescription: Asks the tracker\n---\n");
+  write(join(live, "skill.json"), '{ "servers": ["tracker"] }');
+  write(join(live, "skill.js"), 'export default ({ text }, { callTool }) => callTool("tracker", "tool-0", { text });');
+  write(join(live, "tests", "asks.json"), '{ "input": { "text": "over the wire" } }');
+  const agent = async (name: string, servers: string[]) =>
+    textAt((await app.rest("POST /agents", { name, type: "custom", servers })).body, "key");
+  const test = (RUNLAYER_AGENT_KEY: string, more: Readonly<Record<string, string>> = {}) =>
+    runSkills(["test", live, "--live"], { RUNLAYER_AGENT_KEY, ...more });
+  expect(await test(await agent("live-tester", ["tracker"]))).toMatchObject({ exitCode: 0, out: "ok     live asks\n" });
+  const { body } = await app.rest("GET /audit-events", { agent: "live-tester", action: "tool.call" });
+  expect(at(body, "items", 0)).toMatchObject({ outcome: "success", details: { arguments: { text: "over the wire" } } });
+  const stranger = await test(await agent("live-stranger", []));
+  expect([stranger.exitCode, stranger.out.includes("not assigned")]).toEqual([1, true]);
+  expect((await test("rl_agent_wrong")).out).toContain("does not accept the agent's key");
+  expect(await runSkills(["test", live, "--live"])).toMatchObject({ exitCode: 2 });
+  expect(await test("x", { RUNLAYER_URL: "http://127.0.0.1:9" })).toMatchObject({ exitCode: 4 });
 });

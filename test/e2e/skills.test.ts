@@ -135,12 +135,26 @@ test("an operator's code waits for security; words do not", async () => {
   expect(at(free, "scan", "state")).toBe("approved");
 });
 
+test("an operator cannot rename a skill that a policy names", async () => {
+  await create("ruled", { instructions: "Use it." });
+  await create("unruled", { instructions: "Use it." });
+  const rule = { effect: "deny", principals: { everyone: true }, resources: { skills: ["ruled"] } };
+  expect((await app.rest("POST /policies", { name: "on-ruled", confirm: true, ...rule })).status).toBe(200);
+  const refused = await app.rest("PATCH /skills/ruled", { name: "unnamed" }, operator);
+  expect(refused).toMatchObject({ status: 403, body: { code: "forbidden", details: { field: "name" } } });
+  expect(at((await app.rest("GET /skills/ruled")).body, "skill", "version")).toBe(1);
+  expect((await app.rest("PATCH /skills/unruled", { name: "other" }, operator)).status).toBe(200);
+  expect((await app.rest("PATCH /skills/ruled", { name: "renamed" })).status).toBe(200);
+});
+
 test("a skill is degraded when a server that it needs goes, and the deletion says so", async () => {
   const endpoint = { transport: "streamable-http", url: "https://mcp.example.invalid/mcp", status: "active" };
   await app.rest("POST /servers", { name: "needed", ...endpoint });
   await create("needing", { instructions: "Use it.", servers: ["needed"] });
   const { body: listed } = await app.rest("GET /skills", { server: "needed" });
   expect(at(listed, "items", 0)).toMatchObject({ name: "needing", status: "active" });
+  const { body: needed } = await app.rest("GET /servers/needed");
+  expect(at(needed, "server", "skills", 0, "name")).toBe("needing");
   const asked = await app.rest("DELETE /servers/needed");
   expect(at(asked.body, "details", "impact", "skills", 0, "name")).toBe("needing");
   await app.rest("DELETE /servers/needed", { confirm: true });

@@ -76,8 +76,23 @@ test("a port in use and a data directory in use are each one line", async () => 
   await first.stop();
 });
 
+test("somebody answers for a key that is made on the host", async () => {
+  const first = await startProgram(environment);
+  await first.stop();
+  const key = (await runProgram(["keys", "create", "--name", "late"], environment)).out.trim();
+  const again = await startProgram(environment);
+  const answer = await fetch(`${again.url}/api/v1/api-keys`, { headers: { authorization: `Bearer ${key}` } });
+  const { items } = Object(await answer.json());
+  expect(items).toMatchObject([
+    { name: "first-owner", member: { name: "First owner" } },
+    { name: "late", member: { name: "First owner" } },
+  ]);
+  await again.stop();
+});
+
 test("makes a key on the host, and rotates the master key without invalidating it", async () => {
-  const made = await runProgram(["keys", "create", "--name", "lost-mine"], environment);
+  // Compose files clear a variable by an empty value.
+  const made = await runProgram(["keys", "create", "--name", "lost-mine"], { ...environment, RUNLAYER_URL: "" });
   const key = made.out.trim();
   const before = readFileSync(join(dataDir, "master.key"), "utf8");
   expect((await runProgram(["keys", "rotate-master"], environment)).code).toBe(0);

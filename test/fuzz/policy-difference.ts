@@ -5,6 +5,7 @@ import { couldAllow, decide } from "../../src/policy/decide.ts";
 import { evaluate } from "../../src/policy/evaluate.ts";
 import { createPolicyIndex, type PolicyIndex } from "../../src/policy/policy-index.ts";
 import { ruleToCedar } from "../../src/policy/rule-to-cedar.ts";
+import { cedarRecord } from "../../src/policy/value.ts";
 import { ACTIONS } from "../../src/domain/policy.ts";
 import { Expressions, type Node } from "./policy-expressions.ts";
 import { drawRule } from "./policy-rules.ts";
@@ -128,6 +129,8 @@ function preparse(policies: readonly Cedar.PolicyJson[]): void {
 }
 
 function ourAnswer(index: PolicyIndex, { ours }: FuzzRequest): Answer {
+  // Of another message first: what is kept of a subject and a target must hold whatever the message says.
+  evaluate(index, { ...ours, context: cedarRecord(new Map()) });
   const { satisfied, failed } = evaluate(index, ours);
   const permits = satisfied.filter(({ effect }) => effect === "allow");
   const forbids = satisfied.filter(({ effect }) => effect !== "allow");

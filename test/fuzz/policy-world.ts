@@ -55,7 +55,7 @@ export function drawRequest(random: Random, world: World): FuzzRequest {
   const context = cedarRecord(members);
   const action = entityUid("Runlayer::Action", random.pick(ACTIONS.slice(0, 3)));
   const subject = drawSubject(random, world);
-  const target = drawSubject(random, world);
+  const target = { ...drawSubject(random, world), isLasting: true };
   return { ours: { subject, target, action, context, nowMs: 0 }, context: toCedarJson(context) };
 }
 

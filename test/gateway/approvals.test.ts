@@ -11,11 +11,17 @@ let upstream: TestUpstream;
 let agent: AgentKey;
 let url: string;
 
+let other: AgentKey;
+
 beforeAll(async () => {
-  harness = await startHarness({ hasApprovals: true, limits: { heldCallMs: 1000, heldCallsMax: 2 } });
+  harness = await startHarness({
+    hasApprovals: true,
+    limits: { heldCallMs: 1000, heldCallsMax: 3, heldCallsPerAgentMax: 2 },
+  });
   upstream = await startUpstream(plainServer);
   const server = await harness.addServer({ name: "s", url: `${upstream.url}/mcp` });
   agent = await harness.addAgent("a", [{ serverId: server.id }]);
+  other = await harness.addAgent("b", [{ serverId: server.id }]);
   url = `${harness.url}/gateway/s/mcp`;
   const rule = { principals: { everyone: true }, resources: { tools: ["delete_*"] }, actions: ["call_tool"] } as const;
   const { ast, cedar } = parseRule({ effect: "require_approval", ...rule });
@@ -28,8 +34,8 @@ afterAll(async () => {
   await harness.close();
 });
 
-async function send(message: object): Promise<readonly Message[]> {
-  const posted = await post(url, agent.key, message);
+async function send(message: object, from = agent): Promise<readonly Message[]> {
+  const posted = await post(url, from.key, message);
   expect(posted.status).toBe(200);
   return posted.messages;
 }
@@ -72,13 +78,16 @@ test("tells the progress of what waits under the client's token, and gives the a
   expect((await waiting).at(-1)).toMatchObject({ id: "y", result: { content: [{ type: "text" }] } });
 });
 
-test("a node keeps a bounded number of calls open", async () => {
+test("a node keeps a bounded number of calls open, and leaves room for another agent's", async () => {
   const calls = [1, 2, 3].map((id) => send(call(id, "delete_file", { path: `many-${id}` })));
+  const sentAt = performance.now();
+  const theirs = send(call(1, "delete_file", { path: "theirs" }), other).then(() => performance.now() - sentAt);
   const before = performance.now();
   await Promise.race(calls);
   expect(performance.now() - before).toBeLessThan(800);
   const answers = (await Promise.all(calls)).flat();
   expect(answers.map(({ error }) => error?.code)).toEqual([-32012, -32012, -32012]);
+  expect(await theirs).toBeGreaterThan(900);
   await decideAll("denied");
 });
 
@@ -98,7 +107,7 @@ test("an approval that came too late is refused, and the call is filed anew", as
 
 test("one agent has a bounded number of calls that wait for a person", async () => {
   const filed = Array.from({ length: 100 }, (_item, index) => call(index, "delete_file", { path: `flood-${index}` }));
-  await Promise.all(filed.map(send));
+  await Promise.all(filed.map((message) => send(message)));
   expect(await send(call(101, "delete_file", { path: "one-more" }))).toMatchObject([
     { error: { code: -32011, data: { reason: "too_many_pending" } } },
   ]);

@@ -7,7 +7,7 @@ import { createStdioSupervisor, type StdioSupervisor } from "../../src/gateway/s
 import type { RunningServer } from "../fixtures/mcp/http-servers.ts";
 import { startSseServer } from "../fixtures/mcp/http-servers.ts";
 import { makeStdioPlace, type StdioPlace } from "../fixtures/mcp/stdio-place.ts";
-import { call, post, request } from "./client.ts";
+import { call, openStream, post, request, streamInit } from "./client.ts";
 import { startHarness, type AgentKey, type Harness } from "./harness.ts";
 
 const OPEN = { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "t", version: "1" } };
@@ -28,7 +28,7 @@ beforeAll(async () => {
     log: () => undefined,
     ladder: { stdinCloseMs: 300, sigtermMs: 300 },
   });
-  harness = await startHarness({ startChild: (spec) => supervisor.start(spec) });
+  harness = await startHarness({ startChild: (spec) => supervisor.start(spec), bridgedSessionsPerAgentMax: 3 });
   sse = await startSseServer();
   const stdio = (name: string, args: readonly string[]) =>
     harness.addServer(
@@ -43,6 +43,10 @@ beforeAll(async () => {
     await stdio("silent", [place.script, "silent"]),
     await stdio("everything", [`${modules}/server-everything/dist/index.js`]),
     await stdio("memory", [`${modules}/server-memory/dist/index.js`]),
+    await harness.addServer(
+      { name: "secretive", transport: "stdio", command: place.node, cwd: place.folder },
+      { args: [place.script], credential: { type: "env", values: { MARK: "s3cret-of-child" } } },
+    ),
     await harness.addServer({ name: "legacy", transport: "sse", url: `${sse.origin}/sse` }),
   ];
   alice = await harness.addAgent(
@@ -86,6 +90,36 @@ test("runs a child for each session, with the declared environment alone, and de
     ).toBe(200);
   await expect.poll(() => supervisor.count(), { timeout: 5000 }).toBe(0);
   expect((await post(url, alice.key, call(5, "env"), { headers: mine })).status).toBe(404);
+});
+
+test("hides a child's credential that it repeats", async () => {
+  const url = `${harness.url}/gateway/secretive/mcp`;
+  const session = await open(url, alice);
+  const answer = await post(url, alice.key, call(2, "env"), { headers: session });
+  expect(JSON.parse(textOf(answer.messages[0]?.result)).env.MARK).toBe("***************");
+  expect(answer.text).not.toContain("s3cret");
+  await end(url, session);
+  await expect.poll(() => supervisor.count(), { timeout: 5000 }).toBe(0);
+});
+
+test("an agent with too many sessions loses its own oldest idle one, and is refused when all are in use", async () => {
+  const url = `${harness.url}/gateway/sample/mcp`;
+  const theirs = await open(url, bob);
+  const mine = [await open(url, alice), await open(url, alice), await open(url, alice)];
+  const [first, second, third] = mine;
+  if (first === undefined || second === undefined || third === undefined) throw new Error("not opened");
+  const fourth = await open(url, alice);
+  expect((await post(url, alice.key, call(5, "env"), { headers: first })).status).toBe(404);
+  const streams = [second, third, fourth].map((session) => openStream(url, streamInit(alice.key, undefined, session)));
+  const opened = await Promise.all(streams);
+  const refused = await post(url, alice.key, request(1, "initialize", OPEN));
+  expect([refused.status, refused.messages[0]?.error?.code]).toEqual([503, -32013]);
+  expect(refused.messages[0]?.error?.message).toContain("3 sessions");
+  expect((await post(url, bob.key, call(6, "read"), { headers: theirs })).status).toBe(200);
+  for (const stream of opened) stream.close();
+  for (const session of [second, third, fourth]) await end(url, session);
+  await end(url, theirs, bob);
+  await expect.poll(() => supervisor.count(), { timeout: 5000 }).toBe(0);
 });
 
 test("passes over what a child prints that is no message", async () => {
@@ -157,8 +191,8 @@ async function open(url: string, agent: AgentKey): Promise<Record<string, string
   return session;
 }
 
-async function end(url: string, session: Record<string, string>): Promise<void> {
-  await fetch(url, { method: "DELETE", headers: { ...session, authorization: `Bearer ${alice.key}` } });
+async function end(url: string, session: Record<string, string>, agent = alice): Promise<void> {
+  await fetch(url, { method: "DELETE", headers: { ...session, authorization: `Bearer ${agent.key}` } });
 }
 
 async function setServerStatus(name: string, status: "active" | "disabled"): Promise<void> {

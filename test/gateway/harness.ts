@@ -1,3 +1,4 @@
+import { NEVER_USED } from "../../src/domain/key-use.ts";
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type RequestListener, type Server as HttpServer } from "node:http";
@@ -57,6 +58,7 @@ export type HarnessOptions = Partial<Pick<GatewayOptions, "limits" | "observer" 
   readonly headersTimeoutMs?: number | undefined;
   readonly startChild?: BridgeOptions["startChild"] | undefined;
   readonly bridgeIdleMs?: number | undefined;
+  readonly bridgedSessionsPerAgentMax?: number | undefined;
   /** Held calls are filed in the store and may be decided. */
   readonly hasApprovals?: boolean | undefined;
   /** Stands between the gateway and its log. */
@@ -64,7 +66,8 @@ export type HarnessOptions = Partial<Pick<GatewayOptions, "limits" | "observer" 
 };
 
 export async function startHarness(options: HarnessOptions = {}): Promise<Harness> {
-  const { headersTimeoutMs, wrapAudit, startChild, bridgeIdleMs, hasApprovals, ...passed } = options;
+  const { headersTimeoutMs, wrapAudit, startChild, bridgeIdleMs, bridgedSessionsPerAgentMax, hasApprovals, ...passed } =
+    options;
   const dataDir = mkdtempSync(join(tmpdir(), "runlayer-gateway-"));
   await insertOrganization(dataDir);
   const store = await openStore({ dataDir, clock: systemClock });
@@ -82,6 +85,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
     startChild: startChild ?? (() => Promise.reject(new Error("no children here"))),
     reach: (view) => reachServer(view, { egress, credentials }),
     idleMs: bridgeIdleMs,
+    sessionsPerAgentMax: bridgedSessionsPerAgentMax,
   });
   const gateway = createGateway({
     liveView,
@@ -262,9 +266,7 @@ async function insertAgent(
       createdAt: now,
       expiresAt: null,
       revoked: null,
-      lastUsedAt: null,
-      lastUsedIp: null,
-      useCount: 0,
+      ...NEVER_USED,
       version: 1,
     });
   });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openStream, post, request, streamInit, type Posted } from "./client.ts";
 import { startHarness, type AgentKey, type Harness } from "./harness.ts";
-import { result, sendJson, startUpstream, type Received, type TestUpstream } from "./upstream.ts";
+import { result, sendEvent, sendJson, startSse, startUpstream, type Received, type TestUpstream } from "./upstream.ts";
 
 const VERSION = "2026-07-28";
 const META = {
@@ -46,8 +46,15 @@ afterAll(async () => {
   await harness.close();
 });
 
+let listening: Received | undefined;
+
 function serve(received: Received): void {
   const { method } = received.message;
+  if (method === "subscriptions/listen" && received.message.id === "sub-1") {
+    listening = received;
+    startSse(received);
+    return sendEvent(received, { jsonrpc: "2.0", method: "notifications/subscriptions/acknowledged", params: {} });
+  }
   if (method === "tools/list")
     return sendJson(
       received,
@@ -144,6 +151,32 @@ test("seals request state to its agent", async () => {
 test("denies a subscription to a resource that is not assigned", async () => {
   expect((await subscribe("file:///b")).messages).toMatchObject([{ error: { code: -32011 } }]);
   expect((await subscribe("file:///a2")).messages).toMatchObject([{ result: {} }]);
+});
+
+test("tells a subscription to lists when rights change, under its id, and only of the lists that it asked for", async () => {
+  const params = {
+    notifications: { toolsListChanged: true, resourcesListChanged: false, resourceSubscriptions: ["file:///a1"] },
+    _meta: META,
+  };
+  const headers = { "mcp-protocol-version": VERSION, "mcp-method": "subscriptions/listen" };
+  const stream = await openStream(
+    url,
+    streamInit(alice.key, request("sub-1", "subscriptions/listen", params), headers),
+  );
+  const acknowledged = "notifications/subscriptions/acknowledged";
+  expect((await stream.next())?.message).toMatchObject({ method: acknowledged });
+  await harness.store.transaction(async (tx) => {
+    const found = await tx.agents.get(alice.agent.id);
+    await tx.agents.save({ ...found, groups: ["changed"], version: found.version + 1 });
+  });
+  expect((await stream.next())?.message).toEqual({
+    jsonrpc: "2.0",
+    method: "notifications/tools/list_changed",
+    params: { _meta: { "io.modelcontextprotocol/subscriptionId": "sub-1" } },
+  });
+  listening?.response.end();
+  expect((await stream.next())?.message?.method).toBeUndefined();
+  stream.close();
 });
 
 test("knows only POST, and answers an unknown method with 404", async () => {

@@ -11,6 +11,7 @@ let behave: (received: Received) => void = plainServer;
 const listed: string[][] = [];
 const health: string[] = [];
 const used: string[] = [];
+const denied: string[] = [];
 const registry = new Registry();
 
 beforeAll(async () => {
@@ -19,6 +20,7 @@ beforeAll(async () => {
       toolsListed: (_, tools) => listed.push(tools.map((tool) => tool.name)),
       health: (_, { state }) => health.push(state),
       keyUsed: ({ keyId }) => used.push(keyId),
+      keyDenied: (keyId) => denied.push(keyId),
     },
     metrics: createGatewayMetrics(registry, () => ({
       audit: harness.audit,
@@ -54,4 +56,5 @@ test("tells of tools when they change, of health with each answer, of keys, and 
   expect(metrics).toContain('runlayer_gateway_denials_total{server="s",reason="not_assigned"} 1');
   expect(metrics).toContain('runlayer_gateway_upstream_errors_total{server="s",kind="credential"} 1');
   expect(metrics).toContain("runlayer_gateway_added_seconds_count 3");
+  expect(denied).toEqual([agent.keyId]);
 });

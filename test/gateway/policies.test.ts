@@ -266,6 +266,9 @@ test("every kind of message is decided by its action", async () => {
   const initialize = request(1, "initialize", { protocolVersion: "2025-11-25", capabilities: {} });
   expect(await denied({ actions: ["connect"] }, initialize)).toBe("policy");
   expect(await denied({ actions: ["connect"] }, request(1, "tools/list"))).toBe("policy");
+  // Also without a session, or in one that was open before: whoever may not connect sends nothing.
+  const call = request(1, "tools/call", { name: "read_file", arguments: {} });
+  expect(await denied({ actions: ["connect"] }, call)).toBe("policy");
   expect(await denied({ actions: ["read_resource"] }, request(1, "resources/read", { uri: "file:a" }))).toBe("policy");
   expect(await denied({ actions: ["get_prompt"] }, request(1, "prompts/get", { name: "p" }))).toBe("policy");
   expect(await denied({ actions: ["subscribe"] }, request(1, "resources/subscribe", { uri: "file:a" }))).toBe("policy");

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { parseRule } from "../../src/policy/parse-policy.ts";
+import { aPolicy } from "../harness/entities.ts";
 import { call, openStream, post, request, streamInit } from "./client.ts";
 import { startHarness, type AgentKey, type Harness } from "./harness.ts";
 import {
@@ -93,6 +95,62 @@ test("lets nobody answer another agent's question", async () => {
   await stream.next();
   expect((await post(url, bob.key, { jsonrpc: "2.0", id: "q2", result: {} })).status).toBe(400);
   expect((await post(url, alice.key, { jsonrpc: "2.0", id: "q2", result: {} })).status).toBe(202);
+  stream.close();
+});
+
+test("passes an answer once, and none that nobody asked for", async () => {
+  const session = await openSession(alice);
+  behave = (received) => {
+    startSse(received);
+    sendEvent(received, request("q3", "roots/list"));
+  };
+  const stream = await openStream(url, streamInit(alice.key, call(1, "a"), session));
+  expect((await stream.next())?.message).toMatchObject({ id: "q3" });
+  const answer = (id: string | null, from = session) =>
+    post(url, alice.key, { jsonrpc: "2.0", id, ...(id === null ? { error: {} } : { result: {} }) }, { headers: from });
+  const other = await openSession(alice);
+  const before = upstream.received.length;
+  expect((await answer("q3", other)).status).toBe(400);
+  expect((await answer("never")).messages).toMatchObject([{ error: { code: -32600 } }]);
+  expect((await answer(null)).status).toBe(400);
+  expect(upstream.received.length).toBe(before);
+  expect((await answer("q3")).status).toBe(202);
+  expect((await answer("q3")).status).toBe(400);
+  expect(upstream.received.length).toBe(before + 1);
+  const refused = (await harness.events("message.refused")).filter(({ reason }) => reason === "not_asked");
+  expect(refused.at(-1)).toMatchObject({ outcome: "denied", details: { kind: "answer" } });
+  expect(refused.length).toBeGreaterThanOrEqual(4);
+  stream.close();
+});
+
+test("sends no answer whose right was taken after the question, and tells the upstream so", async () => {
+  const session = await openSession(alice);
+  behave = (received) => {
+    startSse(received);
+    sendEvent(received, request("q4", "elicitation/create", { message: "password?" }));
+  };
+  const stream = await openStream(url, streamInit(alice.key, call(1, "a"), session));
+  expect((await stream.next())?.message).toMatchObject({ id: "q4" });
+  const rule = { principals: { everyone: true }, resources: { everything: true }, actions: ["elicit"] } as const;
+  const { ast, cedar } = parseRule({ effect: "deny", ...rule });
+  const policy = aPolicy({ effect: "deny", rule: { ...rule, actions: ["elicit"] }, ast, cedar });
+  await harness.store.transaction((tx) => tx.policies.insert(policy));
+  const answered = await post(
+    url,
+    alice.key,
+    { jsonrpc: "2.0", id: "q4", result: { action: "accept", content: { password: "hunter2" } } },
+    { headers: session },
+  );
+  await harness.store.transaction((tx) => tx.policies.delete(policy.id));
+  expect(answered.status).toBe(400);
+  expect(answered.messages).toMatchObject([{ error: { code: -32011, data: { policies: [{ id: policy.id }] } } }]);
+  await expect
+    .poll((): unknown => JSON.parse(upstream.received.at(-1)?.body ?? ""))
+    .toMatchObject({ id: "q4", error: { code: -32011 } });
+  expect(upstream.received.some(({ body }) => body.includes("hunter2"))).toBe(false);
+  const events = (await harness.events("elicitation.create")).slice(-2);
+  expect(events.map(({ outcome }) => outcome).toSorted()).toEqual(["denied", "error"]);
+  expect(new Set(events.map(({ correlationId }) => correlationId)).size).toBe(1);
   stream.close();
 });
 

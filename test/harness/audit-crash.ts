@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { expect } from "vitest";
-import { leafHash } from "../../src/audit/leaf.ts";
+import { leafHash } from "../../src/domain/audit-leaf.ts";
 import { allEvents, newFolder, openAudit, removeFolder } from "./audit.ts";
 
 const LOAD = join(import.meta.dirname, "../fixtures/audit-load.ts");

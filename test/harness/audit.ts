@@ -1,13 +1,13 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { AuditLog, DecisionDraft } from "../../src/audit/audit-log.ts";
+import type { AuditLog } from "../../src/audit/audit-log.ts";
 import type { DecisionJournal } from "../../src/audit/decision-journal.ts";
 import { openAuditLog } from "../../src/audit/durable-audit-log.ts";
 import { createFileJournal } from "../../src/audit/file-journal.ts";
 import { createTableJournal } from "../../src/audit/table-journal.ts";
 import { createSequencer, type Sequencer } from "../../src/audit/sequencer.ts";
-import type { AuditEvent, AuditEventDraft } from "../../src/domain/audit-event.ts";
+import type { AuditEvent, AuditEventDraft, DecisionDraft } from "../../src/domain/audit-event.ts";
 import { systemClock, type Clock } from "../../src/lib/clock.ts";
 import { newId } from "../../src/lib/ids.ts";
 import { openStore } from "../../src/store/open-store.ts";

@@ -1,7 +1,8 @@
+import { NEVER_USED } from "../../src/domain/key-use.ts";
 import type { Agent } from "../../src/domain/agent.ts";
 import type { ApiKey } from "../../src/domain/api-key.ts";
 import type { Approval } from "../../src/domain/approval.ts";
-import type { AuditEvent, AuditEventDraft } from "../../src/domain/audit-event.ts";
+import type { AuditEventDraft, UnplacedEvent } from "../../src/domain/audit-event.ts";
 import type { Group, Member } from "../../src/domain/member.ts";
 import { DEFAULT_SETTINGS, type Organization } from "../../src/domain/organization.ts";
 import type { Policy } from "../../src/domain/policy.ts";
@@ -144,6 +145,7 @@ export function anApproval(given: Partial<Approval> = {}): Approval {
     server: { id: newId(), name: freshName("server") },
     action: "call_tool",
     target: { type: "tool", name: "delete_file" },
+    requester: null,
     toolDigest: "d".repeat(64),
     argumentsHash: "a".repeat(64),
     payload: { arguments: { path: "/x" } },
@@ -206,9 +208,7 @@ export function anApiKey(given: Partial<ApiKey> = {}): ApiKey {
     createdAt: AT,
     expiresAt: null,
     revoked: null,
-    lastUsedAt: null,
-    lastUsedIp: null,
-    useCount: 0,
+    ...NEVER_USED,
     version: 1,
     ...given,
   };
@@ -228,6 +228,7 @@ export function aDraft(given: Partial<AuditEventDraft> = {}): AuditEventDraft {
   };
 }
 
-export function anEvent(seq: number, given: Partial<AuditEventDraft> = {}): AuditEvent {
-  return { ...aDraft(given), seq, leafHash: String(seq).padStart(64, "0") };
+/** The event as a journal hands it over. */
+export function toUnplaced(draft: AuditEventDraft): UnplacedEvent {
+  return { id: draft.id, draft: JSON.stringify(draft) };
 }

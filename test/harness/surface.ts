@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
+import { RepeatedDenials } from "../../src/audit/repeated-denials.ts";
 import { generateApiKey, hashApiKey } from "../../src/auth/api-key-format.ts";
 import { createAuthenticator } from "../../src/auth/authenticate.ts";
 import type { ApiKey, KeyKind } from "../../src/domain/api-key.ts";
@@ -134,7 +135,13 @@ const unused = () => Promise.reject(new Error("not used here"));
 
 function services(): Services {
   const vault = createVault(createMasterKey(randomBytes(32)));
-  const counters = { countByServer: () => 0, countByAgent: () => 0, countByKey: () => 0 };
+  const counters = {
+    countByServer: () => 0,
+    countByAgent: () => 0,
+    countByKey: () => 0,
+    list: () => [],
+    end: () => false,
+  };
   return {
     vault,
     probe: { discover: unused, verifyCredential: unused, checkAddress: unused },
@@ -146,10 +153,11 @@ function services(): Services {
     runSkill: () => Promise.reject(new Error("no skill runs here")),
     flushAudit: () => Promise.resolve(),
     pendingKeyUse: () => undefined,
+    noteKeyDenied: () => undefined,
     stdioIsolation: "off",
     clock: systemClock,
     scanSlot: { acquire: () => () => undefined, startInBackground: () => undefined },
-    deviceReports: { request: unused },
+    deviceReports: { requestedAt: () => Promise.resolve(0), request: unused },
     sweepHost: {
       device: "test-machine",
       home: "/nonexistent",
@@ -228,9 +236,10 @@ export async function startSurface(given: { readonly trustedProxies?: readonly s
   await store.transaction((repositories) => repositories.organization.insert(anOrganization()));
   const keys = keyring();
   const reported: unknown[] = [];
+  const denials = new RepeatedDenials({ emit: (event) => void reported.push(event) });
   const settings = {
     operations: TEST_OPERATIONS,
-    runtime: { store, services: services(), clock: systemClock },
+    runtime: { store, services: services(), clock: systemClock, denials },
     authenticate: (request: Parameters<typeof keys.authenticate>[0]) => keys.authenticate(request),
     onKeyEnded: (listener: (keyId: string) => void) => keys.onKeyEnded(listener),
     version: "0.0.0-test",

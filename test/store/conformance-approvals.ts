@@ -31,6 +31,17 @@ export function approvalConformance(subject: Subject): void {
       await expect(read(({ approvals }) => approvals.get(newId()))).rejects.toMatchObject({ code: "not_found" });
     });
 
+    test("come back exactly for a skill, which is no server's", async () => {
+      const approval = anApproval({
+        server: null,
+        action: "run_skill",
+        target: { type: "skill", id: newId(), name: "close-issue", version: 3 },
+        requester: { type: "key", id: newId(), name: "ops", onBehalfOf: { id: newId(), name: "Ada" } },
+      });
+      await write(({ approvals }) => approvals.insert(approval));
+      expect(await read(({ approvals }) => approvals.get(approval.id))).toEqual(approval);
+    });
+
     test("are used once: a second use finds another version", async () => {
       const approval = anApproval();
       const approved = decideApproval(approval, { status: "approved", decision, ttlMs: 1000 });
@@ -42,6 +53,22 @@ export function approvalConformance(subject: Subject): void {
       await expect(write(({ approvals }) => approvals.save(used))).rejects.toMatchObject({ code: "conflict" });
       expect(await read(({ approvals }) => approvals.get(approval.id))).toEqual(used);
       expect(await read(({ approvals }) => approvals.findOpen(approval.bindingHash, NOW))).toBeUndefined();
+    });
+
+    test("are forgotten in the order of their end, at most so many at a time", async () => {
+      const ends = [3, 1, 2, 4].map((expiresAt) => anApproval({ status: "used", expiresAt }));
+      await write(async ({ approvals }) => {
+        for (const approval of ends) await approvals.insert(approval);
+      });
+      const left = async () => {
+        const found = await Promise.all(ends.map(({ id }) => read(({ approvals }) => approvals.find(id))));
+        return found.flatMap((approval) => approval?.expiresAt ?? []);
+      };
+      expect(await write(({ approvals }) => approvals.prune(3, 2))).toBe(2);
+      expect(await left()).toEqual([3, 4]);
+      expect(await write(({ approvals }) => approvals.prune(3, 2))).toBe(1);
+      expect(await write(({ approvals }) => approvals.prune(3, 2))).toBe(0);
+      expect(await left()).toEqual([4]);
     });
 
     test("are found by binding, status, agent and server, as of a time", async () => {

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import type { AuditEventDraft } from "../../src/domain/audit-event.ts";
+import { toEvent } from "../../src/domain/audit-leaf.ts";
 import { newId } from "../../src/lib/ids.ts";
 import type { AuditFilter, AuditGroup, Store } from "../../src/store/ports.ts";
-import { aDraft, anEvent } from "../harness/entities.ts";
+import { aDraft, toUnplaced } from "../harness/entities.ts";
 
 const STRANGE = 'Zoë 🦊 \u202E "q" \'%_ \\ \0 \u{F0000}0 \u{F0000}';
 
@@ -11,9 +12,9 @@ export function auditConformance(storeOf: () => Store): void {
   const append = (drafts: readonly Partial<AuditEventDraft>[]) =>
     storeOf().transaction(async ({ audit }) => {
       const first = (await audit.lastSeq()) + 1;
-      const events = drafts.map((draft, index) => anEvent(first + index, draft));
-      await audit.append(events);
-      return events;
+      const events = drafts.map(aDraft);
+      await audit.append(events.map(toUnplaced), first);
+      return events.map((event, index) => toEvent(event, first + index));
     });
   const list = (filter: AuditFilter, order: "asc" | "desc" = "asc") =>
     storeOf().read(({ audit }) => audit.list(filter, { limit: 200, order }));
@@ -25,17 +26,21 @@ export function auditConformance(storeOf: () => Store): void {
       const store = storeOf();
       expect(await store.read(({ audit }) => audit.lastSeq())).toBe(0);
       const drafts = Array.from({ length: 7 }, (_, index) => aDraft({ details: { index } }));
+      const told: string[] = [];
+      store.onCommitted(async (changes) => void told.push(...changes.map(({ kind, id }) => `${kind} ${id}`)));
       for (const draft of drafts) await store.transaction(({ audit }) => audit.stage(draft));
+      // Whoever moves them hears of each, also where nothing else changed.
+      expect(told).toEqual(drafts.map(({ id }) => `auditEvent ${id}`));
       const recordSome = (limit: number) =>
         store.transaction(async ({ audit }) => {
           const last = await audit.lastSeq();
           const taken = await audit.takeStaged(limit);
-          await audit.append(taken.map((draft, index) => ({ ...draft, seq: last + 1 + index, leafHash: "f" })));
+          await audit.append(taken, last + 1);
           return taken.length;
         });
       expect([await recordSome(5), await recordSome(5), await recordSome(5)]).toEqual([5, 2, 0]);
       const { items, total } = await list({});
-      expect(items).toEqual(drafts.map((draft, index) => ({ ...draft, seq: index + 1, leafHash: "f" })));
+      expect(items).toEqual(drafts.map((draft, index) => toEvent(draft, index + 1)));
       expect(total).toBe(7);
     });
 
@@ -49,14 +54,14 @@ export function auditConformance(storeOf: () => Store): void {
       const before = await store.read(({ audit }) => audit.lastSeq());
       const skipping = store.transaction(async ({ audit }) => {
         await audit.takeStaged(10);
-        await audit.append([{ ...two, seq: before + 1, leafHash: "f" }]);
+        await audit.append([toUnplaced(two)], before + 1);
       });
       await expect(skipping).rejects.toThrow("oldest first");
-      expect(await store.read(({ audit }) => audit.takeStaged(10))).toEqual([one, two]);
+      expect(await store.read(({ audit }) => audit.takeStaged(10))).toEqual([one, two].map(toUnplaced));
       expect(await store.read(({ audit }) => audit.lastSeq())).toBe(before);
       await store.transaction(async ({ audit }) => {
         await audit.takeStaged(10);
-        await audit.append([one, two].map((draft, index) => ({ ...draft, seq: before + 1 + index, leafHash: "f" })));
+        await audit.append([one, two].map(toUnplaced), before + 1);
       });
       expect(await store.read(({ audit }) => audit.takeStaged(10))).toEqual([]);
     });
@@ -64,7 +69,7 @@ export function auditConformance(storeOf: () => Store): void {
     test("refuses a seq that is taken", async () => {
       const store = storeOf();
       const last = await store.read(({ audit }) => audit.lastSeq());
-      await expect(store.transaction(({ audit }) => audit.append([anEvent(last)]))).rejects.toThrow();
+      await expect(store.transaction(({ audit }) => audit.append([toUnplaced(aDraft())], last))).rejects.toThrow();
       expect(await store.read(({ audit }) => audit.lastSeq())).toBe(last);
     });
 

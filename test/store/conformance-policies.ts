@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import type { AuditEvent } from "../../src/domain/audit-event.ts";
+import type { AuditEventDraft } from "../../src/domain/audit-event.ts";
 import { newId } from "../../src/lib/ids.ts";
 import type { Change, Repositories, Store } from "../../src/store/ports.ts";
-import { aDraft, aPolicy, anAgent } from "../harness/entities.ts";
+import { aDraft, aPolicy, anAgent, toUnplaced } from "../harness/entities.ts";
 
 interface Subject {
   store(): Store;
@@ -98,14 +98,9 @@ export function policyConformance(subject: Subject): void {
   });
 
   describe("counts of policies", () => {
-    let seq = 1_000_000;
-
-    async function record(...drafts: readonly Partial<AuditEvent>[]): Promise<void> {
-      const events = drafts.map((given): AuditEvent => {
-        seq += 1;
-        return { ...aDraft({ time: NOW, ...given }), seq, leafHash: String(seq).padStart(64, "0") };
-      });
-      await write(({ audit }) => audit.append(events));
+    async function record(...drafts: readonly Partial<AuditEventDraft>[]): Promise<void> {
+      const events = drafts.map((given) => toUnplaced(aDraft({ time: NOW, ...given })));
+      await write(async ({ audit }) => audit.append(events, (await audit.lastSeq()) + 1));
     }
 
     test("sum up matches and violations by time and resource, and go with the policy", async () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Skill, SkillVersion } from "../../src/domain/skill.ts";
 import { newId } from "../../src/lib/ids.ts";
 import type { Change, Repositories, Store } from "../../src/store/ports.ts";
-import { aServer, aSkill, aSkillVersion, anAgent, anEvent } from "../harness/entities.ts";
+import { aServer, aSkill, aSkillVersion, aDraft, anAgent, toUnplaced } from "../harness/entities.ts";
 
 const STRANGE = "Zoë 🦊 \u202Eabc\u200B \0 \u{F0000} \"quoted\" 'single' \\ %_";
 const FIRST = { limit: 50 };
@@ -94,20 +94,26 @@ export function skillConformance(subject: Subject): void {
     test("leave the agents that were limited to them with nothing in their place", async () => {
       const skill = aSkill();
       await store(skill);
-      const agent = anAgent({ skills: [skill.id] });
+      const kept = { id: newId(), version: null };
+      const agent = anAgent({ skills: [kept, { id: skill.id, version: null }] });
+      const pinned = anAgent({ skills: [{ id: skill.id, version: 1 }] });
       const free = anAgent();
       await write(async ({ agents }) => {
         await agents.insert(agent);
+        await agents.insert(pinned);
         await agents.insert(free);
       });
+      expect(await read(({ agents }) => agents.get(pinned.id))).toEqual(pinned);
       subject.changes();
       await write(({ skills }) => skills.delete(skill.id));
       expect(await read(({ skills }) => skills.find(skill.id))).toBeUndefined();
-      expect(await read(({ agents }) => agents.get(agent.id))).toEqual({ ...agent, skills: [], version: 2 });
+      expect(await read(({ agents }) => agents.get(agent.id))).toEqual({ ...agent, skills: [kept], version: 2 });
+      expect(await read(({ agents }) => agents.get(pinned.id))).toEqual({ ...pinned, skills: [], version: 2 });
       expect(await read(({ agents }) => agents.get(free.id))).toEqual(free);
       expect(subject.changes()).toEqual([
         { kind: "skill", id: skill.id },
         { kind: "agent", id: agent.id },
+        { kind: "agent", id: pinned.id },
       ]);
       await expect(write(({ skills }) => skills.delete(skill.id))).rejects.toMatchObject({ code: "not_found" });
     });
@@ -124,12 +130,13 @@ export function skillConformance(subject: Subject): void {
       });
       const last = await read(({ audit }) => audit.lastSeq());
       await write(async ({ audit }) => {
-        await audit.append([
-          anEvent(last + 1, run({ time: 1000, durationMs: 10 })),
-          anEvent(last + 2, run({ time: 5000, durationMs: 30, outcome: "error" })),
-          anEvent(last + 3, run({ time: 6000, outcome: "denied" })),
-          anEvent(last + 4, run({ time: 6000, resource: { type: "skill", id: newId(), name: "gone" } })),
-        ]);
+        const runs = [
+          aDraft(run({ time: 1000, durationMs: 10 })),
+          aDraft(run({ time: 5000, durationMs: 30, outcome: "error" })),
+          aDraft(run({ time: 6000, outcome: "denied" })),
+          aDraft(run({ time: 6000, resource: { type: "skill", id: newId(), name: "gone" } })),
+        ];
+        await audit.append(runs.map(toUnplaced), last + 1);
       });
       expect(await read(({ skills }) => skills.usage(skill.id, 4000))).toEqual({
         total: 2,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { newId } from "../../src/lib/ids.ts";
 import type { Finding } from "../../src/domain/finding.ts";
+import type { Scan } from "../../src/domain/scan.ts";
 import type { Repositories, Store } from "../../src/store/ports.ts";
 import { aDevice, aFinding, aScan } from "../harness/entities-sweep.ts";
 
@@ -16,10 +17,7 @@ interface Subject {
 export function sweepConformance(subject: Subject): void {
   const write = <T>(work: (repositories: Repositories) => Promise<T>) => subject.store().transaction(work);
   const read = <T>(work: (repositories: Repositories) => Promise<T>) => subject.store().read(work);
-  const insert = (...findings: Finding[]) =>
-    write(async (repositories) => {
-      for (const finding of findings) await repositories.findings.insert(finding);
-    });
+  const insert = (...findings: Finding[]) => write((repositories) => repositories.findings.insert(findings));
 
   describe("scans", () => {
     test("come back exactly, and the newest is the latest", async () => {
@@ -51,10 +49,12 @@ export function sweepConformance(subject: Subject): void {
       const resolved = aFinding({ status: "resolved", resolvedAt: 7 });
       await insert(finding, resolved);
       expect(await read(({ findings }) => findings.get(finding.id))).toEqual(finding);
-      const known = await read(({ findings }) => findings.unresolvedOr([]));
-      expect(known).toContainEqual(finding);
-      expect(known.map(({ id }) => id)).not.toContain(resolved.id);
-      expect(await read(({ findings }) => findings.unresolvedOr([resolved.key]))).toContainEqual(resolved);
+      const unresolved = await read(({ findings }) => findings.unresolvedKeys());
+      expect([unresolved.includes(finding.key), unresolved.includes(resolved.key)]).toEqual([true, false]);
+      const keys = [resolved.key, newId(), finding.key];
+      const known = await read(({ findings }) => findings.findByKeys(keys));
+      expect(known).toHaveLength(2);
+      expect(known).toEqual(expect.arrayContaining([finding, resolved]));
       await expect(insert(aFinding({ key: finding.key }))).rejects.toThrow();
     });
 
@@ -64,8 +64,65 @@ export function sweepConformance(subject: Subject): void {
       const changed = { ...finding, status: "acknowledged" as const, version: 2 };
       await write(({ findings }) => findings.save(changed));
       await expect(write(({ findings }) => findings.save(changed))).rejects.toMatchObject({ code: "conflict" });
-      await write(({ findings }) => findings.saveSeen({ ...changed, lastSeenAt: 99 }));
-      expect(await read(({ findings }) => findings.get(finding.id))).toMatchObject({ version: 2, lastSeenAt: 99 });
+      await write(({ findings }) => findings.saveSeen({ ...changed, devices: 7, lastSeenAt: 99 }));
+      const seen = { ...changed, devices: 7, lastSeenAt: 99 };
+      expect(await read(({ findings }) => findings.get(finding.id))).toEqual(seen);
+      await write(({ findings }) => findings.saveLastSeen([newId(), finding.id], 100));
+      expect(await read(({ findings }) => findings.get(finding.id))).toEqual({ ...seen, lastSeenAt: 100 });
+      await write(({ findings }) => findings.saveLastSeen([], 101));
+    });
+
+    test("are kept in thousands, with what a scan said of each", async () => {
+      const [scan, many] = [aScan(), Array.from({ length: 1_203 }, () => aFinding({ status: "acknowledged" }))];
+      await insert(...many);
+      await write(async ({ scans, findings }) => {
+        await scans.insert(scan);
+        await findings.record(
+          scan.id,
+          many.map(({ id }) => ({ findingId: id, change: "seen" as const })),
+        );
+        await findings.saveLastSeen(
+          many.map(({ id }) => id),
+          42,
+        );
+      });
+      const found = await read(({ findings }) => findings.findByKeys(many.map(({ key }) => key)));
+      expect(found.filter(({ lastSeenAt }) => lastSeenAt === 42)).toHaveLength(1_203);
+      const listed = await read(({ findings }) => findings.list({ scanId: scan.id, now: NOW }, FIRST));
+      expect(listed.total).toBe(1_203);
+    });
+
+    test("are forgotten with the last scan that mentions them, a few at a time, and never while they are open", async () => {
+      // Before all others, and after them.
+      const [oldest, newest] = [aScan({ id: "00000000-0000-7000-8000-000000000001" }), aScan()];
+      const resolved = () => aFinding({ status: "resolved", resolvedAt: 7 });
+      const [open, first, second, kept] = [aFinding(), resolved(), resolved(), resolved()];
+      const all = [open, first, second, kept];
+      const left = async () => {
+        const found = await read(({ findings }) => findings.findByKeys(all.map(({ key }) => key)));
+        return new Set(found.map(({ id }) => id));
+      };
+      const mention = (scan: Scan, mentioned: readonly Finding[]) =>
+        write(async ({ scans, findings }) => {
+          await scans.insert(scan);
+          await findings.record(
+            scan.id,
+            mentioned.map(({ id }) => ({ findingId: id, change: "resolved" as const })),
+          );
+        });
+      await insert(...all);
+      await mention(oldest, all);
+      await mention(newest, [kept]);
+      // What other tests left behind.
+      await write(({ findings }) => findings.dropForgotten(1000));
+      expect((await left()).size).toBe(4);
+      expect(await write(({ scans }) => scans.dropOldest(1, 1))).toBe(1);
+      await expect(read(({ scans }) => scans.get(oldest.id))).rejects.toMatchObject({ code: "not_found" });
+      expect(await read(({ scans }) => scans.get(newest.id))).toEqual(newest);
+      expect(await write(({ findings }) => findings.dropForgotten(1))).toBe(1);
+      expect(await write(({ findings }) => findings.dropForgotten(1000))).toBe(1);
+      expect(await left()).toEqual(new Set([open.id, kept.id]));
+      expect(await write(({ scans }) => scans.dropOldest(1000, 10))).toBe(0);
     });
 
     test("are listed worst first, page by page, by what they are", async () => {
@@ -78,7 +135,7 @@ export function sweepConformance(subject: Subject): void {
         await scans.insert(scan);
         await findings.record(
           scan.id,
-          made.map(({ id }) => ({ findingId: id, change: "new" as const })),
+          made.map(({ id }, index) => ({ findingId: id, change: index === 0 ? ("seen" as const) : ("new" as const) })),
         );
       });
       const list = (given: object, after?: string) =>
@@ -96,6 +153,7 @@ export function sweepConformance(subject: Subject): void {
       expect((await list({ severity: "critical" })).total).toBe(2);
       expect((await list({ query: "100% HIGH" })).total).toBe(1);
       expect((await list({ status: "resolved" })).total).toBe(0);
+      expect((await list({ change: "new" })).total).toBe(4);
     });
 
     test("are found by the whole name of a device", async () => {
@@ -138,19 +196,51 @@ export function sweepConformance(subject: Subject): void {
       await expect(write(({ devices }) => devices.insert(aDevice({ name: device.name })))).rejects.toMatchObject({
         code: "conflict",
       });
-      await write(({ devices }) => devices.saveSeen({ ...device, lastSeenAt: 5, reportedAt: 4 }));
-      expect(await read(({ devices }) => devices.get(device.id))).toMatchObject({ lastSeenAt: 5, version: 1 });
-      const report = { deviceId: device.id, receivedAt: 2, takenAt: 1 };
-      for (const reportId of ["a", "b"]) {
-        await write(({ devices }) => devices.saveReport({ ...report, reportId, body: `{"n":"${reportId}"}` }));
-      }
-      expect(await read(({ devices }) => devices.report(device.id))).toEqual({
-        ...report,
-        reportId: "b",
-        body: '{"n":"b"}',
-      });
-      expect(await read(({ devices }) => devices.report(newId()))).toBeUndefined();
+      await write(({ devices }) => devices.saveSeen({ id: device.id, lastSeenAt: 5, reportedAt: 4, hostname: "h" }));
+      await write(({ devices }) => devices.saveSeen({ id: device.id, lastSeenAt: 6 }));
+      const seen = { ...device, lastSeenAt: 6, reportedAt: 4, hostname: "h" };
+      expect(await read(({ devices }) => devices.get(device.id))).toEqual(seen);
       expect((await read(({ devices }) => devices.list(device.name.toUpperCase(), FIRST))).total).toBe(1);
+    });
+
+    test("keep the newest report, whatever comes again or late", async () => {
+      const [device, silent] = [aDevice(), aDevice()];
+      await write(async ({ devices }) => {
+        await devices.insert(device);
+        await devices.insert(silent);
+      });
+      const send = (reportId: string, takenAt: number) =>
+        write(({ devices }) =>
+          devices.saveReport({ deviceId: device.id, reportId, takenAt, receivedAt: takenAt, compressed: reportId }),
+        );
+      expect(await send("a", 10)).toBe("taken");
+      expect(await send("a", 10)).toBe("duplicate");
+      expect(await send("b", 9)).toBe("older");
+      expect(await send("c", 10)).toBe("taken");
+      const report = { deviceId: device.id, reportId: "c", takenAt: 10, receivedAt: 10, compressed: "c" };
+      const both = await read(({ devices }) => devices.withReports([silent.id, newId(), device.id]));
+      expect(both).toEqual(
+        [{ device, report }, { device: silent }].toSorted((left, right) => (left.device.id < right.device.id ? -1 : 1)),
+      );
+      expect(await read(({ devices }) => devices.withReports([]))).toEqual([]);
+      expect(await write(({ devices }) => devices.dropReports(10, 100))).toBe(0);
+      expect(await write(({ devices }) => devices.dropReports(11, 100))).toBe(1);
+      expect(await read(({ devices }) => devices.withReports([device.id]))).toEqual([{ device }]);
+    });
+
+    test("owe a report when they were seen lately and have not reported since it was asked for", async () => {
+      const made = [
+        aDevice({ lastSeenAt: 100, reportedAt: null }),
+        aDevice({ lastSeenAt: 100, reportedAt: 89 }),
+        aDevice({ lastSeenAt: 100, reportedAt: 90 }),
+        aDevice({ lastSeenAt: 50, reportedAt: null }),
+        aDevice(),
+      ];
+      await write(async ({ devices }) => {
+        for (const device of made) await devices.insert(device);
+      });
+      const owing = await read(({ devices }) => devices.owingReport(90, 50));
+      expect(made.map(({ id }) => owing.includes(id))).toEqual([true, true, false, false, false]);
     });
   });
 }

@@ -250,12 +250,23 @@ export function storeConformance(name: string, openEmpty: OpenEmpty): void {
         await write(({ apiKeys }) => apiKeys.insert(key));
         await write(({ apiKeys }) =>
           apiKeys.recordUse([
-            { keyId: key.id, at: 50, ip: "10.0.0.1", count: 4 },
-            { keyId: newId(), at: 50, ip: null, count: 1 },
+            {
+              keyId: key.id,
+              last: { at: 50, ip: "10.0.0.1" },
+              ips: ["10.0.0.1"],
+              count: 4,
+              denied: { count: 0, at: 0 },
+            },
+            { keyId: newId(), last: { at: 50, ip: null }, ips: [], count: 1, denied: { count: 0, at: 0 } },
           ]),
         );
-        const used = { ...key, lastUsedAt: 50, lastUsedIp: "10.0.0.1", useCount: 7 };
+        const useHistory = { networks: [{ network: "10.0.0.1", at: 50 }], newNetworkAt: null, deniedBurstAt: null };
+        const used = { ...key, lastUsedAt: 50, lastUsedIp: "10.0.0.1", useCount: 7, useHistory };
         expect(await read(({ apiKeys }) => apiKeys.get(key.id))).toEqual(used);
+        const turnedAway = { keyId: key.id, last: null, ips: [], count: 0, denied: { count: 10, at: 60 } };
+        await write(({ apiKeys }) => apiKeys.recordUse([turnedAway]));
+        const denied = { ...used, useHistory: { ...useHistory, deniedBurstAt: 60 } };
+        expect(await read(({ apiKeys }) => apiKeys.get(key.id))).toEqual(denied);
       });
     });
 
@@ -272,6 +283,12 @@ export function storeConformance(name: string, openEmpty: OpenEmpty): void {
       expect(await read(({ idempotency }) => idempotency.find(answer.callerId, answer.key, 999))).toEqual(answer);
       expect(await read(({ idempotency }) => idempotency.find(answer.callerId, answer.key, 1_000))).toBeUndefined();
       expect(await read(({ idempotency }) => idempotency.find(newId(), answer.key, 0))).toBeUndefined();
+      await write(({ idempotency }) => idempotency.replaceAnswer(answer.callerId, answer.key, { agent: "changed" }));
+      await write(({ idempotency }) => idempotency.replaceAnswer(newId(), answer.key, { agent: "another's" }));
+      expect(await read(({ idempotency }) => idempotency.find(answer.callerId, answer.key, 999))).toEqual({
+        ...answer,
+        answer: { agent: "changed" },
+      });
       await expect(write(({ idempotency }) => idempotency.insert(answer, 999))).rejects.toMatchObject({
         code: "conflict",
       });

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
+import type { AuditEventDraft } from "../../src/domain/audit-event.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { openStore } from "../../src/store/open-store.ts";
 
@@ -46,7 +47,7 @@ async function assertWhole(dataDir: string, committed: readonly string[]): Promi
   const store = await openStore({ dataDir, clock: systemClock });
   const found = await store.read(async ({ servers, audit }) => ({
     servers: (await servers.list({}, { limit: 100_000 })).items.map((server) => server.id),
-    staged: (await audit.takeStaged(100_000)).map((draft) => draft.resource.id),
+    staged: (await audit.takeStaged(100_000)).map(({ draft }) => resourceId(draft)),
     logged: (await audit.list({}, { limit: 100_000, order: "asc" })).items,
   }));
   await store.close();
@@ -55,4 +56,9 @@ async function assertWhole(dataDir: string, committed: readonly string[]): Promi
   expect(found.logged.map((event) => event.seq)).toEqual(found.logged.map((_, index) => index + 1));
   const known = new Set(found.servers);
   expect(committed.filter((id) => !known.has(id))).toEqual([]);
+}
+
+function resourceId(text: string): string {
+  const { resource }: AuditEventDraft = JSON.parse(text);
+  return resource.id;
 }

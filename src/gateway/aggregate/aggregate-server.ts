@@ -1,6 +1,8 @@
 import {
+  type AuthInfo,
   type CallToolRequest,
   type CallToolResult,
+  type InputRequiredResult,
   McpServer,
   ProtocolError,
   type ServerContext,
@@ -10,17 +12,23 @@ import { SkillsExtension } from "@modelcontextprotocol/server/ext/skills";
 import { AppError } from "../../lib/errors.ts";
 import type { ToolDefinition } from "../../domain/server.ts";
 import type { GatewayContext } from "../context.ts";
+import { matchDetails, subjectOf, toDraft } from "../record.ts";
 import { RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
 import { askerOf, type Connection } from "./connections.ts";
+import { innerArgumentsOf } from "./own-arguments.ts";
 import type { SkillRunner } from "./ports.ts";
 import { GATEWAY_RESOURCE, toAggregateDraft } from "./record.ts";
-import { type ServingSkill, type SkillAsker, visibleSkills } from "./skill-decision.ts";
+import { signalOf } from "./client-gone.ts";
+import { findServing, type ServingSkill, type SkillAsker, visibleSkills } from "./skill-decision.ts";
 import { createSkillSource } from "./skill-source.ts";
+import { patienceOf, questionOf } from "./skill-question.ts";
 import { getSkillPrompt, listSkillPrompts } from "./skill-prompts.ts";
 import type { SkillRuns } from "./skill-runs.ts";
 import { toResult, toSkillTool } from "./skill-tool.ts";
 import { toSkillToolName } from "./tool-names.ts";
-import { findTool, visibleTools } from "./visible-tools.ts";
+import { createToolNaming } from "./tool-naming.ts";
+import { CALL_TOOL, parseCall, parseSearch, SEARCH_TOOLS, searchTools, toListed } from "./tool-search.ts";
+import { assignedServers, findTool, visibleTools, type AssignedServer } from "./visible-tools.ts";
 
 /** What every server of the endpoint shares. */
 export interface ServerParts {
@@ -28,10 +36,12 @@ export interface ServerParts {
   readonly skills: SkillRunner;
   readonly runs: SkillRuns;
   readonly version: string;
+  /** Of each tool call its arguments as written, by the identity that its message came with. */
+  readonly argumentsJson: WeakMap<AuthInfo, string>;
 }
 
 const INSTRUCTIONS =
-  "Tools of several servers behind one connection, named `<server>__<tool>`, and skills of the organization, named `skill__<name>`. Calls may be refused by policy; the error says by which and whom to ask.";
+  "Tools of several servers behind one connection, named `<server>__<tool>` (or as the servers name them, if that was asked for), and skills of the organization, named `skill__<name>`. Where there are too many to list, `search_tools` finds and `call_tool` calls them. Calls may be refused by policy; the error says by which and whom to ask.";
 
 /** An MCP server for one client of `/gateway/mcp`: of a session, or of one request of the stateless revision. */
 export function createAggregateServer(parts: ServerParts, connection: Connection): McpServer {
@@ -51,7 +61,11 @@ export function createAggregateServer(parts: ServerParts, connection: Connection
   const { server } = mcp;
   server.setRequestHandler("tools/list", () => refusable(() => listTools(parts, connection)));
   server.setRequestHandler("tools/call", (request, context) =>
-    refusable(() => callTool(request, context, { parts, connection })),
+    refusable(async () => {
+      const handling = { parts, connection };
+      if (request.params.name === SEARCH_TOOLS) return search(request, handling);
+      return callTool(toActualCall(request, context, handling), context, handling);
+    }),
   );
   server.setRequestHandler("prompts/list", () => refusable(() => listSkillPrompts(parts, connection)));
   server.setRequestHandler("prompts/get", ({ params }) =>
@@ -76,24 +90,87 @@ export async function refusable<T>(work: () => Promise<T>): Promise<T> {
 }
 
 async function listTools(parts: ServerParts, connection: Connection) {
+  const { asker, tools, skills } = await offeredTools(parts, connection);
+  await recordList("tool.list", tools.length + skills.length, { parts, asker, connection });
+  return { tools: toListed(tools, skills) };
+}
+
+async function search({ params }: CallToolRequest, { parts, connection }: Handling): Promise<CallToolResult> {
+  const wanted = parseSearch(params.arguments);
+  const { asker, tools, skills } = await offeredTools(parts, connection);
+  const query = parts.context.maskName(wanted.query);
+  await recordList("tool.list", tools.length + skills.length, { parts, asker, connection, query });
+  return searchTools([...tools, ...skills], wanted);
+}
+
+/** The call that is meant: plain names and `call_tool` stand for other names, and only these are decided and recorded. */
+function toActualCall(
+  request: CallToolRequest,
+  { http }: ServerContext,
+  { parts, connection }: Handling,
+): CallToolRequest {
+  const { params } = request;
+  const isWrapped = params.name === CALL_TOOL;
+  const called = isWrapped ? parseCall(params.arguments) : { name: params.name, args: params.arguments ?? {} };
+  const auth = http?.authInfo;
+  const written = auth === undefined ? undefined : parts.argumentsJson.get(auth);
+  if (isWrapped && auth !== undefined && written !== undefined)
+    parts.argumentsJson.set(auth, innerArgumentsOf(written) ?? "{}");
+  const naming = createToolNaming(askerOf(connection, parts.context), connection.names);
+  return { ...request, params: { ...params, name: naming.prefixedOf(called.name), arguments: called.args } };
+}
+
+/** What the agent could call now, under the names that it has here. */
+async function offeredTools(parts: ServerParts, connection: Connection) {
   const { context } = parts;
   const asker = askerOf(connection, context);
-  const own = await visibleTools(asker, connection, context);
+  const naming = createToolNaming(asker, connection.names);
+  const servers = assignedServers(asker, connection, context);
+  await recordHidden(servers, connection, context);
+  const own = await visibleTools(servers, connection, context);
   const skills = visibleSkills(asker, context.clock.now()).flatMap(toSkillTool);
-  const tools: Tool[] = [...own.map(({ name, definition }) => toTool(name, definition)), ...skills];
-  await recordList("tool.list", tools.length, { parts, asker, connection });
-  return { tools };
+  const tools = own.map(({ serverId, definition }) =>
+    toTool(naming.nameOf({ serverId, tool: definition.name }), definition),
+  );
+  return { asker, tools, skills };
+}
+
+/** A server whose tools a policy keeps from the list: recorded as a list of that server alone would be. */
+async function recordHidden(
+  servers: readonly AssignedServer[],
+  { sessionId }: Connection,
+  { audit, clock, metrics }: GatewayContext,
+): Promise<void> {
+  const denials = servers.map(async ({ caller, connect }) => {
+    if (connect.effect !== "deny") return;
+    const { policies, reason } = connect;
+    const facts = { event: "tool.list", time: clock.now(), sessionId, policies, details: matchDetails(connect) };
+    await audit.record({ ...toDraft(subjectOf(caller), facts), outcome: "denied", reason });
+    metrics?.denied(caller.server.server.name, reason);
+  });
+  await Promise.all(denials);
 }
 
 /** Puts a list that the gateway made itself into the log, before it is answered. */
 export async function recordList(
   event: string,
   count: number,
-  { parts, asker, connection }: { parts: ServerParts; asker: SkillAsker; connection: Connection },
+  {
+    parts,
+    asker,
+    connection,
+    query,
+  }: { parts: ServerParts; asker: SkillAsker; connection: Connection; query?: string | undefined },
 ): Promise<void> {
   const { audit, clock } = parts.context;
   const { sessionId } = connection;
-  const facts = { event, time: clock.now(), resource: GATEWAY_RESOURCE, sessionId, details: { count } };
+  const facts = {
+    event,
+    time: clock.now(),
+    resource: GATEWAY_RESOURCE,
+    sessionId,
+    details: { count, ...(query === undefined ? {} : { query }) },
+  };
   await audit.record({ ...toAggregateDraft(asker, facts), outcome: "success" });
 }
 
@@ -123,27 +200,46 @@ async function callTool(
   { params }: CallToolRequest,
   context: ServerContext,
   { parts, connection }: Handling,
-): Promise<CallToolResult> {
+): Promise<CallToolResult | InputRequiredResult> {
   const asker = askerOf(connection, parts.context);
   const skill = findSkill(asker, params.name);
+  if (skill !== undefined) return runSkill(skill, { params, context }, { parts, connection });
   const progress = toProgress(context);
   const args = params.arguments ?? {};
-  const { signal } = context.mcpReq;
-  if (skill !== undefined) {
-    let done = 0;
-    const onProgress = (message: string): void => progress?.({ progress: (done += 1), message });
-    return toResult(await parts.runs.run({ asker, connection, view: skill, input: args, signal, onProgress }));
-  }
+  const signal = signalOf(context);
   const found = findTool(asker, params.name);
   if (found === undefined) throw await refuseUnknown(params.name, asker, { parts, connection });
-  return connection.clients.callTool({ ...found, args, signal, onProgress: progress });
+  const auth = context.http?.authInfo;
+  const argumentsJson = auth === undefined ? undefined : parts.argumentsJson.get(auth);
+  return connection.clients.callTool({ ...found, args, argumentsJson, signal, onProgress: progress });
+}
+
+async function runSkill(
+  view: ServingSkill,
+  { params, context }: { readonly params: CallToolRequest["params"]; readonly context: ServerContext },
+  { parts, connection }: Handling,
+): Promise<CallToolResult | InputRequiredResult> {
+  const asking = { connection, context: parts.context, skillId: view.skill.id };
+  const progress = toProgress(context);
+  let done = 0;
+  const answer = await parts.runs.run({
+    connection,
+    view,
+    input: params.arguments ?? {},
+    patience: patienceOf(context, asking),
+    signal: signalOf(context),
+    onProgress: (message) => progress?.({ progress: (done += 1), message }),
+  });
+  return answer.status === "asked" ? questionOf(asking, answer) : toResult(answer);
 }
 
 /** Also one that the agent may not run: the refusal then says so. */
-function findSkill({ snapshot }: SkillAsker, name: string): ServingSkill | undefined {
+function findSkill(asker: SkillAsker, name: string): ServingSkill | undefined {
   if (!name.startsWith("skill__")) return undefined;
-  for (const { skill, serving } of snapshot.skillById.values())
-    if (serving?.content.function !== undefined && toSkillToolName(skill.name) === name) return { skill, serving };
+  for (const view of asker.snapshot.skillById.values()) {
+    const found = toSkillToolName(view.skill.name) === name ? findServing(asker, view) : undefined;
+    if (found?.serving.content.function !== undefined) return found;
+  }
   return undefined;
 }
 

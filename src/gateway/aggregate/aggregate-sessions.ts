@@ -5,11 +5,14 @@ import { newId } from "../../lib/ids.ts";
 import type { AgentAccess } from "../access.ts";
 import { one } from "../http/request-headers.ts";
 import { RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
+import { ENDED_BY_ADMINISTRATOR } from "../end-session.ts";
+import type { LiveSession } from "../sessions.ts";
 import { createAggregateServer, type ServerParts } from "./aggregate-server.ts";
-import { askerOf, type Connection } from "./connections.ts";
+import { askerOf, isStillAllowed, type Connection } from "./connections.ts";
 import type { InnerClients } from "./inner-clients.ts";
 import { GATEWAY_RESOURCE, toAggregateDraft } from "./record.ts";
 import { type SkillAsker, visibleSkills } from "./skill-decision.ts";
+import type { ToolNames } from "./tool-naming.ts";
 
 type Agent = Extract<AgentAccess, { ok: true }>["caller"];
 
@@ -29,14 +32,18 @@ interface SessionRequest {
   readonly response: ServerResponse;
   readonly body: unknown;
   readonly agent: Agent;
+  readonly names: ToolNames;
 }
 
 /** Each session holds a client for each server that it used. */
 const SESSIONS_MAX = 2000;
+/** No agent can take them all; one more ends the one of its own that is idle longest. */
+const SESSIONS_PER_AGENT_MAX = 100;
 const IDLE_MS_MAX = 60 * 60_000;
 /** Changes that may hide something from anybody: whom they concern is found out when a list is asked for. */
 const HIDES: ReadonlySet<string> = new Set(["policy", "group", "member", "organization"]);
-const IDLE_CHECK_MS = 30_000;
+/** How late the end of a key is noticed, at most. */
+const TICK_MS = 5000;
 
 /** Sessions of the 2025 revisions on `/gateway/mcp`. Each is its agent's own, and ends with the agent's right. */
 export class AggregateSessions {
@@ -46,26 +53,33 @@ export class AggregateSessions {
   readonly #timer: NodeJS.Timeout;
   readonly #stopFollowing: () => void;
   #tell: () => void = () => undefined;
+  #check: () => void = () => undefined;
 
   constructor(parts: ServerParts, toClients: (agent: Agent) => InnerClients) {
     this.#parts = parts;
     this.#toClients = toClients;
-    this.#timer = setInterval(() => this.#endIdle(), IDLE_CHECK_MS).unref();
+    this.#timer = setInterval(() => this.#tick(), TICK_MS).unref();
     this.#stopFollowing = parts.context.liveView.onSwap((_next, _previous, changes) => {
       this.#follow(changes.some(({ kind }) => HIDES.has(kind)));
     });
   }
 
-  /** Called after each change that may change somebody's lists. */
-  onListsChanged(tell: () => void): void {
+  /** `tell` is called after each change that may change somebody's lists, `check` whenever somebody may have lost its right. */
+  onChange({ tell, check }: { tell: () => void; check: () => void }): void {
     this.#tell = tell;
+    this.#check = check;
   }
 
   async handle(
     request: IncomingMessage & { auth: AuthInfo },
-    { response, body, agent }: SessionRequest,
+    { response, body, agent, names }: SessionRequest,
   ): Promise<void> {
-    const session = isInitializeRequest(body) ? await this.#open(agent) : this.#find(request, agent);
+    const session = isInitializeRequest(body) ? await this.#open(agent, names) : this.#find(request, agent);
+    if (session.connection.names !== names)
+      throw RpcRefusal.invalidRequest(
+        "this session was opened with other `names`; send each request to the same address",
+      );
+    renew(session.connection, agent);
     session.usedAt = this.#parts.context.clock.now();
     session.openRequests += 1;
     response.once("close", () => {
@@ -74,6 +88,19 @@ export class AggregateSessions {
     await session.transport.handleRequest(request, response, body);
     // A refused `initialize` leaves a transport without a session behind.
     if (session.transport.sessionId === undefined) this.#end(session, "refused");
+  }
+
+  list(): readonly LiveSession[] {
+    return [...this.#sessions.values()].map(({ id, connection, openedAt, usedAt }) => {
+      const { agentId, keyId, client } = connection;
+      return { id, agentId, keyId, client, serverId: undefined, openedAt, lastSeenAt: usedAt };
+    });
+  }
+
+  endById(id: string): boolean {
+    const session = this.#sessions.get(id);
+    this.#end(session, ENDED_BY_ADMINISTRATOR);
+    return session !== undefined;
   }
 
   /** Ends the streams that stand open without a request of theirs; calls in flight go on. */
@@ -87,26 +114,14 @@ export class AggregateSessions {
     for (const session of this.#sessions.values()) this.#end(session, "shutdown");
   }
 
-  async #open(agent: Agent): Promise<Session> {
+  async #open(agent: Agent, names: ToolNames): Promise<Session> {
     const { context } = this.#parts;
-    if (this.#sessions.size >= SESSIONS_MAX)
-      throw new RpcRefusal({
-        status: 503,
-        code: RPC_CODES.unavailable,
-        message: "too many sessions are open; try again later",
-      });
-    const id = newId();
     const { ip, client, key } = agent;
     const agentId = agent.agent.agent.id;
-    const connection = { agentId, keyId: key.id, ip, client, sessionId: id, clients: this.#toClients(agent) };
+    this.#makeRoom(agentId);
+    const id = newId();
+    const connection = { agentId, keyId: key.id, ip, client, sessionId: id, clients: this.#toClients(agent), names };
     const asker = askerOf(connection, context);
-    const draft = toAggregateDraft(asker, {
-      event: "session.open",
-      time: context.clock.now(),
-      resource: GATEWAY_RESOURCE,
-      sessionId: id,
-    });
-    await context.audit.record({ ...draft, outcome: "success" });
     const transport = new NodeStreamableHTTPServerTransport({
       sessionIdGenerator: () => id,
       onsessionclosed: () => this.#end(this.#sessions.get(id), "client"),
@@ -114,10 +129,37 @@ export class AggregateSessions {
     const server = createAggregateServer(this.#parts, connection);
     const now = context.clock.now();
     const lists = fingerprint(asker, now);
-    const session: Session = { id, connection, transport, server, openedAt: now, usedAt: now, openRequests: 0, lists };
+    const session: Session = { id, connection, transport, server, openedAt: now, usedAt: now, openRequests: 1, lists };
+    // Before anything is waited for, so that sessions opened at one time are counted, too.
     this.#sessions.set(id, session);
-    await server.connect(transport);
+    try {
+      await this.#recordOpen(session, asker);
+      // A change may have ended it meanwhile: then this says why.
+      if (!this.#sessions.has(id)) askerOf(connection, context);
+      await server.connect(transport);
+    } catch (error) {
+      this.#forget(session);
+      throw error;
+    }
+    session.openRequests -= 1;
     return session;
+  }
+
+  async #recordOpen({ id, openedAt }: Session, asker: SkillAsker): Promise<void> {
+    const facts = { event: "session.open", time: openedAt, resource: GATEWAY_RESOURCE, sessionId: id };
+    await this.#parts.context.audit.record({ ...toAggregateDraft(asker, facts), outcome: "success" });
+  }
+
+  /** Throws `RpcRefusal` where there is no room for one more session of this agent. */
+  #makeRoom(agentId: string): void {
+    const own = [...this.#sessions.values()].filter(({ connection }) => connection.agentId === agentId);
+    const [oldest] = own
+      .filter(({ openRequests }) => openRequests === 0)
+      .toSorted((left, right) => left.usedAt - right.usedAt);
+    const isFull = own.length >= SESSIONS_PER_AGENT_MAX;
+    if (isFull && oldest !== undefined) this.#end(oldest, "too_many_sessions");
+    else if (isFull) throw noRoom(`this agent has ${own.length} sessions open, and all are in use; end some of them`);
+    if (this.#sessions.size >= SESSIONS_MAX) throw noRoom("too many sessions are open; try again later");
   }
 
   #find(request: IncomingMessage, agent: Agent): Session {
@@ -136,10 +178,14 @@ export class AggregateSessions {
   }
 
   #end(session: Session | undefined, reason: string): void {
-    if (session === undefined || !this.#sessions.delete(session.id)) return;
-    session.connection.clients.close();
-    session.transport.close().catch(() => undefined);
-    this.#recordEnd(session, reason);
+    if (session !== undefined && this.#forget(session)) this.#recordEnd(session, reason);
+  }
+
+  #forget({ id, connection, transport }: Session): boolean {
+    if (!this.#sessions.delete(id)) return false;
+    connection.clients.close();
+    transport.close().catch(() => undefined);
+    return true;
   }
 
   #recordEnd({ connection, openedAt, id }: Session, reason: string): void {
@@ -153,30 +199,44 @@ export class AggregateSessions {
     audit.post({ ...draft, outcome: "success", durationMs: time - openedAt });
   }
 
-  #endIdle(): void {
-    const before = this.#parts.context.clock.now() - IDLE_MS_MAX;
-    for (const session of this.#sessions.values())
+  #tick(): void {
+    const { context } = this.#parts;
+    const before = context.clock.now() - IDLE_MS_MAX;
+    for (const session of this.#sessions.values()) {
       if (session.openRequests === 0 && session.usedAt < before) this.#end(session, "idle");
+      else if (!isStillAllowed(session.connection, context)) this.#end(session, "access_ended");
+    }
+    this.#check();
   }
 
   /** After a change: ends what it forbids, and tells who sees something else now. */
   #follow(mayHide: boolean): void {
     const { context } = this.#parts;
+    this.#check();
     for (const session of this.#sessions.values()) {
-      try {
-        const lists = fingerprint(askerOf(session.connection, context), context.clock.now());
-        if (lists === session.lists && !mayHide) continue;
-        session.lists = lists;
-        session.server.sendToolListChanged();
-        session.server.sendPromptListChanged();
-        session.server.sendResourceListChanged();
-      } catch (error) {
-        if (!(error instanceof RpcRefusal)) throw error;
+      if (!isStillAllowed(session.connection, context)) {
         this.#end(session, "access_ended");
+        continue;
       }
+      const lists = fingerprint(askerOf(session.connection, context), context.clock.now());
+      if (lists === session.lists && !mayHide) continue;
+      session.lists = lists;
+      session.server.sendToolListChanged();
+      session.server.sendPromptListChanged();
+      session.server.sendResourceListChanged();
     }
     this.#tell();
   }
+}
+
+function noRoom(message: string): RpcRefusal {
+  return new RpcRefusal({ status: 503, code: RPC_CODES.unavailable, message });
+}
+
+/** A client may move: what is decided for it now counts from where, and under which key, it asks now. */
+function renew(connection: Connection, { key, ip, client }: Agent): void {
+  Object.assign(connection, { keyId: key.id, ip, client });
+  connection.clients.renew({ agentId: connection.agentId, keyId: key.id, ip, client });
 }
 
 /** Whatever the lists are made of, as one text, policies apart. */

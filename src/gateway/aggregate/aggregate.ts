@@ -10,22 +10,33 @@ import { readBody } from "../http/read-body.ts";
 import { one } from "../http/request-headers.ts";
 import { respondProblem, respondRefusal } from "../http/respond.ts";
 import { RpcRefusal } from "../rpc-refusal.ts";
+import type { LiveSession } from "../sessions.ts";
 import { createAggregateServer, type ServerParts } from "./aggregate-server.ts";
 import { AggregateSessions } from "./aggregate-sessions.ts";
-import type { Connection } from "./connections.ts";
+import { isStillAllowed, type Connection } from "./connections.ts";
 import { InnerClients } from "./inner-clients.ts";
 import type { InnerHttp } from "./inner-http.ts";
-import type { AggregateOptions, InnerCall, InnerCallOptions, InnerCallOutcome } from "./ports.ts";
+import { followClient } from "./client-gone.ts";
+import { argumentsOf } from "./own-arguments.ts";
+import type { AggregateOptions, InnerCall, InnerCallOptions, InnerCallOutcome, InnerRefusal } from "./ports.ts";
 import { GATEWAY_RESOURCE, toAggregateDraft } from "./record.ts";
-import { SkillRuns, type TrialResult, type TrialRun } from "./skill-runs.ts";
+import type { ToolNames } from "./tool-naming.ts";
+import { SkillRuns } from "./skill-runs.ts";
+import type { TrialResult, TrialRun } from "./skill-trial.ts";
 
 /** `/gateway/mcp`: all servers and skills of the calling agent behind one connection. */
 export interface Aggregate {
   handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
-  /** Runs a version for an administrator. Throws `AppError` where it cannot run as the agent. */
+  /** Runs a version for an administrator, decided as the agent's own run. */
   trial(run: TrialRun): Promise<TrialResult>;
   /** The way from a running skill to a tool of its agent. */
   callTool(call: InnerCall, options: InnerCallOptions): Promise<InnerCallOutcome>;
+  /** Sessions that are open. */
+  sessions(): readonly LiveSession[];
+  /** False where there is none. */
+  endSession(id: string): boolean;
+  /** Why a skill may not be given again what its agent's call was answered; undefined where it may. */
+  recheck(call: InnerCall): Promise<InnerRefusal | undefined>;
   /** Ends what stands open without end; calls in flight go on. */
   endStreams(): void;
   close(): void;
@@ -35,15 +46,16 @@ type Agent = Extract<AgentAccess, { ok: true }>["caller"];
 
 export function createAggregate(context: GatewayContext, http: InnerHttp, options: AggregateOptions): Aggregate {
   const runs = new SkillRuns(context, options.skills, http);
-  const parts: ServerParts = { context, skills: options.skills, runs, version: options.version };
+  const { skills, version } = options;
+  const parts: ServerParts = { context, skills, runs, version, argumentsJson: new WeakMap() };
   const toClients = (agent: Agent): InnerClients => createClients(agent, http);
   const sessions = new AggregateSessions(parts, toClients);
   const modern = createModern(parts, toClients);
-  sessions.onListsChanged(() => modern.listsChanged());
+  sessions.onChange({ tell: () => modern.listsChanged(), check: () => modern.endForbidden() });
   return {
     async handle(request, response) {
       try {
-        await serve({ request, response }, { context, sessions, modern });
+        await serve({ request, response }, { parts, sessions, modern });
       } catch (error) {
         if (!(error instanceof RpcRefusal)) throw error;
         respondRefusal(response, error);
@@ -51,6 +63,9 @@ export function createAggregate(context: GatewayContext, http: InnerHttp, option
     },
     trial: (run) => runs.trial(run),
     callTool: (call, callOptions) => runs.callTool(call, callOptions),
+    sessions: () => sessions.list(),
+    endSession: (id) => sessions.endById(id),
+    recheck: (call) => runs.recheck(call),
     endStreams: () => sessions.endStreams(),
     close() {
       sessions.close();
@@ -70,15 +85,23 @@ type ReadRequest = Readable & { method: string; url: string; headers: IncomingMe
 interface Modern {
   handle(
     request: ReadRequest,
-    answer: { readonly response: ServerResponse; readonly body: unknown; readonly agent: Agent },
+    answer: {
+      readonly response: ServerResponse;
+      readonly body: unknown;
+      readonly agent: Agent;
+      readonly names: ToolNames;
+    },
   ): Promise<void>;
   listsChanged(): void;
+  /** Cuts off whose agent lost its right. */
+  endForbidden(): void;
   close(): void;
 }
 
 /** The stateless revision: a server for each request. */
 function createModern(parts: ServerParts, toClients: (agent: Agent) => InnerClients): Modern {
   const connections = new WeakMap<AuthInfo, Connection>();
+  const open = new Map<ServerResponse, Connection>();
   const handler = createMcpHandler(
     ({ authInfo }) => {
       const connection = authInfo === undefined ? undefined : connections.get(authInfo);
@@ -91,12 +114,17 @@ function createModern(parts: ServerParts, toClients: (agent: Agent) => InnerClie
     onerror: (error) => parts.context.onProblem("a message failed", error),
   });
   return {
-    async handle(request, { response, body, agent }) {
+    async handle(request, { response, body, agent, names }) {
       const clients = toClients(agent);
-      response.on("close", () => clients.close());
       const { ip, client, key } = agent;
       const agentId = agent.agent.agent.id;
-      connections.set(request.auth, { agentId, keyId: key.id, ip, client, sessionId: undefined, clients });
+      const connection = { agentId, keyId: key.id, ip, client, sessionId: undefined, clients, names };
+      connections.set(request.auth, connection);
+      open.set(response, connection);
+      response.on("close", () => {
+        open.delete(response);
+        clients.close();
+      });
       await serveNode(request, response, body);
     },
     listsChanged() {
@@ -104,33 +132,60 @@ function createModern(parts: ServerParts, toClients: (agent: Agent) => InnerClie
       handler.notify.promptsChanged();
       handler.notify.resourcesChanged();
     },
+    endForbidden() {
+      for (const [response, connection] of open) if (!isStillAllowed(connection, parts.context)) response.destroy();
+    },
     close: () => void handler.close(),
   };
 }
 
 async function serve(
   { request, response }: { request: IncomingMessage; response: ServerResponse },
-  { context, sessions, modern }: { context: GatewayContext; sessions: AggregateSessions; modern: Modern },
+  { parts, sessions, modern }: { parts: ServerParts; sessions: AggregateSessions; modern: Modern },
 ): Promise<void> {
+  const { context } = parts;
   const access = identifyAgent(request, context);
   if (!access.ok) return refuse(context, access, { request, response });
   const agent = access.caller;
   noteUse(context, agent);
-  const body = request.method === "POST" ? await readMessage(request, context) : undefined;
-  const { method = "GET", url = "/", headers } = request;
+  const names = namesIn(request);
   const auth: AuthInfo = { token: "", clientId: agent.key.id, scopes: [] };
+  followClient(auth, response);
+  const body = request.method === "POST" ? await readMessage(request, auth, parts) : undefined;
+  const { method = "GET", url = "/", headers } = request;
   const read = Object.assign(Readable.from([]), { method, url, headers, auth });
   if (await isLegacyRequest(await toWebRequest(read, body), body))
-    return sessions.handle(Object.assign(request, { auth }), { response, body, agent });
-  return modern.handle(read, { response, body, agent });
+    return sessions.handle(Object.assign(request, { auth }), { response, body, agent, names });
+  return modern.handle(read, { response, body, agent, names });
+}
+
+/** `?names=plain` or nothing. What is not known is refused, not passed over: whoever writes it expects that it does something. */
+function namesIn({ url = "" }: IncomingMessage): ToolNames {
+  const query = new URLSearchParams(url.split("?", 2)[1] ?? "");
+  if (query.toString() === "names=plain") return "plain";
+  const [name] = query.keys();
+  if (name === undefined) return "prefixed";
+  if (name === "names")
+    throw RpcRefusal.invalidRequest(
+      "the query parameter `names` may only be `plain`, once; leave it out for prefixed names",
+    );
+  const shown = name.slice(0, 64).replaceAll(/[^\w.-]/g, "?");
+  throw RpcRefusal.invalidRequest(
+    `the query parameter \`${shown}\` is not known here; use \`/gateway/mcp\`, alone or with \`?names=plain\``,
+  );
 }
 
 /** One message, strictly read: what two readers could take differently is refused, as on every path of the gateway. */
-async function readMessage(request: IncomingMessage, { limits }: GatewayContext): Promise<unknown> {
+async function readMessage(
+  request: IncomingMessage,
+  auth: AuthInfo,
+  { context, argumentsJson }: ServerParts,
+): Promise<unknown> {
   if (one(request.headers["content-encoding"]) !== undefined)
     throw RpcRefusal.invalidRequest("a content encoding is not accepted; send the message as it is");
-  const bytes = await readBody(request, limits.messageBytesMax);
-  parseEnvelope(bytes);
+  const bytes = await readBody(request, context.limits.messageBytesMax);
+  const written = argumentsOf(parseEnvelope(bytes));
+  if (written !== undefined) argumentsJson.set(auth, written);
   const message: unknown = JSON.parse(bytes.toString("utf8"));
   return message;
 }

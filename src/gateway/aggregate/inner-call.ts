@@ -1,7 +1,10 @@
-import { type CallToolResult, ProtocolError } from "@modelcontextprotocol/client";
-import type { DecidingPolicy } from "../decide.ts";
-import { RPC_CODES } from "../rpc-refusal.ts";
+import { accessAs } from "../access.ts";
+import type { GatewayContext } from "../context.ts";
+import { decide, type Question, refusalMessage } from "../decide.ts";
+import { matchDetails, subjectOf, toDraft } from "../record.ts";
 import type { InnerClients } from "./inner-clients.ts";
+import { toFailure, toOutcome } from "./inner-outcome.ts";
+import { payloadOf } from "./judged-run.ts";
 import type { InnerCall, InnerCallOptions, InnerCallOutcome, InnerRefusal } from "./ports.ts";
 
 /** What a run may reach: under which names its code knows servers, and the ways to them. */
@@ -10,8 +13,6 @@ export interface RunReach {
   /** Absent where nothing may be sent: a dry run, or one without an agent. */
   readonly clients: InnerClients | undefined;
 }
-
-const TEXT_MAX = 2000;
 
 /** One `callTool` of a skill, as a call of its agent on the server's own path. Never rejects. */
 export async function makeInnerCall(
@@ -34,55 +35,48 @@ export async function makeInnerCall(
   }
 }
 
+/**
+ * Whether the agent could still make a call whose answer a continued run would be given again. What a person approved stays
+ * approved; what is denied now is recorded as the call's denial. Undefined where it could.
+ */
+export async function recheckInnerCall(
+  call: InnerCall,
+  { clients, serverIdByName }: RunReach,
+  context: GatewayContext,
+): Promise<InnerRefusal | undefined> {
+  const serverId = serverIdByName.get(call.server);
+  if (clients === undefined || serverId === undefined) return GONE;
+  const access = accessAs({ ...clients.subject, serverId }, context.liveView.current, context.clock.now());
+  if (!access.ok)
+    return { code: "forbidden", message: access.refusal.message, details: { reason: access.refusal.code } };
+  const args = parseArguments(call.argumentsJson);
+  const question: Question = { action: "call_tool", target: { type: "tool", name: call.tool }, args: () => args };
+  const decision = decide(access.caller, question, context.clock.now());
+  if (decision.effect !== "deny") return undefined;
+  const draft = toDraft(subjectOf(access.caller), {
+    event: "tool.call",
+    time: context.clock.now(),
+    target: question.target,
+    policies: decision.policies,
+    correlationId: call.caller.correlationId,
+    details: { ...payloadOf(args, decision.audit, context), ...matchDetails(decision), isRepeated: true },
+  });
+  await context.audit.record({ ...draft, outcome: "denied", reason: decision.reason });
+  const { policies, reason } = decision;
+  return {
+    code: "forbidden",
+    message: refusalMessage(access.caller, question, decision),
+    policies,
+    details: { reason },
+  };
+}
+
+const GONE: InnerRefusal = { code: "not_found", message: "the server is not there any more" };
+
 function parseArguments(json: string): Readonly<Record<string, unknown>> | undefined {
   const value: unknown = JSON.parse(json);
   if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
   return Object.fromEntries(Object.entries(value));
-}
-
-function toOutcome(result: CallToolResult): InnerCallOutcome {
-  if (result.isError !== true) return { status: "success", json: JSON.stringify(result.structuredContent ?? result) };
-  const texts = result.content.flatMap((part) => (part.type === "text" ? [part.text] : []));
-  const message = texts.join("\n").slice(0, TEXT_MAX) || "the tool failed";
-  return { status: "refused", wasSent: true, error: { code: "upstream_error", message } };
-}
-
-function toFailure(error: unknown, signal: AbortSignal): InnerCallOutcome {
-  if (signal.aborted) return { status: "refused", wasSent: true, error: { code: "timeout", message: "the run ended" } };
-  if (!(error instanceof ProtocolError)) {
-    const message = "the server could not be reached through the gateway";
-    return { status: "refused", wasSent: true, error: { code: "upstream_error", message } };
-  }
-  const { code, message, data } = error;
-  if (code === RPC_CODES.denied) return { status: "refused", wasSent: false, error: toDenial(message, data) };
-  const approvalId = memberText(data, "approvalId");
-  if (code === RPC_CODES.approvalPending && approvalId !== undefined) return { status: "held", approvalId };
-  const isOurs = code === RPC_CODES.approvalPending || code === RPC_CODES.unavailable;
-  return { status: "refused", wasSent: !isOurs, error: { code: isOurs ? "unavailable" : "upstream_error", message } };
-}
-
-function toDenial(message: string, data: unknown): InnerRefusal {
-  return {
-    code: "forbidden",
-    message,
-    policies: policiesOf(data),
-    details: { reason: memberText(data, "reason") ?? "policy" },
-  };
-}
-
-function policiesOf(data: unknown): readonly DecidingPolicy[] {
-  const list = memberOf(data, "policies");
-  if (!Array.isArray(list)) return [];
-  return list.map((policy) => ({ id: memberText(policy, "id") ?? "", name: memberText(policy, "name") ?? "" }));
-}
-
-function memberText(value: unknown, name: string): string | undefined {
-  const member = memberOf(value, name);
-  return typeof member === "string" ? member : undefined;
-}
-
-function memberOf(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null ? Object.getOwnPropertyDescriptor(value, name)?.value : undefined;
 }
 
 function unsent(code: string, message: string): InnerCallOutcome {

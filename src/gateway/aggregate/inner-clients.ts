@@ -8,7 +8,8 @@ import {
   type Tool,
 } from "@modelcontextprotocol/client";
 import type { ParentCall } from "../parent-call.ts";
-import type { InnerHttp, InnerOrigin } from "./inner-http.ts";
+import { putArguments } from "./own-arguments.ts";
+import type { Fetch, InnerHttp, InnerOrigin } from "./inner-http.ts";
 
 /** Whose calls these are. */
 export type InnerSubject = Omit<InnerOrigin, "serverId" | "parent">;
@@ -17,6 +18,8 @@ export interface InnerToolCall {
   readonly serverId: string;
   readonly tool: string;
   readonly args: Readonly<Record<string, unknown>>;
+  /** The arguments as the agent wrote them: sent in the place of `args`, whose numbers a double may have changed. */
+  readonly argumentsJson?: string | undefined;
   /** Absent for a call that begins an event chain of its own. */
   readonly parent?: ParentCall | undefined;
   readonly signal: AbortSignal;
@@ -29,6 +32,9 @@ export interface InnerProgress {
   readonly message?: string | undefined;
 }
 
+/** What a message that is being sent belongs to. */
+type Sending = Pick<InnerToolCall, "parent" | "argumentsJson">;
+
 /** Longer than any tool that answers while somebody waits; the agent's own patience ends earlier. */
 const CALL_MS_MAX = 10 * 60_000;
 const LIST_MS_MAX = 5000;
@@ -39,12 +45,21 @@ const LIST_MS_MAX = 5000;
  */
 export class InnerClients {
   readonly #http: InnerHttp;
-  readonly #subject: InnerSubject;
   readonly #clients = new Map<string, Promise<Client>>();
-  readonly #parent = new AsyncLocalStorage<ParentCall>();
+  readonly #sending = new AsyncLocalStorage<Sending>();
+  #subject: InnerSubject;
 
   constructor(http: InnerHttp, subject: InnerSubject) {
     this.#http = http;
+    this.#subject = subject;
+  }
+
+  get subject(): InnerSubject {
+    return this.#subject;
+  }
+
+  /** Messages from now on come from where the agent is now. */
+  renew(subject: InnerSubject): void {
     this.#subject = subject;
   }
 
@@ -57,13 +72,13 @@ export class InnerClients {
       timeout: CALL_MS_MAX,
       ...(onProgress === undefined ? {} : { onprogress: onProgress, resetTimeoutOnProgress: true }),
     };
-    return this.#use(call.serverId, call.parent, (client) => client.request({ method: "tools/call", params }, options));
+    return this.#use(call.serverId, call, (client) => client.request({ method: "tools/call", params }, options));
   }
 
   /** What the server offers this agent, asked now. */
   async listTools(serverId: string): Promise<readonly Tool[]> {
     const signal = AbortSignal.timeout(LIST_MS_MAX);
-    const { tools } = await this.#use(serverId, undefined, (client) => client.listTools(undefined, { signal }));
+    const { tools } = await this.#use(serverId, {}, (client) => client.listTools(undefined, { signal }));
     return tools;
   }
 
@@ -78,21 +93,22 @@ export class InnerClients {
     for (const serverId of this.#clients.keys()) this.drop(serverId);
   }
 
-  async #use<T>(serverId: string, parent: ParentCall | undefined, work: (client: Client) => Promise<T>): Promise<T> {
+  async #use<T>(
+    serverId: string,
+    { parent, argumentsJson }: Sending,
+    work: (client: Client) => Promise<T>,
+  ): Promise<T> {
+    const sending = { parent, argumentsJson };
     const client = await this.#connect(serverId);
     try {
-      return await this.#as(parent, () => work(client));
+      return await this.#sending.run(sending, () => work(client));
     } catch (error) {
       if (!isSessionGone(error)) throw error;
       // The session ended (a new credential, an idle server): nothing was sent, so that it is safe to begin again.
       this.drop(serverId);
       const fresh = await this.#connect(serverId);
-      return this.#as(parent, () => work(fresh));
+      return this.#sending.run(sending, () => work(fresh));
     }
-  }
-
-  #as<T>(parent: ParentCall | undefined, work: () => Promise<T>): Promise<T> {
-    return parent === undefined ? work() : this.#parent.run(parent, work);
   }
 
   async #connect(serverId: string): Promise<Client> {
@@ -105,16 +121,28 @@ export class InnerClients {
   }
 
   async #open(serverId: string): Promise<Client> {
-    const origin: InnerOrigin = { ...this.#subject, serverId, parent: () => this.#parent.getStore() };
     const client = new Client(
       { name: "runlayer", version: "1" },
       { versionNegotiation: { mode: "auto" }, capabilities: {} },
     );
     const transport = new StreamableHTTPClientTransport(new URL(`http://gateway.internal/gateway/${serverId}/mcp`), {
-      fetch: this.#http.fetchAs(origin),
+      fetch: this.#fetch(serverId),
     });
-    await this.#parent.exit(() => client.connect(transport));
+    await this.#sending.exit(() => client.connect(transport));
     return client;
+  }
+
+  #fetch(serverId: string): Fetch {
+    const fetch = this.#http.fetchAs(() => ({
+      ...this.#subject,
+      serverId,
+      parent: this.#sending.getStore()?.parent,
+    }));
+    return (url, init = {}) => {
+      const { argumentsJson } = this.#sending.getStore() ?? {};
+      if (argumentsJson === undefined || typeof init.body !== "string") return fetch(url, init);
+      return fetch(url, { ...init, body: putArguments(init.body, argumentsJson) });
+    };
   }
 }
 

@@ -9,8 +9,8 @@ export interface InnerOrigin {
   readonly serverId: string;
   readonly ip: string | undefined;
   readonly client: string | undefined;
-  /** Read for each message: the call that it belongs to. */
-  readonly parent: () => ParentCall | undefined;
+  /** The call that the message belongs to. */
+  readonly parent: ParentCall | undefined;
 }
 
 export type ServeInner = (
@@ -22,7 +22,8 @@ export type Fetch = (url: string | URL, init?: RequestInit) => Promise<Response>
 
 /** `fetch` into the gateway without a network: each request is HTTP over a pair of streams that nobody else can reach. */
 export interface InnerHttp {
-  fetchAs(origin: InnerOrigin): Fetch;
+  /** `origin` is read for each message, when it is sent. */
+  fetchAs(origin: () => InnerOrigin): Fetch;
   close(): void;
 }
 
@@ -50,13 +51,13 @@ export function createInnerHttp(serve: ServeInner): InnerHttp {
     return near;
   };
   return {
-    fetchAs: (origin) => {
-      // The call that a message belongs to is known when it is sent, not when it is served.
-      return (url, init = {}) => {
-        const parent = origin.parent();
-        return send(new URL(url), init, () => connect({ ...origin, parent: () => parent }));
-      };
-    },
+    fetchAs:
+      (origin) =>
+      (url, init = {}) => {
+        // Who sends a message, and the call that it belongs to, are known when it is sent, not when it is served.
+        const sender = origin();
+        return send(new URL(url), init, () => connect(sender));
+      },
     close() {
       for (const stream of open) stream.destroy();
       server.close();

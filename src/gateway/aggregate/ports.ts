@@ -35,7 +35,12 @@ export type SkillResult = RunFacts &
   (
     | { readonly status: "completed"; readonly output: unknown }
     | { readonly status: "failed"; readonly error: SkillFailure }
-    | { readonly status: "held"; readonly approvalId: string; readonly error: SkillFailure }
+    | {
+        readonly status: "held";
+        /** Absent where nobody was asked for one: a dry run. */
+        readonly approvalId: string | undefined;
+        readonly error: SkillFailure;
+      }
   );
 
 export interface SkillRun {

@@ -1,5 +1,4 @@
-import type { DecisionDraft } from "../../audit/audit-log.ts";
-import type { ResourceRef } from "../../domain/audit-event.ts";
+import type { DecisionDraft, ResourceRef } from "../../domain/audit-event.ts";
 import { newId } from "../../lib/ids.ts";
 import type { DecidingPolicy } from "../decide.ts";
 import { toActor } from "../record.ts";

@@ -1,49 +1,35 @@
 import { createHash } from "node:crypto";
-import type { DecisionDraft } from "../../audit/audit-log.ts";
-import { keyStatus } from "../../domain/api-key.ts";
-import type { Actor } from "../../domain/audit-event.ts";
-import type { Skill, SkillVersion } from "../../domain/skill.ts";
+import type { DecisionDraft } from "../../domain/audit-event.ts";
+import type { SkillVersion } from "../../domain/skill.ts";
 import { toCanonicalJson } from "../../lib/canonical-json.ts";
-import { AppError } from "../../lib/errors.ts";
-import { newId } from "../../lib/ids.ts";
-import { createLruCache } from "../../lib/lru-cache.ts";
-import type { AgentView, Snapshot } from "../../snapshot/snapshot.ts";
 import type { GatewayContext } from "../context.ts";
-import { toPayload } from "../record.ts";
-import { RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
-import type { Connection } from "./connections.ts";
-import { makeInnerCall, type RunReach } from "./inner-call.ts";
-import { InnerClients } from "./inner-clients.ts";
+import { NOT_ASSIGNED } from "../decide.ts";
+import { askerOf, type Connection } from "./connections.ts";
+import { HeldRuns } from "./held-runs.ts";
+import { makeInnerCall, recheckInnerCall, type RunReach } from "./inner-call.ts";
 import type { InnerHttp } from "./inner-http.ts";
-import type { InnerCall, InnerCallOptions, InnerCallOutcome, Journal, SkillResult, SkillRunner } from "./ports.ts";
+import { detailsOf, type JudgedRun, payloadOf, toRpcRefusal } from "./judged-run.ts";
+import type { InnerCall, InnerCallOptions, InnerCallOutcome, InnerRefusal, SkillResult, SkillRunner } from "./ports.ts";
 import { toAggregateDraft } from "./record.ts";
-import { decideSkill, type ServingSkill, type SkillAsker, type SkillDecision } from "./skill-decision.ts";
+import { decideSkill, findServing, type ServingSkill, type SkillAsker } from "./skill-decision.ts";
+import { passRun, type RunHold, type RunOutcome } from "./skill-hold.ts";
+import { judgeTrial, type TrialResult, type TrialRun } from "./skill-trial.ts";
 
-/** Runs that wait for an approval and are remembered, so that running them again repeats no call. */
-const HELD_MAX = 200;
+const MINUTE_MS = 60_000;
 
 export interface AgentRun {
-  readonly asker: SkillAsker;
   readonly connection: Connection;
   readonly view: ServingSkill;
   readonly input: unknown;
+  readonly patience: RunHold["patience"];
   readonly signal: AbortSignal;
   readonly onProgress: (message: string) => void;
 }
 
-/** An administrator's trial of a version, as an agent or as nobody. */
-export interface TrialRun {
-  readonly skill: Skill;
-  readonly version: SkillVersion;
-  readonly input: unknown;
-  readonly agentId: string | undefined;
-  readonly actor: Actor;
-  readonly correlationId: string;
-  readonly signal: AbortSignal;
-  readonly isDryRun: boolean;
-}
-
-export type TrialResult = SkillResult;
+/** What a run came to; `asked`: the client is to be asked whether it waits for an approval. */
+export type RunAnswer =
+  | SkillResult
+  | { readonly status: "asked"; readonly approvalId: string; readonly message: string };
 
 interface Started {
   readonly name: string;
@@ -52,6 +38,8 @@ interface Started {
   readonly signal: AbortSignal;
   readonly onProgress: (message: string) => void;
   readonly reach: RunReach;
+  /** An administrator who tries the skill: what this run was told is not told to the agent's own. */
+  readonly requesterId?: string | undefined;
   readonly caller: {
     readonly agentId: string;
     readonly memberId?: string | undefined;
@@ -66,7 +54,7 @@ export class SkillRuns {
   readonly #runner: SkillRunner;
   readonly #http: InnerHttp;
   readonly #reaches = new Map<string, RunReach>();
-  readonly #held = createLruCache<Journal>(HELD_MAX);
+  readonly #held = new HeldRuns();
 
   constructor(context: GatewayContext, runner: SkillRunner, http: InnerHttp) {
     this.#context = context;
@@ -75,46 +63,38 @@ export class SkillRuns {
   }
 
   /** Throws `RpcRefusal` where the agent may not run it; a failure of the skill itself is a result. */
-  async run({ asker, connection, view, input, signal, onProgress }: AgentRun): Promise<SkillResult> {
-    const { clock } = this.#context;
-    const decision = decideSkill(asker, view, { args: input, nowMs: clock.now() });
+  async run(run: AgentRun): Promise<RunAnswer> {
+    const { connection, input, signal, onProgress } = run;
+    const passed = await this.#pass(run);
+    if (passed.status === "refused") throw toRpcRefusal(passed.refusal);
+    if (passed.status === "asked") return passed;
+    const { asker, view, draft } = passed.judged;
     const { skill, serving } = view;
-    const draft = toAggregateDraft(asker, {
-      event: "skill.run",
-      time: clock.now(),
-      resource: { type: "skill", id: skill.id, name: skill.name },
-      sessionId: connection.sessionId,
-      policies: decision.policies,
-      details: this.#details(serving, input),
-    });
-    if (decision.effect !== "allow") throw await this.#refuse(draft, { asker, skill, decision });
-    const { agentId, ip, client } = connection;
+    const { agentId, ip, client, clients } = connection;
     const caller = { agentId, memberId: asker.agent.agent.owner ?? undefined, ip, client };
-    const reach = { serverIdByName: namesOf(serving), clients: connection.clients };
+    const reach = { serverIdByName: namesOf(serving), clients };
     return this.#record(draft, { name: skill.name, version: serving, input, signal, onProgress, reach, caller });
   }
 
-  /** Recorded with the administrator as its actor. A dry run sends no calls. */
+  /** Decided as the agent's own run, and recorded with the administrator as its actor. A dry run sends no calls. */
   async trial(run: TrialRun): Promise<TrialResult> {
-    const { skill, version, input, agentId, actor, correlationId, isDryRun, signal } = run;
-    const { liveView, clock } = this.#context;
-    const agent = agentId === undefined ? undefined : liveView.current.agentById.get(agentId);
-    const clients = agent === undefined || isDryRun ? undefined : this.#clientsOf(agent, liveView.current);
-    const named = agent === undefined ? {} : { agent: { id: agent.agent.id, name: agent.agent.name } };
-    const draft: DecisionDraft = {
-      id: newId(),
-      time: clock.now(),
-      actor,
-      action: "skill.run",
-      resource: { type: "skill", id: skill.id, name: skill.name },
-      correlationId,
-      details: { ...this.#details(version, input), ...named, isTrial: true },
+    const trial = await judgeTrial(run, this.#context, this.#http);
+    const { correlationId } = trial.draft;
+    if (trial.refused !== undefined) return { ...trial.refused, correlationId };
+    const { skill, version, input, signal, agentId, actor } = run;
+    const { clients, memberId } = trial;
+    const started: Started = {
+      name: skill.name,
+      version,
+      input,
+      signal,
+      onProgress: () => undefined,
+      reach: { serverIdByName: namesOf(version), clients },
+      requesterId: actor.id,
+      caller: { agentId: agentId ?? "", memberId, ip: actor.ip },
     };
-    const caller = { agentId: agentId ?? "", memberId: agent?.agent.owner ?? undefined };
-    const reach = { serverIdByName: namesOf(version), clients };
-    const started = { name: skill.name, version, input, signal, onProgress: () => undefined, reach, caller };
     try {
-      return isDryRun ? await this.#start(started, correlationId) : await this.#record(draft, started);
+      return { ...(await this.#record(trial.draft, started)), correlationId };
     } finally {
       clients?.close();
     }
@@ -124,7 +104,47 @@ export class SkillRuns {
   async callTool(call: InnerCall, options: InnerCallOptions): Promise<InnerCallOutcome> {
     const reach = this.#reaches.get(call.caller.correlationId);
     if (reach !== undefined) return makeInnerCall(call, reach, options);
-    return { status: "refused", wasSent: false, error: { code: "timeout", message: "the run has ended" } };
+    return { status: "refused", wasSent: false, error: RUN_ENDED };
+  }
+
+  /** Why the agent may not be given again what a call of an earlier part of its run was answered; undefined where it may. */
+  async recheck(call: InnerCall): Promise<InnerRefusal | undefined> {
+    const reach = this.#reaches.get(call.caller.correlationId);
+    return reach === undefined ? RUN_ENDED : recheckInnerCall(call, reach, this.#context);
+  }
+
+  async #pass(run: AgentRun): Promise<RunOutcome> {
+    const { input, patience, signal, onProgress } = run;
+    const judge = (given?: ServingSkill): JudgedRun => this.#judge(run, given ?? this.#latest(run));
+    const hold = { context: this.#context, input, requester: null, judge, patience, signal, onProgress };
+    return passRun(hold, this.#judge(run, run.view));
+  }
+
+  #judge({ connection, view, input }: AgentRun, current: ServingSkill | undefined): JudgedRun {
+    const { clock } = this.#context;
+    const asker = askerOf(connection, this.#context);
+    const shown = current ?? view;
+    const nowMs = clock.now();
+    // A skill that is gone is none of the agent's.
+    const decision = current === undefined ? NOT_ASSIGNED : decideSkill(asker, shown, { args: input, nowMs });
+    const payload = payloadOf(input, decision.audit, this.#context);
+    const draft = toAggregateDraft(asker, {
+      event: "skill.run",
+      time: nowMs,
+      resource: { type: "skill", id: shown.skill.id, name: shown.skill.name },
+      sessionId: connection.sessionId,
+      policies: decision.policies,
+      details: detailsOf(shown.serving, payload, decision),
+    });
+    return { asker, view: shown, decision, payload, draft };
+  }
+
+  /** The skill as the agent gets it now; undefined where there is nothing of it to run any more. */
+  #latest({ connection, view }: AgentRun): ServingSkill | undefined {
+    const asker: SkillAsker = askerOf(connection, this.#context);
+    const known = asker.snapshot.skillById.get(view.skill.id);
+    const latest = known === undefined ? undefined : findServing(asker, known);
+    return latest?.serving.content.function === undefined ? undefined : latest;
   }
 
   async #record(draft: DecisionDraft, started: Started): Promise<SkillResult> {
@@ -143,76 +163,35 @@ export class SkillRuns {
   }
 
   async #start(started: Started, correlationId: string): Promise<SkillResult> {
-    const { reach, caller, ...run } = started;
+    const { reach, caller, requesterId: _, ...run } = started;
+    const { clock, liveView } = this.#context;
     const key = keyOf(started);
     this.#reaches.set(correlationId, reach);
     try {
-      const journal = this.#held.get(key) ?? [];
+      const journal = this.#held.take(key, clock.now());
       const result = await this.#runner.run({ ...run, caller: { ...caller, correlationId }, journal });
-      this.#held.set(key, result.status === "held" ? result.journal : []);
+      if (result.status === "held") {
+        // So long a question waits, and then so long its permission.
+        const ttlMs = 2 * liveView.current.organization.settings.approvalTtlMinutes * MINUTE_MS;
+        this.#held.keep(key, { agentId: caller.agentId, journal: result.journal, nowMs: clock.now(), ttlMs });
+      }
       return result;
     } finally {
       this.#reaches.delete(correlationId);
     }
   }
-
-  async #refuse(
-    draft: DecisionDraft,
-    { asker, skill, decision }: { asker: SkillAsker; skill: Skill; decision: SkillDecision },
-  ): Promise<RpcRefusal> {
-    const { effect, reason, policies } = decision;
-    await this.#context.audit.record({ ...draft, outcome: effect === "held" ? "held" : "denied", reason });
-    const names = policies.map(({ name }) => `\`${name}\``).join(", ");
-    const because = policies.length === 0 ? "it is not in its assignment, or no policy allows it" : `policy ${names}`;
-    const isHeld = effect === "held";
-    return new RpcRefusal(
-      {
-        status: 200,
-        code: isHeld ? RPC_CODES.approvalPending : RPC_CODES.denied,
-        message: `agent \`${asker.agent.agent.name}\` may not run skill \`${skill.name}\`: ${because}; ask an administrator of this gateway`,
-      },
-      {
-        data: {
-          type: isHeld ? "runlayer.approval_pending" : "runlayer.denied",
-          reason,
-          policies,
-          correlationId: draft.correlationId,
-        },
-      },
-    );
-  }
-
-  #details(version: SkillVersion, input: unknown): Readonly<Record<string, unknown>> {
-    const { liveView, maskSecrets } = this.#context;
-    const bytes = Buffer.from(JSON.stringify(input ?? {}));
-    const payload = toPayload(bytes, liveView.current.organization.settings.auditPayloads, maskSecrets);
-    return { version: version.version, digest: version.digest, ...payload };
-  }
-
-  /** A trial uses a key of the agent as its own calls do: without one there is nothing to be recorded and cut off by. */
-  #clientsOf({ agent }: AgentView, snapshot: Snapshot): InnerClients {
-    const { clock } = this.#context;
-    const now = clock.now();
-    const key = [...snapshot.keyById.values()].find(
-      (candidate) => candidate.agentId === agent.id && keyStatus(candidate, now) === "active",
-    );
-    if (key === undefined || agent.status !== "active") {
-      throw new AppError(
-        "conflict",
-        `agent \`${agent.name}\` is suspended or has no active key, so nothing can run as it`,
-      );
-    }
-    return new InnerClients(this.#http, { agentId: agent.id, keyId: key.id, ip: undefined, client: "run_skill" });
-  }
 }
+
+const RUN_ENDED: InnerRefusal = { code: "timeout", message: "the run has ended" };
 
 function namesOf({ content }: SkillVersion): ReadonlyMap<string, string> {
   return new Map(content.servers.map(({ id, name }) => [name, id]));
 }
 
-/** The same skill version, agent and input: what a run that was held is continued by. */
-function keyOf({ version, caller, input }: Started): string {
-  const parts = [version.skillId, version.version, caller.agentId, input ?? null];
+/** The same skill version, agent, members and input: what a run that was held is continued by. */
+function keyOf({ version, caller, requesterId, input }: Started): string {
+  const { agentId, memberId = null } = caller;
+  const parts = [version.skillId, version.version, agentId, memberId, requesterId ?? null, input ?? null];
   return createHash("sha256").update(toCanonicalJson(parts)).digest("hex");
 }
 

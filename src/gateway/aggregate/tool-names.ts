@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 
 /** What clients accept as a tool's name at most. */
-const NAME_CHARACTERS_MAX = 64;
+export const NAME_CHARACTERS_MAX = 64;
 const HASH_CHARACTERS = 8;
 
 /** Name of a server's tool behind the one connection: `<server>__<tool>`, shortened with a hash where clients would refuse it. */

@@ -1,4 +1,4 @@
-import { couldBeAllowed, type Caller } from "../decide.ts";
+import { couldBeAllowed, decideConnect, type Caller, type Decision } from "../decide.ts";
 import type { ToolDefinition } from "../../domain/server.ts";
 import { accessAs } from "../access.ts";
 import type { GatewayContext } from "../context.ts";
@@ -6,28 +6,43 @@ import type { Connection } from "./connections.ts";
 import type { SkillAsker } from "./skill-decision.ts";
 import { toToolName } from "./tool-names.ts";
 
-/** A tool of one of the agent's servers, under its name behind the one connection. */
+/** A tool of one of the agent's servers. */
 export interface VisibleTool {
-  readonly name: string;
   readonly serverId: string;
   readonly definition: ToolDefinition;
 }
 
+/** A server of the agent, and whether policies let it connect there. */
+export interface AssignedServer {
+  readonly caller: Caller;
+  readonly connect: Decision;
+}
+
+/** The agent's servers that serve now, in the order of its assignment. */
+export function assignedServers(
+  { agent, snapshot }: SkillAsker,
+  connection: Connection,
+  { clock }: GatewayContext,
+): readonly AssignedServer[] {
+  const now = clock.now();
+  return agent.agent.assignments.flatMap(({ serverId }) => {
+    const access = accessAs({ ...connection, serverId }, snapshot, now);
+    return access.ok ? [{ caller: access.caller, connect: decideConnect(access.caller, now) }] : [];
+  });
+}
+
 /**
- * The tools that the agent could call, server by server in the order of its assignment, as they were last accepted. A server whose
- * tools nobody has seen yet is asked now; one that cannot be reached has none.
+ * The tools that the agent could call, server by server, as they were last accepted. A server whose tools nobody has seen yet is
+ * asked now; one that cannot be reached has none, and neither has one that the agent may not connect to.
  */
 export async function visibleTools(
-  asker: SkillAsker,
+  servers: readonly AssignedServer[],
   connection: Connection,
   context: GatewayContext,
 ): Promise<readonly VisibleTool[]> {
-  const perServer = asker.agent.agent.assignments.map(async ({ serverId }) => {
-    const access = accessAs({ ...connection, serverId }, asker.snapshot, context.clock.now());
-    if (!access.ok) return [];
-    const known = knownTools(access.caller, context);
-    return known ?? askedTools(access.caller, connection);
-  });
+  const perServer = servers
+    .filter(({ connect }) => connect.effect !== "deny")
+    .map(async ({ caller }) => knownTools(caller, context) ?? askedTools(caller, connection));
   return (await Promise.all(perServer)).flat();
 }
 
@@ -38,15 +53,15 @@ function knownTools(caller: Caller, { clock }: GatewayContext): readonly Visible
   const now = clock.now();
   return [...toolByName.values()]
     .filter(({ name }) => couldBeAllowed(caller, { action: "call_tool", target: { type: "tool", name } }, now))
-    .map(({ name, definition }) => ({ name: toToolName(server.name, name), serverId: server.id, definition }));
+    .map(({ definition }) => ({ serverId: server.id, definition }));
 }
 
 /** The gateway filters its own answer, as for every client of the server. */
 async function askedTools({ server }: Caller, { clients }: Connection): Promise<readonly VisibleTool[]> {
-  const { id, name } = server.server;
+  const { id } = server.server;
   try {
     const tools = await clients.listTools(id);
-    return tools.map((definition) => ({ name: toToolName(name, definition.name), serverId: id, definition }));
+    return tools.map((definition) => ({ serverId: id, definition }));
   } catch {
     // Recorded and reported where it failed: one server that is down must not take the others from the list.
     return [];

@@ -7,9 +7,11 @@ import { MODERN_VERSION } from "../http/request-headers.ts";
 import { errorMessage } from "../http/respond.ts";
 import { RPC_CODES } from "../rpc-refusal.ts";
 import type { HandleScope } from "../seal.ts";
+import { createSecretMask, secretsOf } from "../secret-mask.ts";
 import type { Upstream, UpstreamCall, UpstreamRequest, Upstreams, UpstreamSink } from "../upstream.ts";
 import { BridgedSession } from "./bridged-session.ts";
 import type { ChannelListener, MessageChannel } from "./message-channel.ts";
+import { SharedChildren, type SharedSpec } from "./shared-child.ts";
 import { SseChannel, type ReachUrl } from "./sse-channel.ts";
 import { StdioChannel, type BridgedChild } from "./stdio-channel.ts";
 
@@ -31,6 +33,8 @@ export interface BridgeOptions {
   readonly reach: (view: ServerView) => ReachUrl;
   /** A session that is neither used nor listened to for so long is ended, and its child with it. */
   readonly idleMs?: number | undefined;
+  /** One agent may have so many sessions open; one more ends the one of its own that is idle longest. */
+  readonly sessionsPerAgentMax?: number | undefined;
 }
 
 /** Makes servers that speak stdio or legacy SSE look like streamable HTTP, one channel per session. */
@@ -41,6 +45,8 @@ export interface Bridge extends Upstreams {
 }
 
 const IDLE_MS = 30 * 60_000;
+/** A fifth of the children that may live: no agent can take them all. */
+const SESSIONS_PER_AGENT_MAX = 100;
 const SWEEP_MS = 30_000;
 const SUPPORTED = ["2025-11-25", "2025-06-18", "2025-03-26"];
 
@@ -51,9 +57,10 @@ const SUPPORTED = ["2025-11-25", "2025-06-18", "2025-03-26"];
 export function createBridge(options: BridgeOptions): Bridge {
   const sessions = new Map<string, BridgedSession>();
   const idleMs = options.idleMs ?? IDLE_MS;
+  const children = new SharedChildren({ clock: options.clock, idleMs });
   const sweep = setInterval(() => endIdle(sessions, options.clock.now() - idleMs), Math.min(SWEEP_MS, idleMs)).unref();
   return {
-    of: (server, scope) => createBridged(server, scope, { options, sessions }),
+    of: (server, scope) => createBridged(server, scope, { options, sessions, children }),
     endSession: (scope, upstreamId) => sessions.get(keyOf(scope, upstreamId))?.end(),
     get sessionCount() {
       return sessions.size;
@@ -61,6 +68,7 @@ export function createBridge(options: BridgeOptions): Bridge {
     close() {
       clearInterval(sweep);
       for (const session of sessions.values()) session.end();
+      children.close();
     },
   };
 }
@@ -72,9 +80,11 @@ function endIdle(sessions: ReadonlyMap<string, BridgedSession>, before: number):
 interface Shared {
   readonly options: BridgeOptions;
   readonly sessions: Map<string, BridgedSession>;
+  readonly children: SharedChildren;
 }
 
-function createBridged(view: ServerView, scope: HandleScope, { options, sessions }: Shared): Upstream {
+function createBridged(view: ServerView, scope: HandleScope, shared: Shared): Upstream {
+  const { options, sessions } = shared;
   return {
     send(request, sink) {
       const named = headerOf(request, "mcp-session-id");
@@ -87,16 +97,29 @@ function createBridged(view: ServerView, scope: HandleScope, { options, sessions
       if (named !== undefined) return answer(sink, 404, refusal("the session has ended; start a new one"));
       if (!isOpening(request))
         return answer(sink, 400, refusal("this server needs a session; begin with `initialize`"));
-      return open(view, scope, { options, sessions }).post(request.body ?? Buffer.alloc(0), sink);
+      const { agentId } = scope;
+      const max = options.sessionsPerAgentMax ?? SESSIONS_PER_AGENT_MAX;
+      if (!makeRoom(sessions, agentId, max)) return answer(sink, 503, noRoom(max));
+      return open(view, scope, shared).post(request.body ?? Buffer.alloc(0), sink);
     },
   };
 }
 
-function open(view: ServerView, scope: HandleScope, { options, sessions }: Shared): BridgedSession {
+/** Ends the agent's own session that is idle longest where it has too many; false where all of them are in use. */
+function makeRoom(sessions: ReadonlyMap<string, BridgedSession>, agentId: string, max: number): boolean {
+  const own = [...sessions].filter(([key]) => key.startsWith(`${agentId} `)).map(([, session]) => session);
+  if (own.length < max) return true;
+  const [oldest] = own.filter(({ isBusy }) => !isBusy).toSorted((left, right) => left.lastUsedAt - right.lastUsedAt);
+  oldest?.end();
+  return oldest !== undefined;
+}
+
+function open(view: ServerView, scope: HandleScope, shared: Shared): BridgedSession {
+  const { options, sessions } = shared;
   const id = randomUUID();
   const key = keyOf(scope, id);
   const session = new BridgedSession(id, options.clock.now(), {
-    connect: (listener) => connect(view, options, listener),
+    connect: (listener) => connect(view, shared, listener),
     onClosed: () => sessions.delete(key),
   });
   sessions.set(key, session);
@@ -110,10 +133,28 @@ function use(session: BridgedSession, request: UpstreamRequest, sink: UpstreamSi
   return answer(sink, 200, Buffer.alloc(0));
 }
 
-function connect(view: ServerView, options: BridgeOptions, listener: ChannelListener): MessageChannel {
+function connect(view: ServerView, { options, children }: Shared, listener: ChannelListener): MessageChannel {
   const { server } = view;
-  if (server.transport === "stdio") return new StdioChannel(options.startChild(childSpec(view)), listener);
+  const start = (): Promise<BridgedChild> => options.startChild(childSpec(view));
+  if (server.transport === "stdio" && server.shareable)
+    return children.connect(sharedSpec(server, start), masked(listener, view));
+  if (server.transport === "stdio") return new StdioChannel(start(), masked(listener, view));
   return new SseChannel(new URL(server.url ?? ""), options.reach(view), listener);
+}
+
+/** What is reached over HTTP is masked there. */
+function masked(listener: ChannelListener, view: ServerView): ChannelListener {
+  const mask = createSecretMask(secretsOf(view.secrets()));
+  if (mask === undefined) return listener;
+  return { message: (bytes) => listener.message(mask.mask(bytes)), closed: (fault) => listener.closed(fault) };
+}
+
+/** The configuration that a child was started with; health and descriptions are none of it. */
+function sharedSpec(
+  { id, name, command, cwd, secretsVersion }: Server,
+  start: () => Promise<BridgedChild>,
+): SharedSpec {
+  return { serverId: id, id: JSON.stringify([command, cwd, secretsVersion]), label: name, start };
 }
 
 function childSpec(view: ServerView): ChildSpec {
@@ -158,6 +199,11 @@ function noop(): void {
 
 function refusal(message: string): Buffer {
   return errorMessage("null", { code: RPC_CODES.invalidRequest, message });
+}
+
+function noRoom(max: number): Buffer {
+  const message = `this agent has ${max} sessions with stdio and SSE servers open, and all are in use; end some of them`;
+  return errorMessage("null", { code: RPC_CODES.unavailable, message });
 }
 
 /** A client of the stateless revision learns that here it has to open a session, as with any older server. */

@@ -6,10 +6,9 @@ import {
   type Envelope,
   type RpcId,
 } from "../envelope/envelope.ts";
-import { RpcRefusal } from "../rpc-refusal.ts";
 import { formatSse } from "../sse.ts";
 import type { UpstreamCall, UpstreamFault, UpstreamSink } from "../upstream.ts";
-import type { ChannelListener, MessageChannel } from "./message-channel.ts";
+import { parseMessage, type ChannelListener, type MessageChannel } from "./message-channel.ts";
 
 /** Messages of the server for a client that has no stream open; the oldest are dropped beyond it. */
 const BACKLOG_MAX = 64;
@@ -94,7 +93,7 @@ export class BridgedSession implements ChannelListener {
   }
 
   message(bytes: Buffer): void {
-    const envelope = parsed(bytes);
+    const envelope = parseMessage(bytes);
     if (envelope === undefined) return;
     if (envelope.kind === "response") return this.#answer(envelope.id, bytes);
     const sink = this.#sinkFor(envelope);
@@ -160,14 +159,4 @@ export class BridgedSession implements ChannelListener {
 
 function toEvent(message: Buffer): Buffer {
   return formatSse({ data: message, id: undefined, type: "message", retry: undefined });
-}
-
-function parsed(bytes: Buffer): Envelope | undefined {
-  try {
-    return parseUpstreamEnvelope(bytes);
-  } catch (error) {
-    // A line that is no message: servers print such things, and the client must not see them.
-    if (error instanceof RpcRefusal) return undefined;
-    throw error;
-  }
 }

@@ -1,3 +1,5 @@
+import { parseUpstreamEnvelope, type Envelope } from "../envelope/envelope.ts";
+import { RpcRefusal } from "../rpc-refusal.ts";
 import type { UpstreamFault } from "../upstream.ts";
 
 /** A two-way line of JSON-RPC messages to one upstream, for one session: a child's standard streams, or a legacy event stream. */
@@ -18,3 +20,13 @@ export interface ChannelListener {
 
 /** Longest message on a channel: what the gateway accepts as an answer. */
 export const MESSAGE_BYTES_MAX = 32 * 1024 * 1024;
+
+/** Undefined for a line that is no message: servers print such things, and the client must not see them. */
+export function parseMessage(bytes: Buffer): Envelope | undefined {
+  try {
+    return parseUpstreamEnvelope(bytes);
+  } catch (error) {
+    if (error instanceof RpcRefusal) return undefined;
+    throw error;
+  }
+}

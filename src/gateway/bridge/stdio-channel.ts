@@ -124,7 +124,8 @@ function firstOf(line: Buffer): number {
   return at;
 }
 
-function faultOfStart(error: unknown): UpstreamFault {
+/** What a client is told of a child that could not be started. */
+export function faultOfStart(error: unknown): UpstreamFault {
   // Messages of our own errors are written for callers (what is wrong and what to do).
   const text = error instanceof AppError ? error.message : "it could not be started";
   return { kind: "unavailable", text, cause: error };

@@ -53,13 +53,27 @@ const ID_CHARACTERS_MAX = 256;
 const METHOD_CHARACTERS_MAX = 128;
 
 const MESSAGE_NAMES = foldedNames(["jsonrpc", "id", "method", "params", "result", "error"]);
-/** Names in `params` that some revision of the protocol gives a meaning to. */
-const PARAMS_NAMES = foldedNames(
+/** Names in `params` or `result` that some revision of the protocol gives a meaning to. */
+const BODY_NAMES = foldedNames(
   `_meta name arguments uri uriTemplate ref argument context cursor level requestId reason progressToken progress total
   message protocolVersion capabilities clientInfo taskId task status statusMessage requestState inputResponses notifications
   resultType logger data requestedSchema elicitationId mode url messages systemPrompt modelPreferences includeContext
-  temperature maxTokens stopSequences metadata tools toolChoice roots ttl`.split(/\s+/),
+  temperature maxTokens stopSequences metadata tools toolChoice roots ttl tasks nextCursor action content role model
+  stopReason`.split(/\s+/),
 );
+/** Names one level further down that say what a message acts on. */
+const NESTED_NAMES: readonly (readonly [string, ReadonlyMap<string, string>])[] = [
+  ["ref", foldedNames(["type", "name", "uri"])],
+  ["task", foldedNames(["taskId", "ttl"])],
+  [
+    "notifications",
+    foldedNames(["resourceSubscriptions", "toolsListChanged", "promptsListChanged", "resourcesListChanged"]),
+  ],
+];
+/** The member of `_meta` that ties a message to a task (2025-11-25, tasks). */
+export const RELATED_TASK = "io.modelcontextprotocol/related-task";
+const META_NAMES = foldedNames([RELATED_TASK, "progressToken", "io.modelcontextprotocol/protocolVersion"]);
+const TASK_NAMES = foldedNames(["taskId"]);
 
 /**
  * Parses a message of a client. Throws `RpcRefusal` for everything that two parsers could read differently, before anything is
@@ -68,9 +82,25 @@ const PARAMS_NAMES = foldedNames(
 export function parseEnvelope(bytes: Buffer): Envelope {
   const message = scanMessage(bytes, CLIENT_LIMITS);
   checkCase(message.members, MESSAGE_NAMES);
-  const params = memberOf(message, "params");
-  if (params !== undefined) checkCase(params.members, PARAMS_NAMES);
+  const body = memberOf(message, "params") ?? memberOf(message, "result");
+  if (body !== undefined) checkBody(bytes, body);
   return toEnvelope(bytes, message);
+}
+
+/** The members of `_meta`. Throws `RpcRefusal` for names that equal a protocol name but for case. */
+export function readMeta(bytes: Buffer, body: Member | undefined): readonly Member[] {
+  const members = membersAt(bytes, memberOf(body, "_meta"));
+  checkCase(members, META_NAMES);
+  checkCase(memberOf({ members }, RELATED_TASK)?.members ?? [], TASK_NAMES);
+  return members;
+}
+
+function checkBody(bytes: Buffer, body: Member): void {
+  checkCase(body.members, BODY_NAMES);
+  for (const [name, names] of NESTED_NAMES) {
+    const nested = memberOf(body, name);
+    if (nested !== undefined) checkCase(membersAt(bytes, nested), names);
+  }
 }
 
 /** Parses a message of an upstream. Throws `RpcRefusal` where it is no JSON-RPC message. */
@@ -95,6 +125,8 @@ export function valueAt(bytes: Buffer, span: Span | undefined): unknown {
 /** The text at this place; undefined where there is none or it is of another type. */
 export function textAt(bytes: Buffer, span: Span | undefined): string | undefined {
   if (span === undefined || bytes[span.start] !== 0x22) return undefined;
+  const text = bytes.toString("utf8", span.start + 1, span.end - 1);
+  if (!text.includes("\\")) return text;
   const value = valueAt(bytes, span);
   return typeof value === "string" ? value : undefined;
 }
@@ -199,6 +231,8 @@ function readId(bytes: Buffer, span: Span): RpcId {
 
 function checkCase(members: readonly Member[], names: ReadonlyMap<string, string>): void {
   for (const { name } of members) {
+    // Most names are written as they should be, in lower case.
+    if (names.get(name) === name) continue;
     const meant = names.get(fold(name));
     if (meant !== undefined && meant !== name)
       throw RpcRefusal.invalidRequest(`the member name \`${meant}\` is written in another case`);

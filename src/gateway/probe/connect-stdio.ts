@@ -1,5 +1,6 @@
 import type { VersionNegotiationOptions } from "@modelcontextprotocol/client";
 import { AppError } from "../../lib/errors.ts";
+import { createSecretMask, secretsOf, type SecretMask } from "../secret-mask.ts";
 import { ChildTransport } from "../stdio/child-transport.ts";
 import type { StdioChild, StdioSpec } from "../stdio/start-child.ts";
 import type { StdioSupervisor } from "../stdio/supervisor.ts";
@@ -21,15 +22,16 @@ const DISCOVER_TIMEOUT_MS = 3000;
  */
 export async function connectStdio(target: ProbeTarget, options: StdioProbeOptions): Promise<Connection> {
   const spec = specOf(target);
+  const mask = createSecretMask(secretsOf(target));
   const first = await start(spec, options);
   const probe = { timeoutMs: Math.min(DISCOVER_TIMEOUT_MS, options.timeoutMs / 3) };
   try {
-    return await open(first, { mode: "auto", probe }, options);
+    return await open(first, { mode: "auto", probe }, { ...options, mask });
   } catch (error) {
     if (options.signal.aborted || options.contact.fault !== undefined || !(await hasEnded(first))) throw error;
     const second = await start(spec, options);
     try {
-      return await open(second, { mode: "legacy" }, options);
+      return await open(second, { mode: "legacy" }, { ...options, mask });
     } catch (again) {
       if (!options.signal.aborted && (await hasEnded(second))) await explainEnd(second, options);
       throw again;
@@ -54,14 +56,18 @@ async function start(spec: StdioSpec, options: StdioProbeOptions): Promise<Stdio
   return child;
 }
 
-function open(child: StdioChild, mode: VersionNegotiationOptions, options: StdioProbeOptions): Promise<Connection> {
-  const { contact } = options;
+function open(
+  child: StdioChild,
+  mode: VersionNegotiationOptions,
+  options: StdioProbeOptions & { readonly mask: SecretMask | undefined },
+): Promise<Connection> {
+  const { contact, mask } = options;
   const onBytes = (bytes: number): void => {
     contact.answered();
     contact.receive(bytes);
   };
   const onTooLong = (bytesMax: number): void => void contact.fail(`sent a message larger than ${bytesMax} bytes`);
-  return connect(new ChildTransport(child, { onBytes, onTooLong }), mode, options);
+  return connect(new ChildTransport(child, { onBytes, onTooLong, mask }), mode, options);
 }
 
 /** Whether the child ended by itself: a failed handshake closes its input, which ends a sound server with code 0. */

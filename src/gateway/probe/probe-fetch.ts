@@ -4,6 +4,7 @@ import type { Egress } from "../../lib/egress/egress.ts";
 import { faultOf } from "../../lib/egress/request.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { CredentialHeaders } from "../credentials.ts";
+import type { SecretMask } from "../secret-mask.ts";
 import type { Contact } from "./contact.ts";
 import type { ProbeTarget } from "./target.ts";
 
@@ -13,6 +14,8 @@ export interface ProbeFetchOptions {
   readonly url: URL;
   readonly credentialHeaders: CredentialHeaders;
   readonly contact: Contact;
+  /** What is learned of a server is shown to agents. */
+  readonly mask: SecretMask | undefined;
   /** Ends every exchange, open streams included. */
   readonly signal: AbortSignal;
 }
@@ -54,7 +57,7 @@ async function exchange(url: URL, init: RequestInit, options: ProbeFetchOptions)
   response.body.on("error", () => undefined);
   if (response.statusCode >= 300 && response.statusCode < 400) throw redirected(response, url, contact);
   if (response.statusCode === 204 || response.statusCode === 205) response.body.destroy();
-  return new Response(response.statusCode === 204 || response.statusCode === 205 ? null : counted(response, contact), {
+  return new Response(response.statusCode === 204 || response.statusCode === 205 ? null : counted(response, options), {
     status: response.statusCode,
     headers: responseHeaders(response),
   });
@@ -88,15 +91,19 @@ function redirected(response: Dispatcher.ResponseData, from: URL, contact: Conta
   return contact.fail(`redirects to ${place}, which is not followed; register the final address`);
 }
 
-function counted(response: Dispatcher.ResponseData, contact: Contact): ReadableStream<Uint8Array> {
+function counted(response: Dispatcher.ResponseData, { contact, mask }: ProbeFetchOptions): ReadableStream<Uint8Array> {
+  const masking = mask?.start();
   const chunks: AsyncIterator<Uint8Array> = response.body[Symbol.asyncIterator]();
   return new ReadableStream({
     async pull(controller) {
       try {
         const { done, value } = await chunks.next();
-        if (done === true) return controller.close();
+        if (done === true) {
+          if (masking !== undefined) controller.enqueue(masking.end());
+          return controller.close();
+        }
         contact.receive(value.byteLength);
-        controller.enqueue(value);
+        controller.enqueue(masking === undefined ? value : masking.push(Buffer.from(value)));
       } catch (error) {
         response.body.destroy();
         controller.error(error);

@@ -8,6 +8,7 @@ import type { StdioSupervisor } from "../stdio/supervisor.ts";
 import { connectStdio } from "./connect-stdio.ts";
 import { Contact } from "./contact.ts";
 import { type Connection, connectHttp, type HandshakeOptions } from "./handshake.ts";
+import { createSecretMask, secretsOf } from "../secret-mask.ts";
 import { listAll, type Lists } from "./list-all.ts";
 import { createProbeFetch } from "./probe-fetch.ts";
 import { type Discovery, PROBE_LIMITS, type ProbeLimits, type ProbeTarget } from "./target.ts";
@@ -109,7 +110,9 @@ async function open(run: Run, handshake: HandshakeOptions, options: UpstreamProb
   }
   const url = options.egress.check(target.url, target);
   const credentialHeaders = await options.credentials.headersFor(target.credential, target);
-  const fetch = createProbeFetch({ egress: options.egress, target, url, credentialHeaders, contact, signal });
+  const token = (credentialHeaders["authorization"] ?? "").replace(/^(?:Bearer|Basic) /, "");
+  const mask = createSecretMask([...secretsOf(target), token]);
+  const fetch = createProbeFetch({ egress: options.egress, target, url, credentialHeaders, contact, mask, signal });
   return connectHttp({ transport: target.transport, url, fetch }, handshake);
 }
 

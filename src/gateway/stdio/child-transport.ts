@@ -4,6 +4,7 @@ import {
   serializeMessage,
   type Transport,
 } from "@modelcontextprotocol/client";
+import type { SecretMask } from "../secret-mask.ts";
 import type { StdioChild } from "./start-child.ts";
 
 export interface ChildTransportOptions {
@@ -11,6 +12,8 @@ export interface ChildTransportOptions {
   readonly lineBytesMax?: number | undefined;
   /** Told of each chunk read; what it throws closes the transport. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
+  /** Hides in messages what the far end must not repeat. */
+  readonly mask?: SecretMask | undefined;
   /** Told before a message that is too long closes the transport. */
   readonly onTooLong?: ((bytesMax: number) => void) | undefined;
 }
@@ -82,7 +85,8 @@ export class ChildTransport implements Transport {
     let from = 0;
     for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, from)) {
       this.#keep(chunk.subarray(from, end));
-      const line = Buffer.concat(this.#parts).toString("utf8").trim();
+      const bytes = Buffer.concat(this.#parts);
+      const line = (this.#options.mask?.mask(bytes) ?? bytes).toString("utf8").trim();
       this.#parts = [];
       this.#bytes = 0;
       from = end + 1;

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { makeStdioPlace, type StdioPlace } from "../../../test/fixtures/mcp/stdio-place.ts";
 import { KeptChild } from "./kept-child.ts";
+import type { StdioChild } from "./start-child.ts";
 import { createStdioSupervisor, type StdioSupervisor } from "./supervisor.ts";
 
 const clock = { time: 0, now: () => clock.time };
@@ -13,7 +14,7 @@ beforeAll(() => {
 afterEach(() => supervisor.close());
 afterAll(() => place.remove());
 
-function keep(behaviour: string, idleMs = 10_000): KeptChild {
+function keep(behaviour: string, idleMs = 10_000): KeptChild<StdioChild> {
   supervisor = createStdioSupervisor({
     user: place.user,
     hiddenPaths: [],
@@ -22,7 +23,7 @@ function keep(behaviour: string, idleMs = 10_000): KeptChild {
     ladder: { stdinCloseMs: 300, sigtermMs: 300 },
   });
   const spec = { command: place.node, args: [place.script, behaviour], env: {}, label: "kept" };
-  return new KeptChild({ supervisor, spec, clock, idleMs });
+  return new KeptChild({ start: () => supervisor.start(spec), label: "kept", clock, idleMs });
 }
 
 test("starts on first use and shares the child among leases", async () => {
@@ -47,7 +48,7 @@ test("stops an idle child, but none in use, and starts another for the next leas
   expect(three.child.pid).not.toBe(one.child.pid);
 });
 
-async function crash(kept: KeptChild): Promise<void> {
+async function crash(kept: KeptChild<StdioChild>): Promise<void> {
   const lease = await kept.lease();
   process.kill(lease.child.pid, "SIGKILL");
   await lease.child.exited;

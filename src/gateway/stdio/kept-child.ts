@@ -1,17 +1,22 @@
 import type { Clock } from "../../lib/clock.ts";
 import { AppError } from "../../lib/errors.ts";
-import type { StdioChild, StdioSpec } from "./start-child.ts";
-import type { StdioSupervisor } from "./supervisor.ts";
+
+/** What is needed of a child to keep it. */
+interface Child {
+  readonly exited: Promise<unknown>;
+  stop(): Promise<unknown>;
+}
 
 /** The use of a child; `release` MUST be called once when it ends. */
-export interface ChildLease {
-  readonly child: StdioChild;
+interface ChildLease<C> {
+  readonly child: C;
   release(): void;
 }
 
-export interface KeptChildOptions {
-  readonly supervisor: StdioSupervisor;
-  readonly spec: StdioSpec;
+interface KeptChildOptions<C> {
+  readonly start: () => Promise<C>;
+  /** The server's name, for what callers are told. */
+  readonly label: string;
   readonly clock: Clock;
   /** A child that nobody leases for so long is stopped. */
   readonly idleMs: number;
@@ -23,21 +28,21 @@ const PAUSE_MAX_MS = 60_000;
 const STABLE_MS = 30_000;
 
 /** A place for at most one child of a server: started on first use, stopped when idle, restarted with growing pauses. */
-export class KeptChild {
-  readonly #options: KeptChildOptions;
-  #running: Promise<StdioChild> | undefined;
+export class KeptChild<C extends Child> {
+  readonly #options: KeptChildOptions<C>;
+  #running: Promise<C> | undefined;
   #leases = 0;
   #idleTimer: NodeJS.Timeout | undefined;
   #crashes = 0;
   #notBefore = 0;
   #isClosed = false;
 
-  constructor(options: KeptChildOptions) {
+  constructor(options: KeptChildOptions<C>) {
     this.#options = options;
   }
 
   /** Throws `unavailable` with `details.retryAfterMs` during the pause after crashes, and what a start throws. */
-  async lease(): Promise<ChildLease> {
+  async lease(): Promise<ChildLease<C>> {
     this.#refuse();
     clearTimeout(this.#idleTimer);
     this.#leases += 1;
@@ -61,7 +66,7 @@ export class KeptChild {
   }
 
   #refuse(): void {
-    const { label } = this.#options.spec;
+    const { label } = this.#options;
     if (this.#isClosed) throw new AppError("unavailable", `the stdio server \`${label}\` has been stopped`);
     const retryAfterMs = this.#notBefore - this.#options.clock.now();
     if (this.#running !== undefined || retryAfterMs <= 0) return;
@@ -69,9 +74,9 @@ export class KeptChild {
     throw new AppError("unavailable", message, { details: { retryAfterMs } });
   }
 
-  #start(): Promise<StdioChild> {
+  #start(): Promise<C> {
     const startedAt = this.#options.clock.now();
-    const started = this.#options.supervisor.start(this.#options.spec);
+    const started = this.#options.start();
     this.#running = started;
     started.then(
       (child) => void child.exited.then(() => this.#ended(started, startedAt)),
@@ -81,7 +86,7 @@ export class KeptChild {
   }
 
   /** A stop by us clears `#running` first, so only an end of the child's own counts as a crash. */
-  #ended(which: Promise<StdioChild>, startedAt: number): void {
+  #ended(which: Promise<C>, startedAt: number): void {
     if (this.#running !== which) return;
     this.#running = undefined;
     const now = this.#options.clock.now();

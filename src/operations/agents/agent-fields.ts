@@ -1,5 +1,7 @@
 import { z } from "zod";
-import { AGENT_STATUSES, type Assignment } from "../../domain/agent.ts";
+import { AGENT_STATUSES, type AgentSkill, type Assignment } from "../../domain/agent.ts";
+import type { Skill, SkillVersion } from "../../domain/skill.ts";
+import { AppError } from "../../lib/errors.ts";
 import type { Repositories } from "../../store/ports.ts";
 import { NameField, RefField, text } from "../fields.ts";
 
@@ -13,6 +15,14 @@ const AssignmentField = z.union([
     tools: Globs.optional().describe("Tools it may use; with one list given, an omitted one means none"),
     resources: Globs.optional().describe("Resources it may read, by URI"),
     prompts: Globs.optional().describe("Prompts it may get"),
+  }),
+]);
+
+const SkillField = z.union([
+  RefField,
+  z.strictObject({
+    skill: RefField,
+    version: z.int().min(1).describe("Approved version that it gets, whatever serves the others"),
   }),
 ]);
 
@@ -32,7 +42,12 @@ export const agentFields = {
     .array(AssignmentField)
     .max(500)
     .describe("Servers it may reach, each whole or limited to tools, resources and prompts"),
-  skills: z.array(RefField).max(500).describe("The only skills it may use; unset leaves it all that its servers allow"),
+  skills: z
+    .array(SkillField)
+    .max(500)
+    .describe(
+      "The only skills it may use, each as it serves or pinned to a version; unset leaves it all that its servers allow",
+    ),
   groups: z.array(RefField).max(100).describe("Groups it belongs to; a new name makes a group"),
 };
 
@@ -52,10 +67,32 @@ export async function resolveAssignments(
   return [...byServer.values()];
 }
 
-/** The ids of skills that must exist. */
-export async function resolveSkills(refs: readonly string[], { skills }: Repositories): Promise<readonly string[]> {
-  const ids = await Promise.all(refs.map(async (ref) => (await skills.get(ref)).id));
-  return [...new Set(ids)];
+export type SkillInput = z.output<typeof SkillField>;
+
+/** The skills that an input means, which must exist; a skill named twice takes its last mention. Only approved versions can be pinned. */
+export async function resolveSkills(
+  inputs: readonly SkillInput[],
+  { skills }: Repositories,
+): Promise<readonly AgentSkill[]> {
+  const byId = new Map<string, AgentSkill>();
+  for (const input of inputs) {
+    const { skill: ref, version } = typeof input === "string" ? { skill: input, version: null } : input;
+    const skill = await skills.get(ref);
+    if (version !== null) requireApproved(skill, await skills.getVersion(skill.id, version));
+    byId.set(skill.id, { id: skill.id, version });
+  }
+  return [...byId.values()];
+}
+
+function requireApproved({ name }: Skill, { version, state }: SkillVersion): void {
+  if (state === "approved") return;
+  throw new AppError(
+    "conflict",
+    `version ${version} of skill \`${name}\` is ${state} and cannot serve; pin an approved one`,
+    {
+      details: { field: "skills", state },
+    },
+  );
 }
 
 function toAssignment(serverId: string, entry: Exclude<AssignmentInput, string>): Assignment {

@@ -1,4 +1,5 @@
 import type { Agent } from "../../domain/agent.ts";
+import { NEVER_USED } from "../../domain/key-use.ts";
 import type { HandleContext } from "../context.ts";
 import { createdBy } from "../created-by.ts";
 
@@ -26,9 +27,7 @@ export async function issueAgentKey(
     createdAt: now,
     expiresAt: null,
     revoked: null,
-    lastUsedAt: null,
-    lastUsedIp: null,
-    useCount: 0,
+    ...NEVER_USED,
     version: 1,
   });
   return secret;

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { AGENT_STATUSES, type Agent, type Assignment } from "../../domain/agent.ts";
+import { AGENT_STATUSES, type Agent, type AgentSkill, type Assignment } from "../../domain/agent.ts";
 import { toRfc3339 } from "../../lib/clock.ts";
 import type { Repositories } from "../../store/ports.ts";
 import type { HandleContext } from "../context.ts";
@@ -27,7 +27,12 @@ export const AgentOutput = z.object({
       prompts: Globs.optional(),
     }),
   ),
-  skills: z.array(Named).nullable().describe("The only skills it may use; null for all that its servers allow"),
+  skills: z
+    .array(
+      Named.extend({ version: z.int().optional().describe("That it is pinned to; absent for the one that serves") }),
+    )
+    .nullable()
+    .describe("The only skills it may use; null for all that its servers allow"),
   groups: z.array(z.string()),
   policies: z.array(AppliedPolicy).describe("Policies in force that may concern it"),
   policyCount: z.int(),
@@ -93,7 +98,8 @@ async function show(
     owner: owner === undefined ? null : { id: owner.id, name: owner.name },
     status: agent.status,
     servers: await Promise.all(agent.assignments.map((assignment) => showAssignment(assignment, repositories))),
-    skills: agent.skills === null ? null : await Promise.all(agent.skills.map((id) => nameSkill(id, repositories))),
+    skills:
+      agent.skills === null ? null : await Promise.all(agent.skills.map((skill) => showSkill(skill, repositories))),
     groups: agent.groups.map((id) => facts.groups.get(id) ?? id),
     policies: [...policies],
     policyCount: policies.length,
@@ -107,8 +113,8 @@ async function show(
   };
 }
 
-async function nameSkill(id: string, { skills }: Repositories): Promise<z.output<typeof Named>> {
-  return { id, name: (await skills.find(id))?.name ?? id };
+async function showSkill({ id, version }: AgentSkill, { skills }: Repositories) {
+  return { id, name: (await skills.find(id))?.name ?? id, ...(version === null ? {} : { version }) };
 }
 
 async function showAssignment({ serverId, tools, resources, prompts }: Assignment, repositories: Repositories) {

@@ -7,7 +7,10 @@ import { toClientConfig } from "./client-config.ts";
 export const ConnectionOutput = z.object({
   url: z.string().describe("Gateway URL of all its servers and skills behind one connection"),
   servers: z.record(z.string(), z.string()).describe("Gateway URL by server name"),
-  config: z.string().describe("Ready-to-paste client configuration; holds the key"),
+  config: z
+    .string()
+    .optional()
+    .describe("Ready-to-paste client configuration; holds the key, so it is shown only once"),
   configPath: z.string().describe("Where this client reads it"),
 });
 

@@ -20,7 +20,7 @@ export const createAgent = defineOperation({
   roles: ["owner", "admin", "operator"],
   effect: "write",
   isCreation: true,
-  secrets: ["key", "connection"],
+  secrets: ["key", "connection.config"],
   action: "agent.create",
   input: z.object({
     name: agentFields.name,

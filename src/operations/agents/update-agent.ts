@@ -9,7 +9,7 @@ import { attachedPolicyFields, attachPolicies } from "../policies/attached-polic
 import { refuseScopedChange, requireGuardian } from "../policies/scoped-change.ts";
 import { requireVersion } from "../require-version.ts";
 import { AccessDiff, diffAccess } from "./access-diff.ts";
-import { agentFields, resolveAssignments, resolveSkills } from "./agent-fields.ts";
+import { agentFields, resolveAssignments, resolveSkills, type SkillInput } from "./agent-fields.ts";
 import { issueAgentKey, revokeAgentKeys } from "./agent-key.ts";
 import { AgentOutput, showAgent } from "./agent-output.ts";
 
@@ -127,7 +127,7 @@ async function changeAssignments(
 
 async function changeSkills(
   current: Agent["skills"],
-  given: readonly string[] | null | undefined,
+  given: readonly SkillInput[] | null | undefined,
   repositories: HandleContext["repositories"],
 ): Promise<Agent["skills"]> {
   if (given === undefined || given === null) return given === null ? null : current;

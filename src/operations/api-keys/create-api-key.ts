@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { ApiKey } from "../../domain/api-key.ts";
+import { NEVER_USED } from "../../domain/key-use.ts";
 import { GUARDIANS, isRoleWithin, type Role } from "../../domain/role.ts";
 import { AppError } from "../../lib/errors.ts";
 import { parseIpRange } from "../../lib/ip.ts";
@@ -8,6 +9,7 @@ import type { Caller, HandleContext } from "../context.ts";
 import { createdBy } from "../created-by.ts";
 import { defineOperation } from "../define-operation.ts";
 import { NameField, RefField, RoleField, text, TimeField } from "../fields.ts";
+import { refuseWiderLimits } from "./key-limits.ts";
 import { ApiKeyOutput, showApiKey } from "./key-output.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -41,7 +43,7 @@ export const createApiKey = defineOperation({
   name: "create_api_key",
   title: "Create API key",
   description:
-    "Makes an organization key for the management API, MCP endpoint or CLI. The key itself is in `secret`, shown only in this answer. Agents get their keys from create_agent.",
+    "Makes an organization key for the management API, MCP endpoint or CLI. The key itself is in `secret`, shown only in this answer. A key that is kept to addresses makes only keys within them, and one that expires (but an owner's) none that outlives it. Agents get their keys from create_agent.",
   route: "POST /api-keys",
   command: "api-keys create",
   roles: GUARDIANS,
@@ -71,11 +73,10 @@ export const createApiKey = defineOperation({
       createdAt: now,
       expiresAt: toExpiry(input, now),
       revoked: null,
-      lastUsedAt: null,
-      lastUsedIp: null,
-      useCount: 0,
+      ...NEVER_USED,
       version: 1,
     };
+    await refuseWiderLimits(key, context);
     await repositories.apiKeys.insert(key);
     return { apiKey: await showApiKey(key, context), secret };
   },
@@ -106,7 +107,8 @@ function refuseEscalation(role: Role, ceiling: Role): void {
 /** A key never does more than the member who answers for it. */
 async function responsibleMember(input: Input, { repositories, caller }: HandleContext): Promise<string | null> {
   if (input.member === undefined) {
-    // A key of another role than the caller's member could hold is still the caller's to answer for: it is within their own.
+    // Whoever makes a key answers for it, a weaker one too: without that, its holder could decide their maker's approvals. To answer
+    // for it lends it nothing (docs/decisions/answering-for-a-key.md).
     return caller.memberId;
   }
   const member = await repositories.members.get(input.member);

@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { KEY_KINDS, keyStatus, type ApiKey } from "../../domain/api-key.ts";
+import { withUse } from "../../domain/key-use.ts";
 import { ROLES } from "../../domain/role.ts";
 import { toRfc3339 } from "../../lib/clock.ts";
-import { isExpiring, isUnused } from "./key-flags.ts";
+import { flagsOf, KEY_FLAGS } from "./key-flags.ts";
 import type { HandleContext } from "../context.ts";
 
 const Named = z.object({ id: z.string(), name: z.string() });
@@ -26,7 +27,7 @@ export const ApiKeyOutput = z.object({
   status: z.enum(["active", "expired", "revoked"]),
   revokedAt: z.string().optional(),
   revokedReason: z.string().optional(),
-  flags: z.array(z.enum(["unused", "expiring"])),
+  flags: z.array(z.enum(KEY_FLAGS)),
 });
 
 /** A key as it may be shown: never its hash, never itself. */
@@ -54,15 +55,14 @@ export async function showApiKey(
     useCount: key.useCount,
     expiresAt: key.expiresAt === null ? null : toRfc3339(key.expiresAt),
     ...showStatus(key, now),
-    flags: toFlags(key, now),
+    flags: keyStatus(key, now) === "active" ? flagsOf(key, now) : [],
   };
 }
 
 /** The uses of the last minute are in memory only: a row is written at most once a minute. */
 function withPendingUse(key: ApiKey, services: HandleContext["services"]): ApiKey {
   const use = services.pendingKeyUse(key.id);
-  if (use === undefined) return key;
-  return { ...key, lastUsedAt: use.at, lastUsedIp: use.ip, useCount: key.useCount + use.count };
+  return use === undefined ? key : { ...key, ...withUse(key, use) };
 }
 
 function showStatus(key: ApiKey, now: number) {
@@ -70,12 +70,4 @@ function showStatus(key: ApiKey, now: number) {
   if (key.revoked === null) return { status };
   const { at, reason } = key.revoked;
   return { status, revokedAt: toRfc3339(at), ...(reason === null ? {} : { revokedReason: reason }) };
-}
-
-function toFlags(key: ApiKey, now: number): ("unused" | "expiring")[] {
-  if (keyStatus(key, now) !== "active") return [];
-  return [
-    ...(isUnused(key, now) ? (["unused"] as const) : []),
-    ...(isExpiring(key, now) ? (["expiring"] as const) : []),
-  ];
 }

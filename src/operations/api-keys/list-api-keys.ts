@@ -12,7 +12,7 @@ export const listApiKeys = defineOperation({
   name: "list_api_keys",
   title: "List API keys",
   description:
-    "Lists API keys of the organization, its agents and devices with role, creator, last use (time, address, count), expiry and flags (`unused`: not used for 90 days, `expiring`: within 14 days), oldest first. Never shows a key.",
+    "Lists API keys of the organization, its agents and devices with role, creator, last use (time, address, count), expiry and flags (`unused`: not used for 90 days, `expiring`: within 14 days, and of the last 7 days `new_ip`: used from an address it was not used from before, `denied_burst`: 10 denials within about a minute), oldest first. Never shows a key.",
   route: "GET /api-keys",
   command: "api-keys list",
   roles: READERS,

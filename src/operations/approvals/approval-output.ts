@@ -11,10 +11,19 @@ export const ApprovalOutput = z.object({
   status: z.enum(APPROVAL_STATUSES),
   agent: Named,
   member: Named.optional().describe("The acting member"),
-  server: Named,
+  server: Named.optional().describe("Absent for a skill"),
   action: z.string(),
-  target: z.object({ type: z.string(), name: z.string() }).describe("What is called"),
-  toolDigest: z.string().optional().describe("Of the tool's definition; another one is another approval"),
+  target: z
+    .object({ type: z.string(), name: z.string(), id: z.string().optional(), version: z.int().optional() })
+    .describe("What is called; of a skill also its id and the version that runs"),
+  requester: z
+    .object({ type: z.string(), id: z.string(), name: z.string() })
+    .optional()
+    .describe("Who tries the skill in the agent's name, and so may not decide"),
+  toolDigest: z
+    .string()
+    .optional()
+    .describe("Of the tool's definition or the skill's version; another one is another approval"),
   argumentsHash: z.string().describe("SHA-256 of the exact arguments; others are another approval"),
   arguments: z.unknown().optional().describe("As the audit log keeps them, secrets masked; chosen by the agent"),
   policies: z.array(Named).describe("Why the call is held"),
@@ -29,15 +38,17 @@ export const ApprovalOutput = z.object({
 });
 
 export function showApproval(approval: Approval, now: number): z.input<typeof ApprovalOutput> {
-  const { id, agent, member, server, action, target, toolDigest, argumentsHash, payload, decision } = approval;
+  const { id, agent, member, server, action, target, requester, toolDigest, argumentsHash, payload } = approval;
+  const { decision } = approval;
   return {
     id,
     status: approvalStatus(approval, now),
     agent: { ...agent },
     ...(member === null ? {} : { member: { ...member } }),
-    server: { ...server },
+    ...(server === null ? {} : { server: { ...server } }),
     action,
-    target: { type: target.type, name: escapeHiddenText(target.name, TARGET_CHARACTERS_MAX) },
+    target: { ...target, name: escapeHiddenText(target.name, TARGET_CHARACTERS_MAX) },
+    ...(requester === null ? {} : { requester: { type: requester.type, id: requester.id, name: requester.name } }),
     ...(toolDigest === null ? {} : { toolDigest }),
     argumentsHash,
     ...(payload["arguments"] === undefined ? {} : { arguments: escapeHidden(payload["arguments"]) }),

@@ -65,10 +65,12 @@ async function store({ id, decision, note }: Input, context: HandleContext) {
 
 /** Whoever answers for the agent does not let it through: four eyes, not two. */
 async function refuseOwn(approval: Approval, { repositories, caller }: HandleContext): Promise<void> {
-  if (caller.memberId === null) return;
+  const { requester, member } = approval;
   const agent = await repositories.agents.find(approval.agent.id);
-  if (caller.memberId !== approval.member?.id && caller.memberId !== agent?.owner) return;
-  const message = `approval \`${approval.id}\` is for a call of an agent that you answer for; ask another member with the role \`security\` or above`;
+  const own = [member?.id, agent?.owner, requester?.onBehalfOf?.id];
+  const isAsker = requester?.id === caller.actor.id;
+  if (!isAsker && (caller.memberId === null || !own.includes(caller.memberId))) return;
+  const message = `approval \`${approval.id}\` is for a call of an agent that you answer for, or that you asked for yourself; ask another member with the role \`security\` or above`;
   throw new RecordedRefusal({ code: "forbidden", message, reason: "self_approval" }, toEvent(approval));
 }
 
@@ -85,10 +87,16 @@ function toEvent({
   server,
   target,
   correlationId,
-}: Pick<Approval, "id" | "agent" | "server" | "target" | "correlationId">): EventFacts {
+}: Pick<Approval, "id" | "agent" | "target" | "correlationId"> & {
+  server?: Approval["server"] | undefined;
+}): EventFacts {
   return {
     resource: { type: "approval", id, name: id },
     correlationId,
-    details: { agent: { ...agent }, server: { ...server }, target: { ...target } },
+    details: {
+      agent: { ...agent },
+      ...(server === undefined || server === null ? {} : { server: { ...server } }),
+      target: { ...target },
+    },
   };
 }

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
-import type { Agent, Assignment } from "../../domain/agent.ts";
+import type { Agent, AgentSkill, Assignment } from "../../domain/agent.ts";
 import type { Policy } from "../../domain/policy.ts";
 import type { Server } from "../../domain/server.ts";
 import { toRfc3339 } from "../../lib/clock.ts";
@@ -48,21 +48,32 @@ export async function diffAgent(
 ): Promise<readonly FieldDiff[]> {
   const { type, description, status, owner, groups, assignments, skills } = agent;
   const servers = agentFields.servers.safeParse(entry["servers"]);
+  const named = agentFields.skills.safeParse(entry["skills"]);
   const wanted = {
     ...(await withIds(entry, repositories)),
     ...(servers.success ? { servers: await assignmentsOf(servers.data, repositories) } : {}),
-    ...(await skillIds(entry, repositories)),
+    ...(named.success ? { skills: await skillsOf(named.data, repositories) } : {}),
   };
-  const links = { owner, groups: groups.toSorted(byText), skills: skills?.toSorted(byText) ?? null };
+  const links = { owner, groups: groups.toSorted(byText), skills: skills === null ? null : sortedSkills(skills) };
   return diff(wanted, { type, description, status, ...links, servers: sorted(assignments) });
 }
 
-/** The entry's skills as ids, as far as they exist. */
-async function skillIds(entry: Entry, { skills }: Repositories): Promise<Fields> {
-  const named = z.array(z.string()).safeParse(entry["skills"]);
-  if (!named.success) return {};
-  const ids = await Promise.all(named.data.map(async (ref) => (await skills.find(ref))?.id ?? ref));
-  return { skills: [...new Set(ids)].toSorted(byText) };
+/** The entry's skills by id, as far as they exist. */
+async function skillsOf(inputs: z.output<typeof agentFields.skills>, { skills }: Repositories) {
+  const byId = new Map<string, AgentSkill>();
+  for (const input of inputs) {
+    const { skill: ref, version } = typeof input === "string" ? { skill: input, version: null } : input;
+    const id = (await skills.find(ref))?.id ?? ref;
+    byId.set(id, { id, version });
+  }
+  return sortedSkills([...byId.values()]);
+}
+
+/** As the entry may write them: a skill that is not pinned is its id alone. */
+function sortedSkills(skills: readonly AgentSkill[]) {
+  return skills
+    .toSorted((left, right) => byText(left.id, right.id))
+    .map(({ id, version }) => (version === null ? id : { skill: id, version }));
 }
 
 export async function diffPolicy(entry: Entry, policy: Policy, context: PlanContext): Promise<readonly FieldDiff[]> {

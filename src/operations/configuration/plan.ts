@@ -199,10 +199,16 @@ function planCreation<Object extends Stored>({ kind, create, update }: Kind<Obje
   ];
 }
 
-/** A rule goes as a whole, and a new address together with its credential: the stored one does not travel. */
+/** What a new address needs in the same call: stored secrets do not travel to it. */
+const ADDRESS_COMPANIONS = ["credential", "headers"] as const;
+
+/** A rule goes as a whole, and a new address together with the secrets for it. */
 function withCompanions(entry: Entry, changed: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const isNewAddress = "url" in changed || "transport" in changed;
-  if (isNewAddress && entry["credential"] !== undefined) return { ...changed, credential: entry["credential"] };
+  if (isNewAddress) {
+    const named = ADDRESS_COMPANIONS.filter((field) => entry[field] !== undefined);
+    return { ...changed, ...Object.fromEntries(named.map((field) => [field, entry[field]])) };
+  }
   const fields = Object.entries(changed);
   const plain = fields.filter(([field]) => !isRuleField(field));
   return plain.length === fields.length ? changed : { ...Object.fromEntries(plain), ...ruleOf(entry) };

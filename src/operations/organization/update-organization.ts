@@ -73,6 +73,7 @@ export const updateOrganization = defineOperation({
     if (notifications !== undefined && notifications !== null)
       await services.probe.checkAddress(notifications.url, {
         allowPrivateNetwork: notifications.allowPrivateNetwork ?? false,
+        field: "notifications.url",
       });
     return (context) => store(input, context);
   },

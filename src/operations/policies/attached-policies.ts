@@ -1,6 +1,12 @@
 import { z } from "zod";
 import type { Policy } from "../../domain/policy.ts";
-import { namesObject, type PolicyObject, withObject, withoutObject } from "../../domain/policy-references.ts";
+import {
+  type AttachedObject,
+  namesObject,
+  type PolicyObject,
+  withObject,
+  withoutObject,
+} from "../../domain/policy-references.ts";
 import { AppError } from "../../lib/errors.ts";
 import { isNarrowedTo } from "../../policy/applies-to.ts";
 import { toCompiledPolicy } from "../../policy/stored-policy.ts";
@@ -41,7 +47,7 @@ export interface ScopeChanges {
 
 /** Puts an object into the scope of policies and takes it out of others. Throws `invalid_input` for a policy in Cedar text. */
 export async function attachPolicies(
-  object: PolicyObject,
+  object: AttachedObject,
   { policies, addPolicies = [], removePolicies = [] }: PolicyAttachment,
   context: HandleContext,
 ): Promise<ScopeChanges> {
@@ -65,7 +71,7 @@ export async function removeFromPolicies(object: PolicyObject, context: HandleCo
   return leave(await context.repositories.policies.mentioning([object.id]), object, context);
 }
 
-async function join(policy: Policy, object: PolicyObject, context: HandleContext): Promise<Policy[]> {
+async function join(policy: Policy, object: AttachedObject, context: HandleContext): Promise<Policy[]> {
   if (policy.rule === null) throw inCedar(policy);
   const rule = withObject(policy.rule, object);
   return JSON.stringify(rule) === JSON.stringify(policy.rule) ? [] : [await save(policy, { rule }, context)];
@@ -102,11 +108,11 @@ async function save(
   return changed;
 }
 
-function isNaming({ rule }: Policy, object: PolicyObject): boolean {
+function isNaming({ rule }: Policy, object: AttachedObject): boolean {
   return rule !== null && namesObject(rule, object);
 }
 
-function requireNaming(policy: Policy, object: PolicyObject): Policy {
+function requireNaming(policy: Policy, object: AttachedObject): Policy {
   if (policy.rule === null) throw inCedar(policy);
   if (isNaming(policy, object)) return policy;
   throw new AppError(

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { aDraft, anAgent, anOrganization, aPolicy, aServer } from "../../../test/harness/entities.ts";
+import { aDraft, anAgent, anOrganization, aPolicy, aServer, toUnplaced } from "../../../test/harness/entities.ts";
 import { randomBytes } from "node:crypto";
 import { systemClock } from "../../lib/clock.ts";
 import { parseRule } from "../../policy/parse-policy.ts";
@@ -28,21 +28,21 @@ test("replays the newest 50 000 of more recorded calls while a person waits", as
       await tx.organization.insert(anOrganization());
       await tx.servers.insert(server);
       await tx.agents.insert(agent);
-      const events = Array.from({ length: CALLS }, (_, index) => ({
-        ...aDraft({
-          time: now - CALLS + index,
-          actor: { type: "agent", id: agent.id, name: agent.name, ip: "10.0.0.1" },
-          resource: { type: "tool", id: `${server.id}/pay`, name: `${server.name}/pay` },
-          details: {
-            server: { id: server.id, name: server.name },
-            tool: "pay",
-            arguments: { amount: index % 100, note: "x".repeat(400) },
-          },
-        }),
-        seq: index + 1,
-        leafHash: String(index).padStart(64, "0"),
-      }));
-      await tx.audit.append(events);
+      const events = Array.from({ length: CALLS }, (_, index) =>
+        toUnplaced(
+          aDraft({
+            time: now - CALLS + index,
+            actor: { type: "agent", id: agent.id, name: agent.name, ip: "10.0.0.1" },
+            resource: { type: "tool", id: `${server.id}/pay`, name: `${server.name}/pay` },
+            details: {
+              server: { id: server.id, name: server.name },
+              tool: "pay",
+              arguments: { amount: index % 100, note: "x".repeat(400) },
+            },
+          }),
+        ),
+      );
+      await tx.audit.append(events, 1);
     });
     const view = await createLiveView(store, createVault(createMasterKey(randomBytes(32))));
     const rule = {

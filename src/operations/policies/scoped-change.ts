@@ -1,9 +1,9 @@
 import { mentionKey } from "../../domain/policy.ts";
-import { isGuardian } from "../../domain/role.ts";
+import { isGuardian, isRoleWithin } from "../../domain/role.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { HandleContext } from "../context.ts";
 
-/** What decides which policies apply to a server or an agent. */
+/** What decides which policies apply to a server, an agent or a skill. */
 export interface ScopedFacts {
   readonly name: string;
   readonly owner: string | null;
@@ -24,12 +24,22 @@ export async function refuseScopedChange(
   if (isGuardian(context.caller.role)) return;
   const groups = difference(before?.groups ?? [], after.groups);
   if (groups.length > 0) await refuseIfNamed("groups", [id, ...groups], context);
-  if (before !== undefined && before.name !== after.name) await refuseIfNamed("name", [id], context);
+  if (before !== undefined) await refuseScopedRename(id, { before: before.name, after: after.name }, context);
   const owner = before?.owner ?? null;
-  if (owner === after.owner || isOwnTaking(owner, after.owner, context)) return;
+  if (owner === after.owner || (await isOwnTaking(owner, after.owner, context))) return;
   const members = [owner, after.owner].filter((member) => member !== null);
   const keys = await Promise.all(members.map((member) => keysOfMember(member, context)));
   await refuseIfNamed("owner", [id, ...keys.flat()], context);
+}
+
+/** The part of `refuseScopedChange` about the name, for objects without groups and owner. */
+export async function refuseScopedRename(
+  id: string,
+  { before, after }: { readonly before: string; readonly after: string },
+  context: Context,
+): Promise<void> {
+  if (before === after || isGuardian(context.caller.role)) return;
+  await refuseIfNamed("name", [id], context);
 }
 
 /** Throws `forbidden` below `security`: to attach a policy is to change its scope. */
@@ -38,9 +48,18 @@ export function requireGuardian(role: Context["caller"]["role"], field: string):
   throw new AppError("forbidden", `\`${field}\` needs \`security\` or above`, { details: { field } });
 }
 
-/** To answer for what nobody answers for gives it no more than the caller's own rights. */
-function isOwnTaking(before: string | null, after: string | null, { caller }: Context): boolean {
-  return before === null && after !== null && after === caller.memberId;
+/**
+ * To answer for what nobody answers for gives it no more than the caller's own rights. A member who answers for a key with a lower
+ * role than their own is not its holder: that key does not lend them to an agent.
+ */
+async function isOwnTaking(
+  before: string | null,
+  after: string | null,
+  { caller, repositories }: Context,
+): Promise<boolean> {
+  if (before !== null || after === null || after !== caller.memberId) return false;
+  const member = await repositories.members.find(after);
+  return member !== undefined && isRoleWithin(member.role, caller.role);
 }
 
 async function keysOfMember(id: string, { repositories }: Context): Promise<string[]> {

@@ -19,7 +19,7 @@ import {
   toObserved,
 } from "./discovery-output.ts";
 import { maskArguments } from "./mask-argument.ts";
-import { createEndpoint, summarizeCredential } from "./server-endpoint.ts";
+import { checkAddresses, createEndpoint, summarizeCredential } from "./server-endpoint.ts";
 import { serverFields } from "./server-fields.ts";
 import { ServerOutput, showServer } from "./server-output.ts";
 import { checkServerRights, checkStdioAllowed } from "./server-rights.ts";
@@ -68,7 +68,7 @@ export const createMcpServer = defineOperation({
     checkServerRights(input, context.caller.role);
     if (input.policies !== undefined) requireGuardian(context.caller.role, "policies");
     checkStdioAllowed(input.transport, context.services);
-    if (endpoint.url !== null) await context.services.probe.checkAddress(endpoint.url, endpoint);
+    await checkAddresses(endpoint, context.services.probe);
     await refuseTakenName(input.name, context);
     const discovery = await discover(input, endpoint, context);
     return (handleContext) => store(input, { endpoint, discovery }, handleContext);

@@ -9,7 +9,7 @@ export const getMcpServer = defineOperation({
   name: "get_mcp_server",
   title: "Get MCP server",
   description:
-    "Shows one registered server: configuration (credential as type, hint and rotation time), tools with digest, risk and review state, waiting changes field by field, agents assigned to it, health history and gateway URL.",
+    "Shows one registered server: configuration (credential as type, hint and rotation time), tools with digest, risk and review state, waiting changes field by field, agents assigned to it, skills that need it, health history and gateway URL.",
   route: "GET /servers/{id}",
   command: "servers get",
   roles: READERS,

@@ -2,7 +2,7 @@ import type { Credential, CredentialSummary, Server, Transport } from "../../dom
 import { parseServerSecrets } from "../../domain/server-secrets.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { Vault } from "../../vault/vault.ts";
-import type { ProbeTarget } from "../services.ts";
+import type { ProbeTarget, UpstreamProbe } from "../services.ts";
 import { isProtocolHeader } from "./server-fields.ts";
 
 /** What input says about an endpoint; undefined leaves a part as it is, null clears it. */
@@ -31,6 +31,7 @@ export const ENDPOINT_FIELDS = [
   "allowPrivateNetwork",
 ] as const satisfies readonly (keyof EndpointInput)[];
 
+const TOKEN_URL = "credential.tokenUrl";
 const NONE: Credential = { type: "none" };
 // Parameters that commonly carry a token: a URL is shown, logged and audited, so a secret does not belong there.
 const SECRET_PARAMETER = /key|token|secret|passw|signature|credential|^(?:sig|auth|code|pwd)$/i;
@@ -40,7 +41,7 @@ export function createEndpoint(input: EndpointInput & { readonly transport: Tran
   const url = input.url ?? null;
   return checkEndpoint({
     transport: input.transport,
-    url: url === null ? null : normalizeUrl(url),
+    url: url === null ? null : parseEndpoint(url, "url").href,
     command: input.command ?? null,
     cwd: input.cwd ?? null,
     headers: input.headers ?? {},
@@ -86,6 +87,16 @@ export function changeEndpoint(current: ProbeTarget, input: EndpointInput): Prob
   });
   refuseTravellingSecret(current, changed, input);
   return changed;
+}
+
+/** Throws `invalid_input` where the endpoint, or the token endpoint of its credential, is one that is never connected to. */
+export async function checkAddresses(
+  { url, credential, allowPrivateNetwork }: ProbeTarget,
+  probe: Pick<UpstreamProbe, "checkAddress">,
+): Promise<void> {
+  if (url !== null) await probe.checkAddress(url, { allowPrivateNetwork });
+  if (credential.type !== "oauth-client-credentials") return;
+  await probe.checkAddress(credential.tokenUrl, { allowPrivateNetwork, field: TOKEN_URL });
 }
 
 function patched<T>(given: T | undefined, current: T): T {
@@ -140,22 +151,24 @@ function checkHttp(endpoint: ProbeTarget): void {
   };
   const stray = Object.entries(given).find(([, isGiven]) => isGiven)?.[0];
   if (stray !== undefined) throw invalid(stray, `only a \`stdio\` server has \`${stray}\`; leave it out`);
+  if (endpoint.credential.type === "oauth-client-credentials") parseEndpoint(endpoint.credential.tokenUrl, TOKEN_URL);
   if (endpoint.credential.type !== "env") return;
   throw invalid("credential", "only a `stdio` server takes a credential of type `env`");
 }
 
-function normalizeUrl(text: string): string {
-  if (!URL.canParse(text)) throw invalid("url", "not a URL; give one such as `https://mcp.example.com/mcp`");
+/** Throws `invalid_input` for what is no address to contact, or holds what may not be shown. */
+function parseEndpoint(text: string, field: string): URL {
+  if (!URL.canParse(text)) throw invalid(field, "not a URL; give one such as `https://mcp.example.com/mcp`");
   const url = new URL(text);
   if (url.protocol !== "http:" && url.protocol !== "https:")
-    throw invalid("url", "only `http:` and `https:` are allowed");
+    throw invalid(field, "only `http:` and `https:` are allowed");
   if (url.username !== "" || url.password !== "")
-    throw invalid("url", "holds a user or password; use `credential` of type `basic`");
-  if (url.hash !== "") throw invalid("url", "holds a fragment; leave out `#` and what follows");
+    throw invalid(field, "holds a user or password; use `credential` of type `basic`");
+  if (url.hash !== "") throw invalid(field, "holds a fragment; leave out `#` and what follows");
   const secret = [...url.searchParams.keys()].find((name) => SECRET_PARAMETER.test(name));
   if (secret !== undefined)
-    throw invalid("url", "a query parameter looks like a secret; put it into `credential` or `headers`");
-  return url.href;
+    throw invalid(field, "a query parameter looks like a secret; put it into `credential` or `headers`");
+  return url;
 }
 
 /** What may be shown of a credential. */

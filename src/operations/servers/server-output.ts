@@ -80,12 +80,14 @@ export const ServerOutput = ServerSummary.extend({
   serverInfo: z.object({ name: z.string(), version: z.string() }).nullable(),
   tools: z.array(ToolSummary),
   agents: z.array(Named),
+  skills: z.array(Named).describe("Skills that need it"),
   policies: z.array(AppliedPolicy).describe("Policies in force that may concern it"),
   healthHistory: z.array(Health),
 });
 
 const HEALTH_HISTORY_SHOWN = 20;
 const AGENTS_SHOWN = 200;
+const SKILLS_SHOWN = 200;
 const HIDDEN_VALUE = "********";
 
 /** What belongs to a server in other tables. */
@@ -128,6 +130,7 @@ export async function showServer(
 ): Promise<z.output<typeof ServerOutput>> {
   const tools = await repositories.servers.tools(server.id);
   const agents = await repositories.agents.list({ serverId: server.id }, { limit: AGENTS_SHOWN });
+  const skills = await repositories.skills.list({ serverId: server.id }, { limit: SKILLS_SHOWN });
   const owner = server.owner === null ? undefined : await repositories.members.find(server.owner);
   const history = await repositories.servers.healthHistory(server.id, HEALTH_HISTORY_SHOWN);
   const policies = policiesOfServer(server, withChanges(services.snapshot().policies, changedPolicies));
@@ -149,6 +152,7 @@ export async function showServer(
     serverInfo: server.serverInfo,
     tools: tools.map(showTool),
     agents: agents.items.map(({ id, name }) => ({ id, name })),
+    skills: skills.items.map(({ id, name }) => ({ id, name })),
     policies: [...policies],
     healthHistory: history.map(showHealth),
   };

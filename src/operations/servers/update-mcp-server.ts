@@ -15,7 +15,13 @@ import { requireVersion } from "../require-version.ts";
 import type { Discovery, ProbeTarget } from "../services.ts";
 import { approveToolChanges, ToolApprovals } from "./approve-tool-changes.ts";
 import { DiscoveryOutput, notContacted, showDiscovery, toHealth, toObserved } from "./discovery-output.ts";
-import { changeEndpoint, ENDPOINT_FIELDS, openEndpoint, summarizeCredential } from "./server-endpoint.ts";
+import {
+  changeEndpoint,
+  checkAddresses,
+  ENDPOINT_FIELDS,
+  openEndpoint,
+  summarizeCredential,
+} from "./server-endpoint.ts";
 import { serverFields } from "./server-fields.ts";
 import { ServerOutput, showServer } from "./server-output.ts";
 import { checkServerRights, checkStdioAllowed } from "./server-rights.ts";
@@ -108,7 +114,7 @@ async function contactEndpoint(input: Input, context: PrepareContext): Promise<C
   const isEndpointChanged = ENDPOINT_FIELDS.some((field) => input[field] !== undefined);
   const endpoint = isEndpointChanged ? changeEndpoint(current, input) : current;
   if (isEndpointChanged) checkStdioAllowed(endpoint.transport, services);
-  if (isEndpointChanged && endpoint.url !== null) await services.probe.checkAddress(endpoint.url, endpoint);
+  if (isEndpointChanged) await checkAddresses(endpoint, services.probe);
   const isQuiet = context.isDryRun || !isEndpointChanged;
   const verified = isQuiet ? undefined : await verifyCredential(input, endpoint, context);
   const discovery = isQuiet ? undefined : await discover(input, endpoint, context);

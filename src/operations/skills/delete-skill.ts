@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { defineOperation } from "../define-operation.ts";
 import { ExpectedVersionField, RefField } from "../fields.ts";
+import { NamedPolicy, removeFromPolicies, toNamed } from "../policies/attached-policies.ts";
 import { requireVersion } from "../require-version.ts";
 
 const DAYS_30_MS = 30 * 24 * 60 * 60 * 1000;
@@ -10,7 +11,7 @@ export const deleteSkill = defineOperation({
   name: "delete_skill",
   title: "Delete skill",
   description:
-    "Removes a skill with all its versions for good; agents lose it at their next message, servers are untouched. Needs `confirm: true`; without it, shows the impact.",
+    "Removes a skill with all its versions for good: agents lose it at their next message, and it leaves their lists of skills and every policy's scope; a policy that nothing is left of is disabled. Servers are untouched. Needs `confirm: true`; without it, shows the impact.",
   route: "DELETE /skills/{id}",
   command: "skills delete",
   roles: ["owner", "admin", "operator"],
@@ -24,20 +25,35 @@ export const deleteSkill = defineOperation({
         .array(z.object({ id: z.string(), name: z.string(), count: z.int() }))
         .describe("Agents that ran it, and how often"),
       last30Days: z.int().describe("Runs in the last 30 days"),
+      limitedAgents: z
+        .array(z.object({ id: z.string(), name: z.string() }))
+        .describe("Agents whose list of skills loses it; an empty list allows none"),
+      policies: z.array(NamedPolicy).describe("Policies whose scope loses it"),
+      policiesDisabled: z.array(NamedPolicy).describe("Those of them that nothing is left of: disabled, never widened"),
     }),
   }),
-  async handle({ id, expectedVersion }, { repositories, now }) {
+  async handle({ id, expectedVersion }, context) {
+    const { repositories, now } = context;
     const skill = await repositories.skills.get(id);
     requireVersion(skill, expectedVersion);
     const { byAgent, last30Days } = await repositories.skills.usage(skill.id, now - DAYS_30_MS);
-    await repositories.skills.delete(skill.id);
-    const agents = byAgent.map((agent) => ({ id: agent.id, name: agent.name, count: agent.runs }));
-    return { deleted: { id: skill.id, name: skill.name }, impact: { agents, last30Days } };
+    const { changed, disabled } = await removeFromPolicies({ kind: "skill", id: skill.id }, context);
+    const limitedAgents = await repositories.skills.delete(skill.id);
+    return {
+      deleted: { id: skill.id, name: skill.name },
+      impact: {
+        agents: byAgent.map((agent) => ({ id: agent.id, name: agent.name, count: agent.runs })),
+        last30Days,
+        limitedAgents: limitedAgents.map((agent) => ({ id: agent.id, name: agent.name })),
+        policies: changed.map(toNamed),
+        policiesDisabled: disabled.map(toNamed),
+      },
+    };
   },
-  event: ({ deleted, impact }) => ({
+  event: ({ deleted, impact: { last30Days, limitedAgents, policies, policiesDisabled } }) => ({
     resource: { type: "skill", id: deleted.id, name: deleted.name },
-    details: { last30Days: impact.last30Days },
+    details: { last30Days, limitedAgents, policies, policiesDisabled },
   }),
   summarize: ({ deleted, impact }) =>
-    `Skill \`${deleted.name}\` (${deleted.id}): deletion takes it from all agents; ${impact.last30Days} runs in the last 30 days.`,
+    `Skill \`${deleted.name}\` (${deleted.id}): deletion takes it from all agents; ${impact.last30Days} runs in the last 30 days; ${impact.policiesDisabled.length} policies are disabled.`,
 });

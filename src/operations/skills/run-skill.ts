@@ -10,11 +10,13 @@ const Input = z.object({
   id: RefField.describe("Skill, by id or name"),
   input: z.record(z.string(), z.unknown()).optional().describe("Input of the function"),
   agent: RefField.optional().describe("Agent to run as: its assignment, policies and audit hold for every call"),
-  version: z.int().min(1).optional().describe("Try this version instead of the one that serves"),
+  version: z.int().min(1).optional().describe("Try this version instead of the one that the agent gets"),
 });
 
 const RunOutput = z.object({
-  status: z.enum(["completed", "failed", "held"]).describe("`held`: a call waits for an approval; run it again after"),
+  status: z
+    .enum(["completed", "failed", "held"])
+    .describe("`held`: the run or a call of it waits for an approval; run it again after"),
   version: z.int(),
   output: z.unknown().optional(),
   error: z
@@ -34,7 +36,7 @@ export const runSkill = defineOperation({
   name: "run_skill",
   title: "Run skill",
   description:
-    "Runs a skill's function now, as an agent or as nobody, and returns its output, logs and what it used. Its calls are real: they pass the agent's assignment and policies and are recorded under one correlation id. A dry run executes the function but sends no calls. Use it to try a version before agents get it.",
+    "Runs a skill's function now, as an agent or as nobody, and returns its output, logs and what it used. As an agent it is decided as the agent's own run: its assignment and its policies can refuse it or hold it for an approval, which whoever asked for the run may not give. Its calls are real, pass the same policies and are recorded under one correlation id. A dry run is decided too and executes the function, but sends no calls and asks for no approval. Use it to try a version before agents get it.",
   route: "POST /skills/{id}/runs",
   command: "skills run",
   roles: ["owner", "admin", "security", "operator"],
@@ -56,7 +58,7 @@ export const runSkill = defineOperation({
       signal,
       isDryRun,
     });
-    const run = { ...toOutput(result), version: version.version, correlationId };
+    const run = { ...toOutput(result), version: version.version };
     return () => Promise.resolve({ run });
   },
   summarize: ({ run }) =>
@@ -66,8 +68,9 @@ export const runSkill = defineOperation({
 async function findRun(input: z.output<typeof Input>, { read, caller }: PrepareContext) {
   return read(async ({ skills, agents }) => {
     const skill = await skills.get(input.id);
-    const agentId = input.agent === undefined ? undefined : (await agents.get(input.agent)).id;
-    const number = input.version ?? skill.servingVersion;
+    const agent = input.agent === undefined ? undefined : await agents.get(input.agent);
+    const pin = agent?.skills?.find(({ id }) => id === skill.id)?.version ?? undefined;
+    const number = input.version ?? pin ?? skill.servingVersion;
     if (number === null) {
       throw new AppError("conflict", "no version of this skill serves; name the one to try in `version`", {
         details: { field: "version" },
@@ -75,7 +78,7 @@ async function findRun(input: z.output<typeof Input>, { read, caller }: PrepareC
     }
     const version = await skills.getVersion(skill.id, number);
     refuseVersion(skill, version, isGuardian(caller.role));
-    return { skill, version, agentId };
+    return { skill, version, agentId: agent?.id };
   });
 }
 
@@ -91,13 +94,13 @@ type Result = Awaited<ReturnType<PrepareContext["services"]["runSkill"]>>;
 
 function toOutput(result: Result) {
   const { usage, logs } = result;
-  const facts = { status: result.status, logs: [...logs], ...usage };
+  const facts = { status: result.status, logs: [...logs], ...usage, correlationId: result.correlationId };
   if (result.status === "completed") return { ...facts, output: result.output };
   const { code, message, details, stack } = result.error;
   return {
     ...facts,
     error: { code, message, ...(details === undefined ? {} : { details: { ...details } }) },
     ...(stack === undefined ? {} : { stack: [...stack] }),
-    ...(result.status === "held" ? { approvalId: result.approvalId } : {}),
+    ...(result.status === "held" && result.approvalId !== undefined ? { approvalId: result.approvalId } : {}),
   };
 }

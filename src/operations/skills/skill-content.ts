@@ -32,11 +32,13 @@ export async function toSkillContent(
 export function toPackage(name: string, content: SkillContent): SkillPackage {
   const { description, instructions, license, compatibility, metadata, allowedTools } = content;
   const document = { name, description, license, compatibility, metadata, allowedTools, instructions };
-  const servers = content.servers.map((server) => server.name);
+  const needs = { servers: content.servers.map((server) => server.name), tools: content.tools };
+  const isInNeed = needs.servers.length > 0 || needs.tools !== undefined;
   return {
     document,
     files: content.files.map(toFile),
-    function: content.function === undefined ? undefined : { ...content.function, servers, tools: content.tools },
+    function: content.function === undefined ? undefined : { ...content.function, ...needs },
+    needs: content.function === undefined && isInNeed ? needs : undefined,
   };
 }
 

@@ -16,6 +16,7 @@ import { toPackage } from "./skill-content.ts";
 import { type NeededServer, neededServers, statusOf } from "./skill-health.ts";
 
 const VERSIONS_SHOWN = 100;
+const PINS_SHOWN = 200;
 const DAYS_30_MS = 30 * 24 * 60 * 60 * 1000;
 
 const Author = z.object({ type: z.string(), id: z.string(), name: z.string() });
@@ -99,6 +100,9 @@ export const SkillOutput = SkillSummary.extend({
     p95Ms: z.number().nullable(),
   }),
   lastUsedAt: z.string().nullable(),
+  pinnedBy: z
+    .array(z.object({ id: z.string(), name: z.string(), version: z.int() }))
+    .describe("Agents that get this version, whatever serves the others"),
   versions: z.array(
     z.object({
       version: z.int(),
@@ -112,7 +116,7 @@ export const SkillOutput = SkillSummary.extend({
   ),
 });
 
-type ShowContext = Pick<HandleContext, "repositories" | "now">;
+type ShowContext = Pick<HandleContext, "repositories" | "now" | "services">;
 
 export interface ShowOptions {
   /** Instead of the one that serves. */
@@ -140,8 +144,16 @@ export async function showSkill(
     ...showContent(skill.name, shown, includeFiles),
     usageCount: { ...counts, byAgent: byAgent.map(({ id, name, runs }) => ({ id, name, count: runs })) },
     lastUsedAt: lastUsedAt === null ? null : toRfc3339(lastUsedAt),
+    pinnedBy: pinsOf(skill, context).slice(0, PINS_SHOWN),
     versions: (await skills.versions(skill.id, VERSIONS_SHOWN)).map(showVersion),
   };
+}
+
+function pinsOf({ id: skillId }: Skill, { services }: ShowContext) {
+  return [...services.snapshot().agentById.values()].flatMap(({ agent: { id, name }, pinBySkillId }) => {
+    const version = pinBySkillId.get(skillId)?.version;
+    return version === undefined ? [] : [{ id, name, version }];
+  });
 }
 
 export function showScan({ version, state, risk, evidence }: SkillVersion): z.output<typeof ScanOutput> {

@@ -7,6 +7,7 @@ import type { HandleContext } from "../context.ts";
 import { createdBy } from "../created-by.ts";
 import { defineOperation } from "../define-operation.ts";
 import { ExpectedVersionField, RefField } from "../fields.ts";
+import { refuseScopedRename } from "../policies/scoped-change.ts";
 import { requireVersion } from "../require-version.ts";
 import { rulesOf } from "./create-skill.ts";
 import { type JudgedContent, judgeContent, stateOf } from "./judge-version.ts";
@@ -127,6 +128,7 @@ async function revise(current: Skill, input: Input, context: HandleContext): Pro
   const { repositories, caller, now } = context;
   const base = await findBase(current, context);
   const name = input.name ?? current.name;
+  await refuseScopedRename(current.id, { before: current.name, after: name }, context);
   const judged = judgeContent(name, await toSkillContent(input, repositories, base.content));
   if (isUnchanged(judged, base)) return { skill: current, version: base };
   const { servingVersion } = current;

@@ -1,7 +1,7 @@
 import type { Device } from "../../domain/device.ts";
 import {
   DEVICE_REPORT_CODES_JUDGED_BY_SERVER,
-  DeviceReportForm,
+  type DeviceReportForm,
   type DeviceReportSection,
 } from "../../sweep/device-report-form.ts";
 import type { Instance, Observation } from "../../sweep/finding.ts";
@@ -14,10 +14,6 @@ import { mergeSightings, type Sightings } from "./sightings.ts";
 interface Reporter {
   readonly device: Device;
   readonly matcher: Matcher;
-}
-
-export function parseStoredReport(body: string): DeviceReportForm {
-  return DeviceReportForm.parse(JSON.parse(body));
 }
 
 /** What a device said, judged against what is registered now. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Device } from "../../domain/device.ts";
+import { NEVER_USED } from "../../domain/key-use.ts";
 import { createdBy } from "../created-by.ts";
 import { defineOperation } from "../define-operation.ts";
 import { NameField, text } from "../fields.ts";
@@ -58,9 +59,7 @@ export const enrollDevice = defineOperation({
       createdAt: now,
       expiresAt: null,
       revoked: null,
-      lastUsedAt: null,
-      lastUsedIp: null,
-      useCount: 0,
+      ...NEVER_USED,
       version: 1,
     });
     return { device: showDevice(device, context, hint), key: secret };

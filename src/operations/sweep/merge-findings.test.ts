@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import type { Finding } from "../../domain/finding.ts";
-import { mergeFindings } from "./merge-findings.ts";
-import { NO_COUNTS, type PlacedObservation, type Sightings } from "./sightings.ts";
+import { mergeFinding } from "./merge-findings.ts";
+import { createReadTest, NO_COUNTS, type PlacedObservation, type Sightings } from "./sightings.ts";
+import { createTally } from "./tally-sightings.ts";
 
 let lastId = 0;
 const options = (now: number) => ({ now, newId: () => `id-${(lastId += 1)}`, serverIdOf: () => undefined });
@@ -29,21 +30,30 @@ function sightings(read: string[], observations: PlacedObservation[], unread: Si
 
 /** Runs scans in turn and gives what the last one said of the one finding. */
 function scans(...all: Sightings[]) {
-  let stored: readonly Finding[] = [];
+  let before: Finding | undefined;
   let last;
   for (const [index, one] of all.entries()) {
-    const merged = mergeFindings(stored, one, options(index + 1));
+    const tally = createTally();
+    tally.add(one);
+    const [seen] = tally.total.groups.values();
+    last = mergeFinding(before, seen, { ...options(index + 1), isRead: createReadTest(one) });
     // What a database gives back has no undefined members.
-    stored = merged.map(({ finding }) => structuredClone(finding));
-    [last] = merged;
+    before = structuredClone(last.finding);
   }
   if (last === undefined) throw new Error("no finding");
-  return { change: last.change, ...last.finding };
+  return { change: last.change, write: last.write, ...last.finding };
 }
 
 test("the same sightings twice are one finding that is only seen again", () => {
   const one = sightings(["a"], [seen("a"), seen("a", { instance: { device: "a", path: "/a/b" } })]);
-  expect(scans(one, one)).toMatchObject({ change: "seen", firstSeenAt: 1, lastSeenAt: 2, status: "open", devices: 1 });
+  expect(scans(one, one)).toMatchObject({
+    change: "seen",
+    write: "touch",
+    firstSeenAt: 1,
+    lastSeenAt: 2,
+    status: "open",
+    devices: 1,
+  });
   expect(scans(one, one).instances).toHaveLength(2);
 });
 
@@ -72,6 +82,30 @@ test("more instances than are kept still hold it open by their places", () => {
   const after = scans(all, sightings(places.slice(0, 1200), []));
   expect(after).toMatchObject({ change: undefined, status: "open" });
   expect(after.places).toHaveLength(300);
+});
+
+test("counts all devices and knows all places, scan after scan, however few instances it lists", () => {
+  const places = Array.from({ length: 1500 }, (_item, index) => `home|d${index}|/h`);
+  const all = sightings(
+    places,
+    places.map((place) => seen(place)),
+  );
+  const twice = scans(all, all);
+  expect(twice).toMatchObject({ change: "seen", write: "touch", devices: 1500 });
+  expect([twice.instances.length, twice.places.length]).toEqual([1000, 1500]);
+  expect(scans(all, all, sightings(places.slice(0, 1200), []))).toMatchObject({ status: "open", devices: 300 });
+});
+
+test("the worst observation stands for all, with the fix that another one knew", () => {
+  const fix = { kind: "register", name: "n", url: "https://x.example/mcp", transport: "sse" } as const;
+  const found = scans(
+    sightings(["a", "b"], [seen("a", { fix, serverId: "s" }), seen("b", { severity: "high", evidence: "worse" })]),
+  );
+  expect(found).toMatchObject({ severity: "high", evidence: "worse", fix, serverId: "s" });
+});
+
+test("what was not looked at is not written again", () => {
+  expect(scans(sightings(["a"], [seen("a")]), sightings(["b"], [])).write).toBe("none");
 });
 
 test("comes back as new, without what was decided about it before", () => {

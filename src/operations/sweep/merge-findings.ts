@@ -1,89 +1,85 @@
 import type { Finding, FindingChange, FindingInstance } from "../../domain/finding.ts";
 import { aggregate } from "../../sweep/finding.ts";
-import { createReadTest, type PlacedObservation, type Sightings } from "./sightings.ts";
+import { deviceOfPlace } from "./place.ts";
+import type { ReadTest } from "./sightings.ts";
+import { INSTANCES_MAX, type SeenGroup } from "./tally-sightings.ts";
 
-/** A finding after a scan, and what the scan said of it. `isNewRow`: it was not stored before. */
+/** A finding after a scan, and what the scan said of it. */
 export interface MergedFinding {
   readonly finding: Finding;
-  /** Undefined where the scan did not look at any of its places. */
+  /** Undefined where the scan did not look at all of its places, and did not see it. */
   readonly change: FindingChange | undefined;
-  readonly isNewRow: boolean;
+  /** What is to be stored: a new row, all of it, that it was seen, nothing. */
+  readonly write: "insert" | "update" | "touch" | "none";
 }
 
 interface MergeOptions {
+  readonly isRead: ReadTest;
   readonly now: number;
   readonly newId: () => string;
   /** The registered server with this identity. */
   readonly serverIdOf: (identity: string) => string | undefined;
 }
 
-const INSTANCES_MAX = 1000;
-
-/** Brings what is stored and what was seen together. The same sightings twice: nothing new, nothing resolved. */
-export function mergeFindings(
-  stored: readonly Finding[],
-  sightings: Sightings,
+/**
+ * Brings together what is stored of one finding and what a scan saw of it; at least one of both MUST be there. The same sightings
+ * twice: nothing new, nothing resolved.
+ */
+export function mergeFinding(
+  before: Finding | undefined,
+  seen: SeenGroup | undefined,
   options: MergeOptions,
-): readonly MergedFinding[] {
-  const isRead = createReadTest(sightings);
-  const seen = seenFindings(sightings.observations, options);
-  const byKey = new Map(stored.map((finding) => [finding.key, finding]));
-  const merged = [...seen].map(([key, found]) => mergeSeen(byKey.get(key), found, { isRead, ...options }));
-  const unseen = stored.filter(({ key, status }) => !seen.has(key) && status !== "resolved");
-  return [...merged, ...unseen.map((finding) => mergeUnseen(finding, isRead, options.now))];
+): MergedFinding {
+  if (seen !== undefined) return mergeSeen(before, toSeenFinding(seen, options), options);
+  if (before === undefined) throw new Error("invariant violated: a finding is stored or seen");
+  return mergeUnseen(before, options);
 }
 
 type SeenFinding = Omit<
   Finding,
   "id" | "status" | "handling" | "firstSeenAt" | "lastSeenAt" | "resolvedAt" | "version"
 >;
-type IsRead = ReturnType<typeof createReadTest>;
 
-function seenFindings(
-  observations: readonly PlacedObservation[],
-  { serverIdOf }: MergeOptions,
-): ReadonlyMap<string, SeenFinding> {
-  const places = Map.groupBy(observations, ({ code, identity }) => `${code}\0${identity}`);
-  const found = aggregate(observations.map(({ fix: _fix, ...rest }) => ({ ...rest, fix: { kind: "review" } })));
-  return new Map(
-    found.map((finding) => {
-      const group = places.get(`${finding.code}\0${finding.identity}`) ?? [];
-      const { fix, serverId } = group.find((one) => one.fix.kind !== "review") ??
-        group[0] ?? { fix: { kind: "review" } };
-      const { score: _score, ...rest } = finding;
-      return [
-        finding.key,
-        {
-          ...rest,
-          fix,
-          serverId: serverId ?? serverIdOf(finding.identity) ?? null,
-          instances: unique(group.map(({ place, instance }) => ({ place, ...instance }))),
-          places: [...new Set(group.map(({ place }) => place))],
-        },
-      ];
-    }),
-  );
+function toSeenFinding(
+  { observation, instances, places, users }: SeenGroup,
+  { serverIdOf }: Pick<MergeOptions, "serverIdOf">,
+): SeenFinding {
+  const [judged] = aggregate([{ ...observation, fix: { kind: "review" } }]);
+  if (judged === undefined) throw new Error("invariant violated: an observation makes a finding");
+  const { code, kind, title, severity, confidence, identity, evidence, remediation, fix, serverId } = observation;
+  return {
+    key: judged.key,
+    kind,
+    code,
+    title,
+    severity,
+    confidence,
+    identity,
+    evidence,
+    remediation,
+    fix,
+    frameworks: judged.frameworks,
+    serverId: serverId ?? serverIdOf(identity) ?? null,
+    ...located(instances, places, users),
+  };
 }
 
 function mergeSeen(
   before: Finding | undefined,
   seen: SeenFinding,
-  { isRead, now, newId }: MergeOptions & { readonly isRead: IsRead },
+  { isRead, now, newId }: MergeOptions,
 ): MergedFinding {
   if (before === undefined) {
     const life = { status: "open", handling: null, firstSeenAt: now, lastSeenAt: now, resolvedAt: null } as const;
-    return {
-      finding: { ...withInstances(seen, seen.instances, seen.places), ...life, id: newId(), version: 1 },
-      change: "new",
-      isNewRow: true,
-    };
+    return { finding: { ...seen, ...life, id: newId(), version: 1 }, change: "new", write: "insert" };
   }
   const isBack = before.status === "resolved";
   const kept = isBack ? [] : before.instances.filter((instance) => !isRead(instance));
   const keptPlaces = isBack ? [] : before.places.filter((place) => !isRead({ place }));
   const finding: Finding = {
     ...before,
-    ...withInstances(seen, [...seen.instances, ...kept], keptPlaces),
+    ...seen,
+    ...located([...seen.instances, ...kept], [...seen.places, ...keptPlaces], seen.users),
     // What one scan cannot tell, an earlier one may have: that it can be registered as it was probed.
     fix: seen.fix.kind === "review" && kept.length > 0 ? before.fix : seen.fix,
     serverId: seen.serverId ?? before.serverId,
@@ -92,41 +88,42 @@ function mergeSeen(
     lastSeenAt: now,
     resolvedAt: null,
   };
-  return { finding, change: isBack ? "new" : "seen", isNewRow: false };
+  return { finding, change: isBack ? "new" : "seen", write: isSameButSeen(before, finding) ? "touch" : "update" };
 }
 
-function mergeUnseen(before: Finding, isRead: IsRead, now: number): MergedFinding {
+function mergeUnseen(before: Finding, { isRead, now }: MergeOptions): MergedFinding {
   const kept = before.instances.filter((instance) => !isRead(instance));
   const keptPlaces = before.places.filter((place) => !isRead({ place }));
-  if (kept.length === 0 && keptPlaces.length === 0) {
-    return { finding: { ...before, status: "resolved", resolvedAt: now }, change: "resolved", isNewRow: false };
+  if (kept.length === before.instances.length && keptPlaces.length === before.places.length) {
+    return { finding: before, change: undefined, write: "none" };
   }
-  return { finding: { ...before, ...withInstances(before, kept, keptPlaces) }, change: undefined, isNewRow: false };
+  if (kept.length === 0 && keptPlaces.length === 0) {
+    return { finding: { ...before, status: "resolved", resolvedAt: now }, change: "resolved", write: "update" };
+  }
+  return { finding: { ...before, ...located(kept, keptPlaces, 0) }, change: undefined, write: "update" };
 }
 
-function withInstances<Base extends Pick<Finding, "instances" | "places" | "devices" | "users">>(
-  base: Base,
+/** Users are counted among the instances that are listed, devices among all places. */
+function located(
   instances: readonly FindingInstance[],
   otherPlaces: readonly string[],
-): Base {
-  const all = unique(instances);
-  const count = (pick: (instance: FindingInstance) => string | undefined): number =>
-    new Set(all.flatMap((instance) => pick(instance) ?? [])).size;
+  usersAtLeast: number,
+): Pick<Finding, "instances" | "places" | "devices" | "users"> {
+  const listed = instances.slice(0, INSTANCES_MAX);
+  const places = [...new Set([...listed.map(({ place }) => place), ...otherPlaces])];
+  const listedDevices = countNames(listed.map(({ device }) => device));
   return {
-    ...base,
-    instances: all,
-    places: [...new Set([...all.map(({ place }) => place), ...otherPlaces])],
-    devices: count(({ device }) => device),
-    users: count(({ user }) => user),
+    instances: listed,
+    places,
+    devices: Math.max(listedDevices, countNames(places.map(deviceOfPlace))),
+    users: Math.max(usersAtLeast, countNames(listed.map(({ user }) => user))),
   };
 }
 
-function unique(instances: readonly FindingInstance[]): FindingInstance[] {
-  const byText = new Map(
-    instances.map((instance) => {
-      const { place, device, user, client, path, line, isRunning } = instance;
-      return [JSON.stringify([place, device, user, client, path, line, isRunning]), instance];
-    }),
-  );
-  return [...byText.values()].slice(0, INSTANCES_MAX);
+function countNames(names: readonly (string | undefined)[]): number {
+  return new Set(names.filter((name) => name !== undefined)).size;
+}
+
+function isSameButSeen(before: Finding, after: Finding): boolean {
+  return JSON.stringify({ ...before, lastSeenAt: 0 }) === JSON.stringify({ ...after, lastSeenAt: 0 });
 }

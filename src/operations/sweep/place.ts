@@ -29,3 +29,9 @@ export const TOOLS_PLACE = "registry|tools";
 
 /** Everything of the registry but what only contact with a server can tell. */
 export const REGISTRY_PLACE = "registry";
+
+/** The device that a place is on; undefined for networks and the registry. */
+export function deviceOfPlace(place: string): string | undefined {
+  const [kind = "", device] = place.split("|", 2);
+  return kind === "home" || kind === "processes" ? device : undefined;
+}

@@ -32,7 +32,10 @@ export interface ScanSlot {
   startInBackground(work: (signal: AbortSignal, store: Store) => Promise<void>): void;
 }
 
-/** Asks these enrolled devices, or all, for a fresh report, on all nodes: they learn of it when they check in. */
+/** Asks enrolled devices for a fresh report: they learn of it when they check in. */
 export interface DeviceReportRequests {
+  /** Asks these devices; all where none are named. */
   request(at: number, deviceIds?: readonly string[]): Promise<void>;
+  /** When a scan last asked this device; 0 for never. If its last report is older, it owes one. */
+  requestedAt(deviceId: string): Promise<number>;
 }

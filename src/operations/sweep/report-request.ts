@@ -1,5 +1,6 @@
 import { z } from "zod";
-import type { Repositories, Store } from "../../store/ports.ts";
+import type { Store } from "../../store/ports.ts";
+import type { DeviceReportRequests } from "./ports.ts";
 
 const NAME = "sweep.reports-requested-at";
 
@@ -17,22 +18,32 @@ const Requests = z.union([
   z.object({ all: z.number(), single: z.record(z.string(), z.number()) }),
 ]);
 
-/** Asks these devices, or all, for a fresh report; see `reportsRequestedAt`. */
-export function requestReports(store: Store, at: number, deviceIds?: readonly string[]): Promise<void> {
-  return store.transaction(async ({ values }) => {
-    const { all, single } = parseRequests(await values.find(NAME));
-    const pending = Object.entries(single).filter(([, askedAt]) => at - askedAt < REQUEST_MS_MAX);
-    const asked = (deviceIds ?? []).map((id) => [id, at] as const);
-    const requests: AllAndSingle =
-      deviceIds === undefined ? { all: at, single: {} } : { all, single: Object.fromEntries([...pending, ...asked]) };
-    await values.set(NAME, JSON.stringify(requests));
-  });
+/** Kept in the database over restarts, and in memory: one process at a time has the database, and every device asks again and again. */
+export function createReportRequests(store: Store): DeviceReportRequests {
+  let known: AllAndSingle | undefined;
+  return {
+    async request(at, deviceIds) {
+      known = await store.transaction(async ({ values }) => {
+        const requests = addRequest(parseRequests(await values.find(NAME)), at, deviceIds);
+        await values.set(NAME, JSON.stringify(requests));
+        return requests;
+      });
+    },
+    async requestedAt(deviceId) {
+      if (known === undefined) {
+        const stored = parseRequests(await store.read(({ values }) => values.find(NAME)));
+        // A request may have come meanwhile.
+        known ??= stored;
+      }
+      return Math.max(known.all, known.single[deviceId] ?? 0);
+    },
+  };
 }
 
-/** When a scan last asked this device for a fresh report; 0 for never. If its last report is older, it owes one. */
-export async function reportsRequestedAt({ values }: Pick<Repositories, "values">, deviceId: string): Promise<number> {
-  const { all, single } = parseRequests(await values.find(NAME));
-  return Math.max(all, single[deviceId] ?? 0);
+function addRequest({ all, single }: AllAndSingle, at: number, deviceIds: readonly string[] | undefined): AllAndSingle {
+  if (deviceIds === undefined) return { all: at, single: {} };
+  const pending = Object.entries(single).filter(([, askedAt]) => at - askedAt < REQUEST_MS_MAX);
+  return { all, single: Object.fromEntries([...pending, ...deviceIds.map((id) => [id, at] as const)]) };
 }
 
 function parseRequests(text: string | undefined): AllAndSingle {

@@ -9,11 +9,12 @@ import type { ScanPlan } from "./scan-plan.ts";
 import { readPolicyRecords } from "./scan-policies.ts";
 import { type Contact, contactServers, judgeRegistry } from "./scan-registry.ts";
 import { scanTools } from "./scan-tools.ts";
-import { mergeSightings, type Sightings } from "./sightings.ts";
+import type { Sightings } from "./sightings.ts";
+import { createTally, type TalliedSightings } from "./tally-sightings.ts";
 
 /** What a scan found, before it is stored. */
 export interface ScanFindings {
-  readonly sightings: Sightings;
+  readonly sightings: TalliedSightings;
   readonly contacts: readonly Contact[];
 }
 
@@ -43,16 +44,15 @@ export async function runPlan(plan: ScanPlan, options: RunOptions): Promise<Scan
   // Devices take their time to answer: they are asked first and heard last.
   if (plan.deviceIds.length > 0)
     await services.deviceReports.request(now, plan.areDevicesNamed ? plan.deviceIds : undefined);
-  const here = await scanHere(plan, { host, observe, signal: withinTime }, onStep);
+  const tally = createTally();
+  tally.add(await scanHere(plan, { host, observe, signal: withinTime }, onStep));
   const contacts: Contact[] = [];
-  const ofRegistry: Sightings[] = [];
   if (plan.targets.includes("registry")) {
     onStep("contacting registered servers");
     const found = await scanRegistry(options, withinTime);
     contacts.push(...found.contacts);
-    ofRegistry.push(...found.sightings);
+    for (const part of found.sightings) tally.add(part);
   }
-  const ofDevices: Sightings[] = [];
   if (plan.targets.includes("devices")) {
     onStep("waiting for devices");
     const matcher = createMatcher(registry, host.identityKey);
@@ -63,11 +63,11 @@ export async function runPlan(plan: ScanPlan, options: RunOptions): Promise<Scan
       told = Math.max(told, settled);
     };
     const asked = { ...options, matcher, signal: withinTime, askedAt: now, progress: onAnswer };
-    ofDevices.push(await scanDevices(plan.deviceIds, asked));
+    await scanDevices(plan.deviceIds, asked, tally);
   }
   signal.throwIfAborted();
   progress(steps, steps, "done");
-  return { sightings: mergeSightings([here, ...ofRegistry, ...ofDevices]), contacts };
+  return { sightings: tally.total, contacts };
 }
 
 /** Contacts what is registered and judges it: servers, agents, keys, policies and tools. */

@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Device } from "../../domain/device.ts";
+import type { Device, DeviceReport } from "../../domain/device.ts";
 import type { ScanCoverage } from "../../domain/scan.ts";
 import { toRfc3339 } from "../../lib/clock.ts";
-import type { Repositories } from "../../store/ports.ts";
 import type { Matcher } from "../../sweep/match.ts";
 import type { RunOptions } from "./run-plan.ts";
-import { judgeReport, parseStoredReport } from "./device-sightings.ts";
-import { mergeSightings, NO_COUNTS, type Sightings } from "./sightings.ts";
+import { judgeReport } from "./device-sightings.ts";
+import { unpackReport } from "./packed-report.ts";
+import { NO_COUNTS, type Sightings } from "./sightings.ts";
+import type { Tally } from "./tally-sightings.ts";
 
 interface DeviceScanOptions extends Pick<RunOptions, "read" | "progress" | "signal"> {
   readonly matcher: Matcher;
@@ -15,54 +16,41 @@ interface DeviceScanOptions extends Pick<RunOptions, "read" | "progress" | "sign
 }
 
 const POLL_MS = 500;
-const PAGE_ROWS = 1000;
+/** Reports of so many devices are in memory at once, and judged without a pause: some ms. */
+const PAGE_DEVICES = 25;
 /** Running reporters check in more often (see `submit_device_report`): one that was silent for longer is off, and nobody waits for it. */
 const SILENT_MS = 5 * 60_000;
 
-/** Waits until the devices have reported afresh, or the time is over; then judges what each said last. */
-export async function scanDevices(ids: readonly string[], options: DeviceScanOptions): Promise<Sightings> {
+/** Waits until the devices have reported afresh, or the time is over; then judges what each said last, and adds it to the tally. */
+export async function scanDevices(ids: readonly string[], options: DeviceScanOptions, tally: Tally): Promise<void> {
   await waitForReports(ids, options);
-  const parts: Sightings[] = [];
-  for (const id of ids) parts.push(await scanDevice(id, options));
-  return mergeSightings(parts);
+  for (let from = 0; from < ids.length; from += PAGE_DEVICES) {
+    const some = ids.slice(from, from + PAGE_DEVICES);
+    for (const { device, report } of await options.read(({ devices }) => devices.withReports(some))) {
+      tally.add(report === undefined ? silent(device, "never reported") : await judge(device, report, options));
+    }
+  }
 }
 
 async function waitForReports(ids: readonly string[], options: DeviceScanOptions): Promise<void> {
   const { read, progress, signal, askedAt } = options;
-  let waiting: ReadonlySet<string> = new Set(ids);
+  const wanted = new Set(ids);
   for (;;) {
-    const devices = await read((repositories) => listDevices(repositories, waiting));
-    waiting = new Set(devices.filter((device) => isAwaited(device, askedAt)).map(({ id }) => id));
-    const settled = ids.length - waiting.size;
+    const owing = await read(({ devices }) => devices.owingReport(askedAt, askedAt - SILENT_MS));
+    const settled = ids.length - owing.filter((id) => wanted.has(id)).length;
     progress(settled, ids.length, `${settled} of ${ids.length} devices answered or are off`);
-    if (waiting.size === 0 || signal.aborted) return;
+    if (settled === ids.length || signal.aborted) return;
     // An abort ends the wait; what has come by then is judged.
     await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
   }
 }
 
-async function listDevices({ devices }: Repositories, wanted: ReadonlySet<string>): Promise<Device[]> {
-  const found: Device[] = [];
-  for (let after: string | undefined; ;) {
-    const page = await devices.list(undefined, { limit: PAGE_ROWS, after });
-    found.push(...page.items.filter(({ id }) => wanted.has(id)));
-    if (page.next === undefined) return found;
-    after = page.next;
-  }
-}
-
-function isAwaited({ reportedAt, lastSeenAt }: Device, askedAt: number): boolean {
-  const hasAnswered = reportedAt !== null && reportedAt >= askedAt;
-  return !hasAnswered && lastSeenAt !== null && askedAt - lastSeenAt < SILENT_MS;
-}
-
-async function scanDevice(id: string, { read, matcher, askedAt }: DeviceScanOptions): Promise<Sightings> {
-  const { device, report } = await read(async ({ devices }) => ({
-    device: await devices.get(id),
-    report: await devices.report(id),
-  }));
-  if (report === undefined) return silent(device, "never reported");
-  const sightings = judgeReport(parseStoredReport(report.body), { device, matcher });
+async function judge(
+  device: Device,
+  report: DeviceReport,
+  { matcher, askedAt }: DeviceScanOptions,
+): Promise<Sightings> {
+  const sightings = judgeReport(await unpackReport(report.compressed), { device, matcher });
   if (report.receivedAt >= askedAt) return sightings;
   // What it said before still stands, but that something is gone only a fresh report can say.
   const { coverage } = silent(

@@ -56,9 +56,9 @@ export function unreadTarget(target: ScanCoverage["target"], place: string, reas
 }
 
 /** Whether the scan looked where this instance was and would have seen it. */
-export function createReadTest(
-  sightings: Sightings,
-): (instance: Pick<Finding["instances"][number], "place" | "path">) => boolean {
+export type ReadTest = (instance: Pick<Finding["instances"][number], "place" | "path">) => boolean;
+
+export function createReadTest(sightings: Pick<Sightings, "read" | "unread">): ReadTest {
   const read = new Set(sightings.read);
   const unread = Map.groupBy(sightings.unread, ({ place }) => place);
   return ({ place, path }) => {

@@ -1,19 +1,24 @@
-import type { Scan, ScanSummary } from "../../domain/scan.ts";
-import { SEVERITIES, type Severity } from "../../domain/server.ts";
+import type { Scan } from "../../domain/scan.ts";
 import { mergeTools } from "../../domain/tool-definition.ts";
-import { findingStatus } from "../../domain/finding.ts";
-import { findingKey, riskScore } from "../../sweep/finding.ts";
 import type { HandleContext } from "../context.ts";
 import { toHealth } from "../servers/discovery-output.ts";
-import { mergeFindings, type MergedFinding } from "./merge-findings.ts";
+import { mergeFinding, type MergedFinding } from "./merge-findings.ts";
+import { pruneSweep } from "./prune-sweep.ts";
+import { shortenCoverage } from "./shorten-coverage.ts";
 import { createServerFinder, toRegistry } from "./registry-view.ts";
-import { recordNewBypasses } from "./record-bypasses.ts";
+import { createBypassRecorder } from "./record-bypasses.ts";
 import type { ScanFindings } from "./run-plan.ts";
+import { createScanCount } from "./scan-count.ts";
 import { savePeers } from "./scan-peers.ts";
 import type { Contact } from "./scan-registry.ts";
 import { peerPlace, serverPlace } from "./place.ts";
+import { createReadTest, type ReadTest } from "./sightings.ts";
+import type { TalliedSightings } from "./tally-sightings.ts";
 
 type StoreContext = Pick<HandleContext, "repositories" | "services" | "record"> & { readonly finishedAt: number };
+
+/** Findings of so many keys are in memory at once. */
+const KEYS_PER_STEP = 100;
 
 /** Stores what a scan found and ends what it no longer found. The scan itself MUST be stored already. */
 export async function storeScanFindings(
@@ -21,49 +26,65 @@ export async function storeScanFindings(
   { sightings, contacts }: ScanFindings,
   context: StoreContext,
 ): Promise<Scan> {
-  const { repositories, services, finishedAt } = context;
-  const registry = toRegistry(services.snapshot(), services.publicUrl);
-  const keys = [...new Set(sightings.observations.map(({ code, identity }) => findingKey(code, identity)))];
-  const stored = await repositories.findings.unresolvedOr(keys);
-  const registered = new Set(registry.servers.flatMap(({ id }) => [serverPlace(id), peerPlace(id)]));
-  const gone = stored.flatMap(({ places }) =>
-    places.filter((place) => place.startsWith(serverPlace("")) && !registered.has(place)),
-  );
-  const merged = mergeFindings(
-    stored,
-    { ...sightings, read: [...sightings.read, ...gone] },
-    {
-      now: finishedAt,
-      newId: () => services.newId(),
-      serverIdOf: createServerFinder(registry, services.sweepHost.identityKey),
-    },
-  );
+  const { repositories, finishedAt } = context;
   await saveContacts(contacts, context);
   await savePeers(contacts, repositories, finishedAt);
-  await saveMerged(scan.id, merged, context);
-  await recordNewBypasses(merged, { ...context, now: finishedAt });
-  const isWhole = sightings.coverage.every(({ status }) => status === "read");
-  const summary = summarize(merged, sightings.counts, finishedAt);
+  const merge = createMerge(sightings, context);
+  const recordBypasses = createBypassRecorder({ ...context, now: finishedAt });
+  const keys = [...new Set([...sightings.groups.keys(), ...(await repositories.findings.unresolvedKeys())])];
+  const count = createScanCount(finishedAt);
+  for (let from = 0; from < keys.length; from += KEYS_PER_STEP) {
+    const merged = await merge(keys.slice(from, from + KEYS_PER_STEP));
+    await saveMerged(scan.id, merged, context);
+    await recordBypasses(merged);
+    for (const one of merged) count.add(one);
+  }
   const finished: Scan = {
     ...scan,
-    status: isWhole ? "complete" : "partial",
+    status: sightings.coverage.every(({ status }) => status === "read") ? "complete" : "partial",
     finishedAt,
-    summary,
-    coverage: sightings.coverage.slice(0, COVERAGE_MAX),
+    summary: count.summary(sightings.counts),
+    coverage: shortenCoverage(sightings.coverage),
   };
   await repositories.scans.save(finished);
+  await pruneSweep(repositories, finishedAt);
   return finished;
 }
 
-/** Thousands of unreadable files say no more than these. */
-const COVERAGE_MAX = 2000;
+/** Brings the findings of some keys together with what is stored of them. */
+function createMerge(
+  sightings: TalliedSightings,
+  { repositories, services, finishedAt: now }: StoreContext,
+): (keys: readonly string[]) => Promise<MergedFinding[]> {
+  const registry = toRegistry(services.snapshot(), services.publicUrl);
+  const registered = new Set(registry.servers.flatMap(({ id }) => [serverPlace(id), peerPlace(id)]));
+  const wasLookedAt = createReadTest(sightings);
+  // A server that is gone needs no more looking at.
+  const isRead: ReadTest = (instance) => isGone(instance.place, registered) || wasLookedAt(instance);
+  const serverIdOf = createServerFinder(registry, services.sweepHost.identityKey);
+  const options = { isRead, now, newId: () => services.newId(), serverIdOf };
+  return async (keys) => {
+    const stored = await repositories.findings.findByKeys(keys);
+    const byKey = new Map(stored.map((finding) => [finding.key, finding]));
+    return keys.map((key) => mergeFinding(byKey.get(key), sightings.groups.get(key), options));
+  };
+}
+
+function isGone(place: string, registered: ReadonlySet<string>): boolean {
+  return place.startsWith(serverPlace("")) && !registered.has(place);
+}
 
 async function saveMerged(
   scanId: string,
   merged: readonly MergedFinding[],
-  { repositories: { findings } }: StoreContext,
+  { repositories: { findings }, finishedAt }: StoreContext,
 ): Promise<void> {
-  for (const { finding, isNewRow } of merged) await (isNewRow ? findings.insert(finding) : findings.saveSeen(finding));
+  const written = (write: MergedFinding["write"]) =>
+    merged.filter((one) => one.write === write).map(({ finding }) => finding);
+  await findings.insert(written("insert"));
+  for (const finding of written("update")) await findings.saveSeen(finding);
+  const again = written("touch").map(({ id }) => id);
+  await findings.saveLastSeen(again, finishedAt);
   await findings.record(
     scanId,
     merged.flatMap(({ finding, change }) => (change === undefined ? [] : [{ findingId: finding.id, change }])),
@@ -83,28 +104,4 @@ async function saveContacts(
     const seen = { serverId, seenAt: finishedAt, isAccepted: false };
     await servers.saveTools(serverId, mergeTools(await servers.tools(serverId), discovery.tools, seen));
   }
-}
-
-function summarize(
-  merged: readonly MergedFinding[],
-  counts: Omit<ScanSummary, "findings" | "new" | "resolved" | "risk">,
-  now: number,
-): ScanSummary {
-  const open = merged
-    .filter(({ change, finding }) => isShown(change) && findingStatus(finding, now) === "open")
-    .map(({ finding }) => finding);
-  const count = (severity: Severity): number => open.filter((finding) => finding.severity === severity).length;
-  const [critical, high, medium, low, info] = SEVERITIES.map(count);
-  const changes = (change: MergedFinding["change"]): number => merged.filter((one) => one.change === change).length;
-  return {
-    ...counts,
-    findings: { critical: critical ?? 0, high: high ?? 0, medium: medium ?? 0, low: low ?? 0, info: info ?? 0 },
-    new: changes("new"),
-    resolved: changes("resolved"),
-    risk: riskScore(open),
-  };
-}
-
-function isShown(change: MergedFinding["change"]): boolean {
-  return change === "new" || change === "seen";
 }

@@ -132,10 +132,15 @@ test("summaries tell text from binary", () => {
   expect(decodeText(Uint8Array.from([0xff, 0xfe]))).toBeUndefined();
 });
 
-test("refuses a manifest with typos, and one without code", () => {
+test("refuses a manifest with typos, and one of a function without code", () => {
   const wrong = [file("SKILL.md", DOCUMENT), file("skill.js", ""), file("skill.json", '{"server": []}')];
   expect(() => toSkillPackage(wrong)).toThrow(/`server` is unknown/);
-  expect(() => toSkillPackage([file("SKILL.md", DOCUMENT), file("skill.json", "{}")])).toThrow(/no `skill.js`/);
+  const codeless = [file("SKILL.md", DOCUMENT), file("skill.json", '{ "servers": ["a"], "timeoutMs": 5 }')];
+  expect(() => toSkillPackage(codeless)).toThrow(/skill\.js/);
+  const needing = toSkillPackage([file("SKILL.md", DOCUMENT), file("skill.json", '{ "servers": ["a"] }')]);
+  expect(needing.needs).toEqual({ servers: ["a"], tools: undefined });
+  expect(toSkillPackage(toSkillFiles(needing))).toEqual(needing);
+  expect(digestSkill(needing)).not.toBe(digestSkill({ ...needing, needs: undefined }));
 });
 
 test("refuses zip slips, symbolic links, twins and broken zips", () => {

@@ -11,21 +11,29 @@ export interface SkillPackage {
   /** All but SKILL.md and the function's two files. */
   readonly files: readonly SkillFile[];
   readonly function?: SkillFunction | undefined;
+  /** Of a skill without a function: what its instructions use. */
+  readonly needs?: SkillNeeds | undefined;
+}
+
+/** The servers that a skill is for, by name, and their tools if not all. */
+export interface SkillNeeds {
+  readonly servers: readonly string[];
+  readonly tools?: readonly string[] | undefined;
 }
 
 /** The part of a skill that runs. In a folder: `skill.js`, and the rest in `skill.json`. */
-export interface SkillFunction {
+export interface SkillFunction extends SkillNeeds {
   readonly code: string;
   readonly inputSchema?: Readonly<Record<string, unknown>> | undefined;
   readonly outputSchema?: Readonly<Record<string, unknown>> | undefined;
-  readonly servers: readonly string[];
-  readonly tools?: readonly string[] | undefined;
   readonly timeoutMs?: number | undefined;
 }
 
 const DOCUMENT = "SKILL.md";
 const CODE = "skill.js";
 const MANIFEST = "skill.json";
+/** Made of the skill's other parts: no file of a skill has one of these names. */
+export const OWN_FILES: ReadonlySet<string> = new Set([DOCUMENT, CODE, MANIFEST]);
 
 /** Reads a skill from the files of its folder or zip. Throws `invalid_input` or `payload_too_large`. */
 export function toSkillPackage(allFiles: readonly SkillFile[], folder?: string): SkillPackage {
@@ -33,15 +41,19 @@ export function toSkillPackage(allFiles: readonly SkillFile[], folder?: string):
   const document = parseSkillDocument(requireText(files, DOCUMENT), folder);
   const code = findText(files, CODE);
   const manifest = findText(files, MANIFEST);
-  if (code === undefined && manifest !== undefined) {
-    throw new AppError("invalid_input", `\`${MANIFEST}\` describes a function, but there is no \`${CODE}\``);
-  }
-  const own = new Set([DOCUMENT, ...(code === undefined ? [] : [CODE, MANIFEST])]);
+  const declared = parseManifest(manifest ?? "{}");
   return {
     document,
-    files: files.filter((file) => !own.has(file.path)),
-    function: code === undefined ? undefined : { code, ...parseManifest(manifest ?? "{}") },
+    files: files.filter(({ path }) => !OWN_FILES.has(path)),
+    ...(code === undefined ? { needs: toNeeds(declared) } : { function: { code, ...declared } }),
   };
+}
+
+/** Undefined where nothing is needed, so that an empty manifest is none. */
+function toNeeds({ servers, tools, ...runs }: Omit<SkillFunction, "code">): SkillNeeds | undefined {
+  if (Object.values(runs).some((value) => value !== undefined))
+    throw manifestError(`only \`servers\` and \`tools\` are of a skill without a function; add \`${CODE}\``);
+  return servers.length === 0 && tools === undefined ? undefined : { servers, tools };
 }
 
 /** The files of a skill, SKILL.md included, in one order: what a folder or zip of it holds. */
@@ -49,8 +61,9 @@ export function toSkillFiles(skill: SkillPackage): readonly SkillFile[] {
   const files = [...skill.files, toFile(DOCUMENT, formatSkillDocument(skill.document))];
   if (skill.function !== undefined) {
     const { code, ...manifest } = skill.function;
-    files.push(toFile(CODE, code), toFile(MANIFEST, `${JSON.stringify(manifest, undefined, 2)}\n`));
+    files.push(toFile(CODE, code), toManifest(manifest));
   }
+  if (skill.needs !== undefined) files.push(toManifest(skill.needs));
   return checkSkillFiles(files);
 }
 
@@ -60,6 +73,7 @@ export function digestSkill(skill: SkillPackage): string {
     document: skill.document,
     files: summarizeFiles(checkSkillFiles(skill.files)).map(({ path, digest }) => ({ path, digest })),
     function: skill.function,
+    needs: skill.needs,
   });
   return `sha256:${createHash("sha256").update(canonical).digest("hex")}`;
 }
@@ -69,6 +83,10 @@ export function formatSkillDocument(document: SkillDocument): string {
   const { instructions, allowedTools, ...fields } = document;
   const given = Object.entries({ ...fields, "allowed-tools": allowedTools }).filter(([, value]) => value !== undefined);
   return `---\n${stringify(Object.fromEntries(given), { lineWidth: 0 })}---\n\n${instructions}`;
+}
+
+function toManifest(manifest: object): SkillFile {
+  return toFile(MANIFEST, `${JSON.stringify(manifest, undefined, 2)}\n`);
 }
 
 function toFile(path: string, text: string): SkillFile {

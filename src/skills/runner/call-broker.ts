@@ -31,8 +31,9 @@ export class CallBroker {
   readonly #made: JournalEntry[] = [];
   readonly #refusals = new Map<number, CallRefusal>();
   readonly #waiting: (() => void)[] = [];
+  /** Approvals that calls of this run wait for, oldest first; one may be waited for twice. */
+  readonly #held: string[] = [];
   #open = 0;
-  #held = 0;
   #journalBytes = 0;
   #callsMade = 0;
 
@@ -47,6 +48,11 @@ export class CallBroker {
   /** Calls sent during this run, without those answered from the journal. */
   get callsMade(): number {
     return this.#callsMade;
+  }
+
+  /** What the run waits for now, if it waits for a person. */
+  get heldBy(): string | undefined {
+    return this.#held[0];
   }
 
   /** The calls made so far, those of earlier runs included. */
@@ -75,10 +81,24 @@ export class CallBroker {
 
   async #once(key: string, request: GuestCall): Promise<CallReply> {
     const known = this.#replies.get(key);
-    if (known !== undefined) return known;
+    if (known !== undefined) return this.#repeat(known, request);
     const made = this.#inTurn(async () => this.#make(key, request));
     this.#replies.set(key, made);
     return made;
+  }
+
+  /** An answer that was given before is given again only to whoever might still ask for it. */
+  async #repeat(known: Promise<CallReply>, request: GuestCall): Promise<CallReply> {
+    const { toolCaller, caller } = this.#parts;
+    const reply = await known;
+    // A refusal of ours says nothing of the server's.
+    if (!reply.ok && reply.error.code !== "upstream_error") return reply;
+    try {
+      const error = await toolCaller.recheck({ ...request, caller });
+      return error === undefined ? reply : { ok: false, error };
+    } catch (error) {
+      return { ok: false, error: toRefusal(error) };
+    }
   }
 
   async #inTurn(make: () => Promise<CallReply>): Promise<CallReply> {
@@ -138,7 +158,10 @@ export class CallBroker {
     const end = Promise.withResolvers<ToolCallOutcome>();
     let release: (() => void) | undefined;
     const onHeld = (approvalId: string): void => {
-      release ??= this.#hold(request, approvalId, () => end.resolve({ status: "held", approvalId }));
+      const giveUp = (): void => end.resolve({ status: "held", approvalId });
+      release ??= this.#hold(request, approvalId, giveUp);
+      // The run ends first: what was held is not sent, or needs another approval to be sent again.
+      signal.addEventListener("abort", giveUp, { once: true });
     };
     const call = toolCaller.callTool(
       { ...request, caller },
@@ -166,12 +189,12 @@ export class CallBroker {
       return () => undefined;
     }
     onProgress({ type: "held", server: request.server, tool: request.tool, approvalId });
-    this.#held += 1;
+    this.#held.push(approvalId);
     control.pause();
     return () => {
       free();
-      this.#held -= 1;
-      if (this.#held === 0) control.resume();
+      this.#held.splice(this.#held.indexOf(approvalId), 1);
+      if (this.#held.length === 0) control.resume();
     };
   }
 }
@@ -181,7 +204,7 @@ function refuse(code: string, message: string): CallReply {
 }
 
 function heldError({ server, tool }: GuestCall, approvalId: string): RunError {
-  const message = `the call of \`${server}/${tool}\` waits for an approval; run the skill again when it is given`;
+  const message = `the call of \`${server}/${tool}\` waits as approval \`${approvalId}\`; run the skill again when it is given`;
   return { code: "unavailable", message, details: { approvalId } };
 }
 

@@ -44,6 +44,8 @@ export type ToolCallOutcome =
 /** The way from a skill to a tool: assignment, policies, approvals and audit as for any call of the agent. */
 export interface ToolCaller {
   callTool(call: ToolCall, options: ToolCallOptions): Promise<ToolCallOutcome>;
+  /** Why the caller may not be given again what this call was answered before; undefined where it may. */
+  recheck(call: ToolCall): Promise<CallRefusal | undefined>;
 }
 
 /** What a run tells while it runs. Texts come from the skill and the servers: untrusted. */

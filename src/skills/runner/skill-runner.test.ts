@@ -9,9 +9,15 @@ afterEach(async () => runner?.close());
 
 type Answer = (call: ToolCall, options: ToolCallOptions) => Promise<ToolCallOutcome>;
 
-function start(answer: Answer, options: Partial<SkillRunnerOptions> = {}): { runner: SkillRunner; calls: ToolCall[] } {
+type Recheck = (call: ToolCall) => { code: string; message: string } | undefined;
+
+function start(
+  answer: Answer,
+  { recheck = () => undefined, ...options }: Partial<SkillRunnerOptions> & { recheck?: Recheck } = {},
+): { runner: SkillRunner; calls: ToolCall[] } {
   const calls: ToolCall[] = [];
   const toolCaller = {
+    recheck: async (call: ToolCall) => recheck(call),
     callTool: async (call: ToolCall, callOptions: ToolCallOptions) => {
       calls.push(call);
       return answer(call, callOptions);
@@ -100,6 +106,33 @@ test("a rerun is given the calls that were made and makes only the others", asyn
   expect(calls.map((call) => call.tool)).toEqual(["list", "list", "close", "close"]);
 });
 
+test("a recorded answer is given again only to who might still ask for it", async () => {
+  let isRevoked = false;
+  const refused = { code: "forbidden", message: "not any more" };
+  const asked: string[] = [];
+  const { runner, calls } = start(
+    async ({ tool }) =>
+      tool === "close" ? { status: "held", approvalId: "a-1" } : { status: "success", json: '"secret"' },
+    {
+      recheck: ({ tool }) => {
+        asked.push(tool);
+        return isRevoked ? refused : undefined;
+      },
+    },
+  );
+  const body = `const got = []; for (const tool of ["read", "fail"]) {
+    try { got.push(await callTool('github', tool)) } catch (error) { got.push(error.code) } }
+    if (got.includes("forbidden")) return got; return callTool('github', 'close');`;
+  const request = { skill: skill(body), input: {}, caller: CALLER };
+  const first = await runner.run(request);
+  expect([first.status, asked]).toEqual(["held", []]);
+  isRevoked = true;
+  const second = await runner.run({ ...request, journal: first.journal });
+  expect(second).toMatchObject({ status: "completed", output: ["forbidden", "forbidden"] });
+  expect(JSON.stringify(second.journal)).not.toBe("[]");
+  expect([asked, calls.length]).toEqual([["read", "fail"], 3]);
+});
+
 test("a held call stops the clock; beyond the node's number, or too long, the run is given up as held", async () => {
   const { runner } = start(held, { heldRunsMax: 1, limits: { wallMs: 1_000 } });
   const request = { skill: skill("return callTool('github', 'close')"), input: {}, caller: CALLER };
@@ -129,6 +162,20 @@ test("cancelling ends the run and aborts its calls", async () => {
   });
   expect(result).toMatchObject({ status: "failed", error: { code: "timeout" } });
   expect(aborted).toBe(true);
+});
+
+test("a run whose caller goes while it waits for an approval can be continued", async () => {
+  const controller = new AbortController();
+  const { runner, calls } = start(async ({ tool }, options) => {
+    if (tool === "read") return { status: "success", json: "1" };
+    options.onHeld("a-3");
+    controller.abort();
+    return new Promise(() => undefined);
+  });
+  const request = { skill: skill("await callTool('github', 'read'); await callTool('github', 'close')"), input: {} };
+  const result = await runner.run({ ...request, caller: CALLER, signal: controller.signal });
+  expect(result).toMatchObject({ status: "held", approvalId: "a-3", error: { code: "timeout" } });
+  expect([result.journal.length, calls.length]).toEqual([1, 2]);
 });
 
 test("at most eight calls are under way at a time, and a failing port is a refusal", async () => {

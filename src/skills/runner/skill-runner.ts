@@ -128,7 +128,8 @@ class SkillRun {
 
   async run(): Promise<SkillRunResult> {
     const { signal } = this.#request;
-    const onAbort = (): void => this.#stop(CANCELLED);
+    // Whoever waited for an approval may come back for the rest.
+    const onAbort = (): void => this.#stop(CANCELLED, this.#broker.heldBy);
     try {
       const job = toJob(this.#request, this.#limits);
       if ("code" in job && "message" in job) return this.#toResult({ ok: false, error: job, cpuMs: 0 });

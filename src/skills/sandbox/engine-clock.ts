@@ -26,6 +26,7 @@ export function createEngineClock(state: Int32Array<SharedArrayBuffer>): EngineC
       Error.stackTraceLimit = 0;
       current = meter;
       enteredAt = threadMs();
+      Atomics.store(state, STATE.entryCpuMs, Math.trunc(enteredAt));
       Atomics.store(state, STATE.currentRun, meter.run);
       Atomics.add(state, STATE.entry, 1);
       try {

@@ -56,5 +56,8 @@ export interface WorkerSetup {
   readonly state: Int32Array<SharedArrayBuffer>;
 }
 
-/** Cells of the shared state: which run is inside the engine, which entry that is, and which run must stop. */
-export const STATE = { currentRun: 0, entry: 1, stopRun: 2, cells: 3 } as const;
+/**
+ * Cells of the shared state: which run is inside the engine, which entry that is, which run must stop, and the thread's
+ * processor time at that entry, in whole milliseconds that may wrap around.
+ */
+export const STATE = { currentRun: 0, entry: 1, stopRun: 2, entryCpuMs: 3, cells: 4 } as const;

@@ -19,6 +19,7 @@ export class SandboxThread {
   readonly #state: WorkerSetup["state"];
   #entrySeen = 0;
   #entrySeenAt = 0;
+  #isAsked = false;
   #hasExited = false;
 
   constructor(wasm: WebAssembly.Module, listener: ThreadListener) {
@@ -59,6 +60,21 @@ export class SandboxThread {
     return { run, busyMs: nowMs - this.#entrySeenAt };
   }
 
+  /**
+   * Ends the thread where it has computed for longer than `cpuMsMax` in the step that it is in. On a busy machine time passes in
+   * which it does not compute; a thread that cannot be asked is ended after `waitMsMax` in that step.
+   */
+  async endIfStuck({ cpuMsMax, waitMsMax }: { cpuMsMax: number; waitMsMax: number }): Promise<void> {
+    const entry = this.#entrySeen;
+    if (performance.now() - this.#entrySeenAt > waitMsMax) return this.terminate();
+    if (this.#isAsked) return;
+    this.#isAsked = true;
+    const usedMs = await this.#cpuMsSinceEntry();
+    this.#isAsked = false;
+    const isSameStep = Atomics.load(this.#state, STATE.entry) === entry && this.#entrySeen === entry;
+    if (isSameStep && usedMs !== undefined && usedMs > cpuMsMax) await this.terminate();
+  }
+
   /** Makes the engine give up a run at its next check, even while the thread cannot read messages. */
   stopRun(run: number): void {
     // Only for the run that is inside: the cell holds one number, and another's end must not overwrite it.
@@ -68,6 +84,19 @@ export class SandboxThread {
 
   async terminate(): Promise<void> {
     await this.#worker.terminate();
+  }
+
+  /** Undefined for a thread that has ended meanwhile. */
+  async #cpuMsSinceEntry(): Promise<number | undefined> {
+    const enteredAt = Atomics.load(this.#state, STATE.entryCpuMs);
+    try {
+      const { user, system } = await this.#worker.cpuUsage();
+      // Both wrap around as whole numbers of 32 bits do.
+      return (Math.trunc((user + system) / 1_000) - enteredAt) | 0;
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "ERR_WORKER_NOT_RUNNING") return undefined;
+      throw error;
+    }
   }
 
   #onExit(listener: ThreadListener): void {

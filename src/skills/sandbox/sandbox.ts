@@ -64,6 +64,8 @@ const WATCH_MS = 20;
 const BUSY_MS = 40;
 /** Native steps (a sort, a long pattern) do not see the deadline: after this much more the thread is ended. */
 const GRACE_MS = 500;
+/** How much longer a step may take on a machine that gives its thread little time. */
+const BUSY_MACHINE_FACTOR = 10;
 /** A thread can still get stuck in a run that was given up before it began: the watch outlives the last run. */
 const LINGER_MS = 5_000;
 /** A run that has lost its thread this often to others is given up. */
@@ -198,8 +200,9 @@ export class Sandbox {
       const busy = thread?.look(now);
       if (busy === undefined) continue;
       isAnyBusy = true;
-      const cpuMs = this.#runs.get(busy.run)?.job.limits.cpuMs ?? 0;
-      if (busy.busyMs > cpuMs + GRACE_MS) void thread?.terminate();
+      const cpuMsMax = this.#runs.get(busy.run)?.job.limits.cpuMs ?? 0;
+      const limitMs = cpuMsMax + GRACE_MS;
+      if (busy.busyMs > limitMs) void thread?.endIfStuck({ cpuMsMax, waitMsMax: BUSY_MACHINE_FACTOR * limitMs });
     }
     if (this.#runs.size > 0 || isAnyBusy) this.#quietSince = now;
     else if (now - this.#quietSince > LINGER_MS) this.#stopWatch();

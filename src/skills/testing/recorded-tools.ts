@@ -22,6 +22,8 @@ export function createRecordedTools(recorded: readonly RecordedToolCall[]): Reco
       if (found.error !== undefined) return { status: "refused", error: found.error, wasSent: true };
       return { status: "success", json: JSON.stringify(found.result ?? null) };
     },
+    // What was recorded is nobody's secret.
+    recheck: async () => undefined,
     unused: () => left,
   };
 }

@@ -43,6 +43,7 @@ test("says what does not hold: the output, a call that was not made, one that wa
 test("runs the cases against live servers when it is given a way to them", async () => {
   const tools: string[] = [];
   const toolCaller = {
+    recheck: async () => undefined,
     callTool: async ({ tool }: { readonly tool: string }) => {
       tools.push(tool);
       return { status: "success", json: '{"state":"closed","updatedAt":"2026-01-01T00:00:00Z"}' } as const;

@@ -50,7 +50,10 @@ export async function runSkillTest(folder: string, options: SkillTestOptions = {
   let tools: ToolCaller = createRecordedTools([]);
   // One runner for all cases: starting its thread is what takes the time.
   const runner = createSkillRunner({
-    toolCaller: { callTool: async (call, callOptions) => tools.callTool(call, callOptions) },
+    toolCaller: {
+      callTool: async (call, callOptions) => tools.callTool(call, callOptions),
+      recheck: async (call) => tools.recheck(call),
+    },
     clock: systemClock,
     sandbox: { threads: 1 },
   });
@@ -58,7 +61,9 @@ export async function runSkillTest(folder: string, options: SkillTestOptions = {
     for (const testCase of cases) {
       const recorded = createRecordedTools(testCase.calls);
       tools = options.toolCaller ?? recorded;
-      const result = await runToEnd(runner, { skill: runnable, input: testCase.input, caller: callerOf(testCase) });
+      const request = { skill: runnable, input: testCase.input, caller: callerOf(testCase) };
+      // A person decides on live calls: that is not waited for.
+      const result = await (options.toolCaller === undefined ? runToEnd(runner, request) : runner.run(request));
       reports.push(toReport(testCase, result, options.toolCaller === undefined ? recorded.unused() : []));
     }
   } finally {

@@ -1,9 +1,11 @@
 import { type ColumnDefinitionBuilder, type Kysely, type Transaction, sql } from "kysely";
 import { AppError } from "../../lib/errors.ts";
-import { createApprovals } from "./schema-approvals.ts";
+import { createApprovals, indexApprovalExpiry } from "./schema-approvals.ts";
 import type { Database } from "./schema.ts";
 import { createFirstSchema } from "./schema-v1.ts";
 import { createPolicies } from "./schema-v2.ts";
+import { fitSweepToFleets } from "./sweep-at-scale.ts";
+import { addKeyUseHistory } from "./schema-key-uses.ts";
 import { createSweepTables } from "./sweep-tables.ts";
 import { createServerPeers } from "./schema-server-peers.ts";
 import { createSkills } from "./schema-skills.ts";
@@ -28,7 +30,10 @@ const MIGRATIONS: readonly Migration[] = [
   createSweepTables,
   createApprovals,
   createSkills,
+  addKeyUseHistory,
+  indexApprovalExpiry,
   createServerPeers,
+  fitSweepToFleets,
 ];
 
 /**

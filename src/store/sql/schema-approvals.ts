@@ -19,3 +19,8 @@ export async function createApprovals({ db }: SchemaStep): Promise<void> {
   await db.schema.createIndex("approvalsBinding").on("approvals").columns(["bindingHash", "id"]).execute();
   await db.schema.createIndex("approvalsStatus").on("approvals").columns(["status", "id"]).execute();
 }
+
+/** Approvals are forgotten in the order in which they end. */
+export async function indexApprovalExpiry({ db }: SchemaStep): Promise<void> {
+  await db.schema.createIndex("approvalsExpiry").on("approvals").column("expiresAt").execute();
+}

@@ -142,6 +142,8 @@ export interface ApiKeyTable {
   readonly lastUsedAt: number | null;
   readonly lastUsedIp: string | null;
   readonly useCount: number;
+  /** Null where an older program wrote the row. */
+  readonly useHistory: JsonText | null;
   readonly version: number;
 }
 

@@ -2,6 +2,7 @@ import type { Kysely, Transaction } from "kysely";
 import { AppError } from "../../lib/errors.ts";
 import type { Change, Repositories, Store } from "../ports.ts";
 import type { Dialect } from "./migrations.ts";
+import type { PlaceEvents } from "./repositories/context.ts";
 import { createRepositories } from "./repositories/repositories.ts";
 import type { Database } from "./schema.ts";
 import { toStoreError } from "./to-store-error.ts";
@@ -17,6 +18,7 @@ export interface SqlBackend {
   start(): Promise<void>;
   /** Runs first in each write transaction: proves that this process may write and that it is alone. */
   enterTransaction(db: Transaction<Database>): Promise<void>;
+  readonly placeEvents: PlaceEvents;
   /** MUST NOT wait for a transaction that is under way. */
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -41,11 +43,15 @@ export class SqlStore implements Store {
 
   async read<T>(work: (repositories: Repositories) => Promise<T>): Promise<T> {
     this.#assertOpen();
-    return guarded(() => this.#readTransaction().execute((db) => work(createRepositories({ db, touch: refuseWrite }))));
+    const { placeEvents } = this.#backend;
+    return guarded(() =>
+      this.#readTransaction().execute((db) => work(createRepositories({ db, placeEvents, touch: refuseWrite }))),
+    );
   }
 
   async transaction<T>(work: (repositories: Repositories) => Promise<T>): Promise<T> {
     this.#assertOpen();
+    const { placeEvents } = this.#backend;
     let news = Promise.resolve();
     const result = await this.#turns.take(() =>
       guarded(async () => {
@@ -53,7 +59,7 @@ export class SqlStore implements Store {
         const touch = (change: Change) => void changes.set(`${change.kind} ${change.id}`, change);
         const answer = await this.#backend.writer.transaction().execute(async (db) => {
           await this.#backend.enterTransaction(db);
-          return work(createRepositories({ db, touch }));
+          return work(createRepositories({ db, placeEvents, touch }));
         });
         // Still in this writer's turn: the order of the news is the order of the commits.
         news = this.#announce([...changes.values()]);

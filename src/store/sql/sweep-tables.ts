@@ -21,6 +21,9 @@ export interface FindingTable {
   /** Names of devices, each between line ends. */
   readonly deviceNames: string;
   readonly version: number;
+  /** A column of its own: most of what a scan sees was there before, and only this is written then. */
+  readonly lastSeenAt: number;
+  /** All but `lastSeenAt`. */
   readonly body: JsonText;
 }
 
@@ -49,7 +52,8 @@ export interface DeviceReportTable {
   readonly reportId: string;
   readonly receivedAt: number;
   readonly takenAt: number;
-  readonly body: JsonText;
+  /** gzip, base64 */
+  readonly compressed: string;
 }
 
 export interface SweepTables {

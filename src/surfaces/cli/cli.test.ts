@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { startSurface, TEST_OPERATIONS, things, type SurfaceHarness } from "../../../test/harness/surface.ts";
 import { buildCli, runCli, type CliProcess, type CliSettings } from "./build-cli.ts";
+import { apiTarget } from "./run-operation.ts";
 
 let surface: SurfaceHarness;
 beforeAll(async () => {
@@ -106,4 +107,14 @@ test("says what is wrong with a key, and with an address", async () => {
 test("prints errors as JSON where asked", async () => {
   const { out } = await run("things delete nothing --confirm --json");
   expect(JSON.parse(out)).toMatchObject({ error: { code: "not_found" } });
+});
+
+test("an empty variable is an unset one", () => {
+  const unset = apiTarget({ env: {} });
+  expect(unset).toEqual({ url: "http://127.0.0.1:7420", apiKey: undefined });
+  expect(apiTarget({ env: { RUNLAYER_URL: "", RUNLAYER_API_KEY: " " } })).toEqual(unset);
+  expect(apiTarget({ env: { RUNLAYER_URL: "https://r.example.com", RUNLAYER_API_KEY: "rl_org_x\n" } })).toEqual({
+    url: "https://r.example.com",
+    apiKey: "rl_org_x",
+  });
 });

@@ -1,5 +1,7 @@
 import { escapeHidden, escapeHiddenText } from "../../lib/escape-hidden.ts";
+import { readVariable } from "../../lib/read-variable.ts";
 import type { Operation } from "../../operations/define-operation.ts";
+import { secretsIn } from "../../operations/secret-members.ts";
 import type { CliProcess } from "./build-cli.ts";
 import { callApi, type ApiAnswer, type ApiTarget } from "./call-api.ts";
 import { EXIT, toExitCode } from "./exit-codes.ts";
@@ -25,8 +27,8 @@ export async function runOperation(run: Run): Promise<number> {
 }
 
 /** The server and the key that the environment names. */
-export function apiTarget({ env }: CliProcess): ApiTarget {
-  return { url: env["RUNLAYER_URL"] ?? URL_DEFAULT, apiKey: env["RUNLAYER_API_KEY"] };
+export function apiTarget({ env }: Pick<CliProcess, "env">): ApiTarget {
+  return { url: readVariable(env, "RUNLAYER_URL") ?? URL_DEFAULT, apiKey: readVariable(env, "RUNLAYER_API_KEY") };
 }
 
 async function callConfirmed({ operation, input, process }: Run, target: ApiTarget): Promise<ApiAnswer> {
@@ -39,7 +41,7 @@ async function callConfirmed({ operation, input, process }: Run, target: ApiTarg
 
 function printOutput({ operation, isJson, process }: Run, output: Readonly<Record<string, unknown>>): void {
   process.print(isJson ? toJson(output) : `${show(output)}\n`);
-  const shown = operation.secrets.filter((name) => output[name] !== undefined);
+  const shown = secretsIn(output, operation.secrets);
   if (shown.length > 0) {
     process.printError(`note: ${shown.join(", ")} is shown this once; store it now, it cannot be shown again\n`);
   }

@@ -1,5 +1,8 @@
 import { CamelCasePlugin, Kysely, PostgresDialect, type Transaction, sql } from "kysely";
 import { Pool, type PoolConfig, types } from "pg";
+import { placeEvents } from "../../../domain/place-event.ts";
+import { insertAuditRows } from "../repositories/audit-inserts.ts";
+import { toAuditRow } from "../repositories/stored-audit-event.ts";
 import type { Database } from "../schema.ts";
 import type { SqlBackend } from "../sql-store.ts";
 import { InstanceGuard } from "./instance-guard.ts";
@@ -47,6 +50,7 @@ export async function openPostgres(databaseUrl: string): Promise<SqlBackend> {
     reader: db,
     start: () => guard.claim(db),
     enterTransaction: (trx) => enterTransaction(trx, guard),
+    placeEvents: (trx, lines, firstSeq) => insertAuditRows(trx, placeEvents(lines, firstSeq).map(toAuditRow)),
     ping: () => guard.assertOwned(db),
     close: async () => {
       await db.destroy();

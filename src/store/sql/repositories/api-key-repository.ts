@@ -1,9 +1,10 @@
 import { type ExpressionBuilder, sql } from "kysely";
 import type { ApiKey, KeyStatus } from "../../../domain/api-key.ts";
+import { type KeyUse, withUse } from "../../../domain/key-use.ts";
 import type { Ref } from "../../../domain/names.ts";
 import { isUuid } from "../../../lib/ids.ts";
 import type { Page, PageRequest } from "../../../lib/paging.ts";
-import type { ApiKeyFilter, ApiKeyRepository, KeyUse } from "../../ports.ts";
+import type { ApiKeyFilter, ApiKeyRepository } from "../../ports.ts";
 import type { Database } from "../schema.ts";
 import type { RepositoryContext } from "./context.ts";
 import { containsText } from "./matching.ts";
@@ -91,11 +92,14 @@ export class SqlApiKeyRepository implements ApiKeyRepository {
   }
 
   async recordUse(uses: readonly KeyUse[]): Promise<void> {
-    for (const { keyId, at, ip, count } of uses) {
+    for (const use of uses) {
+      const key = await this.#findBy("id", use.keyId);
+      if (key === undefined) continue;
+      const { useHistory, ...used } = withUse(key, use);
       await this.#context.db
         .updateTable("apiKeys")
-        .set((eb) => ({ lastUsedAt: at, lastUsedIp: ip, useCount: eb("useCount", "+", count) }))
-        .where("id", "=", keyId)
+        .set({ ...used, useHistory: JSON.stringify(useHistory) })
+        .where("id", "=", key.id)
         .execute();
     }
   }

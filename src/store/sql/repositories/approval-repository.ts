@@ -76,6 +76,16 @@ export class SqlApprovalRepository implements ApprovalRepository {
     this.#context.touch({ kind: "approval", id: approval.id });
   }
 
+  async prune(expiredBefore: number, limit: number): Promise<number> {
+    const { db } = this.#context;
+    const ended = db.selectFrom("approvals").select("id").where("expiresAt", "<=", expiredBefore);
+    const { numDeletedRows } = await db
+      .deleteFrom("approvals")
+      .where("id", "in", ended.orderBy("expiresAt").limit(limit))
+      .executeTakeFirstOrThrow();
+    return Number(numDeletedRows);
+  }
+
   #filtered({ status, agentId, serverId, agentIds, now }: ApprovalFilter) {
     let approvals = this.#context.db.selectFrom("approvals");
     if (status === "expired")

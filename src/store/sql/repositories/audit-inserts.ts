@@ -5,7 +5,8 @@ import type { AuditEventTable, Database } from "../schema.ts";
 /** Larger inserts win nothing more; 64 rows of 21 columns stay far below SQLite's 32 766 parameters. */
 const ROWS_PER_INSERT = 64;
 
-const COLUMNS = [
+/** In the order in which `auditValues` gives them. */
+export const AUDIT_COLUMNS = [
   "seq",
   "id",
   "time",
@@ -39,9 +40,14 @@ const textsByAdapter = new WeakMap<DialectAdapter, Map<number, string>>();
 export async function insertAuditRows(db: Transaction<Database>, rows: readonly AuditEventTable[]): Promise<void> {
   for (let first = 0; first < rows.length; first += ROWS_PER_INSERT) {
     const some = rows.slice(first, first + ROWS_PER_INSERT);
-    const parameters = some.flatMap((row) => COLUMNS.map((column) => row[column]));
+    const parameters = some.flatMap(auditValues);
     await db.executeQuery(CompiledQuery.raw(insertText(db, some, parameters), parameters));
   }
+}
+
+/** What a row holds, in the order of the columns. */
+export function auditValues(row: AuditEventTable): (string | number | null)[] {
+  return AUDIT_COLUMNS.map((column) => row[column]);
 }
 
 function insertText(

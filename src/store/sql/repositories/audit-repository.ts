@@ -1,16 +1,16 @@
 import { sql } from "kysely";
-import type { AuditEvent, AuditEventDraft } from "../../../domain/audit-event.ts";
+import type { AuditEvent, AuditEventDraft, UnplacedEvent } from "../../../domain/audit-event.ts";
+import { toEventLines } from "../../../domain/place-event.ts";
 import { assert } from "../../../lib/assert.ts";
 import type { Page, PageRequest } from "../../../lib/paging.ts";
 import type { AuditFilter, AuditGroup, AuditRepository, RecordedToolCall } from "../../ports.ts";
 import { filteredEvents } from "./audit-filter.ts";
-import { insertAuditRows } from "./audit-inserts.ts";
 import type { RepositoryContext } from "./context.ts";
 import { countPolicies } from "./policy-counting.ts";
 import { countUpTo, toPage } from "./pages.ts";
 import { toRecordedCall } from "./recorded-call.ts";
 import { countSkillRuns } from "./skill-counting.ts";
-import { parseDraft, toAuditEvent, toAuditRow } from "./stored-audit-event.ts";
+import { parseDraft, toAuditEvent } from "./stored-audit-event.ts";
 
 const GROUP_COLUMNS = {
   actor: { key: "actorId", name: "actorName" },
@@ -32,26 +32,30 @@ export class SqlAuditRepository implements AuditRepository {
       .insertInto("auditStaging")
       .values({ draft: JSON.stringify(draft) })
       .execute();
+    this.#context.touch({ kind: "auditEvent", id: draft.id });
   }
 
-  async takeStaged(limit: number): Promise<readonly AuditEventDraft[]> {
+  async takeStaged(limit: number): Promise<readonly UnplacedEvent[]> {
     const rows = await this.#context.db
       .selectFrom("auditStaging")
       .selectAll()
       .orderBy("position")
       .limit(limit)
       .execute();
-    return rows.map((row) => {
-      const draft = parseDraft(row.draft);
-      this.#taken.set(draft.id, row.position);
-      return draft;
+    return rows.map(({ draft, position }) => {
+      const { id } = parseDraft(draft);
+      this.#taken.set(id, position);
+      return { id, draft };
     });
   }
 
-  async append(events: readonly AuditEvent[]): Promise<void> {
-    await insertAuditRows(this.#context.db, events.map(toAuditRow));
-    await countPolicies(this.#context.db, events);
-    await countSkillRuns(this.#context.db, events);
+  async append(events: readonly UnplacedEvent[], firstSeq: number): Promise<void> {
+    if (events.length === 0) return;
+    const { db, placeEvents } = this.#context;
+    await placeEvents(db, toEventLines(events), firstSeq);
+    const counted = await this.#counted(firstSeq);
+    await countPolicies(db, counted);
+    await countSkillRuns(db, counted);
     const positions = events.flatMap((event) => this.#taken.get(event.id) ?? []);
     if (positions.length === 0) return;
     const last = Math.max(...positions);
@@ -59,6 +63,23 @@ export class SqlAuditRepository implements AuditRepository {
     const isGap = [...this.#taken.values()].some((position) => position < last);
     assert(!isGap, "staged events are recorded oldest first, none left out");
     await this.#context.db.deleteFrom("auditStaging").where("position", "<=", last).execute();
+  }
+
+  /** The events from this place on that say something about a policy or a skill: few, where few policies match. */
+  async #counted(firstSeq: number): Promise<readonly AuditEvent[]> {
+    const rows = await this.#context.db
+      .selectFrom("auditEvents")
+      .selectAll()
+      .where("seq", ">=", firstSeq)
+      .where((eb) =>
+        eb.or([
+          eb("policies", "is not", null),
+          eb("action", "=", "skill.run"),
+          eb("details", "like", '%"alsoMatched"%'),
+        ]),
+      )
+      .execute();
+    return rows.map(toAuditEvent);
   }
 
   async lastSeq(): Promise<number> {

@@ -2,12 +2,12 @@ import type { Device, DeviceReport } from "../../../domain/device.ts";
 import type { Ref } from "../../../domain/names.ts";
 import { isUuid } from "../../../lib/ids.ts";
 import type { Page, PageRequest } from "../../../lib/paging.ts";
-import type { DeviceRepository } from "../../sweep-ports.ts";
+import type { DeviceRepository, DeviceSeen } from "../../sweep-ports.ts";
 import type { RepositoryContext } from "./context.ts";
 import { containsText } from "./matching.ts";
 import { countUpTo, toPage } from "./pages.ts";
 import { type Noun, notFound, taken } from "./refusals.ts";
-import { toDevice, toDeviceReport, toDeviceRow } from "./stored-sweep.ts";
+import { toDevice, toDeviceRow, toStoredHostname } from "./stored-sweep.ts";
 
 const NOUN: Noun = { singular: "device", listedBy: "list_devices" };
 
@@ -51,22 +51,72 @@ export class SqlDeviceRepository implements DeviceRepository {
     await this.#context.db.insertInto("devices").values(toDeviceRow(device)).execute();
   }
 
-  async saveSeen(device: Device): Promise<void> {
-    await this.#context.db.updateTable("devices").set(toDeviceRow(device)).where("id", "=", device.id).execute();
-  }
-
-  async report(deviceId: string): Promise<DeviceReport | undefined> {
-    const reports = this.#context.db.selectFrom("deviceReports").selectAll().where("deviceId", "=", deviceId);
-    const row = await reports.executeTakeFirst();
-    return row === undefined ? undefined : toDeviceReport(row);
-  }
-
-  async saveReport(report: DeviceReport): Promise<void> {
+  async saveSeen({ id, lastSeenAt, platform, reportedAt, hostname }: DeviceSeen): Promise<void> {
     await this.#context.db
+      .updateTable("devices")
+      .set({
+        lastSeenAt,
+        platform,
+        reportedAt,
+        hostname: hostname === undefined ? undefined : toStoredHostname(hostname),
+      })
+      .where("id", "=", id)
+      .execute();
+  }
+
+  async owingReport(askedAt: number, seenSince: number): Promise<readonly string[]> {
+    const rows = await this.#context.db
+      .selectFrom("devices")
+      .select("id")
+      .where("lastSeenAt", ">", seenSince)
+      .where((eb) => eb.or([eb("reportedAt", "is", null), eb("reportedAt", "<", askedAt)]))
+      .execute();
+    return rows.map(({ id }) => id);
+  }
+
+  async withReports(
+    ids: readonly string[],
+  ): Promise<readonly { readonly device: Device; readonly report?: DeviceReport }[]> {
+    const { db } = this.#context;
+    if (ids.length === 0) return [];
+    const devices = await db.selectFrom("devices").selectAll().where("id", "in", ids).orderBy("id").execute();
+    const reports = await db.selectFrom("deviceReports").selectAll().where("deviceId", "in", ids).execute();
+    const byDevice = new Map(reports.map((report) => [report.deviceId, report]));
+    return devices.map((row) => {
+      const report = byDevice.get(row.id);
+      return { device: toDevice(row), ...(report === undefined ? {} : { report }) };
+    });
+  }
+
+  async saveReport(report: DeviceReport): Promise<"taken" | "duplicate" | "older"> {
+    const { numInsertedOrUpdatedRows } = await this.#context.db
       .insertInto("deviceReports")
       .values(report)
-      .onConflict((conflict) => conflict.column("deviceId").doUpdateSet(report))
-      .execute();
+      .onConflict((conflict) =>
+        conflict
+          .column("deviceId")
+          .doUpdateSet(report)
+          .where("deviceReports.reportId", "!=", report.reportId)
+          .where("deviceReports.takenAt", "<=", report.takenAt),
+      )
+      .executeTakeFirstOrThrow();
+    if (numInsertedOrUpdatedRows === 1n) return "taken";
+    const stored = await this.#context.db
+      .selectFrom("deviceReports")
+      .select("reportId")
+      .where("deviceId", "=", report.deviceId)
+      .executeTakeFirst();
+    return stored?.reportId === report.reportId ? "duplicate" : "older";
+  }
+
+  async dropReports(receivedBefore: number, limit: number): Promise<number> {
+    const { db } = this.#context;
+    const old = db.selectFrom("deviceReports").select("deviceId").where("receivedAt", "<", receivedBefore).limit(limit);
+    const { numDeletedRows } = await db
+      .deleteFrom("deviceReports")
+      .where("deviceId", "in", old)
+      .executeTakeFirstOrThrow();
+    return Number(numDeletedRows);
   }
 
   async #findBy(column: "id" | "name" | "keyId", value: string): Promise<Device | undefined> {

@@ -12,8 +12,12 @@ import { toFinding, toFindingRow } from "./stored-sweep.ts";
 
 const NOUN: Noun = { singular: "finding", listedBy: "get_scan_results" };
 
-/** Three columns each stay far below SQLite's 32 766 parameters. */
-const ROWS_PER_INSERT = 500;
+/** A dozen columns each stay far below SQLite's 32 766 parameters. */
+const ROWS_PER_STATEMENT = 500;
+/** Bodies are large: a statement of so many takes few ms. */
+const FINDINGS_PER_INSERT = 50;
+
+const STORED = ["body", "lastSeenAt"] as const;
 
 export class SqlFindingRepository implements FindingRepository {
   readonly #context: RepositoryContext;
@@ -28,18 +32,27 @@ export class SqlFindingRepository implements FindingRepository {
     return found;
   }
 
-  async unresolvedOr(keys: readonly string[]): Promise<readonly Finding[]> {
-    const findings = this.#context.db.selectFrom("findings").select("body");
-    const rows = await findings.where("status", "!=", "resolved").execute();
-    for (let from = 0; from < keys.length; from += ROWS_PER_INSERT) {
-      const some = keys.slice(from, from + ROWS_PER_INSERT);
-      rows.push(...(await findings.where("status", "=", "resolved").where("key", "in", some).execute()));
+  async unresolvedKeys(): Promise<readonly string[]> {
+    const rows = await this.#context.db
+      .selectFrom("findings")
+      .select("key")
+      .where("status", "!=", "resolved")
+      .orderBy("key")
+      .execute();
+    return rows.map(({ key }) => key);
+  }
+
+  async findByKeys(keys: readonly string[]): Promise<readonly Finding[]> {
+    const found: Finding[] = [];
+    for (const some of chunks(keys, ROWS_PER_STATEMENT)) {
+      const query = this.#context.db.selectFrom("findings").select(STORED).where("key", "in", some);
+      found.push(...(await query.execute()).map(toFinding));
     }
-    return rows.map(toFinding);
+    return found;
   }
 
   async list(filter: FindingFilter, page: PageRequest): Promise<Page<Finding>> {
-    let query = this.#filtered(filter).select(["body"]);
+    let query = this.#filtered(filter).select(STORED);
     if (page.after !== undefined) {
       const [rank = "", id = ""] = page.after.split(":");
       query = query.where((eb) =>
@@ -81,14 +94,16 @@ export class SqlFindingRepository implements FindingRepository {
     return new Map(rows.map(({ serverId, count }) => [serverId ?? "", count]));
   }
 
-  async insert(finding: Finding): Promise<void> {
-    await this.#context.db.insertInto("findings").values(toFindingRow(finding)).execute();
+  async insert(findings: readonly Finding[]): Promise<void> {
+    for (const some of chunks(findings, FINDINGS_PER_INSERT)) {
+      await this.#context.db.insertInto("findings").values(some.map(toFindingRow)).execute();
+    }
   }
 
   async save(finding: Finding): Promise<void> {
     const { numUpdatedRows } = await this.#context.db
       .updateTable("findings")
-      .set(toFindingRow(finding))
+      .set(toChangedRow(finding))
       .where("id", "=", finding.id)
       .where("version", "=", finding.version - 1)
       .executeTakeFirstOrThrow();
@@ -96,32 +111,60 @@ export class SqlFindingRepository implements FindingRepository {
   }
 
   async saveSeen(finding: Finding): Promise<void> {
-    await this.#context.db.updateTable("findings").set(toFindingRow(finding)).where("id", "=", finding.id).execute();
+    await this.#context.db.updateTable("findings").set(toChangedRow(finding)).where("id", "=", finding.id).execute();
+  }
+
+  async saveLastSeen(ids: readonly string[], at: number): Promise<void> {
+    for (const some of chunks(ids, ROWS_PER_STATEMENT)) {
+      await this.#context.db.updateTable("findings").set({ lastSeenAt: at }).where("id", "in", some).execute();
+    }
   }
 
   async record(
     scanId: string,
     changes: readonly { readonly findingId: string; readonly change: FindingChange }[],
   ): Promise<void> {
-    for (let from = 0; from < changes.length; from += ROWS_PER_INSERT) {
-      const rows = changes.slice(from, from + ROWS_PER_INSERT).map((change) => ({ scanId, ...change }));
+    for (const some of chunks(changes, ROWS_PER_STATEMENT)) {
+      const rows = some.map((change) => ({ scanId, ...change }));
       await this.#context.db.insertInto("scanFindings").values(rows).execute();
     }
+    if (changes.some(({ change }) => change === "new")) this.#context.touch({ kind: "scan", id: scanId });
+  }
+
+  async dropForgotten(limit: number): Promise<number> {
+    const forgotten = this.#context.db
+      .selectFrom("findings")
+      .select("id")
+      .where("status", "=", "resolved")
+      .where((eb) =>
+        eb.not(
+          eb.exists(
+            eb.selectFrom("scanFindings").select("change").whereRef("scanFindings.findingId", "=", "findings.id"),
+          ),
+        ),
+      )
+      .limit(limit);
+    const { numDeletedRows } = await this.#context.db
+      .deleteFrom("findings")
+      .where("id", "in", forgotten)
+      .executeTakeFirstOrThrow();
+    return Number(numDeletedRows);
   }
 
   async #find(id: string): Promise<Finding | undefined> {
-    const row = await this.#context.db.selectFrom("findings").select("body").where("id", "=", id).executeTakeFirst();
+    const row = await this.#context.db.selectFrom("findings").select(STORED).where("id", "=", id).executeTakeFirst();
     return row === undefined ? undefined : toFinding(row);
   }
 
-  #filtered({ kind, severity, status, scanId, device, query, now }: FindingFilter) {
+  #filtered({ kind, severity, status, scanId, change, device, query, now }: FindingFilter) {
     let findings = this.#context.db.selectFrom("findings").where((eb) => hasStatus(eb, { status, now }));
     if (kind !== undefined) findings = findings.where("kind", "=", kind);
     if (severity !== undefined) findings = findings.where("severityRank", "=", SEVERITIES.indexOf(severity));
     if (scanId !== undefined) {
-      findings = findings.where("id", "in", (eb) =>
-        eb.selectFrom("scanFindings").select("findingId").where("scanId", "=", scanId),
-      );
+      findings = findings.where("id", "in", (eb) => {
+        const said = eb.selectFrom("scanFindings").select("findingId").where("scanId", "=", scanId);
+        return change === undefined ? said : said.where("change", "=", change);
+      });
     }
     if (device !== undefined) {
       findings = findings.where((eb) => containsText([eb.ref("deviceNames")], `\n${device}\n`));
@@ -143,4 +186,16 @@ function hasStatus(
     eb("status", "=", "suppressed"),
     eb.or([eb("suppressedUntil", "is", null), eb("suppressedUntil", ">", now)]),
   ]);
+}
+
+/** Id and key never change: to write the id again would make the database look for rows that refer to it. */
+function toChangedRow(finding: Finding) {
+  const { id: _id, key: _key, ...changed } = toFindingRow(finding);
+  return changed;
+}
+
+function chunks<Item>(items: readonly Item[], size: number): Item[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_chunk, index) =>
+    items.slice(index * size, (index + 1) * size),
+  );
 }

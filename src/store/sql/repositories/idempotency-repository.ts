@@ -44,4 +44,13 @@ export class SqlIdempotencyRepository implements IdempotencyRepository {
       .values({ ...answer, answer: JSON.stringify(answer.answer ?? null) })
       .execute();
   }
+
+  async replaceAnswer(callerId: string, key: string, answer: unknown): Promise<void> {
+    await this.#context.db
+      .updateTable("idempotency")
+      .set({ answer: JSON.stringify(answer ?? null) })
+      .where("callerId", "=", callerId)
+      .where("key", "=", key)
+      .execute();
+  }
 }

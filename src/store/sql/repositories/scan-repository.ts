@@ -32,4 +32,18 @@ export class SqlScanRepository implements ScanRepository {
   async save(scan: Scan): Promise<void> {
     await this.#context.db.updateTable("scans").set(toScanRow(scan)).where("id", "=", scan.id).execute();
   }
+
+  async dropOldest(keep: number, limit: number): Promise<number> {
+    const oldest = this.#context.db
+      .selectFrom("scans")
+      .select("id")
+      .where("id", "not in", (eb) => eb.selectFrom("scans").select("id").orderBy("id", "desc").limit(keep))
+      .orderBy("id")
+      .limit(limit);
+    const { numDeletedRows } = await this.#context.db
+      .deleteFrom("scans")
+      .where("id", "in", oldest)
+      .executeTakeFirstOrThrow();
+    return Number(numDeletedRows);
+  }
 }

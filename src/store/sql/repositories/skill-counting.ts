@@ -14,7 +14,7 @@ const DURATIONS_MAX = 1000;
 
 /** Notes the runs of skills among these events, in the transaction that appends them. */
 export async function countSkillRuns(db: Transaction<Database>, events: readonly AuditEvent[]): Promise<void> {
-  const runs = events.filter(({ action, outcome }) => action === "skill.run" && isRun(outcome)).map(toRow);
+  const runs = events.filter(isRun).map(toRow);
   if (runs.length === 0) return;
   const ids = [...new Set(runs.map(({ skillId }) => skillId))];
   const known = await db.selectFrom("skills").select("id").where("id", "in", ids).execute();
@@ -29,8 +29,9 @@ export async function countSkillRuns(db: Transaction<Database>, events: readonly
       .execute();
 }
 
-function isRun(outcome: AuditEvent["outcome"]): boolean {
-  return outcome === "success" || outcome === "error";
+/** What was refused did not run, and a dry run is no use of the skill. */
+function isRun({ action, outcome, details }: AuditEvent): boolean {
+  return action === "skill.run" && (outcome === "success" || outcome === "error") && details["isDryRun"] !== true;
 }
 
 const NamedAgent = z.object({ id: z.string(), name: z.string() });

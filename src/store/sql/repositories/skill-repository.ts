@@ -5,11 +5,11 @@ import { isUuid } from "../../../lib/ids.ts";
 import type { Page, PageRequest } from "../../../lib/paging.ts";
 import type { SkillFilter, SkillRepository } from "../../skill-ports.ts";
 import type { RepositoryContext } from "./context.ts";
-import { storedNames } from "./json-text.ts";
 import { containsText, holdsId } from "./matching.ts";
 import { countUpTo, toPage } from "./pages.ts";
 import { type Noun, notFound, staleSave, taken } from "./refusals.ts";
 import { readUsage } from "./skill-counting.ts";
+import { storedSkills, toStoredSkills } from "./stored-agent.ts";
 import { toSkill, toSkillRow, toSkillVersion, toSkillVersionRow, toVersionSummary } from "./stored-skill.ts";
 
 const NOUN: Noun = { singular: "skill", listedBy: "list_skills" };
@@ -74,12 +74,12 @@ export class SqlSkillRepository implements SkillRepository {
     this.#context.touch({ kind: "skill", id: skill.id });
   }
 
-  async delete(id: string): Promise<void> {
+  async delete(id: string): Promise<readonly { readonly id: string; readonly name: string }[]> {
     const { db, touch } = this.#context;
     const { numDeletedRows } = await db.deleteFrom("skills").where("id", "=", id).executeTakeFirstOrThrow();
     if (numDeletedRows === 0n) throw notFound(NOUN, id);
     touch({ kind: "skill", id });
-    await this.#removeFromAgents(id);
+    return this.#removeFromAgents(id);
   }
 
   async getVersion(skillId: string, version: number): Promise<SkillVersion> {
@@ -145,22 +145,23 @@ export class SqlSkillRepository implements SkillRepository {
     return new Map(rows.map(({ skillId, runs, lastUsedAt }) => [skillId, { runs, lastUsedAt }]));
   }
 
-  async #removeFromAgents(id: string): Promise<void> {
+  async #removeFromAgents(id: string): Promise<readonly { readonly id: string; readonly name: string }[]> {
     const { db, touch } = this.#context;
     const agents = await db
       .selectFrom("agents")
-      .select(["id", "skills"])
+      .select(["id", "name", "skills"])
       .where((eb) => holdsId(eb.ref("skills"), id))
       .execute();
     for (const agent of agents) {
-      const skills = storedNames.parse(agent.skills).filter((skillId) => skillId !== id);
+      const skills = storedSkills.parse(agent.skills).filter((skill) => skill.id !== id);
       await db
         .updateTable("agents")
-        .set((eb) => ({ skills: JSON.stringify(skills), version: eb("version", "+", 1) }))
+        .set((eb) => ({ skills: toStoredSkills(skills), version: eb("version", "+", 1) }))
         .where("id", "=", agent.id)
         .execute();
       touch({ kind: "agent", id: agent.id });
     }
+    return agents.map((agent) => ({ id: agent.id, name: agent.name }));
   }
 
   async #assertFree({ id, name }: Skill): Promise<void> {

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { AGENT_STATUSES, type Agent, type Assignment } from "../../../domain/agent.ts";
+import { AGENT_STATUSES, type Agent, type AgentSkill, type Assignment } from "../../../domain/agent.ts";
 import type { AgentTable, AssignmentTable } from "../schema.ts";
-import { storedNames, toJsonOrNull } from "./json-text.ts";
+import { jsonText, storedNames, toJsonOrNull } from "./json-text.ts";
 
 const storedAssignment = z.object({
   serverId: z.string(),
@@ -9,6 +9,19 @@ const storedAssignment = z.object({
   resources: storedNames.nullable(),
   prompts: storedNames.nullable(),
 });
+
+/** A skill that is not pinned is its id alone, as the first schema wrote it. */
+const storedSkill = z.union([
+  z.string().transform((id): AgentSkill => ({ id, version: null })),
+  z.object({ id: z.string(), version: z.number() }),
+]);
+
+/** Throws for what no version of this program can have written. */
+export const storedSkills = jsonText(z.array(storedSkill));
+
+export function toStoredSkills(skills: readonly AgentSkill[]): string {
+  return JSON.stringify(skills.map(({ id, version }) => (version === null ? id : { id, version })));
+}
 
 const storedAgent = z.object({
   id: z.string(),
@@ -18,7 +31,7 @@ const storedAgent = z.object({
   owner: z.string().nullable(),
   status: z.enum(AGENT_STATUSES),
   groups: storedNames,
-  skills: storedNames.nullable(),
+  skills: storedSkills.nullable(),
   lastSeenAt: z.number().nullable(),
   version: z.number(),
   createdAt: z.number(),
@@ -36,7 +49,7 @@ export function toAgent(row: AgentTable, assignments: readonly AssignmentTable[]
 export function toAgentRow(agent: Agent): AgentTable {
   const { id, name, type, description, owner, status, lastSeenAt, version, createdAt, updatedAt } = agent;
   const groups = JSON.stringify(agent.groups);
-  const skills = toJsonOrNull(agent.skills);
+  const skills = agent.skills === null ? null : toStoredSkills(agent.skills);
   return { id, name, type, description, owner, status, groups, skills, lastSeenAt, version, createdAt, updatedAt };
 }
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type ApiKey, KEY_KINDS } from "../../../domain/api-key.ts";
+import { NEVER_USED } from "../../../domain/key-use.ts";
 import { ROLES } from "../../../domain/role.ts";
 import type { ApiKeyTable } from "../schema.ts";
 import { jsonText, storedNames } from "./json-text.ts";
@@ -22,13 +23,21 @@ const storedApiKey = z.object({
   lastUsedAt: z.number().nullable(),
   lastUsedIp: z.string().nullable(),
   useCount: z.number(),
+  useHistory: jsonText(
+    z.object({
+      networks: z.array(z.object({ network: z.string(), at: z.number() })),
+      newNetworkAt: z.number().nullable(),
+      deniedBurstAt: z.number().nullable(),
+    }),
+  ).nullable(),
   version: z.number(),
 });
 
 /** Throws for a row that no version of this program can have written. */
 export function toApiKey(row: ApiKeyTable): ApiKey {
   const revoked = row.revokedAt === null ? null : { at: row.revokedAt, reason: row.revokedReason };
-  return { ...storedApiKey.parse(row), revoked };
+  const { useHistory, ...key } = storedApiKey.parse(row);
+  return { ...key, useHistory: useHistory ?? NEVER_USED.useHistory, revoked };
 }
 
 export function toApiKeyRow({ revoked, ...key }: ApiKey): ApiKeyTable {
@@ -36,6 +45,7 @@ export function toApiKeyRow({ revoked, ...key }: ApiKey): ApiKeyTable {
     ...key,
     allowedIps: JSON.stringify(key.allowedIps),
     createdBy: JSON.stringify(key.createdBy),
+    useHistory: JSON.stringify(key.useHistory),
     revokedAt: revoked?.at ?? null,
     revokedReason: revoked?.reason ?? null,
   };

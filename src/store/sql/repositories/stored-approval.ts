@@ -7,12 +7,21 @@ import { jsonText, toJsonOrNull } from "./json-text.ts";
 
 const named = z.object({ id: z.string(), name: z.string() });
 
+const actor = z.object({ type: z.enum(ACTOR_TYPES), id: z.string(), name: z.string() });
+
 const call = z.object({
   agent: named,
   member: named.nullable(),
-  server: named,
+  server: named.nullable(),
   action: z.string(),
-  target: z.object({ type: z.string(), name: z.string() }),
+  target: z.object({
+    type: z.string(),
+    name: z.string(),
+    id: z.string().optional(),
+    version: z.number().optional(),
+  }),
+  // Approvals of the first schema know neither skills nor requesters.
+  requester: actor.extend({ onBehalfOf: named.optional() }).nullable().default(null),
   toolDigest: z.string().nullable(),
   argumentsHash: z.string(),
   payload: z.record(z.string(), z.unknown()),
@@ -22,7 +31,7 @@ const call = z.object({
 
 const decision = z.object({
   at: z.number(),
-  by: z.object({ type: z.enum(ACTOR_TYPES), id: z.string(), name: z.string() }),
+  by: actor,
   note: z.string().nullable(),
 });
 
@@ -52,7 +61,8 @@ export function toApprovalRow(approval: Approval): ApprovalTable {
     status,
     bindingHash,
     agentId: approval.agent.id,
-    serverId: approval.server.id,
+    // The column takes no null; no server has this id.
+    serverId: approval.server?.id ?? "",
     call: toStoredText(JSON.stringify(bound)),
     requestedAt,
     expiresAt,

@@ -1,9 +1,9 @@
 import { z } from "zod";
-import { DEVICE_PLATFORMS, type Device, type DeviceReport } from "../../../domain/device.ts";
+import { DEVICE_PLATFORMS, type Device } from "../../../domain/device.ts";
 import { FINDING_KINDS, FINDING_STATUSES, type Finding } from "../../../domain/finding.ts";
 import { SCAN_STATUSES, SCAN_TARGETS, type Scan } from "../../../domain/scan.ts";
 import { SEVERITIES } from "../../../domain/server.ts";
-import type { DeviceReportTable, DeviceTable, FindingTable, ScanTable } from "../sweep-tables.ts";
+import type { DeviceTable, FindingTable, ScanTable } from "../sweep-tables.ts";
 import { toStoredText, storedForeignText } from "./foreign-text.ts";
 import { jsonText } from "./json-text.ts";
 
@@ -105,10 +105,11 @@ const storedFinding = z.object({
     })
     .nullable(),
   firstSeenAt: z.number(),
-  lastSeenAt: z.number(),
   resolvedAt: z.number().nullable(),
   version: z.number(),
 });
+
+const storedFindingText = jsonText(storedFinding);
 
 const storedDevice = z.object({
   id: z.string(),
@@ -133,12 +134,13 @@ export function toScanRow(scan: Scan): ScanTable {
   return { id: scan.id, body: JSON.stringify(scan) };
 }
 
-export function toFinding({ body }: Pick<FindingTable, "body">): Finding {
-  return jsonText(storedFinding).parse(body);
+export function toFinding({ body, lastSeenAt }: Pick<FindingTable, "body" | "lastSeenAt">): Finding {
+  return { ...storedFindingText.parse(body), lastSeenAt };
 }
 
 export function toFindingRow(finding: Finding): FindingTable {
-  const { id, key, kind, status, serverId, handling, version, code, title, identity, evidence } = finding;
+  const { lastSeenAt, ...rest } = finding;
+  const { id, key, kind, status, serverId, handling, version, code, title, identity, evidence } = rest;
   const names = new Set(finding.instances.flatMap(({ device }) => device ?? []));
   return {
     id,
@@ -151,7 +153,8 @@ export function toFindingRow(finding: Finding): FindingTable {
     suppressedUntil: status === "suppressed" ? (handling?.expiresAt ?? null) : null,
     searchText: toStoredText([title, code, identity, evidence].join("\n")),
     deviceNames: toStoredText(`\n${[...names].join("\n")}\n`),
-    body: JSON.stringify(finding),
+    lastSeenAt,
+    body: JSON.stringify(rest),
   };
 }
 
@@ -160,10 +163,9 @@ export function toDevice(row: DeviceTable): Device {
 }
 
 export function toDeviceRow(device: Device): DeviceTable {
-  return { ...device, hostname: device.hostname === null ? null : toStoredText(device.hostname) };
+  return { ...device, hostname: toStoredHostname(device.hostname) };
 }
 
-/** The body is JSON, which writes a NUL as an escape. */
-export function toDeviceReport(row: DeviceReportTable): DeviceReport {
-  return { ...row };
+export function toStoredHostname(hostname: string | null): string | null {
+  return hostname === null ? null : toStoredText(hostname);
 }

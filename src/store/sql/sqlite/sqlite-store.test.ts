@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Worker } from "node:worker_threads";
 import SqliteDatabase from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { aServer, anEvent } from "../../../../test/harness/entities.ts";
+import { aDraft, anApiKey, aServer, toUnplaced } from "../../../../test/harness/entities.ts";
 import { systemClock } from "../../../lib/clock.ts";
 import { openStore } from "../../open-store.ts";
 import type { Store } from "../../ports.ts";
@@ -40,6 +40,35 @@ test("refuses a second store on the same data directory, and opens after the fir
 test("opens a data directory whose lock file was left behind", async () => {
   writeFileSync(join(folder, "runlayer.lock"), "");
   await (await openStore({ dataDir: folder, clock: systemClock })).close();
+});
+
+test("reads a key of a program that kept no history of its use, and goes on from its last address", async () => {
+  const key = anApiKey({ lastUsedAt: 5, lastUsedIp: "192.0.2.1", useCount: 1 });
+  const first = await openStore({ dataDir: folder, clock: systemClock });
+  await first.transaction(({ apiKeys }) => apiKeys.insert(key));
+  await first.close();
+  const database = new SqliteDatabase(join(folder, "runlayer.db"));
+  database.exec("update api_keys set use_history = null");
+  database.close();
+  const store = await openStore({ dataDir: folder, clock: systemClock });
+  expect(await store.read(({ apiKeys }) => apiKeys.get(key.id))).toEqual(key);
+  const use = { keyId: key.id, count: 1, denied: { count: 0, at: 0 } };
+  const from = (ip: string, at: number) => ({ ...use, last: { at, ip }, ips: [ip] });
+  await store.transaction(({ apiKeys }) => apiKeys.recordUse([from("192.0.2.1", 6)]));
+  expect((await store.read(({ apiKeys }) => apiKeys.get(key.id))).useHistory.newNetworkAt).toBeNull();
+  await store.transaction(({ apiKeys }) => apiKeys.recordUse([from("198.51.100.1", 7)]));
+  expect((await store.read(({ apiKeys }) => apiKeys.get(key.id))).useHistory.newNetworkAt).toBe(7);
+  await store.close();
+});
+
+test("finds the approvals to forget by an index", async () => {
+  await (await openStore({ dataDir: folder, clock: systemClock })).close();
+  const database = new SqliteDatabase(join(folder, "runlayer.db"), { readonly: true });
+  const ended = "select id from approvals where expires_at <= 1 order by expires_at limit 500";
+  const plan = database.prepare(`explain query plan delete from approvals where id in (${ended})`).all();
+  database.close();
+  expect(JSON.stringify(plan)).toContain("approvals_expiry");
+  expect(JSON.stringify(plan)).not.toMatch(/SCAN|TEMP B-TREE/);
 });
 
 test("refuses a database of a newer program, a file that is no database, a directory that cannot be made", async () => {
@@ -92,7 +121,10 @@ test("answers unavailable when the worker that reads dies, and never hangs", asy
 test("commits while a long search runs", async () => {
   const store = await openStore({ dataDir: folder, clock: systemClock });
   await store.transaction(({ audit }) =>
-    audit.append(Array.from({ length: 20_000 }, (_, index) => anEvent(index + 1))),
+    audit.append(
+      Array.from({ length: 20_000 }, () => toUnplaced(aDraft())),
+      1,
+    ),
   );
   let isSearching = true;
   const search = Promise.all(

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import SqliteDatabase from "better-sqlite3";
 import { assert } from "../../../lib/assert.ts";
+import { definePlacedEvents } from "./placed-events.ts";
 import {
   READERS,
   type Statement,
@@ -72,6 +73,7 @@ function openWriter(): Connection {
   // FULL: a commit is on the disk before it is answered; NORMAL would lose the last ones with the power.
   database.pragma("synchronous = FULL");
   database.pragma("foreign_keys = ON");
+  definePlacedEvents(database);
   return { database, statements: new Map() };
 }
 

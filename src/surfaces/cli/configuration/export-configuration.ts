@@ -31,7 +31,7 @@ const Server = z.looseObject({
 });
 const Agent = z.looseObject({
   owner: Owner,
-  skills: z.array(z.object({ name: z.string() })).nullable(),
+  skills: z.array(z.object({ name: z.string(), version: z.int().optional() })).nullable(),
   servers: z.array(z.looseObject({ server: z.object({ name: z.string() }) })),
 });
 
@@ -127,7 +127,8 @@ function variableOf(server: string, word: string): string {
 }
 
 function skillsOf(skills: z.output<typeof Agent>["skills"]): Fields {
-  return skills === null ? {} : { skills: skills.map(({ name }) => name) };
+  if (skills === null) return {};
+  return { skills: skills.map(({ name, version }) => (version === undefined ? name : { skill: name, version })) };
 }
 
 function owned(email: unknown): Fields {

@@ -2,11 +2,11 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { z } from "zod";
 import { AppError } from "../../../lib/errors.ts";
+import { findLiteralSecret } from "../../../operations/configuration/literal-secrets.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 const Reference = z.union([z.strictObject({ $env: z.string() }), z.strictObject({ $file: z.string() })]);
-const SECRET_MEMBERS = ["token", "value", "password", "clientSecret"] as const;
 
 interface Where {
   readonly env: Environment;
@@ -24,15 +24,11 @@ export function resolveReferences(value: unknown, where: Where): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, resolveReferences(member, where)]));
 }
 
-/** Throws `invalid_input` where a server's credential holds a secret in clear: files are shared and kept. */
-export function refuseLiteralSecrets({ name, credential }: Readonly<Record<string, unknown>>, path: string): void {
-  const parsed = z.looseObject({ values: z.record(z.string(), z.unknown()).optional() }).safeParse(credential);
-  if (!parsed.success) return;
-  const { values = {}, ...members } = parsed.data;
-  const secrets = [...SECRET_MEMBERS.map((member) => [member, members[member]] as const), ...Object.entries(values)];
-  const literal = secrets.find(([, secret]) => typeof secret === "string");
-  if (literal === undefined) return;
-  const message = `\`${path}\`: server \`${String(name)}\` holds its secret \`${literal[0]}\` in clear; write \`{ $env: NAME }\` or \`{ $file: PATH }\``;
+/** Throws `invalid_input` where a server holds a secret in clear: files are shared and kept. */
+export function refuseLiteralSecrets(server: Readonly<Record<string, unknown>>, path: string): void {
+  const place = findLiteralSecret(server);
+  if (place === undefined) return;
+  const message = `\`${path}\`: server \`${String(server["name"])}\` holds a secret in clear in \`${place}\`; write \`{ $env: NAME }\` or \`{ $file: PATH }\` there`;
   throw new AppError("invalid_input", message);
 }
 

@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import type { AuditEvent, AuditEventDraft } from "../domain/audit-event.ts";
+import type { AuditEvent, AuditEventDraft } from "./audit-event.ts";
 import { toCanonicalJson } from "../lib/canonical-json.ts";
 import { toRfc3339 } from "../lib/clock.ts";
 

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { assert, dictionary, jsonValue, property, string } from "fast-check";
 import { expect, test } from "vitest";
-import type { AuditEventDraft } from "../domain/audit-event.ts";
+import type { AuditEventDraft } from "./audit-event.ts";
 import { toCanonicalJson } from "../lib/canonical-json.ts";
 import { toRfc3339 } from "../lib/clock.ts";
-import { canonicalEvent, leafHash, toEvent } from "./leaf.ts";
+import { canonicalEvent, leafHash, toEvent } from "./audit-leaf.ts";
 
 const draft: AuditEventDraft = {
   id: "0199d3a0-0000-7000-8000-000000000001",

@@ -1,5 +1,4 @@
-import type { AuditEventDraft } from "../domain/audit-event.ts";
-import type { DecisionDraft, Settlement } from "./audit-log.ts";
+import type { AuditEventDraft, DecisionDraft, Settlement } from "./audit-event.ts";
 
 /** The one event of a decision and its outcome. Also made when a journal is replayed, so it depends on nothing else. */
 export function settledEvent(decision: DecisionDraft, settlement: Settlement | UnknownSettlement): AuditEventDraft {

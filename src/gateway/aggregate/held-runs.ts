@@ -1,0 +1,59 @@
+import type { Journal } from "./ports.ts";
+
+/** Paused runs of one agent: one that asks for much pushes out nobody else's. */
+const RUNS_PER_AGENT_MAX = 16;
+const RUNS_MAX = 200;
+/** Results of tools are kept in memory until their run goes on. */
+const BYTES_MAX = 64 * 1024 * 1024;
+
+interface HeldRun {
+  readonly agentId: string;
+  readonly journal: Journal;
+  readonly bytes: number;
+  readonly expiresAt: number;
+}
+
+/** The calls of runs that wait for an approval, so that going on repeats none. In memory: a restart forgets them. */
+export class HeldRuns {
+  readonly #runs = new Map<string, HeldRun>();
+  #bytes = 0;
+
+  /** The journal of a run, once: two that go on at a time must not both answer from it. */
+  take(key: string, nowMs: number): Journal {
+    this.#dropExpired(nowMs);
+    const run = this.#runs.get(key);
+    this.#drop(key);
+    return run?.journal ?? [];
+  }
+
+  /** Keeps a journal for `ttlMs`; the oldest one of the agent goes where it has too many, then the oldest of all. */
+  keep(
+    key: string,
+    { agentId, journal, nowMs, ttlMs }: { agentId: string; journal: Journal; nowMs: number; ttlMs: number },
+  ): void {
+    this.#dropExpired(nowMs);
+    this.#drop(key);
+    const own = [...this.#runs].filter(([, run]) => run.agentId === agentId);
+    for (const [oldest] of own.slice(0, Math.max(0, own.length - RUNS_PER_AGENT_MAX + 1))) this.#drop(oldest);
+    const bytes = sizeOf(journal);
+    this.#runs.set(key, { agentId, journal, bytes, expiresAt: nowMs + ttlMs });
+    this.#bytes += bytes;
+    for (const oldest of this.#runs.keys()) {
+      if (this.#runs.size <= RUNS_MAX && this.#bytes <= BYTES_MAX) break;
+      this.#drop(oldest);
+    }
+  }
+
+  #dropExpired(nowMs: number): void {
+    for (const [key, { expiresAt }] of this.#runs) if (expiresAt <= nowMs) this.#drop(key);
+  }
+
+  #drop(key: string): void {
+    this.#bytes -= this.#runs.get(key)?.bytes ?? 0;
+    this.#runs.delete(key);
+  }
+}
+
+function sizeOf(journal: Journal): number {
+  return journal.reduce((sum, { reply }) => sum + (reply.ok ? reply.json.length : reply.error.message.length), 0);
+}

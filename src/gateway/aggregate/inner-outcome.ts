@@ -1,0 +1,53 @@
+import { type CallToolResult, ProtocolError } from "@modelcontextprotocol/client";
+import type { DecidingPolicy } from "../decide.ts";
+import { RPC_CODES } from "../rpc-refusal.ts";
+import type { InnerCallOutcome, InnerRefusal } from "./ports.ts";
+
+const TEXT_MAX = 2000;
+
+/** What a tool answered, as a skill gets it: the structured content if there is one, else the result. */
+export function toOutcome(result: CallToolResult): InnerCallOutcome {
+  if (result.isError !== true) return { status: "success", json: JSON.stringify(result.structuredContent ?? result) };
+  const texts = result.content.flatMap((part) => (part.type === "text" ? [part.text] : []));
+  const message = texts.join("\n").slice(0, TEXT_MAX) || "the tool failed";
+  return { status: "refused", wasSent: true, error: { code: "upstream_error", message } };
+}
+
+/** What became of a call that was refused or failed. */
+export function toFailure(error: unknown, signal: AbortSignal): InnerCallOutcome {
+  if (signal.aborted) return { status: "refused", wasSent: true, error: { code: "timeout", message: "the run ended" } };
+  if (!(error instanceof ProtocolError)) {
+    const message = "the server could not be reached through the gateway";
+    return { status: "refused", wasSent: true, error: { code: "upstream_error", message } };
+  }
+  const { code, message, data } = error;
+  if (code === RPC_CODES.denied) return { status: "refused", wasSent: false, error: toDenial(message, data) };
+  const approvalId = memberText(data, "approvalId");
+  if (code === RPC_CODES.approvalPending && approvalId !== undefined) return { status: "held", approvalId };
+  const isOurs = code === RPC_CODES.approvalPending || code === RPC_CODES.unavailable;
+  return { status: "refused", wasSent: !isOurs, error: { code: isOurs ? "unavailable" : "upstream_error", message } };
+}
+
+function toDenial(message: string, data: unknown): InnerRefusal {
+  return {
+    code: "forbidden",
+    message,
+    policies: policiesOf(data),
+    details: { reason: memberText(data, "reason") ?? "policy" },
+  };
+}
+
+function policiesOf(data: unknown): readonly DecidingPolicy[] {
+  const list = memberOf(data, "policies");
+  if (!Array.isArray(list)) return [];
+  return list.map((policy) => ({ id: memberText(policy, "id") ?? "", name: memberText(policy, "name") ?? "" }));
+}
+
+function memberText(value: unknown, name: string): string | undefined {
+  const member = memberOf(value, name);
+  return typeof member === "string" ? member : undefined;
+}
+
+function memberOf(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null ? Object.getOwnPropertyDescriptor(value, name)?.value : undefined;
+}

@@ -1,0 +1,137 @@
+import type { Requester } from "../../domain/approval.ts";
+import type { ApprovalClaim, ApprovalStore, HeldCall } from "../approvals.ts";
+import type { GatewayContext } from "../context.ts";
+import { hashArguments } from "../hash-arguments.ts";
+import { tied, type Tie } from "../hold.ts";
+import type { Refusal } from "../judge.ts";
+import { type JudgedRun, recordRefusal, toRefusal } from "./judged-run.ts";
+import type { ServingSkill } from "./skill-decision.ts";
+
+/** A run of a skill, and how it waits where a policy holds it. */
+export interface RunHold {
+  readonly context: GatewayContext;
+  readonly input: unknown;
+  /** Null where the agent itself asks. */
+  readonly requester: Requester | null;
+  /** The same run decided as of now: of the version that the agent gets now, or of the one given. */
+  readonly judge: (view?: ServingSkill) => JudgedRun;
+  /** `ask`: the client is asked whether it wants to wait; `return`: it comes back by itself; `none`: nobody is asked for an approval. */
+  readonly patience: "wait" | "ask" | "return" | "none";
+  /** The client is gone, or took its call back. */
+  readonly signal: AbortSignal;
+  readonly onProgress: (message: string) => void;
+}
+
+/** `passed`: it MUST be run now, an approval of it is used up. `refused` is on record already. */
+export type RunOutcome =
+  | { readonly status: "passed"; readonly judged: JudgedRun }
+  | { readonly status: "refused"; readonly refusal: Refusal }
+  | { readonly status: "asked"; readonly approvalId: string; readonly message: string };
+
+type Filed = Exclude<ApprovalClaim, { readonly state: "full" }>;
+
+const PROGRESS_MS = 5000;
+
+/** Lets a run start that is allowed, or that a person has approved. */
+export async function passRun(hold: RunHold, judged: JudgedRun): Promise<RunOutcome> {
+  const { effect } = judged.decision;
+  if (effect === "allow") return { status: "passed", judged };
+  return effect === "held" ? passHold(hold, judged) : refuse(hold, toRefusal(judged));
+}
+
+/** As for messages: uses up the approval of exactly this run, or files a request for one and waits as far as the client can. */
+async function passHold(hold: RunHold, judged: JudgedRun): Promise<RunOutcome> {
+  const { approvals } = hold.context;
+  if (approvals === undefined || hold.patience === "none") return refuse(hold, toRefusal(judged));
+  const claim = await approvals.claim(toHeldCall(hold, judged));
+  if (claim.state !== "pending") return finish(hold, judged, claim);
+  const refusal = toRefusal(judged, claim);
+  await recordRefusal(refusal, hold.context);
+  if (hold.patience === "ask") return { status: "asked", approvalId: claim.approvalId, message: refusal.message };
+  if (hold.patience === "return") return { status: "refused", refusal };
+  const end = await waitFor(hold, { agentId: judged.asker.agent.agent.id, ...claim }, approvals);
+  return end === "decided" ? passAgain(hold, claim, approvals) : { status: "refused", refusal };
+}
+
+/** After a person decided: everything may have changed meanwhile, the version too, so that the run is decided anew. */
+async function passAgain(hold: RunHold, tie: Tie, approvals: ApprovalStore): Promise<RunOutcome> {
+  const judged = hold.judge();
+  if (judged.decision.effect === "allow") return passed(judged, tie);
+  if (judged.decision.effect === "deny") return refuse(hold, toRefusal(judged, tie));
+  const claim = await approvals.claim(toHeldCall(hold, judged));
+  // Another equal run was quicker, or the version is another one: this needs a word of its own.
+  if (claim.state === "pending") return refuse(hold, toRefusal(judged, claim));
+  return finish(hold, judged, claim);
+}
+
+async function finish(hold: RunHold, judged: JudgedRun, claim: ApprovalClaim): Promise<RunOutcome> {
+  if (claim.state === "full") return refuse(hold, toFullRefusal(judged));
+  if (claim.state !== "approved") return refuse(hold, toDeniedRefusal(judged, claim));
+  if (hold.signal.aborted) return lose(hold, judged, claim);
+  // What was approved is this version; whether it may still run is asked again.
+  const now = hold.judge(judged.view);
+  if (now.decision.effect === "deny") return refuse(hold, toRefusal(now, claim));
+  return passed(now, claim);
+}
+
+function passed(judged: JudgedRun, tie: Tie): RunOutcome {
+  return { status: "passed", judged: { ...judged, draft: tied(judged.draft, tie) } };
+}
+
+async function refuse({ context }: RunHold, refusal: Refusal): Promise<RunOutcome> {
+  await recordRefusal(refusal, context);
+  return { status: "refused", refusal };
+}
+
+/** The approval is used up, and the client went in the meantime: nothing runs, and the log says so. */
+async function lose({ context }: RunHold, judged: JudgedRun, tie: Tie): Promise<RunOutcome> {
+  const refusal = toRefusal(judged, tie);
+  await context.audit.record({ ...refusal.draft, outcome: "error", reason: "client_disconnected", durationMs: 0 });
+  return { status: "refused", refusal };
+}
+
+async function waitFor(
+  { context, signal, onProgress }: RunHold,
+  { agentId, approvalId }: Tie & { readonly agentId: string },
+  approvals: ApprovalStore,
+) {
+  const tell = (): void => onProgress("waiting for a person to approve this run");
+  tell();
+  const timer = setInterval(tell, PROGRESS_MS);
+  try {
+    return await context.heldCalls.waitForRun({ agentId, approvalId, approvals, signal, onProblem: context.onProblem });
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+function toDeniedRefusal(judged: JudgedRun, tie: Filed): Refusal {
+  const message = `a person denied this run of skill \`${judged.view.skill.name}\` (approval \`${tie.approvalId}\`); do not repeat it, ask an administrator of this gateway`;
+  const { draft, policies } = toRefusal(judged, tie);
+  return { draft, policies, outcome: "denied", reason: "approval_denied", message };
+}
+
+function toFullRefusal(judged: JudgedRun): Refusal {
+  const message = `agent \`${judged.asker.agent.agent.name}\` has too many calls that wait for approval; wait until some are decided`;
+  return { ...toRefusal(judged), outcome: "denied", reason: "too_many_pending", message };
+}
+
+function toHeldCall({ input, requester }: RunHold, { asker, view, decision, payload, draft }: JudgedRun): HeldCall {
+  const { snapshot, agent } = asker;
+  const { id, name, owner } = agent.agent;
+  const { skill, serving } = view;
+  return {
+    agent: { id, name },
+    member: owner === null ? null : { id: owner, name: snapshot.memberById.get(owner)?.name ?? owner },
+    server: null,
+    action: "run_skill",
+    target: { type: "skill", id: skill.id, name: skill.name, version: serving.version },
+    requester,
+    toolDigest: serving.digest,
+    // The function gets exactly what this text says.
+    argumentsHash: hashArguments(JSON.stringify(input ?? {})),
+    payload,
+    policies: decision.policies,
+    correlationId: draft.correlationId,
+  };
+}

@@ -1,0 +1,193 @@
+import {
+  memberOf,
+  membersAt,
+  textAt,
+  valueAt,
+  type NotificationEnvelope,
+  type RequestEnvelope,
+  type RpcId,
+} from "../envelope/envelope.ts";
+import type { Member, Span } from "../envelope/json-scanner.ts";
+import { errorMessage } from "../http/respond.ts";
+import { RPC_CODES } from "../rpc-refusal.ts";
+import { splice, type Edit } from "../splice.ts";
+import type { UpstreamFault } from "../upstream.ts";
+import { parseMessage, type ChannelListener } from "./message-channel.ts";
+import { StdioChannel, type BridgedChild } from "./stdio-channel.ts";
+
+/** One session's place at a child that it shares. */
+export interface Seat {
+  readonly listener: ChannelListener;
+  readonly subscriptions: Set<string>;
+}
+
+interface OpenRequest {
+  readonly seat: Seat;
+  readonly id: RpcId;
+  readonly idText: string;
+  /** As written; undefined where the client gave none. */
+  readonly tokenText: string | undefined;
+}
+
+const OPENING_ID = 0;
+
+/**
+ * The messages of many sessions over one child. Each request gets an id and a progress token of ours on the way, so that no
+ * session ever sees what belongs to another's. The child is told that its client can do nothing: it could not know whom it asks.
+ */
+export class SharedWire implements ChannelListener {
+  readonly child: BridgedChild;
+  readonly #channel: StdioChannel;
+  readonly #seats = new Set<Seat>();
+  readonly #open = new Map<number, OpenRequest>();
+  readonly #opened = Promise.withResolvers<string>();
+  #lastId = OPENING_ID;
+  #fault: UpstreamFault | undefined;
+
+  constructor(child: BridgedChild, protocolVersion: string) {
+    this.child = child;
+    this.#channel = new StdioChannel(Promise.resolve(child), this);
+    const params = { protocolVersion, capabilities: {}, clientInfo: { name: "runlayer", version: "1" } };
+    this.#say({ jsonrpc: "2.0", id: OPENING_ID, method: "initialize", params });
+    // Each session hears of the fault by its listener.
+    this.#opened.promise.catch(() => undefined);
+  }
+
+  join(listener: ChannelListener): Seat {
+    const seat = { listener, subscriptions: new Set<string>() };
+    if (this.#fault === undefined) this.#seats.add(seat);
+    else queueMicrotask(() => listener.closed(this.#fault ?? { kind: "reset", text: "its process ended" }));
+    return seat;
+  }
+
+  /** What the session still waits for is cancelled; the child goes on for the others. */
+  leave(seat: Seat): void {
+    if (!this.#seats.delete(seat)) return;
+    for (const [id, request] of this.#open) if (request.seat === seat) this.#cancel(id, "the client has gone");
+  }
+
+  /** Sends what a session says; `bytes` is one JSON-RPC message that was parsed before. */
+  send(seat: Seat, bytes: Buffer): void {
+    const envelope = parseMessage(bytes);
+    if (envelope?.kind === "request") this.#request(seat, envelope);
+    else if (envelope?.kind === "notification") this.#notify(seat, envelope);
+    // The child asks no session anything, so that there is nothing to answer.
+  }
+
+  message(bytes: Buffer): void {
+    const envelope = parseMessage(bytes);
+    if (envelope === undefined) return;
+    if (envelope.kind === "notification") return this.#tell(envelope);
+    if (envelope.kind === "request") return this.#answerFor(envelope);
+    if (envelope.id === OPENING_ID) return this.#finishOpening(bytes, envelope.result);
+    const request = typeof envelope.id === "number" ? this.#open.get(envelope.id) : undefined;
+    if (request === undefined) return;
+    this.#open.delete(Number(envelope.id));
+    request.seat.listener.message(withId(bytes, request.idText));
+  }
+
+  closed(fault: UpstreamFault): void {
+    if (this.#fault !== undefined) return;
+    this.#fault = fault;
+    this.#opened.reject(new Error(fault.text));
+    const seats = [...this.#seats];
+    this.#seats.clear();
+    this.#open.clear();
+    for (const { listener } of seats) listener.closed(fault);
+  }
+
+  #finishOpening(bytes: Buffer, result: Span | undefined): void {
+    if (result === undefined) {
+      this.#channel.close();
+      return this.closed({ kind: "refused", text: "it refused to open a session" });
+    }
+    this.#say({ jsonrpc: "2.0", method: "notifications/initialized" });
+    this.#opened.resolve(bytes.toString("utf8", result.start, result.end));
+  }
+
+  #request(seat: Seat, envelope: RequestEnvelope): void {
+    if (envelope.method === "initialize") return this.#openFor(seat, envelope);
+    if (this.#isShared(seat, envelope)) return this.#answer(seat, envelope, "{}");
+    this.#lastId += 1;
+    const id = this.#lastId;
+    const { bytes } = envelope;
+    const token = memberOf({ members: membersAt(bytes, memberOf(envelope.params, "_meta")) }, "progressToken");
+    const tokenText = token === undefined ? undefined : bytes.toString("utf8", token.start, token.end);
+    this.#open.set(id, { seat, id: envelope.id, idText: envelope.idText, tokenText });
+    const edits: Edit[] = token === undefined ? [] : [{ start: token.start, end: token.end, text: String(id) }];
+    this.#channel.send(withId(bytes, String(id), edits));
+  }
+
+  /** The child was opened once; every session gets what it said then. */
+  #openFor(seat: Seat, envelope: RequestEnvelope): void {
+    this.#opened.promise.then(
+      (result) => this.#answer(seat, envelope, result),
+      () => {
+        // The listener has heard of it.
+      },
+    );
+  }
+
+  #answer({ listener }: Seat, { idText }: RequestEnvelope, result: string): void {
+    listener.message(Buffer.from(`{"jsonrpc":"2.0","id":${idText},"result":${result}}`));
+  }
+
+  /** Keeps the subscriptions; true for the end of one that another session still has. */
+  #isShared(seat: Seat, { method, bytes, params }: RequestEnvelope): boolean {
+    const uri = textAt(bytes, memberOf(params, "uri"));
+    if (uri === undefined) return false;
+    if (method === "resources/subscribe") seat.subscriptions.add(uri);
+    if (method !== "resources/unsubscribe") return false;
+    seat.subscriptions.delete(uri);
+    return [...this.#seats].some(({ subscriptions }) => subscriptions.has(uri));
+  }
+
+  #notify(seat: Seat, { method, bytes, params }: NotificationEnvelope): void {
+    if (method !== "notifications/cancelled") return;
+    const requestId = valueAt(bytes, memberOf(params, "requestId"));
+    for (const [id, request] of this.#open)
+      if (request.seat === seat && request.id === requestId) this.#cancel(id, "the client cancelled it");
+  }
+
+  #cancel(requestId: number, reason: string): void {
+    this.#open.delete(requestId);
+    this.#say({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId, reason } });
+  }
+
+  /** Progress goes to whom it belongs, changes to whom they concern, and everything else to nobody but an only session. */
+  #tell({ method, bytes, params }: NotificationEnvelope): void {
+    if (method === "notifications/progress") return this.#tellProgress(bytes, params);
+    const uri = textAt(bytes, memberOf(params, "uri"));
+    const isForAll = method.endsWith("/list_changed");
+    for (const seat of this.#seats) {
+      const isSubscribed = method === "notifications/resources/updated" && seat.subscriptions.has(uri ?? "");
+      if (isForAll || isSubscribed || this.#seats.size === 1) seat.listener.message(bytes);
+    }
+  }
+
+  #tellProgress(bytes: Buffer, params: Member | undefined): void {
+    const token = memberOf(params, "progressToken");
+    const id = valueAt(bytes, token);
+    const request = typeof id === "number" ? this.#open.get(id) : undefined;
+    if (token === undefined || request?.tokenText === undefined) return;
+    const edit = { start: token.start, end: token.end, text: request.tokenText };
+    request.seat.listener.message(splice(bytes, [edit]));
+  }
+
+  #answerFor({ method, idText }: RequestEnvelope): void {
+    if (method === "ping") return this.#channel.send(Buffer.from(`{"jsonrpc":"2.0","id":${idText},"result":{}}`));
+    const message = "this server is shared by several clients, so that none of them can be asked";
+    this.#channel.send(errorMessage(idText, { code: RPC_CODES.methodNotFound, message }));
+  }
+
+  #say(message: object): void {
+    this.#channel.send(Buffer.from(JSON.stringify(message)));
+  }
+}
+
+/** The message under another id. */
+function withId(bytes: Buffer, text: string, edits: readonly Edit[] = []): Buffer {
+  const members = membersAt(bytes, { start: bytes.indexOf("{"), end: bytes.length });
+  const at = memberOf({ members }, "id");
+  return at === undefined ? bytes : splice(bytes, [...edits, { start: at.start, end: at.end, text }]);
+}

@@ -43,8 +43,8 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function scan() {
-  const { status, body } = await serving.rest("POST /scans", { targets: ["registry"] });
+async function scan(targets = ["registry"]) {
+  const { status, body } = await serving.rest("POST /scans", { targets });
   expect(status, JSON.stringify(body)).toBe(200);
   return at(body, "summary");
 }
@@ -87,4 +87,15 @@ test("a certificate that nobody vouches for is a server that does not work, and 
   await scan();
   const found = await restAll(serving, "GET /scan-results", { query: "SERVER-NOT-WORKING" });
   expect(found).toMatchObject([{ kind: "drift", evidence: expect.stringMatching(/unreachable.*SELF_SIGNED/) }]);
+});
+
+test("only a scan of the registry says that drift ended, unless the server is deleted", async () => {
+  front.present(leaf(authorities[0]));
+  await scan();
+  expect(await drift()).toHaveLength(1);
+  expect(await scan(["devices"])).toMatchObject({ resolved: 0 });
+  const { status } = await serving.rest("DELETE /servers/secure", { confirm: true });
+  expect(status).toBe(200);
+  await scan(["devices"]);
+  expect(await drift("resolved")).toHaveLength(1);
 });

@@ -1,10 +1,10 @@
-import { homedir, hostname } from "node:os";
+import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { isName } from "../domain/names.ts";
 import { AppError } from "../lib/errors.ts";
 import type { CliSettings } from "../surfaces/cli/build-cli.ts";
 import { attempt } from "./attempt.ts";
+import { deviceNameOfHost } from "./device/device-name.ts";
 import type { ServicePlatform } from "./device/service-text.ts";
 
 const FOLDER = join(homedir(), ".runlayer");
@@ -25,7 +25,7 @@ function addEnroll(device: Command, settings: CliSettings): void {
     .description("Make this machine a device of an organization.")
     .requiredOption("--url <url>", "Address of the Runlayer server")
     .requiredOption("--key <key>", "A device key, or an organization key of role `scanner` or above that makes one")
-    .option("--name <name>", "Unique name of the device", nameOfHost())
+    .option("--name <name>", "Unique name of the device", deviceNameOfHost())
     .option("--folder <path>", "Where the device keeps its key", FOLDER)
     .action((options: { url: string; key: string; name: string; folder: string }) =>
       attempt(settings, async () => {
@@ -108,14 +108,4 @@ function parseEvery(text: string): number {
   const ms = Number(count) * (unit === "h" ? 3_600_000 : unit === "m" ? 60_000 : 1000);
   if (unit !== undefined && ms > 0) return ms;
   throw new InvalidArgumentError("must be a time such as 15m");
-}
-
-/** The name of this machine in the form that names have. */
-function nameOfHost(): string {
-  const words = hostname()
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9]+/g, "-")
-    .replaceAll(/^-+|-+$/g, "")
-    .slice(0, 63);
-  return isName(words) ? words : "device";
 }

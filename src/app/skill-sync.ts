@@ -8,7 +8,7 @@ import { PACKAGE_LIMITS, packageTooLarge, type SkillFile } from "../skills/packa
 import { readSkillFolder, writeSkillFolder } from "../skills/package/skill-folder.ts";
 import { digestSkill, type SkillPackage, toSkillFiles, toSkillPackage } from "../skills/package/skill-package.ts";
 import { readSkillZip, writeSkillZip } from "../skills/package/skill-zip.ts";
-import { callApi } from "../surfaces/cli/call-api.ts";
+import { callOrThrow } from "../surfaces/cli/call-api.ts";
 import { apiTarget } from "../surfaces/cli/run-operation.ts";
 
 export interface SyncOptions {
@@ -205,7 +205,5 @@ async function call(
 ): Promise<unknown> {
   const operation = operations.find((candidate) => candidate.name === name);
   if (operation === undefined) throw new Error(`invariant violated: there is an operation \`${name}\``);
-  const answer = await callApi(operation, input, apiTarget({ env }));
-  if (answer.ok) return answer.output;
-  throw new AppError(answer.code === "unreachable" ? "unavailable" : answer.code, answer.message);
+  return callOrThrow(operation, input, apiTarget({ env }));
 }

@@ -13,12 +13,16 @@ export interface OtherMatch {
 export interface RecordedMatch {
   readonly id: string;
   readonly isMatch: boolean;
-  /** It denied the message, or would have in enforce mode. */
+  /** It denied the message, or would have in enforce mode; or somebody went around it. */
   readonly isViolation: boolean;
 }
 
-/** Every policy that an event of the gateway names, once: those that decided, and those that also matched. */
-export function matchesOf({ policies = [], reason, outcome, details }: AuditEvent): RecordedMatch[] {
+/**
+ * Every policy that an event names, once: those that decided a message, those that also matched, and those that a finding of a scan
+ * shows to be evaded.
+ */
+export function matchesOf({ action, policies = [], reason, outcome, details }: AuditEvent): RecordedMatch[] {
+  if (action === "finding.open") return policies.map(({ id }) => ({ id, isMatch: true, isViolation: true }));
   const isDenied = outcome === "denied";
   const deciding = policies.map(({ id }) => ({
     id,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { ResourceRef } from "../domain/audit-event.ts";
+import type { AuditEventDraft, ResourceRef } from "../domain/audit-event.ts";
 import type { Role } from "../domain/role.ts";
 import { AppError } from "../lib/errors.ts";
 import { isWellFormedDeep } from "../lib/well-formed.ts";
@@ -14,6 +14,8 @@ export type Effect = "read" | "write" | "destroy";
 export interface EventFacts {
   readonly resource: ResourceRef;
   readonly details?: Readonly<Record<string, unknown>> | undefined;
+  /** Policies that it is about. */
+  readonly policies?: AuditEventDraft["policies"];
   /** Where the event belongs to others that came before; else that of the request. */
   readonly correlationId?: string | undefined;
 }

@@ -221,6 +221,7 @@ function toDraft(
     outcome: refusal?.outcome ?? "success",
     correlationId: event.correlationId ?? invocation.correlationId,
     ...(refusal === undefined ? {} : { reason: refusal.reason }),
+    ...(event.policies === undefined ? {} : { policies: event.policies }),
     details: event.details ?? {},
   };
 }

@@ -2,6 +2,7 @@ import type { Actor } from "../domain/audit-event.ts";
 import type { KeyKind } from "../domain/api-key.ts";
 import type { KeyUse } from "../domain/key-use.ts";
 import type { Credential, ServerSecrets, ToolDefinition, Transport } from "../domain/server.ts";
+import type { Peer } from "../lib/egress/peer-book.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { DeviceReportRequests, ScanSlot, SweepHost } from "./sweep/ports.ts";
@@ -116,6 +117,8 @@ export interface Discovery {
   readonly tools: readonly ToolDefinition[];
   readonly resources: readonly { readonly uri: string; readonly [member: string]: unknown }[];
   readonly prompts: readonly { readonly name: string }[];
+  /** Who answered; absent for stdio and where nobody did. */
+  readonly peer?: Peer | undefined;
   readonly latencyMs?: number | undefined;
   readonly error?: string | undefined;
 }

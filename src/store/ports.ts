@@ -15,6 +15,7 @@ import type {
   Severity,
   Transport,
 } from "../domain/server.ts";
+import type { Peer } from "../lib/egress/peer-book.ts";
 import type { Page, PageRequest } from "../lib/paging.ts";
 import type { ApprovalRepository } from "./approval-port.ts";
 import type { AuditRepository } from "./audit-ports.ts";
@@ -149,6 +150,9 @@ export interface ServerRepository {
   saveHealth(id: string, health: ServerHealth): Promise<void>;
   /** The newest first. */
   healthHistory(id: string, limit: number): Promise<readonly ServerHealth[]>;
+  /** Who answered at their addresses when that was last accepted, by server; those that nobody contacted are left out. */
+  peers(serverIds: readonly string[]): Promise<ReadonlyMap<string, Peer>>;
+  savePeer(serverId: string, peer: Peer): Promise<void>;
   tools(serverId: string): Promise<readonly ServerTool[]>;
   toolCounts(serverIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** Replaces the stored tools of a server and sets its risk to the highest of theirs; does not raise the version. */

@@ -1,5 +1,6 @@
 export type Platform = "darwin" | "linux" | "win32";
-export type ConfigFormat = "json" | "jsonc" | "json5" | "toml" | "yaml";
+/** `toml-plist`: TOML as Base64 under `config_toml_base64` of a property list. */
+export type ConfigFormat = "json" | "jsonc" | "json5" | "toml" | "toml-plist" | "yaml";
 export type ConfigScope = "user" | "project" | "managed" | "plugin";
 
 /**

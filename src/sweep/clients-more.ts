@@ -60,12 +60,20 @@ export const MORE_CLIENTS: readonly ClientDefinition[] = [
         ...OPENCODE,
         movedBy: { variable: "OPENCODE_CONFIG_DIR", path: "opencode.json" },
       }),
-      place("user", "~/.config/opencode/opencode.jsonc", OPENCODE),
-      place("user", "~/.opencode/opencode.json", OPENCODE),
+      place("user", "~/.config/opencode/opencode.jsonc", {
+        ...OPENCODE,
+        movedBy: { variable: "OPENCODE_CONFIG_DIR", path: "opencode.jsonc" },
+      }),
+      place("user", "~/.opencode/opencode.json", {
+        ...OPENCODE,
+        movedBy: { variable: "OPENCODE_CONFIG", path: "" },
+      }),
       place("user", "~/.opencode/opencode.jsonc", OPENCODE),
-      place("managed", "/Library/Application Support/opencode/opencode.json", { ...OPENCODE, on: ["darwin"] }),
-      place("managed", "/etc/opencode/opencode.json", { ...OPENCODE, on: ["linux"] }),
-      place("managed", "{PROGRAMDATA}/opencode/opencode.json", { ...OPENCODE, on: ["win32"] }),
+      ...["opencode.json", "opencode.jsonc"].flatMap((file) => [
+        place("managed", `/Library/Application Support/opencode/${file}`, { ...OPENCODE, on: ["darwin"] }),
+        place("managed", `/etc/opencode/${file}`, { ...OPENCODE, on: ["linux"] }),
+        place("managed", `{PROGRAMDATA}/opencode/${file}`, { ...OPENCODE, on: ["win32"] }),
+      ]),
       place("project", "opencode.json", OPENCODE),
       place("project", "opencode.jsonc", OPENCODE),
     ],
@@ -82,6 +90,7 @@ export const MORE_CLIENTS: readonly ClientDefinition[] = [
       }),
       place("project", ".continue/mcpServers/*.yaml", { format: "yaml" }),
       place("project", ".continue/mcpServers/*.yml", { format: "yaml" }),
+      place("project", ".continue/mcpServers/*.json", { format: "jsonc" }),
     ],
     skills: ["~/.continue/skills", ".continue/skills"],
     signs: ["~/.continue"],
@@ -188,7 +197,13 @@ export const MORE_CLIENTS: readonly ClientDefinition[] = [
     programs: ["hermes", "hermes-agent"],
   }),
   defineClient("agents", "Agents folder (shared by several clients)", {
-    configs: [place("project", "mcp.json", { keys: ["mcpServers", "servers", "@flat"] })],
+    configs: [
+      "mcp.json",
+      "mcp_config.json",
+      "mcp_settings.json",
+      "cline_mcp_settings.json",
+      "claude_desktop_config.json",
+    ].map((file) => place("project", file, { keys: ["mcpServers", "servers", "mcp.servers", "@flat"] })),
     skills: ["~/.agents/skills", ".agents/skills"],
   }),
 ];

@@ -14,6 +14,14 @@ function codeConfigs(folder: string): ClientDefinition["configs"] {
   ];
 }
 
+/** Of an extension: in VS Code, in what was made of it (Cursor, Windsurf, VSCodium), and on its remote side. */
+function extensionConfigs(file: string): ClientDefinition["configs"] {
+  return [
+    place("user", `{UD}/*/User/globalStorage/${file}`),
+    place("user", `~/.vscode-server/data/User/globalStorage/${file}`),
+  ];
+}
+
 const LEADING_CLIENTS: readonly ClientDefinition[] = [
   defineClient("claude-desktop", "Claude Desktop", {
     configs: [place("user", "{UD}/Claude/claude_desktop_config.json")],
@@ -26,10 +34,20 @@ const LEADING_CLIENTS: readonly ClientDefinition[] = [
         movedBy: { variable: "CLAUDE_CONFIG_DIR", path: ".claude.json" },
       }),
       place("project", ".mcp.json", { keys: ["mcpServers", "@flat"] }),
-      place("plugin", "~/.claude/plugins/cache/**/.mcp.json", { keys: ["mcpServers", "@flat"] }),
-      place("plugin", "~/.claude/plugins/repos/**/.mcp.json", { keys: ["mcpServers", "@flat"] }),
-      place("plugin", "~/.claude/plugins/cache/**/plugin.json"),
-      place("plugin", "~/.claude/plugins/repos/**/plugin.json"),
+      place("plugin", "~/.claude/plugins/cache/**/.mcp.json", {
+        keys: ["mcpServers", "@flat"],
+        movedBy: { variable: "CLAUDE_CODE_PLUGIN_CACHE_DIR", path: "**/.mcp.json" },
+      }),
+      place("plugin", "~/.claude/plugins/repos/**/.mcp.json", {
+        keys: ["mcpServers", "@flat"],
+        movedBy: { variable: "CLAUDE_CODE_PLUGIN_SEED_DIR", path: "**/.mcp.json" },
+      }),
+      place("plugin", "~/.claude/plugins/cache/**/plugin.json", {
+        movedBy: { variable: "CLAUDE_CODE_PLUGIN_CACHE_DIR", path: "**/plugin.json" },
+      }),
+      place("plugin", "~/.claude/plugins/repos/**/plugin.json", {
+        movedBy: { variable: "CLAUDE_CODE_PLUGIN_SEED_DIR", path: "**/plugin.json" },
+      }),
       place("managed", "/Library/Application Support/ClaudeCode/managed-mcp.json", { on: ["darwin"] }),
       place("managed", "/etc/claude-code/managed-mcp.json", { on: ["linux"] }),
       place("managed", "{PROGRAMFILES}/ClaudeCode/managed-mcp.json", { on: ["win32"] }),
@@ -51,6 +69,7 @@ const LEADING_CLIENTS: readonly ClientDefinition[] = [
       place("plugin", "~/.cursor/plugins/cache/**/mcp.json", { keys: ["mcpServers", "@flat"] }),
       place("plugin", "~/.cursor/plugins/cache/**/.mcp.json", { keys: ["mcpServers", "@flat"] }),
       place("plugin", "~/.cursor/plugins/local/**/mcp.json", { keys: ["mcpServers", "@flat"] }),
+      place("plugin", "~/.cursor/plugins/local/**/.mcp.json", { keys: ["mcpServers", "@flat"] }),
       place("project", ".cursor/mcp.json", JSONC),
     ],
     skills: ["~/.cursor/skills", "~/.cursor/skills-cursor", ".cursor/skills"],
@@ -60,7 +79,14 @@ const LEADING_CLIENTS: readonly ClientDefinition[] = [
   defineClient("vscode", "VS Code with Copilot", {
     configs: [
       ...codeConfigs("Code"),
-      place("user", "~/.vscode-server/data/User/mcp.json", CODE_KEYS),
+      place("user", "~/.vscode-server/data/User/mcp.json", {
+        ...CODE_KEYS,
+        movedBy: { variable: "VSCODE_PORTABLE", path: "user-data/User/mcp.json" },
+      }),
+      place("user", "~/.vscode-server/data/User/settings.json", {
+        ...CODE_SETTINGS,
+        movedBy: { variable: "VSCODE_PORTABLE", path: "user-data/User/settings.json" },
+      }),
       place("project", ".vscode/mcp.json", CODE_KEYS),
       place("project", ".vscode/settings.json", CODE_SETTINGS),
       place("project", "*.code-workspace", { format: "jsonc", keys: ["settings.mcp.servers"] }),
@@ -74,7 +100,10 @@ const LEADING_CLIENTS: readonly ClientDefinition[] = [
     signs: ["~/.vscode", "{UD}/Code"],
   }),
   defineClient("vscode-insiders", "VS Code Insiders", {
-    configs: codeConfigs("Code - Insiders"),
+    configs: [
+      ...codeConfigs("Code - Insiders"),
+      place("user", "~/.vscode-server-insiders/data/User/mcp.json", CODE_KEYS),
+    ],
     signs: ["~/.vscode-insiders", "{UD}/Code - Insiders"],
   }),
   defineClient("vscodium", "VSCodium", { configs: codeConfigs("VSCodium"), signs: ["{UD}/VSCodium"] }),
@@ -102,7 +131,7 @@ const LEADING_CLIENTS: readonly ClientDefinition[] = [
   }),
   defineClient("cline", "Cline", {
     configs: [
-      place("user", "{UD}/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json"),
+      ...extensionConfigs("saoudrizwan.claude-dev/settings/cline_mcp_settings.json"),
       place("user", "~/.cline/data/settings/cline_mcp_settings.json", {
         movedBy: { variable: "CLINE_DIR", path: "data/settings/cline_mcp_settings.json" },
       }),
@@ -113,14 +142,22 @@ const LEADING_CLIENTS: readonly ClientDefinition[] = [
   }),
   defineClient("roo-code", "Roo Code", {
     configs: [
-      place("user", "{UD}/Code/User/globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json"),
+      ...extensionConfigs("rooveterinaryinc.roo-cline/settings/mcp_settings.json"),
       place("project", ".roo/mcp.json"),
     ],
     skills: ["~/.roo/skills", ".roo/skills"],
-    signs: ["~/.vscode/extensions/rooveterinaryinc.roo-cline-*"],
+    signs: [
+      "~/.roo",
+      "~/.vscode/extensions/rooveterinaryinc.roo-cline-*",
+      "{UD}/*/User/globalStorage/rooveterinaryinc.roo-cline",
+    ],
   }),
   defineClient("kilo-code", "Kilo Code", {
-    configs: [place("user", "~/.kilocode/mcp.json", JSONC), place("project", ".kilocode/mcp.json", JSONC)],
+    configs: [
+      place("user", "~/.kilocode/mcp.json", JSONC),
+      ...extensionConfigs("kilocode.kilo-code/settings/mcp_settings.json"),
+      place("project", ".kilocode/mcp.json", JSONC),
+    ],
     skills: ["~/.kilocode/skills", ".kilocode/skills"],
     signs: ["~/.kilocode"],
   }),
@@ -138,7 +175,7 @@ const LEADING_CLIENTS: readonly ClientDefinition[] = [
       }),
       place("project", ".zed/settings.json", { ...JSONC, keys: ["context_servers"] }),
     ],
-    signs: ["{CFG}/zed", "/Applications/Zed.app"],
+    signs: ["{CFG}/zed", "{UD}/Zed", "/Applications/Zed.app"],
     programs: ["zed"],
   }),
   defineClient("codex", "Codex CLI", {
@@ -151,6 +188,11 @@ const LEADING_CLIENTS: readonly ClientDefinition[] = [
       place("user", "~/.codex/*.config.toml", { format: "toml", keys: ["mcp_servers"] }),
       place("plugin", "~/.codex/plugins/**/plugin.json"),
       place("managed", "/etc/codex/config.toml", { format: "toml", keys: ["mcp_servers"], on: ["linux", "darwin"] }),
+      place("managed", "/Library/Managed Preferences/com.openai.codex.plist", {
+        format: "toml-plist",
+        keys: ["mcp_servers"],
+        on: ["darwin"],
+      }),
       place("managed", "{PROGRAMDATA}/OpenAI/Codex/config.toml", {
         format: "toml",
         keys: ["mcp_servers"],
@@ -158,7 +200,7 @@ const LEADING_CLIENTS: readonly ClientDefinition[] = [
       }),
       place("project", ".codex/config.toml", { format: "toml", keys: ["mcp_servers"] }),
     ],
-    skills: ["~/.codex/skills", "/etc/codex/skills", ".codex/skills"],
+    skills: ["~/.codex/skills", "~/.codex/plugins/**/skills", "/etc/codex/skills", ".codex/skills"],
     signs: ["~/.codex", "/etc/codex"],
     programs: ["codex"],
   }),

@@ -48,7 +48,11 @@ const Section = z.object({
       }),
     )
     .max(10_000),
-  skills: z.array(z.object({ name: Word, kind: z.enum(["skill", "rules"]), digest: Word, path: Path })).max(10_000),
+  skills: z
+    .array(
+      z.object({ name: Word, kind: z.enum(["skill", "rules"]), digest: Word, path: Path, source: Word.optional() }),
+    )
+    .max(10_000),
   installs: z
     .array(
       z.object({ client: Word, title: Word, kind: z.enum(["client", "agent"]), path: Path, isRunning: z.boolean() }),

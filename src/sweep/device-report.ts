@@ -5,6 +5,10 @@ import { EMPTY_REGISTRY } from "./match.ts";
 import { createObserver } from "./observe.ts";
 import { visible } from "./server-rules.ts";
 
+/** What the form takes of each list: one file with more than anyone has must not keep the device from reporting. */
+const LISTED_MAX = 10_000;
+const OBSERVATIONS_MAX = 20_000;
+
 /**
  * What may leave a device of the facts of one place. Secrets do not: servers are reduced to identities, weaknesses to masked
  * evidence. Whether something is registered the control plane judges, which alone knows.
@@ -17,27 +21,39 @@ export function toReportSection(
   const own = facts.coverage.find((entry) => entry.place === place.path);
   const gaps = facts.coverage.filter((entry) => entry !== own && entry.status !== "read" && entry.target === "host");
   const observations = createObserver(EMPTY_REGISTRY, identityKey)(facts, {});
+  const judged = observations.filter(({ code }) => !DEVICE_REPORT_CODES_JUDGED_BY_SERVER.has(code));
+  // What is cut is not gone: a section that is not whole ends no finding.
+  const isWhole =
+    [facts.servers, facts.skills, gaps].every(({ length }) => length <= LISTED_MAX) &&
+    judged.length <= OBSERVATIONS_MAX;
   return {
     ...place,
-    isComplete: own === undefined || own.status === "read" || own.isRepeatable === true,
-    unread: gaps.map(({ place: path, reason }) => ({ path, reason: reason ?? "not read" })),
+    isComplete: isWhole && (own === undefined || own.status === "read" || own.isRepeatable === true),
+    unread: gaps.slice(0, LISTED_MAX).map(({ place: path, reason }) => ({ path, reason: reason ?? "not read" })),
     configsRead: facts.configsRead,
-    servers: facts.servers.map((server) => {
-      const { kind, family, exact, label, url, launch } = identify(server, identityKey);
+    servers: facts.servers.slice(0, LISTED_MAX).map((server) => {
+      const { kind, family, exact, label, url, launch } = identify(
+        { ...server, sha256: server.target?.sha256 },
+        identityKey,
+      );
       const { source, client, path, line, transport, isEnabled } = server;
       const identity = { kind, family, exact, label, url, isBridged: launch !== undefined };
       return { name: visible(server.name), source, client, path, line, transport, isEnabled, identity };
     }),
-    skills: facts.skills.map(({ name, kind, digest, path }) => ({ name: visible(name), kind, digest, path })),
+    skills: facts.skills.slice(0, LISTED_MAX).map(({ name, kind, digest, path, source }) => ({
+      name: visible(name),
+      kind,
+      digest,
+      path,
+      source,
+    })),
     installs: [...facts.installs],
-    observations: observations
-      .filter(({ code }) => !DEVICE_REPORT_CODES_JUDGED_BY_SERVER.has(code))
-      .map(({ fix: _fix, instance, ...rest }) => ({
-        ...rest,
-        client: instance.client,
-        path: instance.path,
-        line: instance.line,
-        isRunning: instance.isRunning,
-      })),
+    observations: judged.slice(0, OBSERVATIONS_MAX).map(({ fix: _fix, instance, ...rest }) => ({
+      ...rest,
+      client: instance.client,
+      path: instance.path,
+      line: instance.line,
+      isRunning: instance.isRunning,
+    })),
   };
 }

@@ -26,8 +26,16 @@ export interface DiscoveredServer {
   readonly pid?: number | undefined;
   /** What a probe learned: it answered without credentials, with these tools. */
   readonly probe?:
-    | { readonly isOpen: boolean; readonly toolNames: readonly string[]; readonly isDeclared: boolean }
+    | {
+        readonly isOpen: boolean;
+        readonly toolNames: readonly string[];
+        readonly isDeclared: boolean;
+        /** It listens on every address of this machine. */
+        readonly isBoundToAll?: boolean | undefined;
+      }
     | undefined;
+  /** The file that it runs, where that is one on this machine. */
+  readonly target?: { readonly isWritableByOthers: boolean; readonly sha256?: string | undefined } | undefined;
   readonly hasUnsafePermissions?: boolean | undefined;
 }
 
@@ -38,6 +46,8 @@ export interface DiscoveredSkill {
   readonly path: string;
   /** SHA-256 over the paths and contents of its files. */
   readonly digest: string;
+  /** Where it was installed from, if a lock file says so; may be shown. */
+  readonly source?: string | undefined;
   readonly files: readonly { readonly path: string; readonly text: string }[];
   /** Files that cannot be analysed: binary, too large, too many. */
   readonly opaque: readonly string[];
@@ -50,6 +60,15 @@ export interface DiscoveredInstall {
   readonly kind: "client" | "agent";
   readonly path: string;
   readonly isRunning: boolean;
+}
+
+/** A setting by which tools of a client run without a question to its user. */
+export interface LooseApproval {
+  readonly client: string;
+  readonly path: string;
+  readonly line?: number | undefined;
+  readonly key: string;
+  readonly what: string;
 }
 
 /** A file that is there and could not be understood. */
@@ -77,6 +96,8 @@ export interface Facts {
   readonly skills: readonly DiscoveredSkill[];
   readonly installs: readonly DiscoveredInstall[];
   readonly problems: readonly ConfigProblem[];
+  /** Of homes only. */
+  readonly looseApprovals?: readonly LooseApproval[] | undefined;
   readonly coverage: readonly CoverageEntry[];
   readonly configsRead: number;
 }

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { frameworksOf } from "./frameworks.ts";
 
 export const SEVERITIES = ["critical", "high", "medium", "low", "info"] as const;
 export type Severity = (typeof SEVERITIES)[number];
@@ -99,30 +100,6 @@ export function findingKey(code: string, identity: string): string {
 
 const WEIGHTS: Readonly<Record<Severity, number>> = { critical: 0.85, high: 0.6, medium: 0.3, low: 0.1, info: 0 };
 
-/** OWASP MCP Top 10 (2025, beta) and OWASP Top 10 for Agentic Applications (2026). */
-const FRAMEWORKS: Readonly<Record<string, readonly string[]>> = {
-  "SHADOW-SERVER": ["OWASP-MCP:MCP09", "OWASP-ASI:ASI04"],
-  "SHADOW-AGENT": ["OWASP-MCP:MCP09", "OWASP-ASI:ASI10"],
-  "SHADOW-SKILL": ["OWASP-MCP:MCP04", "OWASP-ASI:ASI04"],
-  "SKILL-MODIFIED": ["OWASP-MCP:MCP04", "OWASP-ASI:ASI04"],
-  BYPASS: ["OWASP-MCP:MCP09", "OWASP-MCP:MCP08"],
-  DRIFTED: ["OWASP-MCP:MCP04", "OWASP-ASI:ASI04"],
-  "SECRET-INLINE": ["OWASP-MCP:MCP01", "OWASP-ASI:ASI03"],
-  "TOKEN-IN-URL": ["OWASP-MCP:MCP01", "OWASP-ASI:ASI03"],
-  UNPINNED: ["OWASP-MCP:MCP04", "OWASP-ASI:ASI04"],
-  "REMOTE-CODE": ["OWASP-MCP:MCP04", "OWASP-ASI:ASI05"],
-  TYPOSQUAT: ["OWASP-MCP:MCP04", "OWASP-ASI:ASI04"],
-  "PLAINTEXT-HTTP": ["OWASP-MCP:MCP07", "OWASP-ASI:ASI03"],
-  "NOAUTH-EXPOSED": ["OWASP-MCP:MCP07", "OWASP-ASI:ASI03"],
-  "CMD-RISK": ["OWASP-MCP:MCP05", "OWASP-ASI:ASI05"],
-  PERM: ["OWASP-MCP:MCP04", "OWASP-ASI:ASI03"],
-  "POISON-DESC": ["OWASP-MCP:MCP03", "OWASP-ASI:ASI01"],
-  "POISON-UNICODE": ["OWASP-MCP:MCP03", "OWASP-ASI:ASI01"],
-  "SHADOW-TOOL": ["OWASP-MCP:MCP03", "OWASP-ASI:ASI02"],
-  "TOXIC-FLOW": ["OWASP-MCP:MCP06", "OWASP-ASI:ASI01"],
-  "AUTO-APPROVE": ["OWASP-MCP:MCP02", "OWASP-ASI:ASI02"],
-};
-
 function toFinding(key: string, group: readonly Observation[]): SweepFinding {
   const [first] = group.toSorted(worstFirst);
   if (first === undefined) throw new Error("invariant violated: a group has a member");
@@ -131,7 +108,7 @@ function toFinding(key: string, group: readonly Observation[]): SweepFinding {
   return {
     ...rest,
     key,
-    frameworks: FRAMEWORKS[first.code] ?? [],
+    frameworks: frameworksOf(first.code),
     instances: instances.slice(0, INSTANCES_MAX),
     devices: new Set(instances.map(({ device }) => device ?? "")).size,
     users: new Set(instances.map(({ user, device }) => `${device ?? ""}\0${user ?? ""}`)).size,

@@ -8,6 +8,8 @@ export interface ServerSource {
   readonly url?: string | undefined;
   readonly command?: string | undefined;
   readonly args?: readonly string[] | undefined;
+  /** Of the script or program that it runs, for display. */
+  readonly sha256?: string | undefined;
 }
 
 /** Which server it is. Two sightings with equal families are the same server, with equal exact keys also the same version and arguments. */
@@ -34,7 +36,7 @@ export function identify(source: ServerSource, hashKey: string): Identity {
   if (bridged !== undefined) return { ...bridged, launch };
   const family = familyOf(launch, source, hashKey);
   const details = keyedHash([launch.version ?? "", ...launch.rest].join("\0"), hashKey);
-  return { kind: launch.kind, family, exact: `${family}@${details}`, label: labelOf(launch), launch };
+  return { kind: launch.kind, family, exact: `${family}@${details}`, label: labelOf(launch, source.sha256), launch };
 }
 
 /** A URL in its one form: lower-case punycode host, no default port, no user, query or fragment. Undefined if it is none. */
@@ -53,15 +55,26 @@ export function canonicalUrl(text: string): URL | undefined {
 function identifyUrl(text: string, hashKey: string): Identity | undefined {
   const url = canonicalUrl(text);
   if (url === undefined) return undefined;
-  const host = `${domainToASCII(url.hostname) || url.hostname}${url.port === "" ? "" : `:${url.port}`}`;
-  const path = url.pathname
+  const bareHost = bounded(domainToASCII(url.hostname) || url.hostname, hashKey);
+  const host = `${bareHost}${url.port === "" ? "" : `:${url.port}`}`;
+  const named = url.pathname
     .split("/")
     .map((segment) => (isTokenLike(segment) ? `~${keyedHash(segment, hashKey)}` : segment))
     .join("/")
     .replace(/\/$/, "");
+  const path = bounded(named, hashKey);
   const family = `url:${host}${path.replace(/\/(?:mcp|sse)$/, "")}`;
   const display = `${url.protocol}//${host}${path}`;
   return { kind: "url", family, exact: `url:${display}`, label: display, url: display };
+}
+
+/** Longer than any honest name, script or path. */
+const NAME_CHARACTERS_MAX = 500;
+
+/** A text that fits where identities are stored and sent: two long ones that differ anywhere still differ. */
+function bounded(text: string, hashKey: string): string {
+  if (text.length <= NAME_CHARACTERS_MAX) return text;
+  return `${text.slice(0, NAME_CHARACTERS_MAX - 20)}~${keyedHash(text, hashKey)}`;
 }
 
 /** A path segment that is a key rather than a name: some vendors put the user's secret into the path. */
@@ -77,12 +90,13 @@ function isTokenLike(segment: string): boolean {
 }
 
 function familyOf(launch: Launch, source: ServerSource, hashKey: string): string {
-  if (launch.kind !== "cmd") return `${launch.kind}:${maskText(launch.name)}`;
+  if (launch.kind !== "cmd") return `${launch.kind}:${bounded(maskText(launch.name), hashKey)}`;
   return `cmd:${keyedHash([source.command ?? "", ...(source.args ?? [])].map(maskText).join("\0"), hashKey)}`;
 }
 
-function labelOf({ kind, name, version }: Launch): string {
+function labelOf({ kind, name, version }: Launch, sha256: string | undefined): string {
   if (kind === "cmd") return "command";
+  if (sha256 !== undefined) return `${maskText(name).slice(0, 200)}, sha256 ${sha256.slice(0, 16)}`;
   return maskText(version === undefined ? name : `${name}@${version}`).slice(0, 200);
 }
 

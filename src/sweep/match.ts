@@ -19,9 +19,17 @@ export interface Registry {
   readonly skills: readonly { readonly id: string; readonly name: string; readonly digest: string }[];
   /** Addresses of the gateway itself: whatever goes below one is managed. */
   readonly gatewayUrls: readonly string[];
+  /** What a client (by its id in the table) is configured with to reach a server through the gateway. Holds no key. */
+  readonly configurationOf: (client: string, server: RegisteredServer) => string;
 }
 
-export const EMPTY_REGISTRY: Registry = { servers: [], agents: [], skills: [], gatewayUrls: [] };
+export const EMPTY_REGISTRY: Registry = {
+  servers: [],
+  agents: [],
+  skills: [],
+  gatewayUrls: [],
+  configurationOf: (_client, { gatewayUrl }) => gatewayUrl ?? "",
+};
 
 /** `registered_direct` is a bypass: the server is registered, and the client goes straight to it. */
 export type Standing =
@@ -32,6 +40,7 @@ export type Standing =
 /** The registry, indexed once: each sighting then costs a few lookups. */
 export interface Matcher {
   readonly standingOf: (identity: Identity) => Standing;
+  readonly configurationOf: Registry["configurationOf"];
   readonly isAgentRegistered: (client: string) => boolean;
   readonly skillStandingOf: (skill: {
     readonly name: string;
@@ -64,6 +73,7 @@ export function createMatcher(registry: Registry, hashKey: string): Matcher {
         return { status: identity.kind === "url" ? "registered_direct" : "drifted", server: related };
       return { status: "shadow" };
     },
+    configurationOf: registry.configurationOf,
     isAgentRegistered: (client) => agents.has(client),
     skillStandingOf: ({ name, digest }) =>
       digests.has(digest) ? "registered" : skillNames.has(name) ? "modified" : "shadow",

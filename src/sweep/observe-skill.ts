@@ -15,7 +15,7 @@ function common(skill: Pick<DiscoveredSkill, "digest">) {
 
 /** A skill that nobody registered, or that differs from the registered one; nothing for rule files. */
 export function skillStandingObservations(
-  skill: Pick<DiscoveredSkill, "name" | "kind" | "digest" | "path">,
+  skill: Pick<DiscoveredSkill, "name" | "kind" | "digest" | "path" | "source">,
   matcher: Matcher,
   origin: Instance,
 ): Observation[] {
@@ -34,7 +34,7 @@ export function skillStandingObservations(
     {
       ...common(skill),
       ...verdict,
-      evidence: `skill \`${visible(skill.name)}\`, digest ${skill.digest.slice(0, 19)}`,
+      evidence: `skill \`${visible(skill.name)}\`${skill.source === undefined ? "" : `, installed from \`${visible(skill.source)}\``}, digest ${skill.digest.slice(0, 19)}`,
       remediation: "review it and register it with create_skill, or remove the folder",
       instance: { ...origin, path: skill.path },
     },

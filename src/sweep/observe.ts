@@ -1,3 +1,4 @@
+import { exposuresOf } from "./exposure-rules.ts";
 import type { DiscoveredServer, Facts } from "./facts.ts";
 import type { Fix, Instance, Observation } from "./finding.ts";
 import { type Identity, identify } from "./identity.ts";
@@ -30,7 +31,10 @@ interface Judge {
 }
 
 function observe(facts: Facts, judge: Judge, origin: ObserveOrigin): Observation[] {
-  const sightings = facts.servers.map((server) => ({ server, identity: identify(server, judge.hashKey) }));
+  const sightings = facts.servers.map((server) => ({
+    server,
+    identity: identify({ ...server, sha256: server.target?.sha256 }, judge.hashKey),
+  }));
   return [
     ...sightings.flatMap((sighting) => serverObservations(sighting, judge, origin)),
     ...[...collisionsOf(sightings), ...toxicFlowsOf(sightings)].map((found) => ({
@@ -39,6 +43,18 @@ function observe(facts: Facts, judge: Judge, origin: ObserveOrigin): Observation
     })),
     ...facts.installs.flatMap((install) => agentObservation(install, judge.matcher, origin)),
     ...facts.skills.flatMap((skill) => skillObservations(skill, judge.matcher, origin)),
+    ...(facts.looseApprovals ?? []).map(({ client, path, line, key, what }): Observation => ({
+      code: "AUTO-APPROVE",
+      kind: "security_risk",
+      title: "client that does not ask",
+      severity: "medium",
+      confidence: 1,
+      identity: `client:${client}:${key}`,
+      evidence: `\`${key}\` ${what}`,
+      remediation: "take the setting out, and decide by policy at the gateway which tools need a person",
+      fix: { kind: "review" },
+      instance: { ...origin, client, path, line },
+    })),
     ...facts.problems.map(({ client, path, line, column, reason }): Observation => ({
       code: "CONFIG-MALFORMED",
       kind: "security_risk",
@@ -57,7 +73,7 @@ function observe(facts: Facts, judge: Judge, origin: ObserveOrigin): Observation
 function serverObservations(sighting: Sighting, { matcher, hashKey }: Judge, origin: ObserveOrigin): Observation[] {
   return [
     ...standingObservations(sighting, matcher, origin),
-    ...toObservations(sighting, weaknessesOf(sighting, hashKey), origin).filter(
+    ...toObservations(sighting, [...weaknessesOf(sighting, hashKey), ...exposuresOf(sighting)], origin).filter(
       isNotOurs(matcher.standingOf(sighting.identity)),
     ),
   ];
@@ -70,7 +86,7 @@ function isNotOurs({ status }: Standing): (observation: Observation) => boolean 
 
 /** Whether a server is registered and reached through the gateway; nothing where it is. */
 export function standingObservations(sighting: Sighting, matcher: Matcher, origin: ObserveOrigin): Observation[] {
-  const found = standingWeakness(matcher.standingOf(sighting.identity), sighting);
+  const found = standingWeakness(sighting, matcher);
   return found === undefined ? [] : toObservations(sighting, [found], origin);
 }
 
@@ -94,14 +110,15 @@ function toObservations(sighting: Sighting, found: readonly Weakness[], origin: 
   }));
 }
 
-function standingWeakness(standing: Standing, { server, identity }: Sighting): Weakness | undefined {
+function standingWeakness({ server, identity }: Sighting, matcher: Matcher): Weakness | undefined {
+  const standing = matcher.standingOf(identity);
   const name = visible(server.name);
   const state = server.isEnabled ? (server.source === "config" ? "configured" : "running") : "present but disabled";
   if (standing.status === "managed") return undefined;
   // A registered server that runs or answers where it is registered is where it should be; clients go around the gateway.
   if (standing.status === "registered_direct" && server.source !== "config") return undefined;
   if (standing.status === "registered_direct") {
-    const route = standing.server.gatewayUrl ?? `/gateway/${standing.server.name}/mcp`;
+    const configuration = matcher.configurationOf(server.client ?? "", standing.server);
     return {
       code: "BYPASS",
       kind: "policy_violation",
@@ -109,7 +126,7 @@ function standingWeakness(standing: Standing, { server, identity }: Sighting): W
       severity: "high",
       confidence: 1,
       evidence: `\`${name}\` goes straight to registered server \`${standing.server.name}\`: no policy and no audit apply`,
-      remediation: `point the client at ${route} with its agent key (\`runlayer connect\` writes it)`,
+      remediation: `route it through the gateway; \`runlayer connect\` writes this for its agent, with the key:\n${configuration}`,
     };
   }
   if (standing.status === "drifted") {

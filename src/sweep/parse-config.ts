@@ -27,9 +27,11 @@ export function parseConfig(text: string, format: ConfigFormat): ParsedConfig {
   }
 }
 
-const PARSERS: Readonly<Record<"json5" | "toml" | "yaml", (text: string) => ParsedConfig>> = {
+const PARSERS: Readonly<Record<"json5" | "toml" | "toml-plist" | "yaml", (text: string) => ParsedConfig>> = {
   json5: (text) => ({ status: "parsed", value: JSON5.parse<unknown>(text) }),
   toml: (text) => ({ status: "parsed", value: parseToml(text) }),
+  // The TOML was taken out of the list when it was read.
+  "toml-plist": (text) => ({ status: "parsed", value: parseToml(text) }),
   // Aliases are counted while they are expanded: "billion laughs" ends after 100.
   yaml: (text) => ({ status: "parsed", value: parseYaml(text, { maxAliasCount: 100, logLevel: "silent" }) }),
 };

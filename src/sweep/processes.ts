@@ -175,7 +175,7 @@ async function probeLoopback(
   const answer = await probePort({ host: "127.0.0.1", port, signal });
   if (answer?.kind !== "mcp") return [];
   const { url, transport, name, isOpen, toolNames } = answer;
-  const probe = { isOpen: isOpen && isOpenToNetwork, toolNames, isDeclared: false };
+  const probe = { isOpen: isOpen && isOpenToNetwork, toolNames, isDeclared: false, isBoundToAll: isOpenToNetwork };
   const known = servers.find((server) => pid !== undefined && server.pid === pid);
   // A process tells more about which server it is than its port does.
   if (known !== undefined) return [{ ...known, source: "port", transport, probe }];

@@ -1,14 +1,16 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { writeFixtureHome } from "../../test/fixtures/sweep/homes.ts";
 import type { DiscoveredServer, Facts } from "./facts.ts";
-import { aggregate, riskScore, toOperation } from "./finding.ts";
+import { aggregate, riskScore, type Severity, toOperation } from "./finding.ts";
+import { frameworksOf } from "./frameworks.ts";
 import { EMPTY_REGISTRY, type Registry } from "./match.ts";
 import { createObserver } from "./observe.ts";
 import { runScan, type ScanAnswer } from "./run-scan.ts";
-import { runScanCommand } from "./scan-command.ts";
+import { runScanCommand, type ScanForm } from "./scan-command.ts";
 
 let home: string;
 beforeEach(async () => {
@@ -66,6 +68,12 @@ test.each([
   ["PERM", { command: "x", hasUnsafePermissions: true }],
   ["AUTO-APPROVE", { command: "x", autoApproved: ["*"] }],
   ["POISON-UNICODE", { command: "x", name: "files\u{e0041}\u{e0042}" }],
+  ["BIND-ALL", { command: "acme-mcp", args: ["--host", "0.0.0.0"] }],
+  ["BIND-ALL", { command: "acme-mcp", args: ["--bind=[::]:8080"] }],
+  ["BIND-ALL", { command: "acme-mcp", env: { MCP_HOST: "0.0.0.0" } }],
+  ["BIND-ALL", { command: "docker", args: ["run", "-p", "8080:80", "acme/x@sha256:ab"] }],
+  ["BIND-ALL", { command: "x", probe: { isOpen: false, toolNames: [], isDeclared: false, isBoundToAll: true } }],
+  ["PERM", { command: "/opt/x/run", target: { isWritableByOthers: true } }],
   ["NOAUTH-EXPOSED", { url: "http://10.0.0.1/mcp", probe: { isOpen: true, toolNames: [], isDeclared: true } }],
 ] as const)("finds %s in %o, and shows no secret", (code, server) => {
   const findings = judge(server);
@@ -73,13 +81,43 @@ test.each([
   expect(JSON.stringify(findings)).not.toMatch(new RegExp(`${SECRET}|hunter2`));
 });
 
-test("finds nothing but the shadow in a careful entry", () => {
-  const careful = {
+test.each([
+  {
     command: "npx",
-    args: ["-y", "@acme/x@1.2.3"],
-    env: { TOKEN: "${TOKEN}", LOG_LEVEL: "debug", TOKEN_FILE: "/run/t" },
-  };
+    args: ["-y", "@acme/x@1.2.3", "--host", "127.0.0.1", "--port", "8080"],
+    env: { TOKEN: "${TOKEN}", LOG_LEVEL: "debug", TOKEN_FILE: "/run/t", DB_HOST: "db.example.com" },
+  },
+  { command: "docker", args: ["run", "-p", "127.0.0.1:8080:80", `acme/x@sha256:${"a".repeat(64)}`] },
+  { command: "/opt/x/run", target: { isWritableByOthers: false, sha256: "ab".repeat(32) } },
+])("finds nothing but the shadow in a careful entry", (careful) => {
   expect(judge(careful).map((finding) => finding.code)).toEqual(["SHADOW-SERVER"]);
+});
+
+test("every code names the frameworks that it was checked against, or none where none has it", () => {
+  const unnamed = ["CONFIG-MALFORMED", "NOT-ANALYSABLE"];
+  for (const code of unnamed) expect(frameworksOf(code)).toEqual([]);
+  for (const id of frameworksOf("POISON-DESC")) expect(id).toMatch(/^(?:OWASP-MCP|OWASP-ASI|SAFE-MCP|ATLAS):/);
+  expect(frameworksOf("NOAUTH-EXPOSED")).toContain("SAFE-MCP:T1005");
+});
+
+test("tells a script by its hash, and names of look-alike letters as one", async () => {
+  await put("srv/run.py", "print(1)\n");
+  await chmod(join(home, "srv/run.py"), 0o666);
+  await put("srv/secret.py", "x");
+  await chmod(join(home, "srv/secret.py"), 0o600);
+  await put(".cursor/mcp.json", {
+    mcpServers: {
+      script: { command: "python3", args: [join(home, "srv/run.py")] },
+      tools: { command: "npx", args: ["@acme/x@1.0.0"] },
+      "t\u043eols": { command: "npx", args: ["@acme/y@1.0.0"] },
+      elsewhere: { command: "python3", args: ["/proc/self/environ"] },
+    },
+  });
+  const { findings } = await scan();
+  const sha256 = createHash("sha256").update("print(1)\n").digest("hex").slice(0, 16);
+  expect(findings.find(({ evidence }) => evidence.includes(`sha256 ${sha256}`))?.code).toBe("SHADOW-SERVER");
+  expect(findings.map(({ code }) => code)).toEqual(expect.arrayContaining(["PERM", "SHADOW-TOOL"]));
+  expect(findings.filter(({ evidence }) => evidence.includes("sha256"))).toHaveLength(1);
 });
 
 test("a fix registers public addresses, and private ones only when our own probe reached them", () => {
@@ -157,6 +195,25 @@ test("judges skills: unregistered, modified, and poisoned with file and line", a
   });
 });
 
+test("says where a skill was installed from, as its lock file has it", async () => {
+  await put(".agents/skills/fmt/SKILL.md", "---\nname: fmt\ndescription: d\n---\n");
+  await put("app/.claude/skills/lint/SKILL.md", "---\nname: lint\ndescription: d\n---\n");
+  await put(".agents/.skill-lock.json", {
+    version: 3,
+    skills: {
+      fmt: { source: "acme/skills", sourceType: "github", sourceUrl: `https://x:${SECRET}@github.com/acme/skills` },
+    },
+  });
+  await put("app/skills-lock.json", { version: 1, skills: { lint: { source: "acme/lint\u202e" } } });
+  const { findings } = await scan();
+  const evidence = findings.filter(({ code }) => code === "SHADOW-SKILL").map((finding) => finding.evidence);
+  expect(evidence.toSorted()).toEqual([
+    expect.stringContaining("skill `fmt`, installed from `acme/skills`"),
+    expect.stringContaining("skill `lint`, installed from `acme/lint?`"),
+  ]);
+  expect(JSON.stringify(findings)).not.toContain(SECRET);
+});
+
 test("sees what servers of one client do together, and one name for two servers", async () => {
   await put(".cursor/mcp.json", {
     mcpServers: {
@@ -204,27 +261,23 @@ test("the command prints a table, JSON and SARIF without secrets, and its exit c
   await put(".cursor/mcp.json", {
     mcpServers: { a: { command: "npx", args: ["@acme/x@1.0.0"], env: { TOKEN: SECRET } } },
   });
-  const run = async (options: object): Promise<[number, string]> => {
+  const run = async (form: ScanForm, failOn: Severity = "low"): Promise<[number, string]> => {
     let out = "";
-    const code = await runScanCommand(
-      { paths: [home], ...options },
-      { out: (text) => (out += text), err: () => undefined, isTerminal: false },
-    );
+    const code = await runScanCommand({ paths: [home], form, failOn }, { out: (text) => void (out += text) });
     return [code, out];
   };
-  const [code, table] = await run({});
+  const [code, table] = await run("table");
   expect(code).toBe(1);
   expect(table).toContain(`${join(home, ".cursor/mcp.json")}:3`);
-  const [jsonCode, json] = await run({ json: true, failOn: "critical" });
+  const [jsonCode, json] = await run("json", "critical");
   expect([jsonCode, JSON.parse(json)]).toMatchObject([
     0,
     { summary: { servers: 1 }, findings: [{ code: "SECRET-INLINE" }, { code: "SHADOW-SERVER" }] },
   ]);
-  const [, sarif] = await run({ sarif: true });
+  const [, sarif] = await run("sarif");
   expect(JSON.parse(sarif)).toMatchObject({
     version: "2.1.0",
     runs: [{ results: [{ ruleId: "SECRET-INLINE", level: "error" }, {}] }],
   });
   expect(table + json + sarif).not.toContain(SECRET);
-  expect((await run({ failOn: "worst" }))[0]).toBe(2);
 });

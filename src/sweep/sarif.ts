@@ -1,5 +1,6 @@
 import { pathToFileURL } from "node:url";
-import type { Severity, SweepFinding } from "./finding.ts";
+import type { Severity } from "./finding.ts";
+import type { ShownFinding } from "./scan-table.ts";
 
 const LEVELS: Readonly<Record<Severity, "error" | "warning" | "note">> = {
   critical: "error",
@@ -10,7 +11,7 @@ const LEVELS: Readonly<Record<Severity, "error" | "warning" | "note">> = {
 };
 
 /** The findings as SARIF 2.1.0 (OASIS), which code hosts show beside the lines. */
-export function toSarif(findings: readonly SweepFinding[]): object {
+export function toSarif(findings: readonly ShownFinding[]): object {
   const rules = new Map(findings.map((finding) => [finding.code, toRule(finding)]));
   const results = findings.map((finding) => ({
     ruleId: finding.code,
@@ -28,7 +29,7 @@ export function toSarif(findings: readonly SweepFinding[]): object {
   };
 }
 
-function toRule({ code, title, remediation, frameworks }: SweepFinding): object {
+function toRule({ code, title, remediation, frameworks }: ShownFinding): object {
   return { id: code, shortDescription: { text: title }, help: { text: remediation }, properties: { tags: frameworks } };
 }
 

@@ -36,10 +36,72 @@ test.each(["darwin", "linux", "win32"] as const)(
   },
 );
 
+test.each([
+  [".config/Cursor/User/workspaceStorage/1a/workspace.json", (folder: string) => ({ folder: `file://${folder}` })],
+  [
+    ".config/Code/User/workspaceStorage/1a/workspace.json",
+    (folder: string) => ({ workspace: `file://${folder}/a.code-workspace` }),
+  ],
+  [".gemini/config/projects/one.json", (folder: string) => ({ id: "1", roots: [{ uri: `file://${folder}` }] })],
+  [".codex/config.toml", (folder: string) => `[projects."${folder}"]\ntrust_level = "trusted"\n`],
+])("reads the project outside the home that %s names", async (path, write) => {
+  const outside = await mkdtemp(join(tmpdir(), "sweep project-"));
+  try {
+    await mkdir(join(outside, ".agents"));
+    await writeFile(join(outside, ".agents/mcp_config.json"), '{"mcpServers":{"outside":{"command":"x"}}}');
+    const content = write(path.endsWith(".toml") ? outside : outside.replaceAll(" ", "%20"));
+    await mkdir(join(home, path, ".."), { recursive: true });
+    await writeFile(join(home, path), typeof content === "string" ? content : JSON.stringify(content));
+    expect((await scan()).servers).toMatchObject([{ name: "outside", client: "antigravity" }]);
+  } finally {
+    await rm(outside, { recursive: true, force: true });
+  }
+});
+
 test("knows at least 30 clients", () => {
   expect(CLIENTS.length).toBeGreaterThanOrEqual(30);
   expect(new Set(CLIENTS.map((client) => client.id)).size).toBe(CLIENTS.length);
 });
+
+test.each([
+  ["binary", (text: string) => plistOf("config_toml_base64", Buffer.from(text).toString("base64"))],
+  [
+    "XML",
+    (text: string) =>
+      `<?xml version="1.0"?><plist version="1.0"><dict><key>config_toml_base64</key>\n<string>${Buffer.from(text).toString("base64")}</string></dict></plist>`,
+  ],
+])("reads what device management set for Codex in a %s property list", async (_form, write) => {
+  const root = join(home, "machine");
+  const path = join(root, "Library/Managed Preferences/com.openai.codex.plist");
+  await mkdir(join(path, ".."), { recursive: true });
+  await writeFile(path, write('[mcp_servers.managed]\ncommand = "x"\n'));
+  const facts = await scanHome({ home, platform: "darwin", root, env: {} });
+  expect(facts.servers).toMatchObject([{ name: "managed", scope: "managed", client: "codex", path }]);
+  await writeFile(path, Buffer.from("bplist00\u0001\u0002\u0003", "latin1"));
+  const broken = await scanHome({ home, platform: "darwin", root, env: {} });
+  expect(broken).toMatchObject({ servers: [], problems: [{ client: "codex", path }] });
+});
+
+/** A binary property list of one text under one key, as `plutil -convert binary1` writes it. */
+function plistOf(key: string, value: string): Buffer {
+  const text = (content: string): Buffer => {
+    const bytes = Buffer.from(content, "ascii");
+    const size = bytes.length;
+    const marker = size < 15 ? [0x50 | size] : [0x5f, 0x11, size >> 8, size & 0xff];
+    return Buffer.concat([Buffer.from(marker), bytes]);
+  };
+  const objects = [Buffer.from([0xd1, 1, 2]), text(key), text(value)];
+  const offsets = objects.map(
+    (_object, index) => 8 + objects.slice(0, index).reduce((sum, { length }) => sum + length, 0),
+  );
+  const table = Buffer.concat(offsets.map((offset) => Buffer.from([offset >> 8, offset & 0xff])));
+  const trailer = Buffer.alloc(32);
+  trailer.set([2, 1], 6);
+  trailer.writeBigUInt64BE(3n, 8);
+  trailer.writeBigUInt64BE(0n, 16);
+  trailer.writeBigUInt64BE(BigInt(8 + objects.reduce((sum, { length }) => sum + length, 0)), 24);
+  return Buffer.concat([Buffer.from("bplist00"), ...objects, table, trailer]);
+}
 
 test("reads managed files below the machine's root", async () => {
   const root = join(home, "machine");
@@ -62,6 +124,31 @@ test.each([
   const facts = await scan();
   expect(facts.problems).toMatchObject([{ client: "cursor", path: join(home, ".cursor/mcp.json") }]);
   expect(facts.servers.map((server) => server.name)).toEqual(["k"]);
+});
+
+test.each([
+  ["a list for an object", ".cursor/mcp.json", '["x"]', 1],
+  ["a text for the map of servers", ".cursor/mcp.json", '{\n\n "mcpServers": "none"\n}', 3],
+  ["a text for a server", ".kiro/settings/mcp.json", '{\n "mcpServers": {"a": {"command": "x"},\n "b": "npx"}}', 3],
+  ["a number for the map of servers", ".codex/config.toml", 'model = "x"\nmcp_servers = 3\n', 2],
+])("reports %s, which would hide what is configured", async (...[, path, content, line]) => {
+  await mkdir(join(home, path, ".."), { recursive: true });
+  await writeFile(join(home, path), content);
+  const facts = await scan();
+  expect(facts.problems).toMatchObject([{ path: join(home, path), line }]);
+  expect(facts.problems[0]?.reason).not.toContain("npx");
+});
+
+test.each([
+  [".claude.json", '{"numStartups": 3}'],
+  [".continue/config.yaml", "# nothing yet\n"],
+  [".config/goose/config.yaml", "extensions:\n  developer:\n    type: builtin\n"],
+  ["work/mcp.json", '["of something else"]'],
+  [".cursor/mcp.json", '{"mcpServers": null}'],
+])("takes %s for what it is, without a server", async (path, content) => {
+  await mkdir(join(home, path, ".."), { recursive: true });
+  await writeFile(join(home, path), content);
+  expect(await scan()).toMatchObject({ servers: [], problems: [] });
 });
 
 test("names the line and column of the fault", async () => {

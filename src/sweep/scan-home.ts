@@ -1,7 +1,7 @@
-import { fileURLToPath } from "node:url";
 import { lstat, readdir, realpath } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { readVariable } from "../lib/read-variable.ts";
+import { APPROVAL_SETTINGS } from "./approval-settings.ts";
 import type { ClientDefinition, ConfigPlace } from "./client-definition.ts";
 import { CLIENTS } from "./clients.ts";
 import type {
@@ -11,12 +11,19 @@ import type {
   DiscoveredServer,
   DiscoveredSkill,
   Facts,
+  LooseApproval,
 } from "./facts.ts";
+import { lineOfName } from "./line-of-name.ts";
+import { findTarget } from "./launch-target.ts";
 import { parseConfig } from "./parse-config.ts";
-import { readBoundedText } from "./read-bounded.ts";
+import { mayOthersWrite, readBoundedText, readBoundedWith } from "./read-bounded.ts";
+import { textInPropertyList } from "./property-list.ts";
+import { readApproval } from "./read-approval.ts";
+import { namedProjects } from "./named-projects.ts";
 import { type HomeContext, isProjectPath, resolveInProject, resolvePlace } from "./resolve-places.ts";
-import { isMembers, serverEntriesOf } from "./server-entries.ts";
+import { entryFaultsOf, isMembers, serverEntriesOf } from "./server-entries.ts";
 import { RULE_FILES, readRuleFile, readSkillFolder } from "./skill-files.ts";
+import { projectLock, readSkillLock } from "./skill-locks.ts";
 import { WALK_LIMITS, type WalkLimits, walkHome } from "./walk-home.ts";
 
 export interface ScanHomeOptions extends HomeContext {
@@ -27,11 +34,14 @@ export interface ScanHomeOptions extends HomeContext {
 
 /** Everything that one home tells: servers, skills, installs, files that could not be read. Reads only; starts nothing. */
 export async function scanHome(options: ScanHomeOptions): Promise<Facts> {
-  const collector = new Collector();
+  const collector = new Collector(options.home);
   for (const client of CLIENTS) await readClient(client, options, collector);
+  for (const path of SKILL_LOCKS) {
+    for (const lock of await resolvePlace(path, options)) collector.addLock(options.home, await readSkillLock(lock));
+  }
   const walk = await walkHome(options.home, PROJECT_NAMES, options.walkLimits ?? WALK_LIMITS);
   for (const folder of walk.denied) collector.skip(folder, "no permission");
-  const known = [...(options.projects ?? []), ...collector.projects, ...(await workspaceProjects(options))];
+  const known = [...(options.projects ?? []), ...collector.projects, ...(await namedProjects(options))];
   for (const project of new Set([...walk.projects, ...known])) await readProject(project, collector);
   collector.coverage.push({
     target: "host",
@@ -44,6 +54,8 @@ export async function scanHome(options: ScanHomeOptions): Promise<Facts> {
   });
   return collector.facts();
 }
+
+const SKILL_LOCKS = ["~/.agents/.skill-lock.json", "~/.local/state/skills/.skill-lock.json"] as const;
 
 /** First path segments that make a folder a project worth looking into. */
 const PROJECT_NAMES: ReadonlySet<string> = new Set(
@@ -64,12 +76,24 @@ async function readClient(client: ClientDefinition, context: HomeContext, collec
   for (const pattern of client.skills.filter((path) => !isProjectPath(path))) {
     for (const folder of await resolvePlace(pattern, context)) await collector.addSkills(folder);
   }
+  for (const setting of APPROVAL_SETTINGS.filter(({ client: id, path }) => id === client.id && !isProjectPath(path))) {
+    for (const path of await resolvePlace(setting.path, context)) {
+      collector.addApproval(await readApproval(setting, path));
+    }
+  }
+  const path = await firstSign(client, context);
+  if (path === undefined) return;
+  const { id, title, kind } = client;
+  collector.installs.push({ client: id, title, kind, path, isRunning: false });
+}
+
+/** What shows that a client is installed; the rest of its signs says no more. */
+async function firstSign(client: ClientDefinition, context: HomeContext): Promise<string | undefined> {
   for (const sign of [...client.signs, ...programPlaces(client)]) {
     const [path] = await existing(await resolvePlace(sign, context));
-    if (path === undefined) continue;
-    collector.installs.push({ client: client.id, title: client.title, kind: client.kind, path, isRunning: false });
-    break;
+    if (path !== undefined) return path;
   }
+  return undefined;
 }
 
 /** Where package managers put programs; `PATH` is not asked, for it is unknown for another person's home. */
@@ -94,7 +118,8 @@ function programPlaces({ programs }: ClientDefinition): string[] {
 
 async function placePaths(place: ConfigPlace, context: HomeContext): Promise<string[]> {
   const folder = place.movedBy === undefined ? undefined : readVariable(context.env, place.movedBy.variable);
-  const moved = folder === undefined || place.movedBy === undefined ? [] : [join(folder, place.movedBy.path)];
+  const moved =
+    folder === undefined || place.movedBy === undefined ? [] : await resolveInProject(place.movedBy.path, folder);
   return [...moved, ...(await resolvePlace(place.path, context))];
 }
 
@@ -111,6 +136,9 @@ async function readProject(project: string, collector: Collector): Promise<void>
       await collector.addSkills(join(project, pattern));
     }
   }
+  for (const setting of APPROVAL_SETTINGS.filter(({ path }) => isProjectPath(path) && isPresent(path)))
+    collector.addApproval(await readApproval(setting, join(project, setting.path)));
+  if (names.has("skills-lock.json")) collector.addLock(project, await readSkillLock(projectLock(project)));
   for (const name of RULE_FILES.filter(isPresent)) await collector.addRules(join(project, name));
 }
 
@@ -119,12 +147,16 @@ interface PlacedFile {
   readonly path: string;
 }
 
+function managedToml(bytes: Buffer): string {
+  return Buffer.from(textInPropertyList(bytes, "config_toml_base64") ?? "", "base64").toString("utf8");
+}
+
 async function readConfigFile(
   client: ClientDefinition,
   { place, path }: PlacedFile,
   collector: Collector,
 ): Promise<void> {
-  const read = await readBoundedText(path);
+  const read = place.format === "toml-plist" ? await readBoundedWith(path, managedToml) : await readBoundedText(path);
   if (read.status === "missing") return;
   if (!(await collector.isNew(path, place.keys))) return;
   if (read.status === "unreadable") return collector.skip(path, read.reason);
@@ -137,11 +169,16 @@ async function readConfigFile(
   }
   collector.configsRead += 1;
   collector.addProjectsOf(parsed.value);
+  for (const { name, reason } of entryFaultsOf(parsed.value, place.keys)) {
+    const line = name === "" ? 1 : (lineOfName(read.text, name) ?? 1);
+    collector.addProblem(client, { path, line, column: 1, reason });
+  }
   for (const entry of serverEntriesOf(parsed.value, place.keys)) {
     const line = lineOfName(read.text, entry.name);
-    const hasUnsafePermissions = (read.mode & 0o022) !== 0;
+    const hasUnsafePermissions = mayOthersWrite(read.mode);
     collector.servers.push({
       ...entry,
+      target: await findTarget(entry, collector.home),
       source: "config",
       client: client.id,
       scope: place.scope,
@@ -152,38 +189,13 @@ async function readConfigFile(
   }
 }
 
-/** The line of `"name":`, `name:`, `[mcp_servers.name]` or `name = "name"`. */
-function lineOfName(text: string, name: string): number | undefined {
-  for (let at = text.indexOf(name); at >= 0; at = text.indexOf(name, at + 1)) {
-    const after = text.slice(at + name.length, at + name.length + 4);
-    if (/^["']?\s*[:\]=]/.test(after) || /name["']?\s?[:=]\s?["']?$/.test(text.slice(Math.max(0, at - 12), at))) {
-      return text.slice(0, at).split("\n").length;
-    }
-  }
-  return undefined;
-}
-
-/** Folders that VS Code has open or had open. */
-async function workspaceProjects(context: HomeContext): Promise<string[]> {
-  const found: string[] = [];
-  for (const path of await resolvePlace("{UD}/Code/User/workspaceStorage/*/workspace.json", context)) {
-    const read = await readBoundedText(path, 64 * 1024);
-    const parsed = read.status === "read" ? parseConfig(read.text, "json") : undefined;
-    if (parsed?.status !== "parsed" || !isMembers(parsed.value)) continue;
-    const uri = parsed.value["folder"] ?? parsed.value["workspace"];
-    if (typeof uri !== "string" || !uri.startsWith("file:///") || !URL.canParse(uri)) continue;
-    const folder = fileURLToPath(uri, { windows: false });
-    found.push(uri === parsed.value["workspace"] ? dirname(folder) : folder);
-  }
-  return found;
-}
-
 async function existing(paths: readonly string[]): Promise<string[]> {
   const stats = await Promise.allSettled(paths.map((path) => lstat(path)));
   return paths.filter((_path, index) => stats[index]?.status === "fulfilled");
 }
 
 class Collector {
+  readonly home: string;
   readonly servers: DiscoveredServer[] = [];
   readonly installs: DiscoveredInstall[] = [];
   readonly problems: ConfigProblem[] = [];
@@ -191,7 +203,13 @@ class Collector {
   readonly projects = new Set<string>();
   configsRead = 0;
   readonly #skills = new Map<string, DiscoveredSkill>();
+  readonly #locks: { readonly folder: string; readonly sources: ReadonlyMap<string, string> }[] = [];
+  readonly #approvals = new Map<string, LooseApproval>();
   readonly #seen = new Set<string>();
+
+  constructor(home: string) {
+    this.home = home;
+  }
 
   /** The same file is read once for the same keys, by whatever path or link it is reached. */
   async isNew(path: string, keys: readonly string[]): Promise<boolean> {
@@ -205,6 +223,16 @@ class Collector {
     this.coverage.push({ target: "host", place, status: "skipped", reason });
   }
 
+  /** What a lock file says holds for the skills of its folder. */
+  addLock(folder: string, sources: ReadonlyMap<string, string>): void {
+    if (sources.size > 0) this.#locks.push({ folder, sources });
+  }
+
+  /** A project in the home's own folder names the same file again. */
+  addApproval(found: LooseApproval | undefined): void {
+    if (found !== undefined) this.#approvals.set(`${found.path}\0${found.key}`, found);
+  }
+
   addProblem(client: ClientDefinition, problem: Omit<ConfigProblem, "client">): void {
     this.problems.push({ client: client.id, ...problem });
   }
@@ -213,7 +241,7 @@ class Collector {
   addProjectsOf(config: unknown): void {
     if (!isMembers(config) || !isMembers(config["projects"])) return;
     for (const path of Object.keys(config["projects"]).slice(0, 1000))
-      if (path.startsWith("/")) this.projects.add(path);
+      if (/^(?:\/|[A-Za-z]:[\\/])/.test(path)) this.projects.add(path);
   }
 
   async addSkills(folder: string): Promise<void> {
@@ -227,6 +255,18 @@ class Collector {
 
   facts(): Facts {
     const { servers, installs, problems, coverage, configsRead } = this;
-    return { servers, installs, problems, coverage, configsRead, skills: [...this.#skills.values()] };
+    const looseApprovals = [...this.#approvals.values()];
+    return { servers, installs, problems, coverage, configsRead, looseApprovals, skills: this.#sourcedSkills() };
+  }
+
+  /** The nearest lock file that names a skill decides. */
+  #sourcedSkills(): DiscoveredSkill[] {
+    const nearest = this.#locks.toSorted((left, right) => right.folder.length - left.folder.length);
+    return [...this.#skills.values()].map((skill) => {
+      const lock = nearest.find(
+        ({ folder, sources }) => skill.path.startsWith(`${folder}/`) && sources.has(skill.name),
+      );
+      return { ...skill, source: lock?.sources.get(skill.name) };
+    });
   }
 }

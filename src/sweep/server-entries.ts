@@ -28,12 +28,40 @@ export function serverEntriesOf(config: unknown, keys: readonly string[]): Serve
   return isFlatMap(config) ? toEntries(config).slice(0, ENTRIES_MAX) : [];
 }
 
+/** A place for servers that holds something else: what is configured there cannot be told. */
+export interface EntryFault {
+  /** The member at fault; empty for the whole file. */
+  readonly name: string;
+  readonly reason: string;
+}
+
+/** What stands where servers should, and is none. A file that was only looked at on the chance of a flat map has no faults. */
+export function entryFaultsOf(config: unknown, keys: readonly string[]): EntryFault[] {
+  if (config === null || config === undefined || keys.includes("@flat")) return [];
+  if (!isMembers(config)) return [{ name: "", reason: "holds no object" }];
+  return keys.flatMap((key) => membersAt(config, key).flatMap((list) => listFaults(key, list))).slice(0, FAULTS_MAX);
+}
+
+const FAULTS_MAX = 20;
+
+function listFaults(key: string, list: unknown): EntryFault[] {
+  if (list === null || list === undefined) return [];
+  if (typeof list !== "object") return [{ name: lastSegment(key), reason: "servers are no map and no list" }];
+  return Object.entries(list).flatMap(([name, entry]) =>
+    typeof entry === "object" || typeof entry === "boolean" ? [] : [{ name, reason: "a server is no object" }],
+  );
+}
+
+function lastSegment(key: string): string {
+  return key.slice(key.lastIndexOf(".") + 1);
+}
+
 export function isMembers(value: unknown): value is Members {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** The values at a dotted path. A member whose name has the dots in it (`"mcp.servers"` in VS Code's settings) counts too. */
-function membersAt(value: unknown, path: string): unknown[] {
+export function membersAt(value: unknown, path: string): unknown[] {
   if (path === "") return [value];
   if (!isMembers(value)) return [];
   const whole = Object.hasOwn(value, path) ? [value[path]] : [];
@@ -99,7 +127,7 @@ function autoApprovedOf(entry: Members): string[] {
     const value = entry[key];
     return value === true ? ["*"] : textList(value);
   });
-  return entry["trust"] === true ? ["*"] : lists;
+  return entry["trust"] === true || entry["default_tools_approval_mode"] === "approve" ? ["*"] : lists;
 }
 
 function textOf(entry: Members, names: readonly string[]): string | undefined {

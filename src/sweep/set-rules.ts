@@ -1,10 +1,12 @@
+import { createHash } from "node:crypto";
+import { toLatinSkeleton } from "../guard/hidden-unicode.ts";
 import type { Observation } from "./finding.ts";
 import { type Sighting, visible } from "./server-rules.ts";
 
 /** Two servers of one client under one name: the model cannot tell which one it calls. */
 export function collisionsOf(sightings: readonly Sighting[]): Observation[] {
   return byClient(sightings).flatMap(([client, group]) => {
-    const names = Map.groupBy(group, ({ server }) => server.name.toLowerCase().replaceAll(/[-_\s]/g, ""));
+    const names = Map.groupBy(group, ({ server }) => skeletonOf(server.name));
     return [...names.values()].flatMap((same): Observation[] => {
       const families = new Set(same.map(({ identity }) => identity.family));
       const [first] = same;
@@ -16,7 +18,7 @@ export function collisionsOf(sightings: readonly Sighting[]): Observation[] {
           title: "different servers under one name",
           severity: "medium",
           confidence: 0.7,
-          identity: `collision:${client}:${[...families].toSorted((left, right) => (left < right ? -1 : 1)).join("|")}`,
+          identity: `collision:${client}:${setOf(families)}`,
           evidence: `${String(families.size)} different servers are called \`${visible(first.server.name)}\``,
           remediation: "give each server its own name; remove the one that nobody knows",
           fix: { kind: "review" },
@@ -25,6 +27,17 @@ export function collisionsOf(sightings: readonly Sighting[]): Observation[] {
       ];
     });
   });
+}
+
+/** One text for a set of families, however many and long they are. */
+function setOf(families: ReadonlySet<string>): string {
+  const text = [...families].toSorted((left, right) => (left < right ? -1 : 1)).join("|");
+  return text.length <= 1000 ? text : createHash("sha256").update(text).digest("hex");
+}
+
+/** Equal for names that a person takes for one: case, separators and look-alike letters do not count. */
+function skeletonOf(name: string): string {
+  return toLatinSkeleton(name.normalize("NFKC").toLowerCase()).replaceAll(/[-_\s]/g, "");
 }
 
 /** What a server can do, as far as its package or address tells. */

@@ -5,6 +5,7 @@ import { addHostCommands } from "../../src/app/host-commands.ts";
 import { OPERATIONS } from "../../src/operations/index.ts";
 import { buildCli, runCli, type CliSettings } from "../../src/surfaces/cli/build-cli.ts";
 import { at, startTestApp, textAt, type TestApp } from "../harness/app.ts";
+import { FIXTURE_SKILLS, writeFixtureHome } from "../fixtures/sweep/homes.ts";
 import { startLegacyServer, type RunningServer } from "../fixtures/mcp/http-servers.ts";
 
 let app: TestApp;
@@ -93,6 +94,12 @@ describe("the compliance use case through MCP", () => {
     expect(resolved).toMatchObject([{ id: shadow.id, code: "SHADOW-SERVER", status: "resolved" }]);
     const third = await call("run_mcp_sweep_scan", NETWORK());
     expect(at(third, "summary")).toMatchObject({ new: 0, resolved: 0 });
+    // Registered is not yet governed: who still goes straight to it is a finding of its own.
+    writeConfig(app.home, { direct: { url: `${upstream.origin}/mcp` } });
+    const fourth = await call("run_mcp_sweep_scan", { ...NETWORK(), targets: ["host", "network"] });
+    expect(at(fourth, "summary")).toMatchObject({ new: 1, resolved: 0 });
+    const bypass = findingsOf(await call("get_scan_results", { kind: "policy_violation" }));
+    expect(bypass).toMatchObject([{ code: "BYPASS", status: "open", client: "cursor" }]);
   });
 });
 
@@ -114,7 +121,12 @@ describe("a client that goes around the gateway", () => {
       client: "cursor",
       location: { path: join(app.home, ".cursor/mcp.json") },
     });
-    expect(JSON.stringify(bypass)).toContain(`${app.url}/gateway/tools/mcp`);
+    const [, configuration = ""] = textAt(bypass, "remediation").split("\n");
+    expect(JSON.parse(configuration)).toEqual({
+      mcpServers: {
+        tools: { url: `${app.url}/gateway/tools/mcp`, headers: { Authorization: "Bearer <agent key>" } },
+      },
+    });
     const shown = await app.rest("GET /servers/tools");
     expect(at(shown.body, "server", "security", "openFindings")).toBeGreaterThan(0);
 
@@ -144,10 +156,14 @@ describe("a client that goes around the gateway", () => {
 
 describe("the life of a finding", () => {
   test("two scans without a change: nothing new, nothing resolved", async () => {
-    writeConfig(app.home, { files: { command: "npx", args: ["-y", "@acme/files"] } });
+    const files = await writeFixtureHome(app.home, "linux");
+    const planted = files.flatMap(({ servers }) => servers).length;
     const input = { ...NETWORK(), targets: ["host", "network", "registry"] };
-    expect(at(await scan(input), "summary", "new")).toBeGreaterThan(1);
+    const first = await scan(input);
+    expect(at(first, "summary")).toMatchObject({ servers: planted + 1, skills: FIXTURE_SKILLS.length });
+    const before = (await results({ limit: 200 })).items.map(({ id }) => id);
     expect(at(await scan(input), "summary")).toMatchObject({ new: 0, resolved: 0 });
+    expect((await results({ limit: 200 })).items.map(({ id }) => id).toSorted()).toEqual(before.toSorted());
   });
 
   test("is not resolved by a scan that did not read its place", async () => {

@@ -1,5 +1,6 @@
 import { addConfigurationCommands } from "../../src/app/configuration-commands.ts";
 import { addHostCommands } from "../../src/app/host-commands.ts";
+import { addScanCommand } from "../../src/app/scan-commands.ts";
 import { OPERATIONS } from "../../src/operations/index.ts";
 import { buildCli, runCli } from "../../src/surfaces/cli/build-cli.ts";
 
@@ -27,6 +28,7 @@ export async function runlayer(args: readonly string[], env: Readonly<Record<str
   const program = buildCli(settings);
   addHostCommands(program, settings);
   addConfigurationCommands(program, settings);
+  addScanCommand(program, settings);
   await runCli(program, args, settings);
   return { exitCode, out, err };
 }

@@ -68,7 +68,11 @@ async function untilServing(child: ChildProcess, exited: Promise<unknown>): Prom
 }
 
 /** Every item of a list, page by page. */
-export async function restAll(serving: ServeProcess, route: string, input: object = {}): Promise<readonly unknown[]> {
+export async function restAll(
+  serving: Pick<ServeProcess, "rest">,
+  route: string,
+  input: object = {},
+): Promise<readonly unknown[]> {
   const items: unknown[] = [];
   let cursor: unknown;
   do {

@@ -161,6 +161,22 @@ export function fleetConformance(subject: Subject): void {
       });
     });
 
+    test("remember who answered at their address, until they are deleted", async () => {
+      const [server, other] = [aServer(), aServer()];
+      const certificate = { fingerprint: "ab", issuer: "A\0é", isSelfSigned: false, validFrom: 1, validTo: 2 };
+      await write(async ({ servers }) => {
+        await servers.insert(server);
+        await servers.insert(other);
+        await servers.savePeer(server.id, { addresses: ["10.0.0.1"], certificate: null });
+        await servers.savePeer(server.id, { addresses: ["10.0.0.2"], certificate });
+      });
+      const peers = () => read(({ servers }) => servers.peers([server.id, other.id]));
+      expect([...(await peers())]).toEqual([[server.id, { addresses: ["10.0.0.2"], certificate }]]);
+      expect(await read(({ servers }) => servers.get(server.id))).toEqual(server);
+      await write(({ servers }) => servers.delete(server.id));
+      expect((await peers()).size).toBe(0);
+    });
+
     test("replace their tools", async () => {
       const server = aServer();
       const tool = aTool({

@@ -18,7 +18,7 @@ const BEFORE_FLEETS = `
   drop index findings_status;
   drop index scan_findings_finding;
   alter table findings drop column last_seen_at;
-  delete from schema_migrations where version >= 8;
+  delete from schema_migrations where version >= 9;
 `;
 
 test("a database from before fleets keeps its findings, and asks its devices for fresh reports", async () => {

@@ -9,6 +9,7 @@ import type { DeviceReportForm, DeviceReportSection } from "../../sweep/device-r
 import { toReportSection } from "../../sweep/device-report.ts";
 import { readProcesses } from "../../sweep/processes.ts";
 import { withRegisteredDigests } from "../registered-digests.ts";
+import type { ScanProgress } from "../../sweep/run-scan.ts";
 import { scanHome } from "../../sweep/scan-home.ts";
 
 /** What a report covers. */
@@ -23,14 +24,18 @@ export interface ReportScope {
 const COMPRESSED_CHARACTERS_MAX = 900_000;
 
 /** Reads this machine and gives a report: redacted, gzip, base64. Reads only; starts nothing, sends nothing. */
-export async function makeReport(scope: ReportScope, hashKey: string): Promise<string> {
+export async function makeReport(
+  scope: ReportScope,
+  hashKey: string,
+  onProgress: (progress: ScanProgress) => void = () => undefined,
+): Promise<string> {
   const report: DeviceReportForm = {
     version: 1,
     id: randomUUID(),
     takenAt: new Date().toISOString(),
     hostname: hostname(),
     platform: platformName(),
-    sections: await readSections(scope, hashKey),
+    sections: await readSections(scope, hashKey, onProgress),
   };
   const compressed = (await promisify(gzip)(JSON.stringify(report))).toString("base64");
   if (compressed.length <= COMPRESSED_CHARACTERS_MAX) return compressed;
@@ -40,18 +45,33 @@ export async function makeReport(scope: ReportScope, hashKey: string): Promise<s
   );
 }
 
-async function readSections(scope: ReportScope, hashKey: string): Promise<DeviceReportSection[]> {
+async function readSections(
+  scope: ReportScope,
+  hashKey: string,
+  onProgress: (progress: ScanProgress) => void,
+): Promise<DeviceReportSection[]> {
   const sections: DeviceReportSection[] = [];
-  for (const home of await homesOf(scope)) {
-    const isOwn = home === homedir();
-    // Another person's variables are not known here, and mine do not move their files.
-    const env = isOwn ? process.env : {};
-    const facts = await withRegisteredDigests(await scanHome({ home, platform: platformName(), root: "/", env }));
-    const user = isOwn ? userInfo().username : basename(home);
-    sections.push(toReportSection(facts, { place: "home", path: home, user }, hashKey));
+  const homes = await homesOf(scope);
+  const total = homes.length + (scope.homes === undefined ? 1 : 0);
+  for (const [done, home] of homes.entries()) {
+    onProgress({ done, total, message: `reading ${home}` });
+    sections.push(await readHome(home, hashKey));
   }
-  if (scope.homes !== undefined) return sections;
-  return [...sections, toReportSection(await readProcesses(), { place: "processes" }, hashKey)];
+  if (scope.homes === undefined) {
+    onProgress({ done: homes.length, total, message: "reading processes and ports" });
+    sections.push(toReportSection(await readProcesses(), { place: "processes" }, hashKey));
+  }
+  onProgress({ done: total, total, message: "read" });
+  return sections;
+}
+
+async function readHome(home: string, hashKey: string): Promise<DeviceReportSection> {
+  const isOwn = home === homedir();
+  // Another person's variables are not known here, and mine do not move their files.
+  const env = isOwn ? process.env : {};
+  const facts = await withRegisteredDigests(await scanHome({ home, platform: platformName(), root: "/", env }));
+  const user = isOwn ? userInfo().username : basename(home);
+  return toReportSection(facts, { place: "home", path: home, user }, hashKey);
 }
 
 async function homesOf({ homes, isForAllUsers }: ReportScope): Promise<readonly string[]> {

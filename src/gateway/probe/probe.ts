@@ -59,7 +59,7 @@ export function createUpstreamProbe(options: UpstreamProbeOptions): UpstreamProb
     const { signal: caller } = attempt;
     const signal = caller === undefined ? deadline.signal : AbortSignal.any([deadline.signal, caller]);
     const seen: Seen = { children: [] };
-    const run: Run = { target, contact, signal, attempt, seen };
+    const run: Run = { target, contact, signal, attempt, seen, egress: options.egress };
     try {
       const lists = await raceAbort(openAndList(run), signal);
       return describe(run, { state: "ok", lists, error: leftOutNote(lists.leftOut) });
@@ -128,6 +128,7 @@ interface Run {
   readonly signal: AbortSignal;
   readonly attempt: Attempt;
   readonly seen: Seen;
+  readonly egress: Egress;
 }
 
 interface Outcome {
@@ -136,7 +137,7 @@ interface Outcome {
   readonly error: string | undefined;
 }
 
-function describe({ seen, contact }: Run, { state, lists, error }: Outcome): Discovery {
+function describe({ seen, contact, target, egress }: Run, { state, lists, error }: Outcome): Discovery {
   const client = seen.connection?.client;
   const server = client?.getServerVersion();
   return {
@@ -147,10 +148,16 @@ function describe({ seen, contact }: Run, { state, lists, error }: Outcome): Dis
     tools: lists.tools,
     resources: lists.resources,
     prompts: lists.prompts,
+    peer: peerOf(target, egress),
     latencyMs: contact.latencyMs ?? contact.elapsedMs(),
     error,
     lastWords: contact.lastWords,
   };
+}
+
+function peerOf({ transport, url }: ProbeTarget, egress: Egress): Discovery["peer"] {
+  const parsed = transport === "stdio" ? null : URL.parse(url ?? "");
+  return parsed === null ? undefined : egress.peerOf(parsed);
 }
 
 function leftOutNote(leftOut: number): string | undefined {

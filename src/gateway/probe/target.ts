@@ -1,3 +1,4 @@
+import type { Peer } from "../../lib/egress/peer-book.ts";
 import type { Credential, ToolDefinition, Transport } from "../../domain/server.ts";
 
 /** What is needed to contact an upstream server, secrets in clear. */
@@ -43,6 +44,8 @@ export interface Discovery {
   readonly tools: readonly ToolDefinition[];
   readonly resources: readonly ResourceDefinition[];
   readonly prompts: readonly PromptDefinition[];
+  /** Who answered; absent for stdio and where nobody did. */
+  readonly peer?: Peer | undefined;
   /** From the first request to its answer. */
   readonly latencyMs: number;
   /** In our own words: what went wrong, or, with `ok`, what was left out of the lists. */

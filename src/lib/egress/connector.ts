@@ -3,6 +3,7 @@ import type { LookupFunction } from "node:net";
 import { buildConnector } from "undici";
 import { checkAddress, checkHost, type EgressRules } from "./check-url.ts";
 import { bareName } from "./own-listeners.ts";
+import type { PeerBook } from "./peer-book.ts";
 
 /** Gives every address of a name. The operating system's resolver by default, so that `/etc/hosts` counts. */
 export type ResolveName = (host: string) => Promise<readonly LookupAddress[]>;
@@ -11,6 +12,8 @@ export interface ConnectorOptions {
   readonly rules: () => EgressRules;
   readonly resolveName: ResolveName;
   readonly connectTimeoutMs: number;
+  /** Writes down who answered. */
+  readonly peers?: PeerBook | undefined;
   /** Additional trusted certificates in PEM form. */
   readonly ca?: readonly string[] | undefined;
 }
@@ -41,6 +44,7 @@ export function createCheckedConnector(options: ConnectorOptions): buildConnecto
         socket.destroy();
         return callback(asError(refused), null);
       }
+      options.peers?.connected(host, port, socket);
       callback(null, socket);
     });
   };
@@ -79,6 +83,10 @@ function checkedLookup(options: ConnectorOptions, port: number): LookupFunction 
   return (host, lookupOptions, callback) => {
     resolveChecked(bareName(host), port, options).then(
       (addresses) => {
+        options.peers?.resolved(
+          host,
+          addresses.map(({ address }) => address),
+        );
         const [first] = addresses;
         if (first === undefined) return callback(new Error(`${host} has no address`), []);
         return lookupOptions.all === true

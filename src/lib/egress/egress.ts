@@ -3,6 +3,7 @@ import { checkHost, checkUrl, type EgressRules, portOf } from "./check-url.ts";
 import { createCheckedConnector, resolveChecked, type ResolveName, resolveWithSystem } from "./connector.ts";
 import { AppError } from "../errors.ts";
 import { bareName, type OwnListener } from "./own-listeners.ts";
+import { type Peer, PeerBook } from "./peer-book.ts";
 
 export interface EgressOptions {
   /** Asked at each connection, because a listener's port may be known only after it listens. */
@@ -32,6 +33,8 @@ export interface Egress {
   checkResolved(url: string | URL, target: EgressTarget): Promise<URL>;
   /** Pooled keep-alive connections that were checked when they were made; follows no redirect. */
   dispatcher(target: Pick<EgressTarget, "allowPrivateNetwork">): Dispatcher;
+  /** Who answered at this URL when it was last connected to; undefined if it was not, or long ago. */
+  peerOf(url: URL): Peer | undefined;
   /** Closes every connection at once. */
   close(): Promise<void>;
 }
@@ -53,8 +56,9 @@ export function createEgress(options: EgressOptions): Egress {
     field,
     ownListeners: options.ownListeners(),
   });
-  const open = createPool(options, () => rulesFor({ allowPrivateNetwork: true }));
-  const publicOnly = createPool(options, () => rulesFor({ allowPrivateNetwork: false }));
+  const peers = new PeerBook();
+  const open = createPool({ ...options, peers }, () => rulesFor({ allowPrivateNetwork: true }));
+  const publicOnly = createPool({ ...options, peers }, () => rulesFor({ allowPrivateNetwork: false }));
   return {
     check: (url, target) => checkUrl(url, rulesFor(target)),
     async checkResolved(url, target) {
@@ -70,19 +74,21 @@ export function createEgress(options: EgressOptions): Egress {
       return checked;
     },
     dispatcher: ({ allowPrivateNetwork }) => (allowPrivateNetwork ? open : publicOnly),
+    peerOf: (url) => peers.find(url.hostname, portOf(url)),
     async close() {
       await Promise.all([open.destroy(), publicOnly.destroy()]);
     },
   };
 }
 
-function createPool(options: EgressOptions, rules: () => EgressRules): Agent {
+function createPool(options: EgressOptions & { readonly peers: PeerBook }, rules: () => EgressRules): Agent {
   return new Agent({
     connect: createCheckedConnector({
       rules,
       resolveName: options.resolveName ?? resolveWithSystem,
       connectTimeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
       ca: options.ca,
+      peers: options.peers,
     }),
     headersTimeout: options.headersTimeoutMs ?? HEADERS_TIMEOUT_MS,
     bodyTimeout: options.bodyIdleTimeoutMs ?? BODY_IDLE_TIMEOUT_MS,

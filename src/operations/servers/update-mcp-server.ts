@@ -224,4 +224,7 @@ async function saveObserved(
   if (tools !== undefined) await repositories.servers.saveTools(server.id, tools);
   const health = contact.discovery === undefined ? undefined : toHealth(contact.discovery, now);
   if (health !== undefined) await repositories.servers.saveHealth(server.id, health);
+  // Whoever names the address vouches for who answers there.
+  const peer = input.url === undefined ? undefined : contact.discovery?.peer;
+  if (peer !== undefined) await repositories.servers.savePeer(server.id, peer);
 }

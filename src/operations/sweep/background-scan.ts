@@ -1,7 +1,9 @@
+import type { Outcome } from "../../domain/audit-event.ts";
 import type { Scan } from "../../domain/scan.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { Repositories, Store } from "../../store/ports.ts";
 import type { Caller } from "../context.ts";
+import type { EventFacts } from "../define-operation.ts";
 import type { Services } from "../services.ts";
 import { runPlan } from "./run-plan.ts";
 import type { ScanPlan } from "./scan-plan.ts";
@@ -28,7 +30,11 @@ export async function runInBackground(scan: Scan, plan: ScanPlan, options: Backg
     const found = await runPlan(plan, { services, signal, read, now: scan.startedAt, progress: () => undefined });
     await store.transaction(async (repositories) => {
       const finishedAt = services.clock.now();
-      await stageEnd(await storeScanFindings(scan, found, { services, repositories, finishedAt }), repositories);
+      const record = (action: string, facts: EventFacts): Promise<void> => stage({ action, ...facts }, repositories);
+      await stageEnd(
+        await storeScanFindings(scan, found, { services, repositories, record, finishedAt }),
+        repositories,
+      );
     });
   } catch (error) {
     const reason = error instanceof AppError ? error.message : "it failed on our side; the server log has the details";
@@ -40,20 +46,26 @@ export async function runInBackground(scan: Scan, plan: ScanPlan, options: Backg
     throw error;
   }
 
-  async function stageEnd(ended: Scan, { audit }: Repositories): Promise<void> {
+  async function stageEnd(ended: Scan, repositories: Repositories): Promise<void> {
     const { summary, targets, status } = ended;
     const counts = summary === null ? {} : { new: summary.new, resolved: summary.resolved, findings: summary.findings };
-    await audit.stage({
-      id: services.newId(),
-      time: services.clock.now(),
-      actor: caller.actor,
-      action: "scan.finish",
-      resource: { type: "scan", id: scan.id, name: scan.id },
-      outcome: status === "failed" ? "error" : "success",
-      correlationId: scan.id,
-      details: { targets, status, ...counts },
-    });
+    const resource = { type: "scan", id: scan.id, name: scan.id };
+    const outcome = status === "failed" ? "error" : "success";
+    const details = { targets, status, ...counts };
+    await stage({ action: "scan.finish", resource, outcome, details }, repositories);
   }
+
+  /** Nobody's call is open any more: the events belong to the scan. */
+  async function stage({ outcome = "success", ...facts }: StagedFacts, { audit }: Repositories): Promise<void> {
+    const common = { id: services.newId(), time: services.clock.now(), actor: caller.actor, correlationId: scan.id };
+    await audit.stage({ ...common, outcome, action: facts.action, ...toFacts(facts) });
+  }
+}
+
+type StagedFacts = EventFacts & { readonly action: string; readonly outcome?: Outcome };
+
+function toFacts({ resource, policies, details = {} }: EventFacts) {
+  return { resource, details, ...(policies === undefined ? {} : { policies }) };
 }
 
 async function isKnown(scans: Repositories["scans"], id: string): Promise<boolean> {

@@ -19,6 +19,14 @@ export function serverPlace(serverId: string): string {
   return `server|${serverId}`;
 }
 
+/** Who answers at the address of a server: only a connection tells. */
+export function peerPlace(serverId: string): string {
+  return `${serverPlace(serverId)}|peer`;
+}
+
+/** The tools of all registered servers, as they are known. */
+export const TOOLS_PLACE = "registry|tools";
+
 /** Everything of the registry but what only contact with a server can tell. */
 export const REGISTRY_PLACE = "registry";
 

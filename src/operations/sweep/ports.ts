@@ -32,9 +32,10 @@ export interface ScanSlot {
   startInBackground(work: (signal: AbortSignal, store: Store) => Promise<void>): void;
 }
 
-/** Asks every enrolled device for a fresh report: they learn of it when they check in. */
+/** Asks enrolled devices for a fresh report: they learn of it when they check in. */
 export interface DeviceReportRequests {
-  request(at: number): Promise<void>;
-  /** When a scan last asked; 0 for never. A device whose last report is older owes one. */
-  requestedAt(): Promise<number>;
+  /** Asks these devices; all where none are named. */
+  request(at: number, deviceIds?: readonly string[]): Promise<void>;
+  /** When a scan last asked this device; 0 for never. If its last report is older, it owes one. */
+  requestedAt(deviceId: string): Promise<number>;
 }

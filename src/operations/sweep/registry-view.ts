@@ -1,6 +1,7 @@
 import type { Snapshot } from "../../snapshot/snapshot.ts";
 import { identify } from "../../sweep/identity.ts";
-import type { Registry } from "../../sweep/match.ts";
+import type { RegisteredServer, Registry } from "../../sweep/match.ts";
+import { toClientConfig } from "../agents/client-config.ts";
 
 /** What is registered, in the form that sightings are matched with. */
 export function toRegistry(snapshot: Snapshot, publicUrl: string): Registry {
@@ -19,7 +20,19 @@ export function toRegistry(snapshot: Snapshot, publicUrl: string): Registry {
       serving === undefined ? [] : [{ id, name, digest: serving.digest }],
     ),
     gatewayUrls: [publicUrl],
+    configurationOf,
   };
+}
+
+/** Our names for clients are those of agent types, but that Copilot is an agent in several editors. */
+const AGENT_TYPES: ReadonlyMap<string, string> = new Map(
+  ["vscode", "vscode-insiders", "vscodium"].map((client) => [client, "vscode-copilot"]),
+);
+
+function configurationOf(client: string, { name, gatewayUrl = "" }: RegisteredServer): string {
+  const target = { urls: { [name]: gatewayUrl }, key: "<agent key>" };
+  const { format, text } = toClientConfig(AGENT_TYPES.get(client) ?? client, target);
+  return format === "json" ? text.replaceAll(/\n\s*/g, "") : text.trim();
 }
 
 /** Finds the registered server that an identity belongs to, by the server alone or by its exact version. */

@@ -8,6 +8,8 @@ import { scanHere } from "./scan-host.ts";
 import type { ScanPlan } from "./scan-plan.ts";
 import { readPolicyRecords } from "./scan-policies.ts";
 import { type Contact, contactServers, judgeRegistry } from "./scan-registry.ts";
+import { scanTools } from "./scan-tools.ts";
+import type { Sightings } from "./sightings.ts";
 import { createTally, type TalliedSightings } from "./tally-sightings.ts";
 
 /** What a scan found, before it is stored. */
@@ -40,15 +42,16 @@ export async function runPlan(plan: ScanPlan, options: RunOptions): Promise<Scan
     done += 1;
   };
   // Devices take their time to answer: they are asked first and heard last.
-  if (plan.deviceIds.length > 0) await services.deviceReports.request(now);
+  if (plan.deviceIds.length > 0)
+    await services.deviceReports.request(now, plan.areDevicesNamed ? plan.deviceIds : undefined);
   const tally = createTally();
   tally.add(await scanHere(plan, { host, observe, signal: withinTime }, onStep));
   const contacts: Contact[] = [];
   if (plan.targets.includes("registry")) {
     onStep("contacting registered servers");
-    contacts.push(...(await contactServers(services, withinTime)));
-    const policies = await options.read((repositories) => readPolicyRecords(repositories, now));
-    tally.add(judgeRegistry(services.snapshot(), { contacts, policies, now }));
+    const found = await scanRegistry(options, withinTime);
+    contacts.push(...found.contacts);
+    for (const part of found.sightings) tally.add(part);
   }
   if (plan.targets.includes("devices")) {
     onStep("waiting for devices");
@@ -65,4 +68,21 @@ export async function runPlan(plan: ScanPlan, options: RunOptions): Promise<Scan
   signal.throwIfAborted();
   progress(steps, steps, "done");
   return { sightings: tally.total, contacts };
+}
+
+/** Contacts what is registered and judges it: servers, agents, keys, policies and tools. */
+async function scanRegistry(
+  { services, read, now }: RunOptions,
+  signal: AbortSignal,
+): Promise<{ readonly contacts: readonly Contact[]; readonly sightings: readonly Sightings[] }> {
+  const contacts = await contactServers(services, signal);
+  const policies = await read((repositories) => readPolicyRecords(repositories, now));
+  const peers = await read(({ servers }) => servers.peers(contacts.map(({ serverId }) => serverId)));
+  const { identityKey } = services.sweepHost;
+  const snapshot = services.snapshot();
+  const sightings = [
+    judgeRegistry(snapshot, { contacts, policies, peers, now }),
+    await scanTools(snapshot, { contacts, identityKey, signal }),
+  ];
+  return { contacts, sightings };
 }

@@ -24,6 +24,8 @@ export interface ScanPlan {
   readonly paths: readonly string[];
   /** Ids of the devices that are asked. */
   readonly deviceIds: readonly string[];
+  /** The caller named them; else they are all that are enrolled. */
+  readonly areDevicesNamed: boolean;
   readonly timeoutMs: number;
 }
 
@@ -45,6 +47,7 @@ export async function planScan(request: ScanRequest, context: PrepareContext): P
     ports: request.ports ?? DEFAULT_PORTS,
     paths: targets.includes("host") ? homesOf(request.paths ?? [], services.sweepHost.home) : [],
     deviceIds: targets.includes("devices") ? allDevices : [],
+    areDevicesNamed: request.devices !== undefined,
     timeoutMs: (request.timeoutSeconds ?? TIMEOUT_SECONDS_DEFAULT) * 1000,
   };
 }

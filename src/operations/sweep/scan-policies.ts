@@ -19,14 +19,18 @@ const WITHOUT_EFFECT_DAYS = 30;
 const VIOLATING_DAYS = 7;
 const PAGE_ROWS = 200;
 
-export async function readPolicyRecords(repositories: Repositories, now: number): Promise<PolicyRecords> {
+export async function listAllPolicies(repositories: Repositories): Promise<readonly Policy[]> {
   const policies: Policy[] = [];
   for (let after: string | undefined; ;) {
     const page = await repositories.policies.list({}, { limit: PAGE_ROWS, after });
     policies.push(...page.items);
-    if (page.next === undefined) break;
+    if (page.next === undefined) return policies;
     after = page.next;
   }
+}
+
+export async function readPolicyRecords(repositories: Repositories, now: number): Promise<PolicyRecords> {
+  const policies = await listAllPolicies(repositories);
   const violations = new Map<string, readonly PolicyViolations[]>();
   for (let after: string | undefined; ;) {
     const page = await repositories.agents.list({}, { limit: PAGE_ROWS, after });

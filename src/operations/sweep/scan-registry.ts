@@ -1,9 +1,11 @@
 import { keyStatus } from "../../domain/api-key.ts";
 import type { Server, ServerTool } from "../../domain/server.ts";
 import { mergeTools } from "../../domain/tool-definition.ts";
+import type { Peer } from "../../lib/egress/peer-book.ts";
 import type { Snapshot } from "../../snapshot/snapshot.ts";
 import type { Discovery, Services } from "../services.ts";
-import { REGISTRY_PLACE, serverPlace } from "./place.ts";
+import { peerPlace, REGISTRY_PLACE, serverPlace } from "./place.ts";
+import { peerObservations } from "./scan-peers.ts";
 import { judgePolicies, type PolicyRecords } from "./scan-policies.ts";
 import { NO_COUNTS, type PlacedObservation, type Sightings } from "./sightings.ts";
 
@@ -45,23 +47,27 @@ export async function contactServers(services: Services, signal: AbortSignal): P
 export interface RegistryRecords {
   readonly contacts: readonly Contact[];
   readonly policies: PolicyRecords;
+  /** Who answered at each server's address when that was last accepted. */
+  readonly peers: ReadonlyMap<string, Peer>;
   readonly now: number;
 }
 
 /** Drift and neglect of everything that is registered. */
-export function judgeRegistry(snapshot: Snapshot, { contacts, policies, now }: RegistryRecords): Sightings {
+export function judgeRegistry(snapshot: Snapshot, { contacts, policies, peers, now }: RegistryRecords): Sightings {
   const discoveries = new Map(contacts.map(({ serverId, discovery }) => [serverId, discovery]));
   const servers = [...snapshot.serverById.values()];
+  const nameOf = (id: string): string | undefined => snapshot.serverById.get(id)?.server.name;
   const unread = servers.filter(({ server }) => isContactable(server) && !discoveries.has(server.id));
   return {
     observations: [
       ...servers.flatMap((view) => serverObservations(view, { discovery: discoveries.get(view.server.id), now })),
+      ...contacts.flatMap((contact) => peerObservations(contact, { peers, nameOf, now })),
       ...ownerObservations(snapshot),
       ...agentObservations(snapshot, now),
       ...keyObservations(snapshot, now),
       ...judgePolicies(policies, snapshot, now),
     ],
-    read: [REGISTRY_PLACE, ...contacts.map(({ serverId }) => serverPlace(serverId)), ...goneOrPassive(servers)],
+    read: [REGISTRY_PLACE, ...contacts.flatMap(placesReadBy), ...goneOrPassive(servers)],
     unread: [],
     coverage: [
       {
@@ -79,9 +85,13 @@ function isContactable({ status, transport }: Server): boolean {
   return status === "active" && transport !== "stdio";
 }
 
+function placesReadBy({ serverId, discovery }: Contact): string[] {
+  return [serverPlace(serverId), ...(discovery.peer === undefined ? [] : [peerPlace(serverId)])];
+}
+
 /** Servers that nobody contacts are judged by what is stored: their place counts as read. */
 function goneOrPassive(servers: readonly { readonly server: Server }[]): string[] {
-  return servers.flatMap(({ server }) => (isContactable(server) ? [] : [serverPlace(server.id)]));
+  return servers.flatMap(({ server }) => (isContactable(server) ? [] : [serverPlace(server.id), peerPlace(server.id)]));
 }
 
 interface ServerJudgement {
@@ -106,7 +116,7 @@ function serverObservations(
         ...about,
         place: serverPlace(server.id),
         ...BROKEN,
-        evidence: `server \`${server.name}\` answered: ${discovery.state}`,
+        evidence: `server \`${server.name}\` answered: ${discovery.state}${discovery.error === undefined ? "" : ` (${discovery.error.slice(0, 300)})`}`,
       }),
     );
   }

@@ -6,14 +6,16 @@ import { mergeFinding, type MergedFinding } from "./merge-findings.ts";
 import { pruneSweep } from "./prune-sweep.ts";
 import { shortenCoverage } from "./shorten-coverage.ts";
 import { createServerFinder, toRegistry } from "./registry-view.ts";
+import { createBypassRecorder } from "./record-bypasses.ts";
 import type { ScanFindings } from "./run-plan.ts";
 import { createScanCount } from "./scan-count.ts";
+import { savePeers } from "./scan-peers.ts";
 import type { Contact } from "./scan-registry.ts";
-import { serverPlace } from "./place.ts";
+import { peerPlace, serverPlace } from "./place.ts";
 import { createReadTest, type ReadTest } from "./sightings.ts";
 import type { TalliedSightings } from "./tally-sightings.ts";
 
-type StoreContext = Pick<HandleContext, "repositories" | "services"> & { readonly finishedAt: number };
+type StoreContext = Pick<HandleContext, "repositories" | "services" | "record"> & { readonly finishedAt: number };
 
 /** Findings of so many keys are in memory at once. */
 const KEYS_PER_STEP = 100;
@@ -26,12 +28,15 @@ export async function storeScanFindings(
 ): Promise<Scan> {
   const { repositories, finishedAt } = context;
   await saveContacts(contacts, context);
+  await savePeers(contacts, repositories, finishedAt);
   const merge = createMerge(sightings, context);
+  const recordBypasses = createBypassRecorder({ ...context, now: finishedAt });
   const keys = [...new Set([...sightings.groups.keys(), ...(await repositories.findings.unresolvedKeys())])];
   const count = createScanCount(finishedAt);
   for (let from = 0; from < keys.length; from += KEYS_PER_STEP) {
     const merged = await merge(keys.slice(from, from + KEYS_PER_STEP));
     await saveMerged(scan.id, merged, context);
+    await recordBypasses(merged);
     for (const one of merged) count.add(one);
   }
   const finished: Scan = {
@@ -52,7 +57,7 @@ function createMerge(
   { repositories, services, finishedAt: now }: StoreContext,
 ): (keys: readonly string[]) => Promise<MergedFinding[]> {
   const registry = toRegistry(services.snapshot(), services.publicUrl);
-  const registered = new Set(registry.servers.map(({ id }) => serverPlace(id)));
+  const registered = new Set(registry.servers.flatMap(({ id }) => [serverPlace(id), peerPlace(id)]));
   const wasLookedAt = createReadTest(sightings);
   // A server that is gone needs no more looking at.
   const isRead: ReadTest = (instance) => isGone(instance.place, registered) || wasLookedAt(instance);

@@ -45,14 +45,14 @@ export const submitDeviceReport = defineOperation({
     reason: z.enum(["checked_in", "duplicate", "older"]).optional().describe("Why no report was taken"),
     reportRequested: z.boolean().describe("A scan waits for a fresh report"),
     checkInSeconds: z.int().describe("When to ask again"),
-    hashKey: z.string().optional().describe("For device keys: what identities and secrets are hashed with"),
+    hashKey: z.string().describe("What a report hashes identities and secrets with"),
   }),
   async prepare(input, { caller, now, read, services }) {
     const { compressed } = input;
     const report = compressed === undefined ? undefined : await unpackReport(compressed);
     // Devices are never deleted or given another key: what was read here still holds in the transaction.
     const device = await read((repositories) => findDevice(input, caller, repositories));
-    const requestedAt = await services.deviceReports.requestedAt();
+    const requestedAt = await services.deviceReports.requestedAt(device.id);
     return (context) => take({ device, requestedAt, compressed, report }, { ...context, now });
   },
   event: ({ device, accepted }) =>
@@ -72,7 +72,7 @@ interface Received {
 type Refusal = "checked_in" | "duplicate" | "older" | undefined;
 
 async function take(received: Received, context: HandleContext) {
-  const { repositories, services, caller } = context;
+  const { repositories, services } = context;
   const { device, requestedAt } = received;
   const reason = await store(received, context);
   const seen = signOfLife(received, { isTaken: reason === undefined, now: context.now });
@@ -85,7 +85,7 @@ async function take(received: Received, context: HandleContext) {
     ...(reason === undefined ? {} : { reason }),
     reportRequested: requestedAt > (seen?.reportedAt ?? device.reportedAt ?? 0),
     checkInSeconds: Math.max(CHECK_IN_SECONDS_MIN, Math.ceil(devices / CHECK_INS_PER_SECOND)),
-    ...(caller.isDevice === true ? { hashKey: services.sweepHost.identityKey } : {}),
+    hashKey: services.sweepHost.identityKey,
   };
 }
 

@@ -7,6 +7,7 @@ import { createPolicies } from "./schema-v2.ts";
 import { fitSweepToFleets } from "./sweep-at-scale.ts";
 import { addKeyUseHistory } from "./schema-key-uses.ts";
 import { createSweepTables } from "./sweep-tables.ts";
+import { createServerPeers } from "./schema-server-peers.ts";
 import { createSkills } from "./schema-skills.ts";
 
 export type Dialect = "sqlite" | "postgres";
@@ -31,6 +32,7 @@ const MIGRATIONS: readonly Migration[] = [
   createSkills,
   addKeyUseHistory,
   indexApprovalExpiry,
+  createServerPeers,
   fitSweepToFleets,
 ];
 

@@ -92,6 +92,11 @@ export interface ServerHealthTable {
   readonly error: string | null;
 }
 
+interface ServerPeerTable {
+  readonly serverId: string;
+  readonly peer: JsonText;
+}
+
 export interface AgentTable {
   readonly id: string;
   readonly name: string;
@@ -238,6 +243,7 @@ export interface Database extends SweepTables, SkillTables {
   readonly servers: ServerTable;
   readonly serverTools: ServerToolTable;
   readonly serverHealth: ServerHealthTable;
+  readonly serverPeers: ServerPeerTable;
   readonly agents: AgentTable;
   readonly agentAssignments: AssignmentTable;
   readonly apiKeys: ApiKeyTable;

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { ERROR_STATUS, type ErrorCode } from "../../lib/errors.ts";
+import { AppError, ERROR_STATUS, type ErrorCode } from "../../lib/errors.ts";
 import type { Operation } from "../../operations/define-operation.ts";
 import { API_ROOT, toRoute } from "../routes.ts";
 
@@ -42,6 +42,15 @@ export async function callApi(operation: Operation, input: Fields, target: ApiTa
   } catch (error) {
     return { ok: false, code: "unreachable", message: toUnreachable(error, target) };
   }
+}
+
+/** Calls an operation and gives its output. Throws what the server refused; a server that does not answer is `unavailable`. */
+export async function callOrThrow(operation: Operation, input: Fields, target: ApiTarget): Promise<Fields> {
+  const answer = await callApi(operation, input, target);
+  if (answer.ok) return answer.output;
+  if (answer.code === "unreachable") throw new AppError("unavailable", answer.message);
+  const advice = answer.code === "unauthenticated" ? "; set RUNLAYER_API_KEY to an organization key" : "";
+  throw new AppError(answer.code, `${answer.message}${advice}`);
 }
 
 function send(operation: Operation, input: Fields, { url, apiKey }: ApiTarget): Promise<Response> {

@@ -1,11 +1,10 @@
 import { z } from "zod";
 import { AppError } from "../../lib/errors.ts";
 import { toClientConfig, type BridgeCommand, type ClientConfig } from "../../operations/agents/client-config.ts";
-import type { Operation } from "../../operations/define-operation.ts";
 import { getAgent } from "../../operations/agents/get-agent.ts";
 import { updateAgent } from "../../operations/agents/update-agent.ts";
 import { listMcpServers } from "../../operations/servers/list-mcp-servers.ts";
-import { callApi, type ApiTarget } from "./call-api.ts";
+import { type ApiTarget, callOrThrow } from "./call-api.ts";
 import { mergeConfig } from "./merge-config.ts";
 import { readIfThere, writePrivately } from "./private-file.ts";
 
@@ -44,7 +43,7 @@ const NOT_YET = "the-new-key";
  * fit to take it. Throws what the server or the file refused.
  */
 export async function connectClient(request: ConnectRequest, target: ApiTarget): Promise<Connected> {
-  const { agent } = AgentAnswer.parse(await call(getAgent, { id: request.agent }, target));
+  const { agent } = AgentAnswer.parse(await callOrThrow(getAgent, { id: request.agent }, target));
   const urls = await gatewayUrls(request.agent, target);
   if (Object.keys(urls).length === 0) {
     throw new AppError(
@@ -70,7 +69,7 @@ async function gatewayUrls(agent: string, target: ApiTarget): Promise<Readonly<R
   let cursor: string | undefined;
   do {
     const input = { agent, limit: PAGE_ROWS, cursor };
-    const page = ServersAnswer.parse(await call(listMcpServers, input, target));
+    const page = ServersAnswer.parse(await callOrThrow(listMcpServers, input, target));
     for (const { name, gatewayUrl } of page.items) urls[name] = gatewayUrl;
     cursor = page.nextCursor;
   } while (cursor !== undefined);
@@ -78,17 +77,5 @@ async function gatewayUrls(agent: string, target: ApiTarget): Promise<Readonly<R
 }
 
 async function rotateKey(agent: string, target: ApiTarget): Promise<string> {
-  return RotateAnswer.parse(await call(updateAgent, { id: agent, rotateKey: true }, target)).key;
-}
-
-async function call(
-  operation: Operation,
-  input: Readonly<Record<string, unknown>>,
-  target: ApiTarget,
-): Promise<Readonly<Record<string, unknown>>> {
-  const answer = await callApi(operation, input, target);
-  if (answer.ok) return answer.output;
-  if (answer.code === "unreachable") throw new AppError("unavailable", answer.message);
-  const advice = answer.code === "unauthenticated" ? "; set RUNLAYER_API_KEY to an organization key" : "";
-  throw new AppError(answer.code, `${answer.message}${advice}`);
+  return RotateAnswer.parse(await callOrThrow(updateAgent, { id: agent, rotateKey: true }, target)).key;
 }

@@ -1,5 +1,6 @@
 import type { Ref } from "../../../domain/names.ts";
 import type { Server, ServerHealth, ServerStatus, ServerTool } from "../../../domain/server.ts";
+import type { Peer } from "../../../lib/egress/peer-book.ts";
 import { highestSeverity, toolRisk } from "../../../domain/tool-definition.ts";
 import { isUuid } from "../../../lib/ids.ts";
 import type { Page, PageRequest } from "../../../lib/paging.ts";
@@ -10,6 +11,7 @@ import { countUpTo, toPage } from "./pages.ts";
 import { type Noun, notFound, staleSave, taken } from "./refusals.ts";
 import {
   storedHealth,
+  storedPeer,
   toServer,
   toServerRow,
   toServerTool,
@@ -121,6 +123,25 @@ export class SqlServerRepository implements ServerRepository {
       .limit(limit)
       .execute();
     return rows.map((row) => storedHealth.parse(row));
+  }
+
+  async peers(serverIds: readonly string[]): Promise<ReadonlyMap<string, Peer>> {
+    if (serverIds.length === 0) return new Map();
+    const rows = await this.#context.db
+      .selectFrom("serverPeers")
+      .selectAll()
+      .where("serverId", "in", serverIds)
+      .execute();
+    return new Map(rows.map((row) => [row.serverId, storedPeer.parse(JSON.parse(row.peer))]));
+  }
+
+  async savePeer(serverId: string, peer: Peer): Promise<void> {
+    const row = { serverId, peer: JSON.stringify(peer) };
+    await this.#context.db
+      .insertInto("serverPeers")
+      .values(row)
+      .onConflict((conflict) => conflict.column("serverId").doUpdateSet({ peer: row.peer }))
+      .execute();
   }
 
   async tools(serverId: string): Promise<readonly ServerTool[]> {

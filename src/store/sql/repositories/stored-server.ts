@@ -55,6 +55,19 @@ export const storedHealth = z.object({
   error: storedForeignText.nullable(),
 });
 
+export const storedPeer = z.object({
+  addresses: z.array(z.string()),
+  certificate: z
+    .object({
+      fingerprint: z.string(),
+      issuer: z.string(),
+      isSelfSigned: z.boolean(),
+      validFrom: z.number(),
+      validTo: z.number(),
+    })
+    .nullable(),
+});
+
 const definition = z.object({
   name: z.string(),
   title: z.string().optional(),

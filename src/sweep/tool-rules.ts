@@ -1,0 +1,176 @@
+import { analyzeText } from "../guard/analyze-text.ts";
+import { toLatinSkeleton } from "../guard/hidden-unicode.ts";
+import { isMembers } from "./server-entries.ts";
+import { visible, type Weakness } from "./server-rules.ts";
+
+/** A tool as its server shows it. Everything in it is the server's. */
+export interface ShownTool {
+  readonly name: string;
+  readonly title?: string | undefined;
+  readonly description?: string | undefined;
+  readonly inputSchema?: unknown;
+}
+
+/** What the definitions of one server's tools try, or leave open. At most one of each code. */
+export function toolWeaknessesOf(tools: readonly ShownTool[]): Weakness[] {
+  return [...poison(tools), ...magicParameters(tools), ...sinks(tools)];
+}
+
+function poison(tools: readonly ShownTool[]): Weakness[] {
+  const judged = tools.flatMap((tool) => {
+    const { isSuspicious, score, matches } = analyzeText(textOf(tool), "tool");
+    const [worst] = matches.toSorted((left, right) => right.weight - left.weight);
+    return isSuspicious && worst !== undefined ? [{ tool, score, worst }] : [];
+  });
+  const groups = Map.groupBy(judged, ({ worst }) => worst.ruleId.startsWith("unicode."));
+  return [...groups].flatMap(([isHidden, [first]]): Weakness[] =>
+    first === undefined
+      ? []
+      : [
+          {
+            code: isHidden ? "POISON-UNICODE" : "POISON-DESC",
+            title: isHidden ? "hidden characters in a tool's definition" : "tool whose definition instructs the model",
+            severity: first.score >= 0.85 ? "critical" : "high",
+            confidence: first.score,
+            evidence: `tool \`${visible(first.tool.name)}\`: ${first.worst.title} (${first.worst.ruleId}): ${first.worst.excerpt}`,
+            remediation: "quarantine the server until a person has read its tools, and ask who changed them",
+          },
+        ],
+  );
+}
+
+/** The description is what a model reads first, but it reads the whole schema. */
+function textOf({ name, title = "", description = "", inputSchema }: ShownTool): string {
+  const texts: string[] = [name, title, description];
+  collectTexts(inputSchema, texts, SCHEMA_LEVELS_MAX);
+  return texts.join("\n");
+}
+
+const SCHEMA_LEVELS_MAX = 12;
+const TEXTS_MAX = 2000;
+
+function collectTexts(value: unknown, texts: string[], levels: number): void {
+  if (typeof value === "string") texts.push(value);
+  if (levels === 0 || typeof value !== "object" || value === null || texts.length > TEXTS_MAX) return;
+  for (const [key, member] of Object.entries(value)) {
+    if (!Array.isArray(value)) texts.push(key);
+    collectTexts(member, texts, levels - 1);
+  }
+}
+
+/** Parameters that a model fills from what it knows, and that no honest tool needs. */
+const MAGIC =
+  /^(?:side_?notes?|(?:chat|conversation|message|tool_call)_?histor(?:y|ies)|previous_(?:messages|conversation)|system_?prompt|chain_of_thought|reasoning_trace|tools?_list)$/i;
+
+function magicParameters(tools: readonly ShownTool[]): Weakness[] {
+  const found = tools.flatMap((tool) => namesOf(tool, (name) => MAGIC.test(name)));
+  if (found.length === 0) return [];
+  return [
+    {
+      code: "MAGIC-PARAM",
+      title: "tool that asks for the conversation",
+      severity: "medium",
+      confidence: 0.8,
+      evidence: `${listed(found)}: a model fills such a parameter with what it knows of its user and its instructions`,
+      remediation: "ask the author what it is for; deny the tool by policy until then",
+    },
+  ];
+}
+
+/** Parameters that are run as they are. A path or a query may be anything honest; these are code. */
+const SINK =
+  /^(?:cmd|command|command_?line|shell(?:_?command)?|bash|script|code|sql(?:_?query|_?statement)?|eval|expression)$/i;
+
+function sinks(tools: readonly ShownTool[]): Weakness[] {
+  const found = tools.flatMap((tool) => namesOf(tool, (name, schema) => SINK.test(name) && isFreeText(schema)));
+  if (found.length === 0) return [];
+  return [
+    {
+      code: "PARAM-SINK",
+      title: "tool that runs what it is given",
+      severity: "low",
+      confidence: 0.6,
+      evidence: `${listed(found)}: any text is taken, and the name says that it is run`,
+      remediation: "require approval for it by policy, or limit the argument with a condition",
+    },
+  ];
+}
+
+function isFreeText(schema: unknown): boolean {
+  if (!isMembers(schema)) return false;
+  const { type, enum: choices, pattern, const: only } = schema;
+  return (
+    (type === "string" || type === undefined) && choices === undefined && pattern === undefined && only === undefined
+  );
+}
+
+function namesOf({ name, inputSchema }: ShownTool, isMeant: (name: string, schema: unknown) => boolean): string[] {
+  const properties = isMembers(inputSchema) ? inputSchema["properties"] : undefined;
+  if (!isMembers(properties)) return [];
+  return Object.entries(properties).flatMap(([parameter, schema]) =>
+    isMeant(parameter, schema) ? [`${visible(name)}(${visible(parameter)})`] : [],
+  );
+}
+
+function listed(found: readonly string[]): string {
+  const shown = found
+    .slice(0, 5)
+    .map((name) => `\`${name}\``)
+    .join(", ");
+  return found.length > 5 ? `${shown} and ${String(found.length - 5)} more` : shown;
+}
+
+/** The tools of one server that an agent has. */
+export interface ToolSource {
+  readonly server: string;
+  readonly tools: readonly ShownTool[];
+}
+
+/** A tool of one server that stands in for one of another: a name that looks the same, or a description that speaks of it. */
+export interface ToolShadow {
+  readonly servers: readonly [shadowing: string, shadowed: string];
+  readonly evidence: string;
+}
+
+/** Among the servers that one agent has. Equal names are honest (many servers have a `search`); equal looks are not. */
+export function toolShadowsOf(sources: readonly ToolSource[]): ToolShadow[] {
+  const owners = new Map<string, { readonly server: string; readonly name: string }[]>();
+  for (const { server, tools } of sources) {
+    for (const { name } of tools) {
+      const key = skeletonOf(name);
+      owners.set(key, [...(owners.get(key) ?? []), { server, name }]);
+    }
+  }
+  return [...owners.values()].flatMap(lookAlikes).concat(sources.flatMap((source) => mentions(source, owners)));
+}
+
+function lookAlikes(group: readonly { readonly server: string; readonly name: string }[]): ToolShadow[] {
+  const [first] = group;
+  return group.flatMap((other): ToolShadow[] => {
+    if (first === undefined || other.server === first.server || other.name === first.name) return [];
+    const evidence = `tool \`${visible(other.name)}\` of \`${visible(other.server)}\` looks like \`${visible(first.name)}\` of \`${visible(first.server)}\``;
+    return [{ servers: [other.server, first.server], evidence }];
+  });
+}
+
+/** Only names that are no plain word: `read_file` in another server's description is meant, `search` is not. */
+function mentions(
+  { server, tools }: ToolSource,
+  owners: ReadonlyMap<string, readonly { readonly server: string; readonly name: string }[]>,
+): ToolShadow[] {
+  return tools.flatMap((tool) => {
+    const words = new Set((tool.description ?? "").slice(0, 100_000).match(/[A-Za-z0-9]+(?:[_-][A-Za-z0-9]+)+/g));
+    return [...words].flatMap((word): ToolShadow[] => {
+      const named = owners.get(skeletonOf(word)) ?? [];
+      const isOwn = named.some((owner) => owner.server === server);
+      const other = isOwn ? undefined : named.find((owner) => owner.name === word);
+      if (other === undefined) return [];
+      const evidence = `the description of tool \`${visible(tool.name)}\` of \`${visible(server)}\` speaks of \`${visible(word)}\`, a tool of \`${visible(other.server)}\``;
+      return [{ servers: [server, other.server], evidence }];
+    });
+  });
+}
+
+function skeletonOf(name: string): string {
+  return toLatinSkeleton(name.normalize("NFKC").toLowerCase()).replaceAll(/[-_\s.]/g, "");
+}

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { readVariable } from "../lib/read-variable.ts";
 import type { CliSettings } from "../surfaces/cli/build-cli.ts";
 import { readAgentKey } from "./agent-key.ts";
 import { attempt } from "./attempt.ts";
@@ -78,7 +79,7 @@ async function testLive(
 ): Promise<Report & { readonly ok: boolean }> {
   const { runSkillTest } = await import("../skills/testing/run-skill-test.ts");
   const { openLiveTools } = await import("./skill-live-tools.ts");
-  const url = env["RUNLAYER_URL"] ?? URL_DEFAULT;
+  const url = readVariable(env, "RUNLAYER_URL") ?? URL_DEFAULT;
   await using tools = await openLiveTools({ url, key: readAgentKey(env, keyFile) });
   return runSkillTest(folder, { toolCaller: tools });
 }

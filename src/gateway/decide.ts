@@ -4,7 +4,7 @@ import type { OtherMatch } from "../domain/policy-matches.ts";
 import type { AgentView, AssignmentView, ServerView, Snapshot } from "../snapshot/snapshot.ts";
 import type { Action } from "../domain/policy.ts";
 import type { MethodRule } from "./methods.ts";
-import { couldPass, decidePolicies, type PolicyDecision } from "./policy-decision.ts";
+import { couldPass, decideForbidden, decidePolicies, type PolicyDecision } from "./policy-decision.ts";
 
 /** Who sends messages to which server, as of one snapshot. */
 export interface Caller {
@@ -65,8 +65,8 @@ export function decide(caller: Caller, question: Question, nowMs: number): Decis
   if (!isAssigned(caller.assignment, question.target)) return NOT_ASSIGNED;
   if (question.action !== "connect") {
     // Whoever may not connect sends nothing at all: a client without a session never connects, one in a session did so before.
-    const connect = decideConnect(caller, nowMs);
-    if (connect.effect === "deny" && connect.reason === "policy") return connect;
+    const { isForbidden, reason, policies } = decideForbidden(caller, connectTo(caller), nowMs);
+    if (isForbidden) return { effect: "deny", reason, policies };
   }
   const { decision, reason, policies, audit, alsoMatched } = decidePolicies(caller, question, nowMs);
   const noted = { policies, audit, alsoMatched };
@@ -76,8 +76,11 @@ export function decide(caller: Caller, question: Question, nowMs: number): Decis
 
 /** Whether the caller may use its server at all. */
 export function decideConnect(caller: Caller, nowMs: number): Decision {
-  const target: Target = { type: "server", name: caller.server.server.name };
-  return decide(caller, { action: "connect", target, args: () => undefined }, nowMs);
+  return decide(caller, connectTo(caller), nowMs);
+}
+
+function connectTo({ server }: Caller): Question {
+  return { action: "connect", target: { type: "server", name: server.server.name }, args: () => undefined };
 }
 
 /** Whether an entry belongs in a list that the caller sees. Conditions on arguments and time count as possible. */

@@ -3,11 +3,12 @@ import type { OtherMatch } from "../domain/policy-matches.ts";
 import { mayConcernServer, mayConcernSubject } from "../policy/applies-to.ts";
 import { couldAllow, decide, type Decision, type DecisionSettings } from "../policy/decide.ts";
 import { localTimeIn } from "../policy/local-time-in.ts";
-import { toSubject, toToolTarget } from "../policy/policy-entities.ts";
-import { createPolicyRequest, createTarget, type PolicyRequest, type Subject, type Target } from "../policy/request.ts";
+import { toSubject } from "../policy/policy-entities.ts";
+import { createPolicyRequest, type PolicyRequest, type Subject } from "../policy/request.ts";
 import type { Member } from "../domain/member.ts";
 import type { AgentView, ServerView } from "../snapshot/snapshot.ts";
-import type { Caller, DecidingPolicy, Question, Target as MessageTarget } from "./decide.ts";
+import type { Caller, DecidingPolicy, Question } from "./decide.ts";
+import { targetOf } from "./policy-targets.ts";
 
 /** More than this of an event would be a list, not a record; what is cut is counted nowhere. */
 const MATCHES_NAMED_MAX = 100;
@@ -42,6 +43,25 @@ export function decidePolicies(caller: Caller, question: Question, nowMs: number
     audit: found.audit,
     alsoMatched: othersOf(found),
   };
+}
+
+/**
+ * What policies say to a message that must be allowed besides the one that came. Whether a rule grants it is not asked: only what
+ * forbids it counts.
+ */
+export function decideForbidden(
+  caller: Caller,
+  question: Question,
+  nowMs: number,
+): Pick<PolicyDecision, "policies"> & {
+  readonly reason: PolicyDecision["reason"];
+  readonly isForbidden: boolean;
+} {
+  const { policies: index } = caller.snapshot;
+  if (index.policies.size === 0) return { isForbidden: false, reason: "assignment", policies: [] };
+  const request = toRequest(caller, question, { nowMs, args: question.args() });
+  const { decision, reason, policies } = decide(index, request, { assignmentGrantsAccess: true });
+  return { isForbidden: decision === "deny", reason, policies };
 }
 
 /** Whether some arguments at some time could pass, or be held. */
@@ -101,26 +121,4 @@ function subjectOf(view: AgentView, member: Member | undefined): Subject {
   const subject = toSubject(view.agent, member);
   subjects.set(view, { member, subject });
   return subject;
-}
-
-const targets = new WeakMap<ServerView, Map<string, Target>>();
-
-/** A name that the server does not list is a client's own choice, of which there is no end: so many are kept for a server. */
-const TARGETS_MAX = 2_000;
-
-/** Kept for the server itself and its tools, which are asked for again and again. */
-function targetOf(view: ServerView, { type, name }: MessageTarget): Target {
-  const { server, toolByName } = view;
-  if (type === "prompt") return createTarget({ kind: "prompt", server, name });
-  if (type === "resource") return createTarget({ kind: "resource", server, uri: name });
-  const key = type === "server" ? "" : `tool ${name}`;
-  const kept = targets.get(view) ?? new Map<string, Target>();
-  const known = kept.get(key);
-  if (known !== undefined) return known;
-  const made =
-    type === "server" ? createTarget({ kind: "server", server }) : toToolTarget(server, name, toolByName.get(name));
-  const isLasting = kept.size < TARGETS_MAX;
-  const target = { ...made, isLasting };
-  if (isLasting) targets.set(view, kept.set(key, target));
-  return target;
 }

@@ -10,26 +10,28 @@ export interface Candidate {
   readonly code: Code;
 }
 
-/** Agents times the tools that they use; past this the cache starts anew. */
-const LISTS_MAX = 10_000;
+/** Lists and what they hold, about 8 bytes each and a few dozen a list; past this the cache starts anew. */
+const KEPT_MAX = 500_000;
+const LIST_WEIGHT = 32;
 
 type ByAction = Map<string, readonly Candidate[]>;
 
 /** What was found for a subject and a target that last, for the life of an index, which never changes. */
 class CandidateCache {
   #lists = new WeakMap<Subject, WeakMap<Target, ByAction>>();
-  #count = 0;
+  #kept = 0;
 
   find({ subject, target, action }: PolicyRequest): readonly Candidate[] | undefined {
     return this.#lists.get(subject)?.get(target)?.get(action.key);
   }
 
   keep({ subject, target, action }: PolicyRequest, found: readonly Candidate[]): void {
-    if (this.#count >= LISTS_MAX) {
+    const weight = LIST_WEIGHT + found.length;
+    if (this.#kept + weight > KEPT_MAX) {
       this.#lists = new WeakMap();
-      this.#count = 0;
+      this.#kept = 0;
     }
-    this.#count += 1;
+    this.#kept += weight;
     const ofSubject = this.#lists.get(subject) ?? new WeakMap<Target, ByAction>();
     this.#lists.set(subject, ofSubject);
     const ofTarget: ByAction = ofSubject.get(target) ?? new Map<string, readonly Candidate[]>();
@@ -65,10 +67,20 @@ function findCandidates(index: PolicyIndex, request: PolicyRequest, environment:
     if (found.has(policy)) return;
     const standing = runCode(policy.standing, environment);
     if (standing === false) return;
-    const code = standing === true ? (policy.passing ?? ALWAYS) : () => standing;
-    found.set(policy, { policy, code });
+    found.set(policy, standing === true ? passingOf(policy) : { policy, code: () => standing });
   });
   return [...found.values()];
 }
 
 const ALWAYS: Code = () => true;
+
+/** One for each policy, however many lists it is in. */
+const passing = new WeakMap<CompiledPolicy, Candidate>();
+
+function passingOf(policy: CompiledPolicy): Candidate {
+  const known = passing.get(policy);
+  if (known !== undefined) return known;
+  const candidate = { policy, code: policy.passing ?? ALWAYS };
+  passing.set(policy, candidate);
+  return candidate;
+}

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Policy, StructuredRule } from "../../src/domain/policy.ts";
 import { newId } from "../../src/lib/ids.ts";
 import { localTimeIn } from "../../src/policy/local-time-in.ts";
-import { parseRule } from "../../src/policy/parse-policy.ts";
+import { parsePolicy, parseRule } from "../../src/policy/parse-policy.ts";
 import type { ServerTool, Server } from "../../src/domain/server.ts";
 import { aGroup, aMember, aPolicy, aTool } from "../harness/entities.ts";
 import { call, openStream, post, request, streamInit, type Message } from "./client.ts";
@@ -354,4 +354,15 @@ test("tells a client that listens when its rights change, and decides what the s
   expect(event).toMatchObject({ outcome: "denied", reason: "policy", policies: [named(deny)] });
   stream.close();
   await streaming.close();
+});
+
+test("a policy on connecting that cannot be evaluated lets nobody send", async () => {
+  const { ast, cedar } = parsePolicy(
+    `forbid (principal, action == Runlayer::Action::"connect", resource) when { context.args.unheard == 3 };`,
+  );
+  const policy = aPolicy({ effect: "deny", rule: null, ast, cedar });
+  await harness.store.transaction((tx) => tx.policies.insert(policy));
+  expect(await outcome("read_file")).toBe("-32011 evaluation_error");
+  await harness.store.transaction((tx) => tx.policies.delete(policy.id));
+  expect(await outcome("read_file")).toBe("passed");
 });

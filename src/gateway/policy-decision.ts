@@ -6,7 +6,7 @@ import { localTimeIn } from "../policy/local-time-in.ts";
 import { toSubject } from "../policy/policy-entities.ts";
 import { createPolicyRequest, type PolicyRequest, type Subject } from "../policy/request.ts";
 import type { Member } from "../domain/member.ts";
-import type { AgentView, ServerView } from "../snapshot/snapshot.ts";
+import type { AgentView } from "../snapshot/snapshot.ts";
 import type { Caller, DecidingPolicy, Question } from "./decide.ts";
 import { targetOf } from "./policy-targets.ts";
 

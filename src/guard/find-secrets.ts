@@ -43,15 +43,17 @@ export function toSecretHint(type: string, secret: string, hashKey: string): Sec
   return { type, length: secret.length, keyedHash };
 }
 
-const PLACEHOLDER_WORD =
-  /^(?:your|my|the|an?|insert|replace|change|enter|add|put|example|sample|dummy|fake|test|todo|none|null|undefined|true|false|xxx+|\*{3,}|\.{3,}|placeholder|redacted|\[masked)/i;
+/** Words alone, the first of them telling: a key may begin with any letters, but holds more than words. */
+const PLACEHOLDER_WORDS =
+  /^(?:my|the|an?|insert|replace|change|enter|add|put|sample|dummy|fake|test|todo|none|null|undefined|true|false|redacted|x{3,})(?:[^A-Za-z0-9][A-Za-z]*)*$/i;
+const FILLER = /^(?:\*{3,}|\.{3,}|\[masked)/i;
 const REFERENCE =
   /^(?:\$\{|\$\(|\$[A-Za-z_]|%[A-Za-z_]+%|\{\{|<|@|env:|op:\/\/|keychain:|vault:|secretref|process\.env|os\.environ)/i;
 
 /** Whether a value only stands for a secret: a variable, a reference to a vault, or words such as `your-api-key`. */
 export function isPlaceholder(value: string): boolean {
   const text = value.trim();
-  if (text === "" || REFERENCE.test(text) || PLACEHOLDER_WORD.test(text)) return true;
+  if (text === "" || REFERENCE.test(text) || FILLER.test(text) || PLACEHOLDER_WORDS.test(text)) return true;
   if (/(?:your|example|placeholder|here$|change.?me|xxxx|1234567890abcdef)/i.test(text)) return true;
   return new Set(text).size <= 3;
 }

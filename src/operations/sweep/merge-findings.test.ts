@@ -73,6 +73,12 @@ test("seen in two places it ends when both were read", () => {
   expect(scans(both, sightings(["a"], []), sightings(["b"], []))).toMatchObject({ change: "resolved", resolvedAt: 3 });
 });
 
+test("what an old report shows again is one instance, however often a scan goes by it", () => {
+  const here = seen("d1");
+  const merged = scans(sightings(["d1"], [here]), sightings([], [here], []), sightings([], [here], []));
+  expect(merged.instances).toHaveLength(1);
+});
+
 test("more instances than are kept still hold it open by their places", () => {
   const places = Array.from({ length: 1500 }, (_item, index) => `p${index}`);
   const all = sightings(

@@ -74,7 +74,9 @@ function mergeSeen(
     return { finding: { ...seen, ...life, id: newId(), version: 1 }, change: "new", write: "insert" };
   }
   const isBack = before.status === "resolved";
-  const kept = isBack ? [] : before.instances.filter((instance) => !isRead(instance));
+  // A device that did not answer was judged by its old report again: what that shows is no second instance.
+  const again = new Set(seen.instances.map(toKey));
+  const kept = isBack ? [] : before.instances.filter((instance) => !isRead(instance) && !again.has(toKey(instance)));
   const keptPlaces = isBack ? [] : before.places.filter((place) => !isRead({ place }));
   const finding: Finding = {
     ...before,
@@ -89,6 +91,10 @@ function mergeSeen(
     resolvedAt: null,
   };
   return { finding, change: isBack ? "new" : "seen", write: isSameButSeen(before, finding) ? "touch" : "update" };
+}
+
+function toKey({ place, device, user, client, path, line, isRunning }: FindingInstance): string {
+  return JSON.stringify([place, device, user, client, path, line, isRunning]);
 }
 
 function mergeUnseen(before: Finding, { isRead, now }: MergeOptions): MergedFinding {

@@ -1,3 +1,5 @@
+import { maskText } from "../../guard/mask-secrets.ts";
+
 export type Severity = "critical" | "high" | "medium" | "low" | "info";
 
 /** One thing a scan found, where, and an excerpt of at most 160 characters with invisible characters escaped. */
@@ -11,10 +13,12 @@ export interface Evidence {
 }
 
 const EXCERPT_LENGTH = 160;
+/** A secret is recognized by more than the part of it that is shown. */
+const READ_LENGTH_MAX = 16 * 1024;
 
-/** Text of a scanned file as it may be shown: bounded, on one line, without characters that hide or reorder others. */
+/** Text of a scanned file as it may be shown: bounded, on one line, without secrets and characters that hide or reorder others. */
 export function toExcerpt(text: string): string {
-  const escaped = text
+  const escaped = maskText(text.slice(0, READ_LENGTH_MAX))
     .trim()
     .slice(0, EXCERPT_LENGTH)
     .replaceAll(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029]/gu, (character) => {

@@ -137,3 +137,10 @@ test("an attacker's text cannot make it slow", () => {
   for (const text of texts) scan({ files: { "a.txt": text } });
   expect(performance.now() - startedAt).toBeLessThan(8_000);
 });
+
+test("shows no secret that stands beside what it found", () => {
+  const token = ["gh", "p_", "Zk3Qx9LmPq7Rt2Vw8Yb4Nc6Hd1Jf5Gs0AeUi"].join("");
+  const result = scan({ code: `export default async () => { const k = "${token}"; return eval(k); }` });
+  expect(rules(result)).toContain("dynamic_code");
+  expect(JSON.stringify(result)).not.toContain(token);
+});

@@ -122,8 +122,14 @@ test("never throws on any JSON value", () => {
 });
 
 test.each([
-  ...[glue("AK", "IAQ3EGRBK7ZQ4XJ2LM"), glue("AI", "zaSyD-9tSrke72PouQMnMX-a7eZSW0jkFMBWY")],
-  ...["aQ3xVb9Zr4Tn8Kp1Ws6Yd3", "Adm1n!Passw0rd#77", "mySup3rS3cret!77xQ", "theta9ZQ4xVb", "the-9ZQ4xVb7", "test1234"],
+  glue("AK", "IAQ3EGRBK7ZQ4XJ2LM"),
+  glue("AI", "zaSyD-9tSrke72PouQMnMX-a7eZSW0jkFMBWY"),
+  "aQ3xVb9Zr4Tn8Kp1Ws6Yd3",
+  "Adm1n!Passw0rd#77",
+  "mySup3rS3cret!77xQ",
+  "theta9ZQ4xVb",
+  "the-9ZQ4xVb7",
+  "test1234",
 ])("takes %s for a secret, although it begins like a placeholder", (secret) => {
   expect(isPlaceholder(secret)).toBe(false);
 });

@@ -244,6 +244,22 @@ test("tells nobody of a task that is not its own", async () => {
   expect(await stream.next()).toBeUndefined();
 });
 
+test("asks nobody on behalf of a task that is not its own, and tells the server so", async () => {
+  const session = await openSession(alice);
+  behave = (received) => {
+    startSse(received);
+    const params = { message: "sure?", _meta: { [RELATED_TASK]: { taskId: "t-foreign" } } };
+    sendEvent(received, { jsonrpc: "2.0", id: 9, method: "elicitation/create", params });
+    sendEvent(received, result(received, { content: [] }));
+    received.response.end();
+  };
+  const answer = await post(url, alice.key, call(5, "a"), { headers: session });
+  expect(answer.messages).toHaveLength(1);
+  await expect
+    .poll((): unknown => JSON.parse(upstream.received.at(-1)?.body ?? ""))
+    .toMatchObject({ id: 9, error: { code: -32602 } });
+});
+
 test("seals no task in an answer that is no tool's", async () => {
   behave = (received) =>
     sendJson(received, result(received, { resources: [], _meta: { [RELATED_TASK]: { taskId: "t-foreign" } } }));

@@ -17,6 +17,9 @@ interface Found {
   readonly text: string;
 }
 
+/** Stands for a task id that is kept back; being unsealed, it opens nothing. */
+const UNKNOWN_TASK = JSON.stringify("unknown");
+
 type Object = { readonly members: readonly Member[] } | undefined;
 
 /** The edits that give the upstream its own handles back. Throws `RpcRefusal` for one that was not issued to this agent here. */
@@ -24,11 +27,19 @@ export function openHandles(envelope: Envelope, scope: HandleScope, keeper: Hand
   return findHandles(envelope, bodyOf(envelope)).map(({ kind, at, text }) => {
     const opened = keeper.sealer.open(kind, scope, text);
     if (opened === undefined) throw unknownHandle(kind);
-    return { ...at, text: JSON.stringify(kind === "task" ? splitTask(opened).taskId : opened) };
+    if (kind !== "task") return { ...at, text: JSON.stringify(opened) };
+    const task = splitTask(opened);
+    if (task === undefined) throw unknownHandle(kind);
+    // Its handle tells whose it is, even where we have forgotten: after a restart, or at another node.
+    keeper.issuedTasks.remember(scope, task.taskId, task.tool);
+    return { ...at, text: JSON.stringify(task.taskId) };
   });
 }
 
-/** The edits that seal what an upstream issues. `tool` is the tool whose call is answered, if it is one. */
+/**
+ * The edits that seal what an upstream issues in an answer. `tool` is the tool whose call is answered, if it is one. A task of no
+ * tool that we know of may be another agent's: its id is kept back.
+ */
 export function sealHandles(
   envelope: Envelope,
   { scope, tool }: { scope: HandleScope; tool: string | undefined },
@@ -36,20 +47,30 @@ export function sealHandles(
 ): Edit[] {
   return findHandles(envelope, bodyOf(envelope)).flatMap(({ kind, at, text }): Edit[] => {
     if (kind !== "task") return [{ ...at, text: JSON.stringify(keeper.sealer.seal(kind, scope, text)) }];
-    const owner = keeper.issuedTasks.toolOf(scope, text) ?? tool ?? "";
-    if (owner !== "") keeper.issuedTasks.remember(scope, text, owner);
+    const owner = keeper.issuedTasks.toolOf(scope, text) ?? tool;
+    if (owner === undefined || owner === "") return [{ ...at, text: UNKNOWN_TASK }];
+    keeper.issuedTasks.remember(scope, text, owner);
     return [{ ...at, text: JSON.stringify(keeper.sealer.seal("task", scope, `${owner}\n${text}`)) }];
   });
 }
 
-/** The tool that a sealed task id was issued for. */
-export function toolOfTask(sealed: string, scope: HandleScope, { sealer }: HandleKeeper): string | undefined {
-  const opened = sealer.open("task", scope, sealed);
-  return opened === undefined ? undefined : splitTask(opened).tool;
+/** The same for what an upstream says unasked; undefined where that is about a task that this agent was not given. */
+export function sealOwnHandles(envelope: Envelope, scope: HandleScope, keeper: HandleKeeper): Edit[] | undefined {
+  const isOwn = ({ kind, text }: Found): boolean =>
+    kind !== "task" || keeper.issuedTasks.toolOf(scope, text) !== undefined;
+  if (!findHandles(envelope, bodyOf(envelope)).every(isOwn)) return undefined;
+  return sealHandles(envelope, { scope, tool: undefined }, keeper);
 }
 
-function splitTask(opened: string): { readonly tool: string; readonly taskId: string } {
+/** The tool that a sealed task id was issued for; undefined for one of no tool, which could not be decided. */
+export function toolOfTask(sealed: string, scope: HandleScope, { sealer }: HandleKeeper): string | undefined {
+  const opened = sealer.open("task", scope, sealed);
+  return opened === undefined ? undefined : splitTask(opened)?.tool;
+}
+
+function splitTask(opened: string): { readonly tool: string; readonly taskId: string } | undefined {
   const at = opened.indexOf("\n");
+  if (at < 1) return undefined;
   return { tool: opened.slice(0, at), taskId: opened.slice(at + 1) };
 }
 

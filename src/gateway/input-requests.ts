@@ -2,6 +2,7 @@ import { decide, refusalMessage, type Decision, type Question } from "./decide.t
 import {
   memberOf,
   membersAt,
+  membersLike,
   textAt,
   valueAt,
   type RequestEnvelope,
@@ -17,6 +18,8 @@ import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
 const METHOD_BY_MEMBER = new Map([
   ["action", "elicitation/create"],
   ["roots", "roots/list"],
+  ["role", "sampling/createMessage"],
+  ["model", "sampling/createMessage"],
 ]);
 const OTHER_METHOD = "sampling/createMessage";
 
@@ -38,7 +41,7 @@ export function decideInputRequests(
 /** Decides what a client answers to such requests, by its rights of now. Throws `RpcRefusal` for what it may not send. */
 export async function admitInputResponses({ bytes, params }: RequestEnvelope, exchange: Exchange): Promise<void> {
   const answers = membersAt(bytes, memberOf(params, "inputResponses"));
-  const methods = new Set(answers.map(answeredMethod));
+  const methods = new Set(answers.flatMap(answeredMethods));
   const questions = [...methods].map((method): Asked => {
     const rule = SERVER_REQUESTS.get(method);
     return { method, rule, question: rule && { ...questionOf(rule, exchange, () => undefined), isFollowUp: true } };
@@ -55,16 +58,17 @@ interface Asked {
 
 function toAsked(bytes: Buffer, one: Member, exchange: Exchange): Asked {
   // A name that comes twice could be read in two ways: then it is no known method.
-  const named = one.members.filter(({ name }) => name === "method");
-  const method = (named.length === 1 ? textAt(bytes, named[0]) : undefined) ?? "";
+  const [named, ...others] = membersLike(one, "method");
+  const method = (named?.name === "method" && others.length === 0 ? textAt(bytes, named) : undefined) ?? "";
   const rule = method === "ping" ? undefined : SERVER_REQUESTS.get(method);
   const args = (): unknown => valueAt(bytes, memberOf(one, "params"));
   return { method, rule, question: rule && questionOf(rule, exchange, args) };
 }
 
-function answeredMethod({ members }: Member): string {
-  for (const [name, method] of METHOD_BY_MEMBER) if (memberOf({ members }, name) !== undefined) return method;
-  return OTHER_METHOD;
+/** Every method that the answer could be taken as an answer to: each has to be allowed. */
+function answeredMethods(answer: Member): readonly string[] {
+  const fitting = [...METHOD_BY_MEMBER].filter(([name]) => membersLike(answer, name).length > 0);
+  return fitting.length === 0 ? [OTHER_METHOD] : fitting.map(([, method]) => method);
 }
 
 function questionOf({ action }: MethodRule, { caller }: Exchange, args: () => unknown): Question {

@@ -1,7 +1,7 @@
 import { decide, toQuestion, type Target } from "./decide.ts";
 import { memberOf, textAt, valueAt, type NotificationEnvelope, type RequestEnvelope } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
-import { sealHandles } from "./handles.ts";
+import { sealOwnHandles } from "./handles.ts";
 import { errorMessage } from "./http/respond.ts";
 import { SERVER_NOTIFICATIONS, SERVER_REQUESTS } from "./methods.ts";
 import { matchDetails, subjectOf, toDraft } from "./record.ts";
@@ -34,6 +34,12 @@ export async function relayServerRequest(envelope: RequestEnvelope, exchange: Ex
     return undefined;
   }
   const { context, caller, session, scope } = exchange;
+  const edits = sealOwnHandles(envelope, scope, context);
+  if (edits === undefined) {
+    const message = "`taskId` is not one that this client was given";
+    answerForClient(envelope, exchange, { code: RPC_CODES.invalidParams, message });
+    return undefined;
+  }
   const target = serverTarget(exchange);
   const question = toQuestion(rule, target, () => valueAt(envelope.bytes, envelope.params));
   const decision = decide(caller, question, context.clock.now());
@@ -64,7 +70,7 @@ export async function relayServerRequest(envelope: RequestEnvelope, exchange: Ex
     decisionId: rule.event === undefined ? undefined : draft.id,
     startedAt: context.clock.now(),
   });
-  return splice(envelope.bytes, sealHandles(envelope, { scope, tool: undefined }, context));
+  return splice(envelope.bytes, edits);
 }
 
 function answerForClient(

@@ -7,7 +7,7 @@ import {
   type ResponseEnvelope,
 } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
-import { sealHandles } from "./handles.ts";
+import { sealOwnHandles } from "./handles.ts";
 import { errorMessage } from "./http/respond.ts";
 import { decideInputRequests } from "./input-requests.ts";
 import { RpcRefusal } from "./rpc-refusal.ts";
@@ -158,8 +158,8 @@ export class StreamRelay {
 
   #relayNotification(envelope: NotificationEnvelope): Buffer | undefined {
     if (!relayServerNotification(envelope, this.#exchange)) return undefined;
-    const { context, scope, pending } = this.#exchange;
-    return splice(envelope.bytes, sealHandles(envelope, { scope, tool: pending?.facts.tool }, context));
+    const edits = sealOwnHandles(envelope, this.#exchange.scope, this.#exchange.context);
+    return edits && splice(envelope.bytes, edits);
   }
 
   #relayAnswer(envelope: ResponseEnvelope): Buffer | undefined | Promise<Buffer> {

@@ -101,6 +101,48 @@ test.each([{ q: { method: "shell/exec" } }, { q: { method: "ping" } }, { q: {} }
   },
 );
 
+test.each([false, true])(
+  "passes no answer with a name that a client may read as ours (as a stream: %s)",
+  async (stream) => {
+    isStream = stream;
+    for (const name of [
+      "InputRequests",
+      "inputrequests",
+      "INPUTREQUEST\u017f",
+      "RequestState",
+      "ResultType",
+      "NextCursor",
+    ]) {
+      asked = { [name]: { q: SAMPLING } };
+      expect((await send({}))?.error?.code).toBe(-32603);
+    }
+    asked = { InputRequest: 1, contents: { InputRequests: {} } };
+    expect((await send({}))?.result).toMatchObject(asked);
+  },
+);
+
+test("keeps from the client a request whose method it may read otherwise", async () => {
+  asked = { requestState: "st-1", inputRequests: { q: { ...ELICITATION, Method: "sampling/createMessage" } } };
+  expect(await send({})).toMatchObject({ error: { code: -32601 } });
+});
+
+test.each(["action", "Action"])("decides an answer as everything that it may be (with %s)", async (member) => {
+  const content = { type: "text", text: "x" };
+  const sampled = { role: "assistant", model: "m", content };
+  await addPolicy("deny", "sample");
+  const denied = { error: { code: -32011, data: { policies: [{ name: "deny-sample" }] } } };
+  expect(await send({ inputResponses: { q: { [member]: "accept", ...sampled } } })).toMatchObject(denied);
+  expect(await send({ inputResponses: { q: { [member]: "accept", Role: "assistant", content } } })).toMatchObject(
+    denied,
+  );
+  expect(await send({ inputResponses: { q: { roots: [], Model: "m", content } } })).toMatchObject(denied);
+  expect((await send({ inputResponses: { q: { [member]: "accept", content: {} } } }))?.result).toBeDefined();
+  await addPolicy("deny", "elicit");
+  expect(await send({ inputResponses: { q: { [member]: "accept", roots: [] } } })).toMatchObject({
+    error: { code: -32011, data: { policies: [{ name: "deny-elicit" }] } },
+  });
+});
+
 test("sends no answer that the agent may not give any more", async () => {
   asked = { requestState: "st-1", inputRequests: { q: ELICITATION } };
   const first = await send({});

@@ -107,6 +107,44 @@ test("progress goes to whose token it is, changes to all, and what is said to no
   await end(bob, theirs);
 });
 
+test("the last session at a child hears nothing that belongs to one that left", async () => {
+  const [mine, theirs] = [await open(alice), await open(bob)];
+  await use(alice, mine, request(2, "resources/subscribe", { uri: "file:///hers" }));
+  await use(bob, theirs, request(2, "resources/subscribe", { uri: "file:///his" }));
+  await end(alice, mine);
+  const listening = await openStream(url, streamInit(bob.key, undefined, theirs));
+  // What only she subscribed to was given up with her session.
+  await expect
+    .poll(async () => said((await use(bob, theirs, call(3, "gossip"))).at(-1)))
+    .toEqual({ subscribed: ["file:///his"] });
+  await use(bob, theirs, call(4, "gossip"));
+  const heard: unknown[] = [];
+  for (let count = 0; count < 4; count += 1) heard.push((await listening.next())?.message);
+  expect(JSON.stringify(heard)).not.toContain("another");
+  expect(heard).toContainEqual(expect.objectContaining({ params: { uri: "file:///his" } }));
+  listening.close();
+  await end(bob, theirs);
+});
+
+test("bounds the subscriptions of one session, and says so", async () => {
+  const mine = await open(alice);
+  let answers: readonly Message[] = [];
+  for (let from = 0; from <= 1000; from += 100)
+    answers = (
+      await Promise.all(
+        Array.from({ length: 100 }, (_, index) =>
+          use(alice, mine, request(from + index, "resources/subscribe", { uri: `file:///${from + index}` })),
+        ),
+      )
+    ).flat();
+  expect(answers).toHaveLength(100);
+  for (const { error } of answers) expect(error?.message).toContain("unsubscribe");
+  await use(alice, mine, request(5000, "resources/unsubscribe", { uri: "file:///1" }));
+  const [free] = await use(alice, mine, request(5001, "resources/subscribe", { uri: "file:///new" }));
+  expect(free?.result).toEqual({});
+  await end(alice, mine);
+});
+
 test("asks no client anything, cancels what a client leaves, and lets no session cancel another's request", async () => {
   const [mine, theirs] = [await open(alice), await open(bob)];
   expect(said((await use(alice, mine, call(1, "ask")))[0])).toMatchObject({ reply: { error: { code: -32601 } } });

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { RELATED_TASK } from "../../src/gateway/envelope/envelope.ts";
 import { parseRule } from "../../src/policy/parse-policy.ts";
 import { aPolicy } from "../harness/entities.ts";
 import { call, openStream, post, request, streamInit } from "./client.ts";
@@ -22,11 +23,12 @@ let bob: AgentKey;
 let url: string;
 /** What the next `tools/call` or GET does. */
 let behave: (received: Received) => void | Promise<void>;
+let isEverythingScripted = false;
 
 beforeAll(async () => {
   harness = await startHarness();
   upstream = await startUpstream((received) => {
-    const isScripted = received.method === "GET" || received.message.method === "tools/call";
+    const isScripted = isEverythingScripted || received.method === "GET" || received.message.method === "tools/call";
     return isScripted ? behave(received) : plainServer(received);
   });
   const server = await harness.addServer({ name: "s", url: `${upstream.url}/mcp` });
@@ -224,6 +226,48 @@ test("seals task ids and gives the upstream its own back", async () => {
     expect(refused.messages[0]?.error?.code).toBe(-32602);
   }
   expect(upstream.received.length).toBe(before);
+});
+
+test("tells nobody of a task that is not its own", async () => {
+  behave = (received) => sendJson(received, result(received, { task: { taskId: "t-own", status: "working" } }));
+  await post(url, alice.key, call(1, "a"));
+  behave = (received) => {
+    startSse(received);
+    for (const taskId of ["t-foreign", "t-own"])
+      for (const method of ["notifications/tasks/status", "notifications/tasks"])
+        sendEvent(received, { jsonrpc: "2.0", method, params: { taskId, status: "working", statusMessage: taskId } });
+    received.response.end();
+  };
+  const stream = await openStream(url, streamInit(alice.key, undefined));
+  for (let count = 0; count < 2; count += 1)
+    expect((await stream.next())?.message?.params).toMatchObject({ statusMessage: "t-own" });
+  expect(await stream.next()).toBeUndefined();
+});
+
+test("asks nobody on behalf of a task that is not its own, and tells the server so", async () => {
+  const session = await openSession(alice);
+  behave = (received) => {
+    startSse(received);
+    const params = { message: "sure?", _meta: { [RELATED_TASK]: { taskId: "t-foreign" } } };
+    sendEvent(received, { jsonrpc: "2.0", id: 9, method: "elicitation/create", params });
+    sendEvent(received, result(received, { content: [] }));
+    received.response.end();
+  };
+  const answer = await post(url, alice.key, call(5, "a"), { headers: session });
+  expect(answer.messages).toHaveLength(1);
+  await expect
+    .poll((): unknown => JSON.parse(upstream.received.at(-1)?.body ?? ""))
+    .toMatchObject({ id: 9, error: { code: -32602 } });
+});
+
+test("seals no task in an answer that is no tool's", async () => {
+  behave = (received) =>
+    sendJson(received, result(received, { resources: [], _meta: { [RELATED_TASK]: { taskId: "t-foreign" } } }));
+  const message = request(1, "resources/read", { uri: "file:///a/1" });
+  isEverythingScripted = true;
+  const answer = await post(url, alice.key, message);
+  isEverythingScripted = false;
+  expect(answer.messages[0]?.result?.["_meta"]).toEqual({ [RELATED_TASK]: { taskId: "unknown" } });
 });
 
 test("aborts the upstream's side when the client goes away", async () => {

@@ -30,6 +30,8 @@ interface OpenRequest {
 }
 
 const OPENING_ID = 0;
+/** More than a client can watch, less than what hurts those it shares the child with. */
+const SUBSCRIPTIONS_MAX = 1000;
 
 /**
  * The messages of many sessions over one child. Each request gets an id and a progress token of ours on the way, so that no
@@ -60,10 +62,11 @@ export class SharedWire implements ChannelListener {
     return seat;
   }
 
-  /** What the session still waits for is cancelled; the child goes on for the others. */
+  /** What the session still waits for is cancelled, what only it subscribed to is given up; the child goes on for the others. */
   leave(seat: Seat): void {
     if (!this.#seats.delete(seat)) return;
     for (const [id, request] of this.#open) if (request.seat === seat) this.#cancel(id, "the client has gone");
+    for (const uri of seat.subscriptions) if (!this.#isSubscribed(uri)) this.#unsubscribe(uri);
   }
 
   /** Sends what a session says; `bytes` is one JSON-RPC message that was parsed before. */
@@ -107,7 +110,8 @@ export class SharedWire implements ChannelListener {
 
   #request(seat: Seat, envelope: RequestEnvelope): void {
     if (envelope.method === "initialize") return this.#openFor(seat, envelope);
-    if (this.#isShared(seat, envelope)) return this.#answer(seat, envelope, "{}");
+    const kept = this.#keepSubscription(seat, envelope);
+    if (kept !== undefined) return seat.listener.message(kept);
     this.#lastId += 1;
     const id = this.#lastId;
     const { bytes } = envelope;
@@ -129,17 +133,30 @@ export class SharedWire implements ChannelListener {
   }
 
   #answer({ listener }: Seat, { idText }: RequestEnvelope, result: string): void {
-    listener.message(Buffer.from(`{"jsonrpc":"2.0","id":${idText},"result":${result}}`));
+    listener.message(resultMessage(idText, result));
   }
 
-  /** Keeps the subscriptions; true for the end of one that another session still has. */
-  #isShared(seat: Seat, { method, bytes, params }: RequestEnvelope): boolean {
+  /** Keeps the subscriptions. Gives the answer to one too many, and to the end of one that another session still has. */
+  #keepSubscription({ subscriptions }: Seat, { method, bytes, params, idText }: RequestEnvelope): Buffer | undefined {
     const uri = textAt(bytes, memberOf(params, "uri"));
-    if (uri === undefined) return false;
-    if (method === "resources/subscribe") seat.subscriptions.add(uri);
-    if (method !== "resources/unsubscribe") return false;
-    seat.subscriptions.delete(uri);
+    if (uri === undefined) return undefined;
+    if (method === "resources/subscribe") {
+      if (subscriptions.size >= SUBSCRIPTIONS_MAX && !subscriptions.has(uri)) return tooManySubscriptions(idText);
+      subscriptions.add(uri);
+    }
+    if (method !== "resources/unsubscribe") return undefined;
+    subscriptions.delete(uri);
+    return this.#isSubscribed(uri) ? resultMessage(idText, "{}") : undefined;
+  }
+
+  #isSubscribed(uri: string): boolean {
     return [...this.#seats].some(({ subscriptions }) => subscriptions.has(uri));
+  }
+
+  /** Nobody waits for the answer. */
+  #unsubscribe(uri: string): void {
+    this.#lastId += 1;
+    this.#say({ jsonrpc: "2.0", id: this.#lastId, method: "resources/unsubscribe", params: { uri } });
   }
 
   #notify(seat: Seat, { method, bytes, params }: NotificationEnvelope): void {
@@ -154,14 +171,17 @@ export class SharedWire implements ChannelListener {
     this.#say({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId, reason } });
   }
 
-  /** Progress goes to whom it belongs, changes to whom they concern, and everything else to nobody but an only session. */
+  /**
+   * Progress goes to whom it belongs, changes to whom they concern, and everything else to nobody: even an only session may hear
+   * what the child has to say of one that left.
+   */
   #tell({ method, bytes, params }: NotificationEnvelope): void {
     if (method === "notifications/progress") return this.#tellProgress(bytes, params);
     const uri = textAt(bytes, memberOf(params, "uri"));
     const isForAll = method.endsWith("/list_changed");
     for (const seat of this.#seats) {
       const isSubscribed = method === "notifications/resources/updated" && seat.subscriptions.has(uri ?? "");
-      if (isForAll || isSubscribed || this.#seats.size === 1) seat.listener.message(bytes);
+      if (isForAll || isSubscribed) seat.listener.message(bytes);
     }
   }
 
@@ -175,7 +195,7 @@ export class SharedWire implements ChannelListener {
   }
 
   #answerFor({ method, idText }: RequestEnvelope): void {
-    if (method === "ping") return this.#channel.send(Buffer.from(`{"jsonrpc":"2.0","id":${idText},"result":{}}`));
+    if (method === "ping") return this.#channel.send(resultMessage(idText, "{}"));
     const message = "this server is shared by several clients, so that none of them can be asked";
     this.#channel.send(errorMessage(idText, { code: RPC_CODES.methodNotFound, message }));
   }
@@ -183,6 +203,15 @@ export class SharedWire implements ChannelListener {
   #say(message: object): void {
     this.#channel.send(Buffer.from(JSON.stringify(message)));
   }
+}
+
+function resultMessage(idText: string, result: string): Buffer {
+  return Buffer.from(`{"jsonrpc":"2.0","id":${idText},"result":${result}}`);
+}
+
+function tooManySubscriptions(idText: string): Buffer {
+  const message = `a session has at most \`${SUBSCRIPTIONS_MAX}\` subscriptions at this server; unsubscribe from some first`;
+  return errorMessage(idText, { code: RPC_CODES.invalidRequest, message });
 }
 
 /** The message under another id. */

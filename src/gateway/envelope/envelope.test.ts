@@ -37,6 +37,7 @@ test.each([
   ["a name repeated through an escape", '{"jsonrpc":"2.0","id":1,"method":"ping","metho\\u0064":"tools/call"}', -32600],
   ["a name repeated deep inside", CALL.replace('{"b":"x"}', '{"b":1,"c":[{"d":1,"d":2}]}'), -32600],
   ["an envelope name in another case", CALL.replace('"method"', '"Method"'), -32600],
+  ["a result name in another case beside params", '{"jsonrpc":"2.0","id":1,"params":{},"result":{"Task":{}}}', -32600],
   ["both cases of an envelope name", CALL.replace('"id":7', '"id":7,"ID":8'), -32600],
   ["a params name in another case", CALL.replace('"name"', '"NAME"'), -32600],
   ["a params name with a long s", CALL.replace('"arguments"', '"argument\u017f"'), -32600],
@@ -116,6 +117,32 @@ test("gives the items of a list where they stand", () => {
     '{"name":"a"}',
     '{"name":"b","x":[1]}',
   ]);
+});
+
+test.each([
+  { id: 1, Result: { a: 1 }, result: {} },
+  { id: 1, Method: "sampling/createMessage", result: {} },
+  { id: 1, result: { Inputrequests: {} } },
+  { id: 1, params: {}, result: { InputRequests: {} } },
+  { id: 1, result: { nextſ: 1, NextCursor: "c" } },
+  { id: 1, result: { TASKſ: [] } },
+  { id: 1, result: { tasK: {} } },
+  { method: "notifications/tasks/status", params: { TaskId: "t" } },
+  { method: "notifications/resources/updated", params: { URI: "file:///a" } },
+])("takes no message of an upstream whose names differ from ours by case alone: %j", (message) => {
+  const bytes = Buffer.from(JSON.stringify({ jsonrpc: "2.0", ...message }));
+  expect(() => parseUpstreamEnvelope(bytes)).toThrow(/in another case/);
+});
+
+test("takes such names of an upstream where they mean nothing", () => {
+  const result = {
+    content: [{ Type: "text" }],
+    structuredContent: { InputRequests: 1, TaskId: 2 },
+    Name: "n",
+    Data: 1,
+  };
+  const bytes = Buffer.from(JSON.stringify({ jsonrpc: "2.0", id: 1, result }));
+  expect(parseUpstreamEnvelope(bytes).kind).toBe("response");
 });
 
 function parse(text: string) {

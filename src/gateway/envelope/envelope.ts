@@ -53,14 +53,19 @@ const ID_CHARACTERS_MAX = 256;
 const METHOD_CHARACTERS_MAX = 128;
 
 const MESSAGE_NAMES = foldedNames(["jsonrpc", "id", "method", "params", "result", "error"]);
+/** Names in `params` or `result` that the gateway decides, filters or seals by, whoever sends them. */
+const DECIDING_NAMES =
+  `_meta uri cursor nextCursor requestId progressToken requestState resultType inputRequests task tasks taskId
+  tools prompts resources resourceTemplates isError`.split(/\s+/);
+const UPSTREAM_NAMES = foldedNames(DECIDING_NAMES);
 /** Names in `params` or `result` that some revision of the protocol gives a meaning to. */
-const BODY_NAMES = foldedNames(
-  `_meta name arguments uri uriTemplate ref argument context cursor level requestId reason progressToken progress total
-  message protocolVersion capabilities clientInfo taskId task status statusMessage requestState inputResponses notifications
-  resultType logger data requestedSchema elicitationId mode url messages systemPrompt modelPreferences includeContext
-  temperature maxTokens stopSequences metadata tools toolChoice roots ttl tasks nextCursor action content role model
+const BODY_NAMES = foldedNames([
+  ...DECIDING_NAMES,
+  ...`name arguments uriTemplate ref argument context level reason progress total message protocolVersion capabilities clientInfo
+  status statusMessage inputResponses notifications logger data requestedSchema elicitationId mode url messages systemPrompt
+  modelPreferences includeContext temperature maxTokens stopSequences metadata toolChoice roots ttl action content role model
   stopReason`.split(/\s+/),
-);
+]);
 /** Names one level further down that say what a message acts on. */
 const NESTED_NAMES: readonly (readonly [string, ReadonlyMap<string, string>])[] = [
   ["ref", foldedNames(["type", "name", "uri"])],
@@ -82,8 +87,7 @@ const TASK_NAMES = foldedNames(["taskId"]);
 export function parseEnvelope(bytes: Buffer): Envelope {
   const message = scanMessage(bytes, CLIENT_LIMITS);
   checkCase(message.members, MESSAGE_NAMES);
-  const body = memberOf(message, "params") ?? memberOf(message, "result");
-  if (body !== undefined) checkBody(bytes, body);
+  for (const body of bodiesOf(message)) checkBody(bytes, body);
   return toEnvelope(bytes, message);
 }
 
@@ -95,6 +99,11 @@ export function readMeta(bytes: Buffer, body: Member | undefined): readonly Memb
   return members;
 }
 
+/** A message may hold both, and only one of them is read. */
+function bodiesOf({ members }: Member): readonly Member[] {
+  return members.filter(({ name }) => name === "params" || name === "result");
+}
+
 function checkBody(bytes: Buffer, body: Member): void {
   checkCase(body.members, BODY_NAMES);
   for (const [name, names] of NESTED_NAMES) {
@@ -103,9 +112,21 @@ function checkBody(bytes: Buffer, body: Member): void {
   }
 }
 
-/** Parses a message of an upstream. Throws `RpcRefusal` where it is no JSON-RPC message. */
+/**
+ * Parses a message of an upstream. Throws `RpcRefusal` where it is no JSON-RPC message, or where a client that passes over case
+ * could read something in it that the gateway has not.
+ */
 export function parseUpstreamEnvelope(bytes: Buffer): Envelope {
-  return toEnvelope(bytes, scanMessage(bytes, UPSTREAM_LIMITS));
+  const message = scanMessage(bytes, UPSTREAM_LIMITS);
+  checkCase(message.members, MESSAGE_NAMES);
+  for (const { members } of bodiesOf(message)) checkCase(members, UPSTREAM_NAMES);
+  return toEnvelope(bytes, message);
+}
+
+/** Members that a parser which passes over case may take for `name`. */
+export function membersLike({ members }: { readonly members: readonly Member[] }, name: string): readonly Member[] {
+  const folded = fold(name);
+  return members.filter((member) => member.name === name || fold(member.name) === folded);
 }
 
 export function memberOf(
@@ -231,7 +252,7 @@ function readId(bytes: Buffer, span: Span): RpcId {
 
 function checkCase(members: readonly Member[], names: ReadonlyMap<string, string>): void {
   for (const { name } of members) {
-    // Most names are written as they should be, in lower case.
+    // Most names are written as they should be.
     if (names.get(name) === name) continue;
     const meant = names.get(fold(name));
     if (meant !== undefined && meant !== name)
@@ -239,8 +260,9 @@ function checkCase(members: readonly Member[], names: ReadonlyMap<string, string
   }
 }
 
+/** Each name by itself and by its folded form. */
 function foldedNames(names: readonly string[]): ReadonlyMap<string, string> {
-  return new Map(names.map((name) => [fold(name), name]));
+  return new Map(names.flatMap((name) => [[name, name] as const, [fold(name), name] as const]));
 }
 
 /** Unicode simple case folding, as far as it can reach an ASCII name: the Kelvin sign and the long s are its only strangers. */

@@ -8,6 +8,8 @@ import type { ClientConfig } from "../operations/agents/client-config.ts";
 import type { CliSettings } from "../surfaces/cli/build-cli.ts";
 import { connectClient, type Connected } from "../surfaces/cli/connect-client.ts";
 import { apiTarget } from "../surfaces/cli/run-operation.ts";
+import { visible } from "../sweep/server-rules.ts";
+import { findDirect } from "./find-direct.ts";
 import { attempt } from "./attempt.ts";
 
 const LAUNCHER = resolve(import.meta.dirname, "../../bin/runlayer.js");
@@ -37,7 +39,10 @@ export function addConnect(program: Command, settings: CliSettings): void {
     .option("--rotate-key", "Issue a new key instead; the old one stops at once")
     .option("--write", "Write it where the client reads it: merged, mode 0600, the old file kept beside it")
     .option("--path <path>", "Write to this file instead; means --write")
-    .option("--replace", "Replace servers of the same name that point elsewhere")
+    .option(
+      "--replace",
+      "Replace servers of the same name that point elsewhere, and entries that go around the gateway",
+    )
     .option("--json", "Print the answer as JSON")
     .action((client: string, options: ConnectOptions) =>
       attempt(settings, async () => {
@@ -66,6 +71,7 @@ function toRequest(client: string, options: ConnectOptions, { process: { env } }
     bridge: { command: process.execPath, args: [LAUNCHER] },
     place: write || path !== undefined ? place : undefined,
     mayReplace: replace,
+    findDirect,
   };
 }
 
@@ -106,13 +112,13 @@ function userDataFolder(home: string, env: Env): string {
 }
 
 function report({ process: terminal }: CliSettings, options: ConnectOptions, connected: Connected): void {
-  const { agent, status, config, written } = connected;
+  const { agent, status, config, written, direct } = connected;
   if (options.rotateKey === true)
     terminal.printError(`note: agent \`${agent}\` has a new key; the old one has stopped\n`);
   if (status !== "active") terminal.printError(`note: agent \`${agent}\` is ${status}; the gateway refuses it\n`);
   const servers = Object.keys(config.entries);
   if (options.json === true) {
-    const text = written === undefined ? { configPath: config.path, config: config.text } : { written };
+    const text = written === undefined ? { configPath: config.path, config: config.text } : { written, direct };
     terminal.print(`${JSON.stringify({ agent, servers, ...text }, null, 2)}\n`);
   } else if (written === undefined) {
     terminal.print(`${config.text}\n`);
@@ -122,5 +128,14 @@ function report({ process: terminal }: CliSettings, options: ConnectOptions, con
     terminal.print(`${servers.join(", ")} written to ${written.path}${kept}\n`);
     if (!config.path.startsWith("~"))
       terminal.printError("note: it holds the agent's key; keep it out of version control\n");
+    for (const entry of direct) terminal.printError(`note: ${toNote(entry, options.replace === true)}\n`);
   }
+}
+
+function toNote({ name, server }: Connected["direct"][number], isReplaced: boolean): string {
+  // A file says what its entries are called.
+  const entry = `entry \`${visible(name)}\``;
+  return isReplaced
+    ? `${entry} went straight to \`${server}\`; the entry of the gateway took its place`
+    : `${entry} goes straight to \`${server}\`: no policy and no audit apply; add --replace to route it through the gateway`;
 }

@@ -25,12 +25,13 @@ function addSync(skills: Command, settings: CliSettings, print: (line: string) =
     .action((folder: string, options: { dryRun?: true; prune?: true }) =>
       attempt(settings, async () => {
         const { pushSkills } = await import("./skill-sync.ts");
-        const lines = await pushSkills(folder, {
+        const { lines, refusal } = await pushSkills(folder, {
           ...options,
           operations: settings.operations,
           env: settings.process.env,
         });
         for (const line of lines) print(line);
+        if (refusal !== undefined) throw refusal;
       }),
     );
   skills

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
-import { AppError } from "../lib/errors.ts";
+import { AppError, type ErrorCode } from "../lib/errors.ts";
 import type { Operation } from "../operations/define-operation.ts";
 import { PACKAGE_LIMITS, packageTooLarge, type SkillFile } from "../skills/package/skill-files.ts";
 import { readSkillFolder, writeSkillFolder } from "../skills/package/skill-folder.ts";
@@ -52,22 +52,91 @@ const Stored = z.object({
 
 const Changed = z.object({ scan: z.object({ state: z.string(), risk: z.string() }) });
 
-/** Makes the registry hold the skills of a folder, or the one of a zip. Gives a line for each skill: what was, or would be, done. */
-export async function pushSkills(source: string, options: SyncOptions): Promise<readonly string[]> {
-  const local = isZip(source) ? [toSkillPackage(await readZip(source))] : await readSkills(source);
+/** What a push did or would do, a line for each skill, and why it was refused, if it was. */
+export interface Pushed {
+  readonly lines: readonly string[];
+  readonly refusal: AppError | undefined;
+}
+
+/** Makes the registry hold the skills of a folder, or the one of a zip: all of them, or none where one is refused. */
+export async function pushSkills(source: string, options: SyncOptions): Promise<Pushed> {
+  const local = await readSource(source);
   const registered = new Map((await listSkills(options)).map((skill) => [skill.name, skill.latestVersion]));
-  const lines: string[] = [];
-  for (const skill of local) {
-    const { name } = skill.document;
-    lines.push(`${name}: ${await pushSkill(skill, registered.get(name), options)}`);
-  }
-  const names = new Set(local.map(({ document }) => document.name));
+  const checked: Checked[] = [];
+  for (const { path, skill } of local)
+    checked.push({ path, result: skill instanceof AppError ? skill : await check(skill, registered, options) });
+  const refusal = toRefusal(checked);
+  const isDryRun = options.dryRun === true;
+  if (refusal !== undefined) return { lines: isDryRun ? checked.map(toLine) : [], refusal };
+  const skills = local.flatMap(({ skill }) => (skill instanceof AppError ? [] : [skill]));
+  const lines = isDryRun ? checked.map(toLine) : [];
+  for (const skill of isDryRun ? [] : skills) lines.push(await pushOne(skill, registered, options));
+  const names = new Set(skills.map(({ document }) => document.name));
   for (const name of registered.keys()) {
     if (names.has(name)) continue;
     if (options.prune !== true) lines.push(`${name}: only in the registry; --prune deletes it`);
     else lines.push(`${name}: ${await removeSkill(name, options)}`);
   }
-  return lines;
+  return { lines, refusal: undefined };
+}
+
+/** A skill of the source, or what is wrong with its files. */
+interface LocalSkill {
+  readonly path: string;
+  readonly skill: SkillPackage | AppError;
+}
+
+interface Checked {
+  readonly path: string;
+  readonly result: string | AppError;
+}
+
+function check(skill: SkillPackage, registered: ReadonlyMap<string, number>, options: SyncOptions) {
+  return orFault(() => pushOne(skill, registered, { ...options, dryRun: true }));
+}
+
+async function pushOne(
+  skill: SkillPackage,
+  registered: ReadonlyMap<string, number>,
+  options: SyncOptions,
+): Promise<string> {
+  const { name } = skill.document;
+  return `${name}: ${await pushSkill(skill, registered.get(name), options)}`;
+}
+
+/** The fault of one skill. Throws what would stop every skill: no answer, no valid key. */
+async function orFault<Result>(work: () => Promise<Result>): Promise<Result | AppError> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof AppError && !CONCERNS_ALL.has(error.code)) return error;
+    throw error;
+  }
+}
+
+const CONCERNS_ALL: ReadonlySet<ErrorCode> = new Set([
+  "unauthenticated",
+  "rate_limited",
+  "internal",
+  "unavailable",
+  "timeout",
+]);
+
+function toLine({ path, result }: Checked): string {
+  return result instanceof AppError ? `${path}: refused: ${result.message}` : result;
+}
+
+function toRefusal(checked: readonly Checked[]): AppError | undefined {
+  const faults = checked.flatMap(({ path, result }) => (result instanceof AppError ? [{ path, error: result }] : []));
+  const codes = faults.map(({ error }) => error.code);
+  // A refusal of the server counts more than a fault of a file, which the caller can see.
+  const code = codes.find((one) => one !== "invalid_input" && one !== "payload_too_large") ?? codes[0];
+  if (code === undefined) return undefined;
+  const lines = faults.map(({ path, error }) => `\n${path}: ${error.message}`);
+  return new AppError(
+    code,
+    `${faults.length} of ${checked.length} skills refused; nothing was pushed${lines.join("")}`,
+  );
 }
 
 /** Writes the registry's skills into a folder. Gives a line for each skill. */
@@ -86,8 +155,13 @@ export async function pullSkills(folder: string, options: SyncOptions): Promise<
   return lines;
 }
 
+async function readSource(source: string): Promise<readonly LocalSkill[]> {
+  if (!isZip(source)) return readSkills(source);
+  return [{ path: source, skill: toSkillPackage(await readZip(source)) }];
+}
+
 /** Each folder with a SKILL.md; or the folder itself, if it has one. */
-async function readSkills(folder: string): Promise<readonly SkillPackage[]> {
+async function readSkills(folder: string): Promise<readonly LocalSkill[]> {
   if (!existsSync(folder)) throw new AppError("not_found", `there is no folder \`${folder}\``);
   const isOne = existsSync(join(folder, "SKILL.md"));
   const children = await readdir(folder, { withFileTypes: true });
@@ -96,7 +170,12 @@ async function readSkills(folder: string): Promise<readonly SkillPackage[]> {
     : children.filter((child) => child.isDirectory()).map(({ name }) => join(folder, name));
   const skills = folders.filter((path) => existsSync(join(path, "SKILL.md")));
   if (skills.length === 0) throw new AppError("invalid_input", `\`${folder}\` holds no folder with a \`SKILL.md\``);
-  return Promise.all(skills.map(async (path) => toSkillPackage(await readSkillFolder(path), basename(path))));
+  return Promise.all(
+    skills.map(async (path) => ({
+      path,
+      skill: await orFault(async () => toSkillPackage(await readSkillFolder(path), basename(path))),
+    })),
+  );
 }
 
 async function findDigest(target: string): Promise<string | undefined> {

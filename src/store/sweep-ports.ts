@@ -72,7 +72,7 @@ export interface DeviceRepository {
   insert(device: Device): Promise<void>;
   /** Stores that it was seen, and what it says of itself. Observed, not managed: does not raise the version. */
   saveSeen(seen: DeviceSeen): Promise<void>;
-  /** Ids of those that were seen since `seenSince` and have not reported since `askedAt`. */
+  /** Ids of those that were seen since `seenSince`, not before their last report, and have not reported since `askedAt`. */
   owingReport(askedAt: number, seenSince: number): Promise<readonly string[]>;
   /** These devices, in the order of their ids, each with its report if it has one. */
   withReports(ids: readonly string[]): Promise<readonly { readonly device: Device; readonly report?: DeviceReport }[]>;

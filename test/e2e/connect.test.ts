@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
-import { parse as parseToml } from "smol-toml";
+import { parse as parseToml, stringify as toToml } from "smol-toml";
 import { z } from "zod";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { startLegacyServer, type RunningServer } from "../fixtures/mcp/http-servers.ts";
@@ -140,6 +140,47 @@ test("keeps what was in the file, and a copy of it as it was", async () => {
   await connect(["cursor", "--agent", name, "--key-file", keyFile, "--write"]);
   expect(readFileSync(path, "utf8")).toBe(after);
   expect(readdirSync(dirname(path))).toHaveLength(2);
+});
+
+test.each([...FILES, ["claude-code", ".claude.json", ["mcpServers", "sample", "url"]] as const])(
+  "an entry of %s that goes around the gateway is named, and replaced when told, so that a scan finds no bypass",
+  async (client, file, [...urlPath]) => {
+    const { name, keyFile } = await newAgent();
+    const path = join(app.home, file);
+    const entry = { [urlPath.at(-1) ?? ""]: `${upstream.origin}/mcp`, headers: { "X-Key": "direct-secret" } };
+    const tree = urlPath.slice(0, -2).reduceRight<object>((inner, key) => ({ [key]: inner }), { pay: entry });
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, client === "codex" ? toToml(tree) : JSON.stringify(tree));
+    const bypasses = async () => {
+      await app.rest("POST /scans", { targets: ["host"] });
+      return (await app.rest("GET /scan-results", { kind: "policy_violation", status: "open" })).body["total"];
+    };
+    expect(await bypasses()).toBe(1);
+    const args = [client, "--agent", name, "--key-file", keyFile, "--path", path];
+    const named = await connect(args);
+    expect(named.err).toContain(
+      "entry `pay` goes straight to `sample`: no policy and no audit apply; add --replace to route it through the gateway",
+    );
+    expect(await bypasses()).toBe(1);
+    const replaced = await connect([...args, "--replace"]);
+    expect([replaced.exitCode, replaced.err.includes("entry `pay` went straight to `sample`")]).toEqual([0, true]);
+    expect(readFileSync(path, "utf8")).not.toContain("direct-secret");
+    expect(await bypasses()).toBe(0);
+    rmSync(path);
+  },
+);
+
+test("a command that the registry has is told by its arguments, secrets or not", async () => {
+  const stdio = { transport: "stdio", command: "npx", args: ["-y", "@acme/pay@1.0.0", "--token", "registered-1"] };
+  const made = await app.rest("POST /servers", { name: "paid", ...stdio });
+  expect(made.body).toMatchObject({ server: { name: "paid" } });
+  const { name, keyFile } = await newAgent(["paid"]);
+  const path = join(home, "desktop.json");
+  const other = { command: "npx", args: ["-y", "@acme/pay@1.0.0", "--elsewhere"] };
+  const mcpServers = { mine: { ...stdio, args: [...stdio.args.slice(0, 3), "mine-2"] }, other };
+  writeFileSync(path, JSON.stringify({ mcpServers }));
+  const run = await connect(["claude-desktop", "--agent", name, "--key-file", keyFile, "--path", path, "--json"]);
+  expect(at(JSON.parse(run.out), "direct")).toEqual([{ name: "mine", server: "paid" }]);
 });
 
 test("a new key stops the old one, says so, and is in the log", async () => {

@@ -138,6 +138,26 @@ describe("runlayer scan with a server", () => {
   });
 });
 
+test("nobody waits for a machine that only `runlayer scan` reports for, until it checks in", async () => {
+  configure({ other: { command: "npx", args: ["-y", "@acme/other@1.0.0"] } });
+  await scan([home, "--device", "one-off"]);
+  await scan([home, "--device", "one-off"]);
+  const scanDevice = async (timeoutSeconds: number) => {
+    const { body } = await serving.rest("POST /scans", { targets: ["devices"], devices: ["one-off"], timeoutSeconds });
+    const results = await serving.rest("GET /scan-results", { scan: textAt(body, "scan", "id") });
+    return { status: at(body, "scan", "status"), coverage: at(results.body, "coverage") };
+  };
+  const started = performance.now();
+  const { status, coverage } = await scanDevice(20);
+  expect(performance.now() - started).toBeLessThan(10_000);
+  expect(status).toBe("complete");
+  expect(coverage).toMatchObject([
+    { place: "one-off", status: "read", reason: expect.stringMatching(/^does not report by itself.*report of 20/) },
+  ]);
+  await serving.rest("POST /device-reports", { device: "one-off" });
+  expect(await scanDevice(1)).toMatchObject({ status: "partial", coverage: [{ status: "partial" }] });
+});
+
 test("asks only the devices of a scan for a report", async () => {
   const device = await serving.rest("POST /devices", { name: "bystander" });
   expect(device.status).toBe(200);

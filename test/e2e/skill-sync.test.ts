@@ -81,6 +81,30 @@ test("refuses a folder without skills, and a skill whose frontmatter is wrong, b
   expect(err).toMatch(/line \d/);
 });
 
+test("pushes all skills or none, and names the folder of each that is refused", async () => {
+  const many = join(folder, "many");
+  const skill = (name: string, servers: string) => {
+    write(join(many, name, "SKILL.md"), `---\nname: ${name}\ndescription: d\n---\nWords.\n`);
+    write(join(many, name, "skill.json"), `{ "servers": ["${servers}"] }`);
+  };
+  skill("a-good", "tracker");
+  skill("b-refused", "nowhere");
+  skill("c-refused", "elsewhere");
+  const refused = await skills("push", many);
+  expect([refused.exitCode, refused.out]).toEqual([3, ""]);
+  expect(refused.err).toContain(`2 of 3 skills refused; nothing was pushed\n${join(many, "b-refused")}: `);
+  expect(refused.err).toContain(`\n${join(many, "c-refused")}: `);
+  expect((await app.rest("GET /skills/a-good")).status).toBe(404);
+  const dry = await skills("push", many, "--dry-run");
+  expect(dry.exitCode).toBe(3);
+  expect(dry.out).toMatch(/a-good: new[^\n]*\n.*b-refused: refused: .*\n.*c-refused: refused: /);
+  rmSync(join(many, "c-refused"), { recursive: true });
+  write(join(many, "b-refused", "SKILL.md"), "---\nname: b-refused\n---\nNo description.\n");
+  const faulty = await skills("push", many);
+  expect([faulty.exitCode, faulty.err.includes(`${join(many, "b-refused")}: `)]).toEqual([2, true]);
+  expect((await app.rest("GET /skills/a-good")).status).toBe(404);
+});
+
 test("runs a skill's own cases", async () => {
   expect(await skills("test", join(EXAMPLES, "format-date"))).toMatchObject({ exitCode: 0 });
   const broken = join(folder, "broken", "format-date");

@@ -53,12 +53,16 @@ async function judge(
   const sightings = judgeReport(await unpackReport(report.compressed), { device, matcher });
   if (report.receivedAt >= askedAt) return sightings;
   // What it said before still stands, but that something is gone only a fresh report can say.
-  const { coverage } = silent(
-    device,
-    `did not answer; judged by its report of ${toRfc3339(report.takenAt)}`,
-    "partial",
-  );
+  const by = `judged by its report of ${toRfc3339(report.takenAt)}`;
+  const { coverage } = reportsItself(device)
+    ? silent(device, `did not answer; ${by}`, "partial")
+    : silent(device, `does not report by itself, as \`runlayer scan\` reports for it; ${by}`, "read");
   return { ...sightings, coverage, read: [] };
+}
+
+/** Not so where an organization key reported for it, and nothing checked in since (see `submit_device_report`): nobody waits for such a device. */
+function reportsItself({ lastSeenAt, reportedAt }: Device): boolean {
+  return reportedAt === null || (lastSeenAt !== null && lastSeenAt >= reportedAt);
 }
 
 function silent(device: Device, reason: string, status: ScanCoverage["status"] = "skipped"): Sightings {

@@ -48,12 +48,13 @@ export const submitDeviceReport = defineOperation({
     hashKey: z.string().describe("What a report hashes identities and secrets with"),
   }),
   async prepare(input, { caller, now, read, services }) {
+    const isBySelf = caller.isDevice === true;
     const { compressed } = input;
     const report = compressed === undefined ? undefined : await unpackReport(compressed);
     // Devices are never deleted or given another key: what was read here still holds in the transaction.
     const device = await read((repositories) => findDevice(input, caller, repositories));
     const requestedAt = await services.deviceReports.requestedAt(device.id);
-    return (context) => take({ device, requestedAt, compressed, report }, { ...context, now });
+    return (context) => take({ device, isBySelf, requestedAt, compressed, report }, { ...context, now });
   },
   event: ({ device, accepted }) =>
     accepted ? { resource: { type: "device", id: device.id, name: device.name } } : undefined,
@@ -63,6 +64,8 @@ export const submitDeviceReport = defineOperation({
 
 interface Received {
   readonly device: Device;
+  /** With the device's own key; else an organization key spoke for it. */
+  readonly isBySelf: boolean;
   readonly requestedAt: number;
   /** As it came, and what is in it. */
   readonly compressed: string | undefined;
@@ -116,14 +119,19 @@ async function findDevice(
   return devices.get(ref);
 }
 
-/** Only what this call saw: another one of the same device may be under way. */
+/**
+ * Only what this call saw: another one of the same device may be under way. A report by an organization key is newer than the device's last
+ * sign of life: that is how a scan tells that nobody is there to be asked again, until something checks in.
+ */
 function signOfLife(
-  { device: { id, lastSeenAt }, report }: Received,
+  { device: { id, lastSeenAt, reportedAt }, isBySelf, report }: Received,
   { isTaken, now }: { readonly isTaken: boolean; readonly now: number },
 ): DeviceSeen | undefined {
   if (report !== undefined && isTaken) {
     const { platform, hostname } = report;
-    return { id, platform, hostname, lastSeenAt: now, reportedAt: now };
+    return { id, platform, hostname, lastSeenAt: isBySelf ? now : now - 1, reportedAt: now };
   }
-  return now - (lastSeenAt ?? 0) < SEEN_MS ? undefined : { id, lastSeenAt: now };
+  const seenAt = lastSeenAt ?? 0;
+  const isKnown = now - seenAt < SEEN_MS && seenAt >= (reportedAt ?? 0);
+  return isKnown ? undefined : { id, lastSeenAt: now };
 }

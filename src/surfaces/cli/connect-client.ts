@@ -3,9 +3,10 @@ import { AppError } from "../../lib/errors.ts";
 import { toClientConfig, type BridgeCommand, type ClientConfig } from "../../operations/agents/client-config.ts";
 import { getAgent } from "../../operations/agents/get-agent.ts";
 import { updateAgent } from "../../operations/agents/update-agent.ts";
+import { getMcpServer } from "../../operations/servers/get-mcp-server.ts";
 import { listMcpServers } from "../../operations/servers/list-mcp-servers.ts";
 import { type ApiTarget, callOrThrow } from "./call-api.ts";
-import { mergeConfig } from "./merge-config.ts";
+import { type DirectEntry, mergeConfig, type MergedConfig } from "./merge-config.ts";
 import { readIfThere, writePrivately } from "./private-file.ts";
 
 export interface ConnectRequest {
@@ -18,7 +19,12 @@ export interface ConnectRequest {
   /** The file to write; undefined writes none. Gets the path that the client reads. */
   readonly place: ((config: ClientConfig) => string) | undefined;
   readonly mayReplace: boolean;
+  /** Tells which of these servers an entry of a client goes straight to, by name. */
+  readonly findDirect: (servers: readonly ConnectServer[]) => (entry: unknown) => string | undefined;
 }
+
+/** A server of the agent: where the gateway has it, and its own address or command. */
+export type ConnectServer = z.output<typeof ServerAnswer>;
 
 /** What was done; `config` holds the key. */
 export interface Connected {
@@ -26,12 +32,23 @@ export interface Connected {
   readonly status: string;
   readonly config: ClientConfig;
   readonly written: { readonly path: string; readonly backup: string | undefined } | undefined;
+  /** Entries of the file that go around the gateway under another name; replaced where that was allowed. */
+  readonly direct: readonly DirectEntry[];
 }
 
 const AgentAnswer = z.object({ agent: z.object({ name: z.string(), status: z.string() }) });
 const RotateAnswer = z.object({ key: z.string() });
+const ServerAnswer = z.object({
+  id: z.string(),
+  name: z.string(),
+  transport: z.string(),
+  gatewayUrl: z.string(),
+  url: z.string().optional(),
+  command: z.string().optional(),
+  args: z.array(z.string()).optional(),
+});
 const ServersAnswer = z.object({
-  items: z.array(z.object({ name: z.string(), gatewayUrl: z.string() })),
+  items: z.array(ServerAnswer),
   nextCursor: z.string().optional(),
 });
 
@@ -44,36 +61,46 @@ const NOT_YET = "the-new-key";
  */
 export async function connectClient(request: ConnectRequest, target: ApiTarget): Promise<Connected> {
   const { agent } = AgentAnswer.parse(await callOrThrow(getAgent, { id: request.agent }, target));
-  const urls = await gatewayUrls(request.agent, target);
-  if (Object.keys(urls).length === 0) {
+  const servers = await listServers(request.agent, target);
+  if (servers.length === 0) {
     throw new AppError(
       "invalid_input",
       `agent \`${agent.name}\` has no servers; assign one with \`runlayer agents update ${agent.name} --add-servers NAME\``,
     );
   }
+  const urls = Object.fromEntries(servers.map(({ name, gatewayUrl }) => [name, gatewayUrl]));
   const configure = (key: string): ClientConfig =>
     toClientConfig(request.client, { urls, key, bridge: request.bridge });
   const path = request.place?.(configure(NOT_YET));
-  const merge = (config: ClientConfig): string =>
+  const options = { urls, mayReplace: request.mayReplace, directTo: request.findDirect(servers) };
+  const merge = (config: ClientConfig): MergedConfig =>
     path === undefined
-      ? config.text
-      : mergeConfig(readIfThere(path), config, { path, urls, mayReplace: request.mayReplace });
+      ? { text: config.text, direct: [] }
+      : mergeConfig(readIfThere(path), config, { ...options, path });
   merge(configure(request.key ?? NOT_YET));
   const config = configure(request.key ?? (await rotateKey(request.agent, target)));
-  const written = path === undefined ? undefined : { path, backup: writePrivately(path, merge(config)) };
-  return { agent: agent.name, status: agent.status, config, written };
+  const { text, direct } = merge(config);
+  const written = path === undefined ? undefined : { path, backup: writePrivately(path, text) };
+  return { agent: agent.name, status: agent.status, config, written, direct };
 }
 
-async function gatewayUrls(agent: string, target: ApiTarget): Promise<Readonly<Record<string, string>>> {
-  const urls: Record<string, string> = {};
+async function listServers(agent: string, target: ApiTarget): Promise<readonly ConnectServer[]> {
+  const servers: ConnectServer[] = [];
   let cursor: string | undefined;
   do {
     const input = { agent, limit: PAGE_ROWS, cursor };
     const page = ServersAnswer.parse(await callOrThrow(listMcpServers, input, target));
-    for (const { name, gatewayUrl } of page.items) urls[name] = gatewayUrl;
+    for (const server of page.items) servers.push(await withArguments(server, target));
     cursor = page.nextCursor;
   } while (cursor !== undefined);
-  return urls;
+  return servers;
+}
+
+/** The list leaves out what tells one stdio server from another. */
+async function withArguments(server: ConnectServer, target: ApiTarget): Promise<ConnectServer> {
+  if (server.command === undefined) return server;
+  const answer = await callOrThrow(getMcpServer, { id: server.id }, target);
+  return z.object({ server: ServerAnswer }).parse(answer).server;
 }
 
 async function rotateKey(agent: string, target: ApiTarget): Promise<string> {

@@ -10,7 +10,19 @@ const URLS = {
 };
 
 function merge(text: string, type: string, { key = "rl_agent_new", mayReplace = false } = {}): string {
-  return mergeConfig(text, toClientConfig(type, { urls: URLS, key }), { path: "file", urls: URLS, mayReplace });
+  return mergeConfig(text, toClientConfig(type, { urls: URLS, key }), {
+    path: "file",
+    urls: URLS,
+    mayReplace,
+    directTo,
+  }).text;
+}
+
+const DIRECT = "https://files.example/mcp";
+
+/** As if the address of `files` were known. */
+function directTo(entry: unknown): string | undefined {
+  return JSON.stringify(entry).includes(DIRECT) ? "files" : undefined;
 }
 
 function refusal(text: string, type: string): string {
@@ -76,6 +88,15 @@ describe("JSON", () => {
     expect(JSON.stringify(after)).not.toContain("mine");
   });
 
+  test("takes out what goes around the gateway only when told, also further in", () => {
+    const pay = `{ "url": "${DIRECT}", "headers": { "X": "sk" } }`;
+    const text = `{"mcpServers": {"own": {"command": "c"}, "pay": ${pay}}, "projects": {"/a": {"mcpServers": {"p": ${pay}}}}}`;
+    expect(JSON.parse(merge(text, "claude-code"))).toMatchObject({ mcpServers: { pay: {} } });
+    const after: unknown = JSON.parse(merge(text, "claude-code", { mayReplace: true }));
+    expect(after).toMatchObject({ mcpServers: { own: { command: "c" }, files: {} }, projects: { "/a": {} } });
+    expect(JSON.stringify(after)).not.toContain("sk");
+  });
+
   test.each([
     ["text that is no JSON", "{ nope"],
     ["JSON5 that cannot be edited safely", "{ mcp: { servers: {} } }"],
@@ -114,6 +135,14 @@ describe("TOML", () => {
       mcp_servers: { own: { command: "x" }, files: { startup_timeout_sec: 20 } },
     });
     expect(merge(after, "codex")).toBe(after);
+  });
+
+  test("takes out what goes around the gateway only when told, whatever its quotes", () => {
+    const text = `${OWN}\n[mcp_servers."my pay"]\nurl = "${DIRECT}"\n[mcp_servers."my pay".env]\nKEY = "sk"\n`;
+    expect(merge(text, "codex")).toContain("sk");
+    const after = merge(text, "codex", { mayReplace: true });
+    expect(after).not.toMatch(/my pay|sk|files\.example/);
+    expect(parseToml(after)).toMatchObject({ mcp_servers: { own: { command: "x" }, files: { url: URLS.files } } });
   });
 
   test.each([

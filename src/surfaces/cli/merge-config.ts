@@ -11,41 +11,63 @@ export interface MergeOptions {
   readonly path: string;
   /** Gateway URLs by server name: an entry that names its URL is ours. */
   readonly urls: Readonly<Record<string, string>>;
-  /** Whether an entry of the same name that is somebody else's may be replaced. */
+  /** Whether an entry of the same name that is somebody else's, or one that goes around the gateway, may be replaced. */
   readonly mayReplace: boolean;
+  /** The server that an entry of the client goes straight to, by name; undefined where it goes elsewhere. */
+  readonly directTo: (entry: unknown) => string | undefined;
+}
+
+/** An entry that goes around the gateway. */
+export interface DirectEntry {
+  readonly name: string;
+  /** The server that it goes to, by the name that its gateway entry has. */
+  readonly server: string;
+}
+
+export interface MergedConfig {
+  readonly text: string;
+  /** Under other names than the gateway entries; with `mayReplace` they are gone from the text. */
+  readonly direct: readonly DirectEntry[];
 }
 
 const BYTE_ORDER_MARK = "\ufeff";
 
 /**
  * Puts the servers of `config` into the text of a client's configuration and leaves everything else as it is, comments
- * included. Throws `invalid_input` where the text cannot be read or changed safely, `conflict` where an entry of the same name
+ * included; entries that go around the gateway are taken out where they may be replaced, wherever in the file they stand. Throws `invalid_input` where the text cannot be read or changed safely, `conflict` where an entry of the same name
  * points elsewhere.
  */
-export function mergeConfig(text: string, config: ClientConfig, options: MergeOptions): string {
+export function mergeConfig(text: string, config: ClientConfig, options: MergeOptions): MergedConfig {
   const mark = text.startsWith(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK : "";
   const before = text.slice(mark.length);
-  if (before.trim() === "") return `${mark}${config.text}\n`;
+  if (before.trim() === "") return { text: `${mark}${config.text}\n`, direct: [] };
   const format = config.format === "toml" ? TOML : JSONC;
   const tree = format.read(before, options.path);
   const servers = config.under.reduce<unknown>((table, name) => (isTable(table) ? table[name] : table), tree);
   if (servers !== undefined && !isTable(servers))
     throw unusable(options.path, `\`${config.under.join(".")}\` is no table`);
+  const direct = directEntries(tree, config, options.directTo);
   let after = before;
   let expected = tree;
+  for (const { path } of options.mayReplace ? direct : []) {
+    after = format.remove(after, path);
+    expected = takeFrom(expected, path);
+  }
   for (const [name, entry] of Object.entries(config.entries)) {
     const wanted = toWanted(memberOf(servers, name), { ...options, name, entry });
     after = format.put(after, [...config.under, name], wanted);
     expected = putIn(expected, [...config.under, name], wanted);
   }
   // The editors of both formats work on text: what came out is believed only after it was read again.
-  if (isDeepStrictEqual(plain(format.read(after, options.path)), plain(expected))) return mark + after;
+  if (isDeepStrictEqual(plain(format.read(after, options.path)), plain(expected)))
+    return { text: mark + after, direct: direct.map(({ path, server }) => ({ name: path.at(-1) ?? "", server })) };
   throw unusable(options.path, "it is written in a way that cannot be extended safely");
 }
 
 interface Format {
   read(text: string, path: string): Table;
   put(text: string, path: readonly string[], value: Table): string;
+  remove(text: string, path: readonly string[]): string;
 }
 
 const JSONC: Format = {
@@ -55,15 +77,18 @@ const JSONC: Format = {
     if (errors.length > 0 || !isTable(tree)) throw unusable(path, "it is no JSON object");
     return tree;
   },
-  put(text, path, value) {
-    const formattingOptions = {
-      insertSpaces: !/^\t/m.test(text),
-      tabSize: 2,
-      eol: text.includes("\r\n") ? "\r\n" : "\n",
-    };
-    return applyEdits(text, modify(text, [...path], value, { formattingOptions }));
-  },
+  put: editJson,
+  remove: (text, path) => editJson(text, path, undefined),
 };
+
+function editJson(text: string, path: readonly string[], value: Table | undefined): string {
+  const formattingOptions = {
+    insertSpaces: !/^\t/m.test(text),
+    tabSize: 2,
+    eol: text.includes("\r\n") ? "\r\n" : "\n",
+  };
+  return applyEdits(text, modify(text, [...path], value, { formattingOptions }));
+}
 
 const TOML: Format = {
   read(text, path) {
@@ -77,17 +102,51 @@ const TOML: Format = {
     const tree = path.reduceRight<Table>((inner, name) => ({ [name]: inner }), value);
     return `${withoutTable(text, path.join(".")).trimEnd()}\n\n${toToml(tree)}`.trimStart();
   },
+  remove: (text, path) => withoutTable(text, path.join(".")),
 };
 
 /** The text without the table of this name and the ones inside it. */
 function withoutTable(text: string, name: string): string {
   let isInside = false;
   const kept = text.split("\n").filter((line) => {
-    const header = /^\s*\[\[?\s*([^\]]+?)\s*\]/.exec(line)?.[1];
+    // A name in quotes is the same name.
+    const header = /^\s*\[\[?\s*([^\]]+?)\s*\]/.exec(line)?.[1]?.replaceAll(/["']/g, "");
     if (header !== undefined) isInside = header === name || header.startsWith(`${name}.`);
     return !isInside;
   });
   return kept.join("\n");
+}
+
+interface FoundEntry {
+  readonly path: readonly string[];
+  readonly server: string;
+}
+
+/** The entries that go around the gateway: in the table of `config`, and in those of the same name further in (`projects` of Claude Code). */
+function directEntries(
+  tree: Table,
+  { under, entries }: ClientConfig,
+  directTo: MergeOptions["directTo"],
+): FoundEntry[] {
+  return tablesAt(tree, under).flatMap(({ path, table }) =>
+    Object.entries(table).flatMap(([name, entry]) => {
+      // One that has the place of a gateway entry is that entry's concern.
+      const isPut = path.length === under.length && Object.hasOwn(entries, name);
+      const server = isPut ? undefined : directTo(entry);
+      return server === undefined ? [] : [{ path: [...path, name], server }];
+    }),
+  );
+}
+
+/** The tables whose path ends like this. */
+function tablesAt(tree: Table, under: readonly string[]): { path: readonly string[]; table: Table }[] {
+  const servers = under.reduce<unknown>((table, name) => (isTable(table) ? memberOf(table, name) : undefined), tree);
+  const inner = Object.entries(tree).flatMap(([name, member]) =>
+    isTable(member) && name !== under[0]
+      ? tablesAt(member, under).map(({ path, table }) => ({ path: [name, ...path], table }))
+      : [],
+  );
+  return isTable(servers) ? [{ path: under, table: servers }, ...inner] : inner;
 }
 
 interface Wish extends MergeOptions {
@@ -128,6 +187,11 @@ function putIn(tree: Table, [name, ...rest]: readonly string[], value: Table): T
   if (name === undefined) return value;
   const inner = memberOf(tree, name);
   return { ...tree, [name]: putIn(isTable(inner) ? inner : {}, rest, value) };
+}
+
+function takeFrom(tree: Table, [name = "", ...rest]: readonly string[]): Table {
+  const { [name]: inner, ...others } = tree;
+  return rest.length === 0 ? others : { ...tree, [name]: isTable(inner) ? takeFrom(inner, rest) : inner };
 }
 
 /** Without the prototypes that the parsers give, which are no difference. */

@@ -70,6 +70,7 @@ export class SqlDeviceRepository implements DeviceRepository {
       .select("id")
       .where("lastSeenAt", ">", seenSince)
       .where((eb) => eb.or([eb("reportedAt", "is", null), eb("reportedAt", "<", askedAt)]))
+      .where((eb) => eb.or([eb("reportedAt", "is", null), eb("lastSeenAt", ">=", eb.ref("reportedAt"))]))
       .execute();
     return rows.map(({ id }) => id);
   }

@@ -44,3 +44,13 @@ test.each([
   writeFileSync(file, `servers: [{ name: fine, ${yaml} }]`);
   expect(JSON.stringify(readConfiguration(file, { SET: "resolved" }))).not.toContain("$env");
 });
+
+test.each([
+  ["bogus: 1", "`bogus`: unknown field; check the spelling or leave it out"],
+  ["servers: [{ url: x }]", "`servers.0.name`: "],
+  ["[]", "input: "],
+])("names the file and the field of a form that is none: %s", (yaml, fault) => {
+  const file = join(folder, "form.yaml");
+  writeFileSync(file, yaml);
+  expect(() => readConfiguration(file, {})).toThrow(`\`${file}\`: ${fault}`);
+});

@@ -3,6 +3,7 @@ import { basename, dirname, extname, join } from "node:path";
 import { parse, YAMLParseError } from "yaml";
 import { z } from "zod";
 import { AppError } from "../../../lib/errors.ts";
+import { toInvalidInput } from "../../../operations/invalid-input.ts";
 import { refuseLiteralSecrets, resolveReferences, type Environment } from "./references.ts";
 
 const FILE_BYTES_MAX = 8 * 1024 * 1024;
@@ -52,10 +53,7 @@ function readOne(path: string, env: Environment): File {
   if (extname(path) === ".cedar") return { policies: [{ name: basename(path, ".cedar"), cedar: text }] };
   const value = parseText(path, text);
   const parsed = File.safeParse(value ?? {});
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw fault(path, `\`${issue?.path.join(".") ?? ""}\`: ${issue?.message ?? "is not a configuration"}`);
-  }
+  if (!parsed.success) throw fault(path, toInvalidInput(parsed.error).message);
   for (const server of parsed.data.servers ?? []) refuseLiteralSecrets(server, path);
   return File.parse(resolveReferences(parsed.data, { env, folder: dirname(path), path }));
 }

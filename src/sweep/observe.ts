@@ -126,7 +126,7 @@ function standingWeakness({ server, identity }: Sighting, matcher: Matcher): Wea
       severity: "high",
       confidence: 1,
       evidence: `\`${name}\` goes straight to registered server \`${standing.server.name}\`: no policy and no audit apply`,
-      remediation: `route it through the gateway; \`runlayer connect\` writes this for its agent, with the key:\n${configuration}`,
+      remediation: `route it through the gateway; \`runlayer connect --replace\` puts this in its place, for its agent and with the key:\n${configuration}`,
     };
   }
   if (standing.status === "drifted") {

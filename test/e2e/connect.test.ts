@@ -156,6 +156,8 @@ test.each([...FILES, ["claude-code", ".claude.json", ["mcpServers", "sample", "u
       return (await app.rest("GET /scan-results", { kind: "policy_violation", status: "open" })).body["total"];
     };
     expect(await bypasses()).toBe(1);
+    const found = await app.rest("GET /scan-results", { kind: "policy_violation", status: "open" });
+    expect(textAt(found.body, "items", 0, "remediation")).toContain("`runlayer connect --replace`");
     const args = [client, "--agent", name, "--key-file", keyFile, "--path", path];
     const named = await connect(args);
     expect(named.err).toContain(

@@ -79,3 +79,15 @@ test("a first one that could not be written is written with the next", async () 
   await record({});
   expect(counts(events)).toEqual([1]);
 });
+
+test("what repeats a first one that is not written yet shares its end", async () => {
+  const { events, denials, record } = start();
+  const first = Promise.withResolvers<void>();
+  const ends = [denials.record(aDenial({}), () => first.promise), record({}), record({})];
+  first.reject(new Error("disk full"));
+  const settled = await Promise.allSettled(ends);
+  expect(settled.map(({ status }) => status)).toEqual(["rejected", "rejected", "rejected"]);
+  await record({});
+  denials.close();
+  expect(counts(events)).toEqual([1]);
+});

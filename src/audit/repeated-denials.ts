@@ -18,6 +18,8 @@ interface Tally {
   draft: AuditEventDraft;
   count: number;
   firstAt: number;
+  /** The first one's own event; what repeats it stands and falls with it. */
+  written: Promise<void>;
 }
 
 /**
@@ -38,10 +40,14 @@ export class RepeatedDenials {
   async record(draft: AuditEventDraft, write: (draft: AuditEventDraft) => Promise<void>): Promise<void> {
     const key = this.#keyOf(draft);
     const known = this.#tallies.get(key);
-    if (known !== undefined) return count(known, draft);
-    this.#tallies.set(key, { draft, count: 0, firstAt: draft.time });
+    if (known !== undefined) {
+      count(known, draft);
+      return known.written;
+    }
+    const written = write(draft);
+    this.#tallies.set(key, { draft, count: 0, firstAt: draft.time, written });
     try {
-      await write(draft);
+      await written;
     } catch (error) {
       this.#tallies.delete(key);
       throw error;

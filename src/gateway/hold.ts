@@ -28,6 +28,17 @@ export interface Tie {
 /** A call that may be sent, with its approval where it needed one. */
 export type Released = Judged & { readonly approved?: ApprovedCall | undefined };
 
+interface Waiting {
+  readonly approvals: ApprovalStore;
+  /** The client took its request back. */
+  readonly taken: AbortSignal;
+}
+
+interface Claimed {
+  readonly claim: ApprovalClaim;
+  readonly taken: AbortSignal;
+}
+
 /**
  * Uses up the approval of a held call, or files a request for one and waits for a person as long as the client's revision and the
  * node's limits allow. Gives the call that may be sent; undefined where none is: the client has been answered, or it is gone.
@@ -41,7 +52,7 @@ export async function passHold(hold: Hold): Promise<Released | undefined> {
   const continued = hold.isModern ? findContinued(hold, call) : undefined;
   if (continued !== undefined) return { ...judged, approved: continued };
   const claim = await approvals.claim(call);
-  if (claim.state !== "pending") return finish(hold, judged, claim);
+  if (claim.state !== "pending") return finish(hold, judged, { claim, taken: following.taken });
   const held = toRefusal(hold, judged, claim);
   await recordRefusal(exchange, held);
   // A call of a running skill waits in every revision: nobody is there to be asked, and the run's clock stands still.
@@ -50,7 +61,7 @@ export async function passHold(hold: Hold): Promise<Released | undefined> {
   if (hold.answer === "decline") return tell(exchange, held);
   const end = await waitFor(hold, claim, { approvals, taken: following.taken });
   if (end !== "decided") return end === "gone" ? undefined : tell(exchange, held);
-  return passAgain(hold, claim, approvals);
+  return passAgain(hold, claim, { approvals, taken: following.taken });
 }
 
 /** The approved call that this message continues with what its upstream asked for. */
@@ -64,28 +75,39 @@ function findContinued({ exchange, envelope }: Hold, call: HeldCall): ApprovedCa
 }
 
 /** After a person decided: everything may have changed meanwhile, so the call is decided anew and its approval claimed. */
-async function passAgain(hold: Hold, tie: Tie, approvals: ApprovalStore): Promise<Released | undefined> {
+async function passAgain(hold: Hold, tie: Tie, { approvals, taken }: Waiting): Promise<Released | undefined> {
   const { exchange, envelope } = hold;
   if (!exchange.refresh()) return undefined;
   const judged = judge(exchange, envelope, hold.judged.rule);
+  if (taken.aborted) return recordLost(hold, judged, { tie, reason: "client_cancelled" });
   if (judged.decision.effect === "allow") return { ...judged, approved: toApproved(hold, judged, tie) };
   if (judged.decision.effect === "deny") return refuse(exchange, toRefusal(hold, judged, tie));
   const claim = await approvals.claim(toHeldCall(hold, judged));
   // Another identical call was quicker: this one needs a word of its own.
   if (claim.state === "pending") return refuse(exchange, toRefusal(hold, judged, claim));
-  return finish(hold, judged, claim);
+  return finish(hold, judged, { claim, taken });
 }
 
-async function finish(hold: Hold, judged: Judged, claim: ApprovalClaim): Promise<Released | undefined> {
+async function finish(hold: Hold, judged: Judged, { claim, taken }: Claimed): Promise<Released | undefined> {
   const { exchange, envelope } = hold;
   if (claim.state === "full") return refuse(exchange, toFullRefusal(hold, judged));
   if (claim.state !== "approved") return refuse(exchange, toDeniedRefusal(hold, judged, claim));
-  if (!exchange.refresh()) return recordLost(hold, judged, claim);
+  const claimed = bindingOf(toHeldCall(hold, judged));
+  if (!exchange.refresh()) return recordLost(hold, judged, { tie: claim, reason: "client_disconnected" });
   const now = judge(exchange, envelope, judged.rule);
+  if (taken.aborted) return recordLost(hold, now, { tie: claim, reason: "client_cancelled" });
   if (now.decision.effect === "deny") return refuse(exchange, toRefusal(hold, now, claim));
+  // What was approved is not what would be sent now: this needs a word of its own.
+  if (now.decision.effect === "held" && bindingOf(toHeldCall(hold, now)) !== claimed) return holdAnew(hold, now);
   // What a person took to decide is no time that the gateway added.
   exchange.receivedAt = performance.now();
   return { ...now, approved: toApproved(hold, now, claim) };
+}
+
+async function holdAnew(hold: Hold, judged: Judged): Promise<undefined> {
+  const claim = await hold.exchange.context.approvals?.claim(toHeldCall(hold, judged));
+  if (claim?.state === "full") return refuse(hold.exchange, toFullRefusal(hold, judged));
+  return refuse(hold.exchange, toRefusal(hold, judged, claim));
 }
 
 function ask({ exchange, envelope }: Hold, held: Refusal, { approvalId }: Tie): undefined {
@@ -98,11 +120,7 @@ function tell(exchange: Exchange, held: Refusal): undefined {
   answerRefusal(exchange, held);
 }
 
-async function waitFor(
-  { exchange, envelope }: Hold,
-  { approvalId }: Tie,
-  { approvals, taken }: { readonly approvals: ApprovalStore; readonly taken: AbortSignal },
-) {
+async function waitFor({ exchange, envelope }: Hold, { approvalId }: Tie, { approvals, taken }: Waiting) {
   const stopProgress = startProgress(exchange, envelope);
   exchange.parent?.onHeld?.(approvalId);
   try {
@@ -117,10 +135,16 @@ async function refuse(exchange: Exchange, refusal: Refusal): Promise<undefined> 
   answerRefusal(exchange, refusal);
 }
 
-/** The approval is used up, and its client went in the meantime: nothing is sent, and the log says so. */
-async function recordLost({ exchange, envelope }: Hold, judged: Judged, tie: Tie): Promise<undefined> {
+/** The client went, or took its call back, in the meantime: nothing is sent, and the log says so. */
+async function recordLost(
+  hold: Hold,
+  judged: Judged,
+  { tie, reason }: { readonly tie: Tie; readonly reason: "client_disconnected" | "client_cancelled" },
+): Promise<undefined> {
+  const { exchange, envelope } = hold;
   const draft = tied(draftOf(exchange, envelope, judged), tie);
-  await exchange.context.audit.record({ ...draft, outcome: "error", reason: "client_disconnected", durationMs: 0 });
+  await exchange.context.audit.record({ ...draft, outcome: "error", reason, durationMs: 0 });
+  if (reason === "client_cancelled") answerRefusal(exchange, toRefusal(hold, hold.judged, tie));
 }
 
 function toRefusal({ exchange, envelope }: Hold, judged: Judged, tie: Tie | undefined): Refusal {

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { AppError } from "../lib/errors.ts";
 import { finishAnswer } from "./answer.ts";
 import {
   parseUpstreamEnvelope,
@@ -71,6 +72,7 @@ export class StreamRelay {
     this.#isPumping = true;
     this.#exchange.whenDurable(() => {
       this.#drain().catch((error: unknown) => {
+        if (error instanceof AppError && error.code === "unavailable") return this.#exchange.unrecorded(error);
         this.#exchange.fail({ kind: "refused", text: "its stream could not be read", cause: error });
       });
     });

@@ -43,3 +43,12 @@ test("leaves out no pattern that matches", () => {
 test("tries no pattern on plain prose", () => {
   expect(selectPatterns(PATTERNS)("lorem ipsum dolor sit amet ".repeat(40))).toEqual([]);
 });
+
+test.each("gsk tvly pplx fc ctx7sk re xai r8 phc phx sbp dop glsa pat key nvapi BSA".split(" "))(
+  "selects the vendor key of `%s` in both of its forms",
+  (prefix) => {
+    const select = selectPatterns(PATTERNS);
+    for (const mark of ["_", "-"])
+      expect(select(`${prefix}${mark}${BODY}`).map(({ type }) => type)).toContain("vendor-key");
+  },
+);

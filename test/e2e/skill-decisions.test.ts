@@ -171,6 +171,13 @@ test("an approval of a run is for its exact input and version, once, and not for
   expect(at(other.data, "approvalId")).not.toBe(next);
 });
 
+test("an input with half a surrogate pair runs", async () => {
+  const { tool, key } = await scene("half");
+  const client = await connectOld(key);
+  const answer = await client.callTool({ name: tool, arguments: { text: "\ud83d" } });
+  expect(answer.isError ?? false).toBe(false);
+});
+
 test("a denied run is refused, also when it is repeated", async () => {
   const { agent, tool, key } = await scene("refused", HOLD);
   const { client } = await connectModern(key);

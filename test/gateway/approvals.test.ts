@@ -12,10 +12,14 @@ let agent: AgentKey;
 let url: string;
 
 let other: AgentKey;
+let whenApproved: () => Promise<void> = () => Promise.resolve();
 
 beforeAll(async () => {
   harness = await startHarness({
     hasApprovals: true,
+    onClaimed: async ({ state }) => {
+      if (state === "approved") await whenApproved();
+    },
     limits: { heldCallMs: 1000, heldCallsMax: 3, heldCallsPerAgentMax: 2 },
   });
   upstream = await startUpstream(plainServer);
@@ -103,6 +107,25 @@ test("an approval that came too late is refused, and the call is filed anew", as
   const held = (await harness.events("tool.call")).filter(({ outcome }) => outcome === "held");
   expect(held.at(-1)?.details["approvalId"]).toBe(second[0]?.error?.data?.["approvalId"]);
   await decideAll("denied");
+});
+
+test("a call that is taken back while its approval is claimed is not sent", async () => {
+  const message = call("taken", "delete_file", { path: "taken" });
+  await send(message);
+  await decideAll("approved");
+  whenApproved = async () => {
+    const params = { requestId: "taken" };
+    const told = await post(url, agent.key, { jsonrpc: "2.0", method: "notifications/cancelled", params });
+    expect(told.status).toBe(202);
+  };
+  const before = upstream.received.length;
+  try {
+    expect(await send(message)).toMatchObject([{ id: "taken", error: { code: -32012 } }]);
+  } finally {
+    whenApproved = () => Promise.resolve();
+  }
+  expect(upstream.received.length).toBe(before);
+  expect((await harness.events("tool.call")).at(-1)).toMatchObject({ outcome: "error", reason: "client_cancelled" });
 });
 
 test("one agent has a bounded number of calls that wait for a person", async () => {

@@ -279,6 +279,21 @@ test.each(["before-dispatch", "before-answer"] as const)(
   },
 );
 
+test("refuses with -32013 what a stream asks while the log cannot be written", async () => {
+  behave = (received) => {
+    isDiskFull = true;
+    startSse(received);
+    sendEvent(received, request("q", "elicitation/create", { message: "?", requestedSchema: { type: "object" } }));
+  };
+  try {
+    const answer = await post(url, agent.key, call("asks", "a"));
+    expect(answer.messages.at(-1)).toMatchObject({ id: "asks", error: { code: -32013 } });
+  } finally {
+    isDiskFull = false;
+    behave = plainServer;
+  }
+});
+
 test("gives one event to a call whose client goes while its decision is on the way to the disk", async () => {
   await harness.setSettings({ auditDurability: "before-dispatch" });
   stageDelayMs = 200;

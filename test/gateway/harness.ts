@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server a
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createApprovalStore } from "../../src/app/approvals.ts";
+import type { ApprovalClaim, HeldCall } from "../../src/gateway/approvals.ts";
 import { AuthFailureAggregator } from "../../src/audit/auth-failures.ts";
 import type { AuditLog } from "../../src/audit/audit-log.ts";
 import { openAuditLog } from "../../src/audit/durable-audit-log.ts";
@@ -61,19 +62,35 @@ export type HarnessOptions = Partial<Pick<GatewayOptions, "limits" | "observer" 
   readonly bridgedSessionsPerAgentMax?: number | undefined;
   /** Held calls are filed in the store and may be decided. */
   readonly hasApprovals?: boolean | undefined;
+  /** Happens after the store answered a claim, before the gateway knows. */
+  readonly onClaimed?: ((claim: ApprovalClaim) => Promise<void>) | undefined;
   /** Stands between the gateway and its log. */
   readonly wrapAudit?: ((audit: AuditLog) => AuditLog) | undefined;
 };
 
 export async function startHarness(options: HarnessOptions = {}): Promise<Harness> {
-  const { headersTimeoutMs, wrapAudit, startChild, bridgeIdleMs, bridgedSessionsPerAgentMax, hasApprovals, ...passed } =
-    options;
+  const {
+    headersTimeoutMs,
+    wrapAudit,
+    startChild,
+    bridgeIdleMs,
+    bridgedSessionsPerAgentMax,
+    hasApprovals,
+    onClaimed,
+    ...passed
+  } = options;
   const dataDir = mkdtempSync(join(tmpdir(), "runlayer-gateway-"));
   await insertOrganization(dataDir);
   const store = await openStore({ dataDir, clock: systemClock });
   const vault = createVault(createMasterKey(randomBytes(32)));
   const liveView = await createLiveView(store, vault);
   const problems: string[] = [];
+  const filed = createApprovalStore({ store, clock: systemClock });
+  const claim = async (call: HeldCall): Promise<ApprovalClaim> => {
+    const claimed = await filed.claim(call);
+    await onClaimed?.(claimed);
+    return claimed;
+  };
   const journal = createFileJournal({ directory: join(dataDir, "journal"), store });
   const log = await openAuditLog({ journal, sequencer: createSequencer({ store, journal }) });
   const audit = wrapAudit === undefined ? log : wrapAudit(log);
@@ -102,7 +119,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
     clientIp: (request: IncomingMessage) => request.socket.remoteAddress,
     maskSecrets: (value) => value,
     onProblem: (message) => problems.push(message),
-    ...(hasApprovals === true ? { approvals: createApprovalStore({ store, clock: systemClock }) } : {}),
+    ...(hasApprovals === true ? { approvals: { ...filed, claim } } : {}),
     ...passed,
   });
   const listener = await listen((request, response) => gateway.handle(request, response));

@@ -56,6 +56,7 @@ async function passHold(hold: RunHold, judged: JudgedRun): Promise<RunOutcome> {
 /** After a person decided: everything may have changed meanwhile, the version too, so that the run is decided anew. */
 async function passAgain(hold: RunHold, tie: Tie, approvals: ApprovalStore): Promise<RunOutcome> {
   const judged = hold.judge();
+  if (hold.signal.aborted) return lose(hold, judged, tie);
   if (judged.decision.effect === "allow") return passed(judged, tie);
   if (judged.decision.effect === "deny") return refuse(hold, toRefusal(judged, tie));
   const claim = await approvals.claim(toHeldCall(hold, judged));
@@ -83,7 +84,7 @@ async function refuse({ context }: RunHold, refusal: Refusal): Promise<RunOutcom
   return { status: "refused", refusal };
 }
 
-/** The approval is used up, and the client went in the meantime: nothing runs, and the log says so. */
+/** The client went in the meantime: nothing runs, and the log says so. */
 async function lose({ context }: RunHold, judged: JudgedRun, tie: Tie): Promise<RunOutcome> {
   const refusal = toRefusal(judged, tie);
   await context.audit.record({ ...refusal.draft, outcome: "error", reason: "client_disconnected", durationMs: 0 });

@@ -4,6 +4,7 @@ import type { SkillVersion } from "../../domain/skill.ts";
 import { toCanonicalJson } from "../../lib/canonical-json.ts";
 import type { GatewayContext } from "../context.ts";
 import { NOT_ASSIGNED } from "../decide.ts";
+import { hashArguments } from "../hash-arguments.ts";
 import { askerOf, type Connection } from "./connections.ts";
 import { HeldRuns } from "./held-runs.ts";
 import { makeInnerCall, recheckInnerCall, type RunReach } from "./inner-call.ts";
@@ -191,7 +192,9 @@ function namesOf({ content }: SkillVersion): ReadonlyMap<string, string> {
 /** The same skill version, agent, members and input: what a run that was held is continued by. */
 function keyOf({ version, caller, requesterId, input }: Started): string {
   const { agentId, memberId = null } = caller;
-  const parts = [version.skillId, version.version, agentId, memberId, requesterId ?? null, input ?? null];
+  const parts = [version.skillId, version.version, agentId, memberId, requesterId ?? null];
+  // As the hold counts them: canonical JSON holds neither half a surrogate pair nor what is beyond a double.
+  parts.push(hashArguments(JSON.stringify(input ?? null)));
   return createHash("sha256").update(toCanonicalJson(parts)).digest("hex");
 }
 

@@ -225,6 +225,8 @@ export class Exchange implements LiveExchange {
 
   /** The log cannot be written: nothing is sent and nothing is answered that it does not hold. */
   unrecorded(cause: unknown): void {
+    // The call itself may be on record; what came of it is not, and it must not stay open.
+    this.pending?.settle({ outcome: "error", reason: "unavailable" });
     this.#call?.abort();
     this.context.onProblem("a decision could not be recorded", cause);
     this.refuse(

@@ -86,7 +86,7 @@ function shorten(value: unknown, onCut: () => void): unknown {
   if (typeof value === "string") {
     if (value.length <= REDACTED_TEXT_MAX) return value;
     onCut();
-    return `${value.slice(0, REDACTED_TEXT_MAX).toWellFormed()}… (${value.length} characters)`;
+    return `${value.slice(0, REDACTED_TEXT_MAX).toWellFormed()}... (${value.length} characters)`;
   }
   if (Array.isArray(value)) return value.map((item) => shorten(item, onCut));
   if (typeof value !== "object" || value === null) return value;

@@ -130,12 +130,13 @@ class DurableAuditLog implements AuditLog {
 
   /** An outcome must not be lost because its details hold what JSON cannot: that is our mistake, reported, not the call's. */
   #toText(id: string, settlement: Settlement): string {
-    const kept = { id, ...settlement, durationMs: Math.round(settlement.durationMs) };
+    const { outcome, reason, details } = settlement;
+    const kept = { id, outcome, durationMs: Math.round(settlement.durationMs), reason };
     try {
-      return JSON.stringify(kept);
+      return JSON.stringify(details === undefined ? kept : { ...kept, details });
     } catch (error) {
       this.#options.onProblem?.(error);
-      return JSON.stringify({ ...kept, details: undefined });
+      return JSON.stringify(kept);
     }
   }
 }

@@ -66,7 +66,10 @@ function leafHashOf(text: string): string {
 const UNSORTABLE = Symbol("unsortable");
 
 /** Objects list names that are array indexes first and in numeric order, and `__proto__` is not a name to them. */
-const UNSORTABLE_NAME = /^(?:\d|__proto__$)/;
+function isUnsortable(name: string): boolean {
+  const first = name.charCodeAt(0);
+  return (first >= 0x30 && first <= 0x39) || name === "__proto__";
+}
 
 function toSorted(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
@@ -75,13 +78,24 @@ function toSorted(value: unknown): unknown {
     return items.includes(UNSORTABLE) ? UNSORTABLE : items;
   }
   if (!isRecord(value) || "toJSON" in value) return UNSORTABLE;
+  const names = Object.keys(value);
   const sorted: Record<string, unknown> = {};
-  for (const name of Object.keys(value).toSorted()) {
+  for (const name of isInOrder(names) ? names : names.toSorted()) {
     const member = toSorted(value[name]);
-    if (member === UNSORTABLE || UNSORTABLE_NAME.test(name)) return UNSORTABLE;
+    if (member === UNSORTABLE || isUnsortable(name)) return UNSORTABLE;
     sorted[name] = member;
   }
   return sorted;
+}
+
+/** Most of what we write ourselves is: sorting would cost more than looking. */
+function isInOrder(names: readonly string[]): boolean {
+  let last = "";
+  for (const name of names) {
+    if (name < last) return false;
+    last = name;
+  }
+  return true;
 }
 
 function isRecord(value: object): value is Readonly<Record<string, unknown>> {

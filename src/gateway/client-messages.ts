@@ -72,9 +72,9 @@ async function handleRequest(exchange: Exchange, given: RequestEnvelope, modern:
   exchange.send({ method: "POST", headers: postHeaders(exchange, headers), body }, new AnswerSink(exchange));
 }
 
-function startCall(exchange: Exchange, envelope: RequestEnvelope, { approved, ...judged }: Released): PendingCall {
-  const { question, rule } = judged;
-  const draft = rule.event === undefined ? undefined : draftOf(exchange, envelope, judged);
+function startCall(exchange: Exchange, envelope: RequestEnvelope, released: Released): PendingCall {
+  const { question, rule, approved } = released;
+  const draft = rule.event === undefined ? undefined : draftOf(exchange, envelope, released);
   return new PendingCall(exchange.context, {
     envelope,
     rule,

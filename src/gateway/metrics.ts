@@ -10,6 +10,8 @@ export interface GatewayMetrics {
   added(seconds: number): void;
 }
 
+/** Told to the histogram together: one at a time costs the call four times as much. */
+const ADDED_KEPT_MAX = 256;
 const ADDED_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
 
 export interface MetricsSources {
@@ -21,11 +23,17 @@ export interface MetricsSources {
 /** Registers the gateway's metrics. What other parts count themselves (children, commit times) they register. */
 export function createGatewayMetrics(registry: Registry, sources: () => MetricsSources | undefined): GatewayMetrics {
   const registers = [registry];
+  const counted = new Map<string, Map<string, number>>();
   const calls = new Counter({
     name: "runlayer_gateway_calls_total",
     help: "Messages with a recorded decision, by outcome",
     labelNames: ["server", "outcome"],
     registers,
+    collect() {
+      for (const [server, byOutcome] of counted)
+        for (const [outcome, count] of byOutcome) this.inc({ server, outcome }, count);
+      counted.clear();
+    },
   });
   const denials = new Counter({
     name: "runlayer_gateway_denials_total",
@@ -39,18 +47,29 @@ export function createGatewayMetrics(registry: Registry, sources: () => MetricsS
     labelNames: ["server", "kind"],
     registers,
   });
+  const kept: number[] = [];
+  const tell = (): void => {
+    for (const seconds of kept) added.observe(seconds);
+    kept.length = 0;
+  };
   const added = new Histogram({
     name: "runlayer_gateway_added_seconds",
     help: "Time that the gateway added to a call",
     buckets: ADDED_BUCKETS,
     registers,
+    collect: tell,
   });
   registerGauges(registry, sources);
   return {
-    called: (server, outcome) => calls.inc({ server, outcome }),
+    called(server, outcome) {
+      const byOutcome = counted.get(server) ?? new Map<string, number>();
+      counted.set(server, byOutcome.set(outcome, (byOutcome.get(outcome) ?? 0) + 1));
+    },
     denied: (server, reason) => denials.inc({ server, reason }),
     upstreamFailed: (server, kind) => failures.inc({ server, kind }),
-    added: (seconds) => added.observe(seconds),
+    added(seconds) {
+      if (kept.push(seconds) >= ADDED_KEPT_MAX) tell();
+    },
   };
 }
 

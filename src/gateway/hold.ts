@@ -1,7 +1,8 @@
 import type { DecisionDraft } from "../domain/audit-event.ts";
+import { bindingHashOf } from "./approval-binding.ts";
 import { canAsk, questionOf } from "./approval-question.ts";
 import type { ApprovalClaim, ApprovalStore, HeldCall } from "./approvals.ts";
-import { bindingOf, type ApprovedCall } from "./continuations.ts";
+import type { ApprovedCall } from "./continuations.ts";
 import { refusalMessage } from "./decide.ts";
 import { memberOf, textAt, type RequestEnvelope } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
@@ -66,12 +67,10 @@ export async function passHold(hold: Hold): Promise<Released | undefined> {
 
 /** The approved call that this message continues with what its upstream asked for. */
 function findContinued({ exchange, envelope }: Hold, call: HeldCall): ApprovedCall | undefined {
-  const { context, scope, caller } = exchange;
+  const { context, scope } = exchange;
   const sealed = textAt(envelope.bytes, memberOf(envelope.params, "requestState"));
   const state = sealed === undefined ? undefined : context.sealer.open("state", scope, sealed);
-  // As long as the approval itself would have waited to be used.
-  const since = context.clock.now() - caller.snapshot.organization.settings.approvalTtlMinutes * 60_000;
-  return context.continuations.take(envelope, { boundTo: bindingOf(call), state, since });
+  return context.continuations.take(envelope, { bindingHash: bindingHashOf(call), state, now: context.clock.now() });
 }
 
 /** After a person decided: everything may have changed meanwhile, so the call is decided anew and its approval claimed. */
@@ -92,13 +91,13 @@ async function finish(hold: Hold, judged: Judged, { claim, taken }: Claimed): Pr
   const { exchange, envelope } = hold;
   if (claim.state === "full") return refuse(exchange, toFullRefusal(hold, judged));
   if (claim.state !== "approved") return refuse(exchange, toDeniedRefusal(hold, judged, claim));
-  const claimed = bindingOf(toHeldCall(hold, judged));
+  const claimed = bindingHashOf(toHeldCall(hold, judged));
   if (!exchange.refresh()) return recordLost(hold, judged, { tie: claim, reason: "client_disconnected" });
   const now = judge(exchange, envelope, judged.rule);
   if (taken.aborted) return recordLost(hold, now, { tie: claim, reason: "client_cancelled" });
   if (now.decision.effect === "deny") return refuse(exchange, toRefusal(hold, now, claim));
   // What was approved is not what would be sent now: this needs a word of its own.
-  if (now.decision.effect === "held" && bindingOf(toHeldCall(hold, now)) !== claimed) return holdAnew(hold, now);
+  if (now.decision.effect === "held" && bindingHashOf(toHeldCall(hold, now)) !== claimed) return holdAnew(hold, now);
   // What a person took to decide is no time that the gateway added.
   exchange.receivedAt = performance.now();
   return { ...now, approved: toApproved(hold, now, claim) };
@@ -181,7 +180,7 @@ export function tied(draft: DecisionDraft, { correlationId, approvalId }: Tie): 
 }
 
 function toApproved(hold: Hold, judged: Judged, { correlationId, approvalId }: Tie): ApprovedCall {
-  return { correlationId, approvalId, boundTo: bindingOf(toHeldCall(hold, judged)) };
+  return { correlationId, approvalId, bindingHash: bindingHashOf(toHeldCall(hold, judged)) };
 }
 
 function toHeldCall({ exchange, envelope }: Hold, judged: Judged): HeldCall {

@@ -1,12 +1,11 @@
-import type { DecisionDraft } from "../domain/audit-event.ts";
 import { bindingHashOf } from "./approval-binding.ts";
 import { canAsk, questionOf } from "./approval-question.ts";
-import type { ApprovalClaim, ApprovalStore, HeldCall } from "./approvals.ts";
+import { partiesOf, type ApprovalClaim, type ApprovalStore, type HeldCall } from "./approvals.ts";
 import type { ApprovedCall } from "./continuations.ts";
-import { refusalMessage } from "./decide.ts";
 import { memberOf, textAt, type RequestEnvelope } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
 import { hashArguments } from "./hash-arguments.ts";
+import { type Decided, type Tie, tied, toDeniedRefusal, toFullRefusal, toRefusal } from "./held-refusal.ts";
 import { startProgress } from "./held-progress.ts";
 import { answerRefusal, draftOf, judge, payloadOf, recordRefusal, type Judged, type Refusal } from "./judge.ts";
 
@@ -18,12 +17,6 @@ export interface Hold {
   readonly isModern: boolean;
   /** What the person behind a stateless client said to our question. */
   readonly answer: "accept" | "decline" | undefined;
-}
-
-/** What ties the events of a hold, of its decision and of the call together. */
-export interface Tie {
-  readonly correlationId: string;
-  readonly approvalId: string;
 }
 
 /** A call that may be sent, with its approval where it needed one. */
@@ -48,13 +41,13 @@ export async function passHold(hold: Hold): Promise<Released | undefined> {
   const { exchange, judged } = hold;
   const { approvals, heldCalls } = exchange.context;
   using following = heldCalls.follow(exchange, hold.envelope.id);
-  if (approvals === undefined) return refuse(exchange, toRefusal(hold, judged, undefined));
+  if (approvals === undefined) return refuse(exchange, toRefusal(decidedOf(hold, judged), undefined));
   const call = toHeldCall(hold, judged);
   const continued = hold.isModern ? findContinued(hold, call) : undefined;
   if (continued !== undefined) return { ...judged, approved: continued };
   const claim = await approvals.claim(call);
   if (claim.state !== "pending") return finish(hold, judged, { claim, taken: following.taken });
-  const held = toRefusal(hold, judged, claim);
+  const held = toRefusal(decidedOf(hold, judged), claim);
   await recordRefusal(exchange, held);
   // A call of a running skill waits in every revision: nobody is there to be asked, and the run's clock stands still.
   const isOfSkill = exchange.parent?.onHeld !== undefined;
@@ -80,22 +73,22 @@ async function passAgain(hold: Hold, tie: Tie, { approvals, taken }: Waiting): P
   const judged = judge(exchange, envelope, hold.judged.rule);
   if (taken.aborted) return recordLost(hold, judged, { tie, reason: "client_cancelled" });
   if (judged.decision.effect === "allow") return { ...judged, approved: toApproved(hold, judged, tie) };
-  if (judged.decision.effect === "deny") return refuse(exchange, toRefusal(hold, judged, tie));
+  if (judged.decision.effect === "deny") return refuse(exchange, toRefusal(decidedOf(hold, judged), tie));
   const claim = await approvals.claim(toHeldCall(hold, judged));
   // Another identical call was quicker: this one needs a word of its own.
-  if (claim.state === "pending") return refuse(exchange, toRefusal(hold, judged, claim));
+  if (claim.state === "pending") return refuse(exchange, toRefusal(decidedOf(hold, judged), claim));
   return finish(hold, judged, { claim, taken });
 }
 
 async function finish(hold: Hold, judged: Judged, { claim, taken }: Claimed): Promise<Released | undefined> {
   const { exchange, envelope } = hold;
-  if (claim.state === "full") return refuse(exchange, toFullRefusal(hold, judged));
-  if (claim.state !== "approved") return refuse(exchange, toDeniedRefusal(hold, judged, claim));
+  if (claim.state === "full") return refuse(exchange, toFullRefusal(decidedOf(hold, judged)));
+  if (claim.state !== "approved") return refuse(exchange, toDeniedRefusal(decidedOf(hold, judged), claim));
   const claimed = bindingHashOf(toHeldCall(hold, judged));
   if (!exchange.refresh()) return recordLost(hold, judged, { tie: claim, reason: "client_disconnected" });
   const now = judge(exchange, envelope, judged.rule);
   if (taken.aborted) return recordLost(hold, now, { tie: claim, reason: "client_cancelled" });
-  if (now.decision.effect === "deny") return refuse(exchange, toRefusal(hold, now, claim));
+  if (now.decision.effect === "deny") return refuse(exchange, toRefusal(decidedOf(hold, now), claim));
   // What was approved is not what would be sent now: this needs a word of its own.
   if (now.decision.effect === "held" && bindingHashOf(toHeldCall(hold, now)) !== claimed) return holdAnew(hold, now);
   // What a person took to decide is no time that the gateway added.
@@ -105,8 +98,8 @@ async function finish(hold: Hold, judged: Judged, { claim, taken }: Claimed): Pr
 
 async function holdAnew(hold: Hold, judged: Judged): Promise<undefined> {
   const claim = await hold.exchange.context.approvals?.claim(toHeldCall(hold, judged));
-  if (claim?.state === "full") return refuse(hold.exchange, toFullRefusal(hold, judged));
-  return refuse(hold.exchange, toRefusal(hold, judged, claim));
+  if (claim?.state === "full") return refuse(hold.exchange, toFullRefusal(decidedOf(hold, judged)));
+  return refuse(hold.exchange, toRefusal(decidedOf(hold, judged), claim));
 }
 
 function ask({ exchange, envelope }: Hold, held: Refusal, { approvalId }: Tie): undefined {
@@ -143,40 +136,13 @@ async function recordLost(
   const { exchange, envelope } = hold;
   const draft = tied(draftOf(exchange, envelope, judged), tie);
   await exchange.context.audit.record({ ...draft, outcome: "error", reason, durationMs: 0 });
-  if (reason === "client_cancelled") answerRefusal(exchange, toRefusal(hold, hold.judged, tie));
+  if (reason === "client_cancelled") answerRefusal(exchange, toRefusal(decidedOf(hold, hold.judged), tie));
 }
 
-function toRefusal({ exchange, envelope }: Hold, judged: Judged, tie: Tie | undefined): Refusal {
-  const { decision, question } = judged;
-  const isHeld = decision.effect === "held";
+function decidedOf({ exchange, envelope }: Hold, judged: Judged): Decided {
+  const { target } = judged.question;
   const draft = draftOf(exchange, envelope, judged);
-  const message = refusalMessage(exchange.caller, question, decision);
-  const hint = `; it waits as approval \`${tie?.approvalId ?? ""}\`: repeat the same call once it is approved`;
-  return {
-    draft: tie === undefined ? draft : tied(draft, tie),
-    outcome: isHeld ? "held" : "denied",
-    reason: decision.effect === "allow" ? "unforeseen" : decision.reason,
-    message: isHeld && tie !== undefined ? message + hint : message,
-    policies: decision.policies,
-    approvalId: isHeld ? tie?.approvalId : undefined,
-  };
-}
-
-function toDeniedRefusal(hold: Hold, judged: Judged, tie: Tie): Refusal {
-  const { type, name } = judged.question.target;
-  const what = type === "server" ? "this" : `${type} \`${name.slice(0, 200).replaceAll(/[^\x20-\x7e]/g, "?")}\``;
-  const message = `a person denied this call of ${what} (approval \`${tie.approvalId}\`); do not repeat it, ask an administrator of this gateway`;
-  return { ...toRefusal(hold, judged, tie), outcome: "denied", reason: "approval_denied", message };
-}
-
-function toFullRefusal(hold: Hold, judged: Judged): Refusal {
-  const message = `agent \`${hold.exchange.caller.agent.agent.name}\` has too many calls that wait for approval; wait until some are decided`;
-  return { ...toRefusal(hold, judged, undefined), outcome: "denied", reason: "too_many_pending", message };
-}
-
-/** One correlation id over the events of a hold, and the approval's id in each of them. */
-export function tied(draft: DecisionDraft, { correlationId, approvalId }: Tie): DecisionDraft {
-  return { ...draft, correlationId, details: { ...draft.details, approvalId } };
+  return { agent: exchange.caller.agent, target, decision: judged.decision, draft };
 }
 
 function toApproved(hold: Hold, judged: Judged, { correlationId, approvalId }: Tie): ApprovedCall {
@@ -187,10 +153,8 @@ function toHeldCall({ exchange, envelope }: Hold, judged: Judged): HeldCall {
   const { snapshot, agent, server } = exchange.caller;
   const { question, decision } = judged;
   const { target, action } = question;
-  const { owner } = agent.agent;
   return {
-    agent: { id: agent.agent.id, name: agent.agent.name },
-    member: owner === null ? null : { id: owner, name: snapshot.memberById.get(owner)?.name ?? owner },
+    ...partiesOf(snapshot, agent.agent),
     server: { id: server.server.id, name: server.server.name },
     action,
     target,

@@ -30,7 +30,8 @@ interface Waiting {
 
 interface Claimed {
   readonly claim: ApprovalClaim;
-  readonly taken: AbortSignal;
+  /** Of the call as it was claimed. */
+  readonly bindingHash: string;
 }
 
 /**
@@ -45,17 +46,18 @@ export async function passHold(hold: Hold): Promise<Released | undefined> {
   const call = toHeldCall(hold, judged);
   const continued = hold.isModern ? findContinued(hold, call) : undefined;
   if (continued !== undefined) return { ...judged, approved: continued };
-  const claim = await approvals.claim(call);
-  if (claim.state !== "pending") return finish(hold, judged, { claim, taken: following.taken });
+  const waiting = { approvals, taken: following.taken };
+  const { claim, bindingHash } = await claimCall(call, approvals);
+  if (claim.state !== "pending") return finish(hold, { judged, claim, bindingHash }, waiting);
   const held = toRefusal(decidedOf(hold, judged), claim);
   await recordRefusal(exchange, held);
   // A call of a running skill waits in every revision: nobody is there to be asked, and the run's clock stands still.
   const isOfSkill = exchange.parent?.onHeld !== undefined;
   if (hold.isModern && hold.answer === undefined && !isOfSkill) return ask(hold, held, claim);
   if (hold.answer === "decline") return tell(exchange, held);
-  const end = await waitFor(hold, claim, { approvals, taken: following.taken });
+  const end = await waitFor(hold, claim, waiting);
   if (end !== "decided") return end === "gone" ? undefined : tell(exchange, held);
-  return passAgain(hold, claim, { approvals, taken: following.taken });
+  return passAgain(hold, claim, waiting);
 }
 
 /** The approved call that this message continues with what its upstream asked for. */
@@ -67,39 +69,48 @@ function findContinued({ exchange, envelope }: Hold, call: HeldCall): ApprovedCa
 }
 
 /** After a person decided: everything may have changed meanwhile, so the call is decided anew and its approval claimed. */
-async function passAgain(hold: Hold, tie: Tie, { approvals, taken }: Waiting): Promise<Released | undefined> {
+async function passAgain(hold: Hold, tie: Tie, waiting: Waiting): Promise<Released | undefined> {
   const { exchange, envelope } = hold;
   if (!exchange.refresh()) return undefined;
   const judged = judge(exchange, envelope, hold.judged.rule);
-  if (taken.aborted) return recordLost(hold, judged, { tie, reason: "client_cancelled" });
+  if (waiting.taken.aborted) return recordLost(hold, judged, { tie, reason: "client_cancelled" });
   if (judged.decision.effect === "allow") return { ...judged, approved: toApproved(hold, judged, tie) };
   if (judged.decision.effect === "deny") return refuse(exchange, toRefusal(decidedOf(hold, judged), tie));
-  const claim = await approvals.claim(toHeldCall(hold, judged));
-  // Another identical call was quicker: this one needs a word of its own.
-  if (claim.state === "pending") return refuse(exchange, toRefusal(decidedOf(hold, judged), claim));
-  return finish(hold, judged, { claim, taken });
+  return passAnew(hold, judged, waiting);
 }
 
-async function finish(hold: Hold, judged: Judged, { claim, taken }: Claimed): Promise<Released | undefined> {
+/** Held as of now: only an approval of exactly this call lets it through, and nobody is waited for. */
+async function passAnew(hold: Hold, judged: Judged, waiting: Waiting): Promise<Released | undefined> {
+  const { claim, bindingHash } = await claimCall(toHeldCall(hold, judged), waiting.approvals);
+  // Another identical call was quicker, or this is another call by now: it needs a word of its own.
+  if (claim.state === "pending") return refuse(hold.exchange, toRefusal(decidedOf(hold, judged), claim));
+  return finish(hold, { judged, claim, bindingHash }, waiting);
+}
+
+/** Keeps what was claimed: until the claim is back, the exchange may have got a caller with other rights. */
+async function claimCall(call: HeldCall, approvals: ApprovalStore): Promise<Claimed> {
+  const bindingHash = bindingHashOf(call);
+  return { bindingHash, claim: await approvals.claim(call) };
+}
+
+async function finish(
+  hold: Hold,
+  { judged, claim, bindingHash }: Claimed & { readonly judged: Judged },
+  waiting: Waiting,
+): Promise<Released | undefined> {
   const { exchange, envelope } = hold;
   if (claim.state === "full") return refuse(exchange, toFullRefusal(decidedOf(hold, judged)));
   if (claim.state !== "approved") return refuse(exchange, toDeniedRefusal(decidedOf(hold, judged), claim));
-  const claimed = bindingHashOf(toHeldCall(hold, judged));
   if (!exchange.refresh()) return recordLost(hold, judged, { tie: claim, reason: "client_disconnected" });
   const now = judge(exchange, envelope, judged.rule);
-  if (taken.aborted) return recordLost(hold, now, { tie: claim, reason: "client_cancelled" });
+  if (waiting.taken.aborted) return recordLost(hold, now, { tie: claim, reason: "client_cancelled" });
   if (now.decision.effect === "deny") return refuse(exchange, toRefusal(decidedOf(hold, now), claim));
-  // What was approved is not what would be sent now: this needs a word of its own.
-  if (now.decision.effect === "held" && bindingHashOf(toHeldCall(hold, now)) !== claimed) return holdAnew(hold, now);
+  // What was approved is not what would be sent now.
+  const isOther = bindingHashOf(toHeldCall(hold, now)) !== bindingHash;
+  if (now.decision.effect === "held" && isOther) return passAnew(hold, now, waiting);
   // What a person took to decide is no time that the gateway added.
   exchange.receivedAt = performance.now();
   return { ...now, approved: toApproved(hold, now, claim) };
-}
-
-async function holdAnew(hold: Hold, judged: Judged): Promise<undefined> {
-  const claim = await hold.exchange.context.approvals?.claim(toHeldCall(hold, judged));
-  if (claim?.state === "full") return refuse(hold.exchange, toFullRefusal(decidedOf(hold, judged)));
-  return refuse(hold.exchange, toRefusal(decidedOf(hold, judged), claim));
 }
 
 function ask({ exchange, envelope }: Hold, held: Refusal, { approvalId }: Tie): undefined {

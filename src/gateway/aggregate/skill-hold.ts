@@ -1,11 +1,11 @@
 import type { Requester } from "../../domain/approval.ts";
+import { bindingHashOf } from "../approval-binding.ts";
 import { partiesOf, type ApprovalClaim, type ApprovalStore, type HeldCall } from "../approvals.ts";
 import type { GatewayContext } from "../context.ts";
 import { hashArguments } from "../hash-arguments.ts";
 import { type Decided, type Tie, tied, toDeniedRefusal, toFullRefusal, toRefusal } from "../held-refusal.ts";
 import type { Refusal } from "../judge.ts";
 import { type JudgedRun, recordRefusal } from "./judged-run.ts";
-import type { ServingSkill } from "./skill-decision.ts";
 
 /** A run of a skill, and how it waits where a policy holds it. */
 export interface RunHold {
@@ -13,8 +13,8 @@ export interface RunHold {
   readonly input: unknown;
   /** Null where the agent itself asks. */
   readonly requester: Requester | null;
-  /** The same run decided as of now: of the version that the agent gets now, or of the one given. */
-  readonly judge: (view?: ServingSkill) => JudgedRun;
+  /** The same run decided as of now, of the version that it would be now. */
+  readonly judge: () => JudgedRun;
   /** `ask`: the client is asked whether it wants to wait; `return`: it comes back by itself; `none`: nobody is asked for an approval. */
   readonly patience: "wait" | "ask" | "return" | "none";
   /** The client is gone, or took its call back. */
@@ -42,7 +42,7 @@ async function passHold(hold: RunHold, judged: JudgedRun): Promise<RunOutcome> {
   const { approvals } = hold.context;
   if (approvals === undefined || hold.patience === "none") return refuse(hold, toRefusal(decidedOf(judged), undefined));
   const claim = await approvals.claim(toHeldCall(hold, judged));
-  if (claim.state !== "pending") return finish(hold, judged, claim);
+  if (claim.state !== "pending") return finish(hold, { judged, claim }, approvals);
   const refusal = toRefusal(decidedOf(judged), claim);
   await recordRefusal(refusal, hold.context);
   if (hold.patience === "ask") return { status: "asked", approvalId: claim.approvalId, message: refusal.message };
@@ -57,19 +57,30 @@ async function passAgain(hold: RunHold, tie: Tie, approvals: ApprovalStore): Pro
   if (hold.signal.aborted) return lose(hold, judged, tie);
   if (judged.decision.effect === "allow") return passed(judged, tie);
   if (judged.decision.effect === "deny") return refuse(hold, toRefusal(decidedOf(judged), tie));
-  const claim = await approvals.claim(toHeldCall(hold, judged));
-  // Another equal run was quicker, or the version is another one: this needs a word of its own.
-  if (claim.state === "pending") return refuse(hold, toRefusal(decidedOf(judged), claim));
-  return finish(hold, judged, claim);
+  return passAnew(hold, judged, approvals);
 }
 
-async function finish(hold: RunHold, judged: JudgedRun, claim: ApprovalClaim): Promise<RunOutcome> {
+/** Held as of now: only an approval of exactly this run lets it start, and nobody is waited for. */
+async function passAnew(hold: RunHold, judged: JudgedRun, approvals: ApprovalStore): Promise<RunOutcome> {
+  const claim = await approvals.claim(toHeldCall(hold, judged));
+  // Another equal run was quicker, or this is another run by now: it needs a word of its own.
+  if (claim.state === "pending") return refuse(hold, toRefusal(decidedOf(judged), claim));
+  return finish(hold, { judged, claim }, approvals);
+}
+
+async function finish(
+  hold: RunHold,
+  { judged, claim }: { readonly judged: JudgedRun; readonly claim: ApprovalClaim },
+  approvals: ApprovalStore,
+): Promise<RunOutcome> {
   if (claim.state === "full") return refuse(hold, toFullRefusal(decidedOf(judged)));
   if (claim.state !== "approved") return refuse(hold, toDeniedRefusal(decidedOf(judged), claim));
   if (hold.signal.aborted) return lose(hold, judged, claim);
-  // What was approved is this version; whether it may still run is asked again.
-  const now = hold.judge(judged.view);
+  const now = hold.judge();
   if (now.decision.effect === "deny") return refuse(hold, toRefusal(decidedOf(now), claim));
+  // What was approved is not what would run now.
+  const isOther = bindingHashOf(toHeldCall(hold, now)) !== bindingHashOf(toHeldCall(hold, judged));
+  if (now.decision.effect === "held" && isOther) return passAnew(hold, now, approvals);
   return passed(now, claim);
 }
 

@@ -116,7 +116,7 @@ export class SkillRuns {
 
   async #pass(run: AgentRun): Promise<RunOutcome> {
     const { input, patience, signal, onProgress } = run;
-    const judge = (given?: ServingSkill): JudgedRun => this.#judge(run, given ?? this.#latest(run));
+    const judge = (): JudgedRun => this.#judge(run, this.#latest(run));
     const hold = { context: this.#context, input, requester: null, judge, patience, signal, onProgress };
     return passRun(hold, this.#judge(run, run.view));
   }

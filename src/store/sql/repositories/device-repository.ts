@@ -6,7 +6,8 @@ import type { DeviceRepository, DeviceSeen } from "../../sweep-ports.ts";
 import type { RepositoryContext } from "./context.ts";
 import { containsText } from "./matching.ts";
 import { countUpTo, toPage } from "./pages.ts";
-import { type Noun, notFound, taken } from "./refusals.ts";
+import { type Noun, notFound } from "../../../domain/not-found.ts";
+import { taken } from "./refusals.ts";
 import { toDevice, toDeviceRow, toStoredHostname } from "./stored-sweep.ts";
 
 const NOUN: Noun = { singular: "device", listedBy: "list_devices" };

@@ -206,7 +206,7 @@ test("a run that its client takes back while its approval is claimed does not st
   const abort = new AbortController();
   whenApproved = async () => {
     abort.abort("no longer needed");
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await new Promise((resolve) => setTimeout(resolve, 400));
   };
   await run(client, abort.signal);
   await expect.poll(lastRun).toMatchObject({ outcome: "error", reason: "client_disconnected" });

@@ -1,8 +1,7 @@
-import { createHash } from "node:crypto";
 import { approvalStatus, useApproval, type Approval } from "../domain/approval.ts";
+import { bindingHashOf } from "../gateway/approval-binding.ts";
 import type { ApprovalClaim, ApprovalStore, HeldCall } from "../gateway/approvals.ts";
 import { maskText } from "../guard/mask-secrets.ts";
-import { toCanonicalJson } from "../lib/canonical-json.ts";
 import type { Clock } from "../lib/clock.ts";
 import { newId } from "../lib/ids.ts";
 import type { Repositories, Store } from "../store/ports.ts";
@@ -60,28 +59,6 @@ async function claim(call: HeldCall, { approvals, organization }: Repositories, 
   const filed = toApproval(call, { bindingHash, now, ttlMs: approvalTtlMinutes * MINUTE_MS });
   await approvals.insert(filed);
   return { state: "pending", approvalId: filed.id, correlationId: filed.correlationId };
-}
-
-/** What contract section 5 binds an approval to; ids, not names, so that a renamed agent keeps its approvals and no other gets them. */
-function bindingHashOf({
-  agent,
-  member,
-  server,
-  action,
-  target,
-  requester,
-  toolDigest,
-  argumentsHash,
-}: HeldCall): string {
-  // The name of a tool is the client's own text and may hold what canonical JSON does not.
-  const thing =
-    target.type === "skill"
-      ? [target.id, action, "skill", target.version]
-      : [server?.id, action, target.type, target.name.toWellFormed()];
-  // What somebody tries in an agent's name is no call of the agent: neither takes the other's approval.
-  const tried = requester === null ? [] : [requester.type, requester.id];
-  const bound = [agent.id, member?.id, ...thing, toolDigest, argumentsHash, ...tried];
-  return createHash("sha256").update(toCanonicalJson(bound)).digest("hex");
 }
 
 function toApproval(

@@ -217,7 +217,8 @@ function toStanding(answer: unknown): string {
 }
 
 async function removeSkill(name: string, options: SyncOptions): Promise<string> {
-  if (options.dryRun !== true) await call("delete_skill", { id: name, confirm: true }, options);
+  if (options.dryRun === true) return "would be deleted";
+  await call("delete_skill", { id: name, confirm: true }, options);
   return "deleted";
 }
 

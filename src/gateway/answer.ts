@@ -1,9 +1,12 @@
+import type { ApprovedCall } from "./continuations.ts";
 import { memberOf, textAt, valueAt, type ResponseEnvelope } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
 import { sealHandles } from "./handles.ts";
 import { itemsAt } from "./envelope/envelope.ts";
 import type { CallEnd, PendingCall } from "./pending-call.ts";
 import { splice, type Edit } from "./splice.ts";
+
+const MINUTE_MS = 60_000;
 
 /** The answer as the client gets it, and what it means for the log. */
 export interface FinishedAnswer {
@@ -16,7 +19,7 @@ export function finishAnswer(envelope: ResponseEnvelope, pending: PendingCall, e
   const { context, caller, scope } = exchange;
   const { approved, rule } = pending.facts;
   const { list } = rule;
-  if (approved !== undefined) context.continuations.note(envelope, approved, context.clock.now());
+  if (approved !== undefined) noteContinuation(envelope, approved, exchange);
   const edits: Edit[] = [];
   if (list === "tasks") edits.push(...ownTasks(envelope, exchange));
   else edits.push(...sealHandles(envelope, { scope, tool: pending.facts.tool }, context));
@@ -24,6 +27,12 @@ export function finishAnswer(envelope: ResponseEnvelope, pending: PendingCall, e
     edits.push(...context.lists.edits(envelope, list, { caller, nowMs: context.clock.now() }));
   if (list === "tools") context.lists.observe(envelope, pending.facts.envelope, exchange);
   return { bytes: splice(envelope.bytes, edits), end: outcomeOf(envelope) };
+}
+
+/** What the upstream asks back may be answered as long as an approval that is given now may be used. */
+function noteContinuation(envelope: ResponseEnvelope, approved: ApprovedCall, { context, caller }: Exchange): void {
+  const ttlMs = caller.snapshot.organization.settings.approvalTtlMinutes * MINUTE_MS;
+  context.continuations.note(envelope, approved, context.clock.now() + ttlMs);
 }
 
 /** Only the tasks that this agent was given; with one credential for all agents an upstream may tell of others' too. */

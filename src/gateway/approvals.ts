@@ -1,5 +1,7 @@
+import type { Agent } from "../domain/agent.ts";
 import type { Requester } from "../domain/approval.ts";
 import type { Action } from "../domain/policy.ts";
+import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { Target } from "./decide.ts";
 
 interface Named {
@@ -45,6 +47,15 @@ export type ApprovalClaim =
     }
   /** This agent has as many calls waiting as it may; nothing was filed. */
   | { readonly state: "full" };
+
+/** Who asks for a call, as of the snapshot: the agent, and its owner as the acting member. */
+export function partiesOf(
+  { memberById }: Pick<Snapshot, "memberById">,
+  { id, name, owner }: Agent,
+): Pick<HeldCall, "agent" | "member"> {
+  const member = owner === null ? null : { id: owner, name: memberById.get(owner)?.name ?? owner };
+  return { agent: { id, name }, member };
+}
 
 /** Who decides on held calls. Injected by the composition root; without one, held calls wait for nobody. */
 export interface ApprovalStore {

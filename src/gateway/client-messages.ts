@@ -12,7 +12,8 @@ import {
 } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
 import { openHandles } from "./handles.ts";
-import { passHold, tied, type Released } from "./hold.ts";
+import { tied } from "./held-refusal.ts";
+import { passHold, type Released } from "./hold.ts";
 import { one } from "./http/request-headers.ts";
 import { respondEmpty } from "./http/respond.ts";
 import { admitInputResponses } from "./input-requests.ts";

@@ -1,19 +1,23 @@
 import { createHash } from "node:crypto";
 import { memberOf, textAt, type RequestEnvelope, type ResponseEnvelope } from "./envelope/envelope.ts";
-import type { HeldCall } from "./approvals.ts";
 
-/** Of an approved call: what ties its events together, and everything that its approval was bound to, as one text. */
+/** Of an approved call: what ties its events together, and everything that its approval was bound to (see `bindingHashOf`). */
 export interface ApprovedCall {
   readonly correlationId: string;
   readonly approvalId: string;
-  readonly boundTo: string;
+  readonly bindingHash: string;
+}
+
+interface Kept {
+  readonly call: ApprovedCall;
+  readonly expiresAt: number;
 }
 
 interface Sought {
-  readonly boundTo: string;
+  readonly bindingHash: string;
   /** The upstream's own. */
   readonly state: string | undefined;
-  readonly since: number;
+  readonly now: number;
 }
 
 /** More than people approve in the time that one of these is used in. */
@@ -24,34 +28,36 @@ const CONTINUATIONS_MAX = 10_000;
  * dispatch, not another one. Kept on this node only: elsewhere, and after a restart, such a message is held anew.
  */
 export class Continuations {
-  readonly #calls = new Map<string, { readonly call: ApprovedCall; readonly at: number }>();
+  readonly #calls = new Map<string, Kept>();
 
   /** Notes what the upstream's answer to an approved call issued, if it asks for more. */
-  note({ bytes, result }: ResponseEnvelope, call: ApprovedCall, at: number): void {
+  note({ bytes, result }: ResponseEnvelope, call: ApprovedCall, expiresAt: number): void {
     if (textAt(bytes, memberOf(result, "resultType")) !== "input_required") return;
-    this.#calls.set(keyOf(call.boundTo, textAt(bytes, memberOf(result, "requestState"))), { call, at });
+    const key = keyOf(call.bindingHash, textAt(bytes, memberOf(result, "requestState")));
+    // The newest is the last to go, also where it takes the place of an older one.
+    this.#calls.delete(key);
+    this.#calls.set(key, { call, expiresAt });
     const [oldest] = this.#calls.keys();
     if (this.#calls.size > CONTINUATIONS_MAX && oldest !== undefined) this.#calls.delete(oldest);
   }
 
-  /** The approved call that this message continues, once, if its upstream asked no earlier than `since`. */
-  take({ params }: RequestEnvelope, { boundTo, state, since }: Sought): ApprovedCall | undefined {
+  /** The approved call that this message continues, once, as long as it has not expired. */
+  take({ params }: RequestEnvelope, { bindingHash, state, now }: Sought): ApprovedCall | undefined {
     if (state === undefined && memberOf(params, "inputResponses") === undefined) return undefined;
-    const key = keyOf(boundTo, state);
+    const key = keyOf(bindingHash, state);
     const found = this.#calls.get(key);
     this.#calls.delete(key);
-    return found !== undefined && found.at >= since ? found.call : undefined;
+    return found !== undefined && found.expiresAt > now ? found.call : undefined;
+  }
+
+  /** Forgets those that nobody came back for in time. */
+  expire(now: number): void {
+    for (const [key, { expiresAt }] of this.#calls) if (expiresAt <= now) this.#calls.delete(key);
   }
 }
 
-/** What an approval is bound to (contract section 5), as one text. */
-export function bindingOf({ agent, member, server, action, target, toolDigest, argumentsHash }: HeldCall): string {
-  const parts = [agent.id, member?.id, server?.id, action, target.type, target.name, toolDigest, argumentsHash];
-  return JSON.stringify(parts.map((part) => part ?? null));
-}
-
-function keyOf(boundTo: string, state: string | undefined): string {
+function keyOf(bindingHash: string, state: string | undefined): string {
   return createHash("sha256")
-    .update(JSON.stringify([boundTo, state ?? null]))
+    .update(JSON.stringify([bindingHash, state ?? null]))
     .digest("base64");
 }

@@ -1,11 +1,11 @@
-import type { DecisionDraft } from "../domain/audit-event.ts";
+import { bindingHashOf } from "./approval-binding.ts";
 import { canAsk, questionOf } from "./approval-question.ts";
-import type { ApprovalClaim, ApprovalStore, HeldCall } from "./approvals.ts";
-import { bindingOf, type ApprovedCall } from "./continuations.ts";
-import { refusalMessage } from "./decide.ts";
+import { partiesOf, type ApprovalClaim, type ApprovalStore, type HeldCall } from "./approvals.ts";
+import type { ApprovedCall } from "./continuations.ts";
 import { memberOf, textAt, type RequestEnvelope } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
 import { hashArguments } from "./hash-arguments.ts";
+import { type Decided, type Tie, tied, toDeniedRefusal, toFullRefusal, toRefusal } from "./held-refusal.ts";
 import { startProgress } from "./held-progress.ts";
 import { answerRefusal, draftOf, judge, payloadOf, recordRefusal, type Judged, type Refusal } from "./judge.ts";
 
@@ -19,12 +19,6 @@ export interface Hold {
   readonly answer: "accept" | "decline" | undefined;
 }
 
-/** What ties the events of a hold, of its decision and of the call together. */
-export interface Tie {
-  readonly correlationId: string;
-  readonly approvalId: string;
-}
-
 /** A call that may be sent, with its approval where it needed one. */
 export type Released = Judged & { readonly approved?: ApprovedCall | undefined };
 
@@ -36,7 +30,8 @@ interface Waiting {
 
 interface Claimed {
   readonly claim: ApprovalClaim;
-  readonly taken: AbortSignal;
+  /** Of the call as it was claimed. */
+  readonly bindingHash: string;
 }
 
 /**
@@ -47,67 +42,75 @@ export async function passHold(hold: Hold): Promise<Released | undefined> {
   const { exchange, judged } = hold;
   const { approvals, heldCalls } = exchange.context;
   using following = heldCalls.follow(exchange, hold.envelope.id);
-  if (approvals === undefined) return refuse(exchange, toRefusal(hold, judged, undefined));
+  if (approvals === undefined) return refuse(exchange, toRefusal(decidedOf(hold, judged), undefined));
   const call = toHeldCall(hold, judged);
   const continued = hold.isModern ? findContinued(hold, call) : undefined;
   if (continued !== undefined) return { ...judged, approved: continued };
-  const claim = await approvals.claim(call);
-  if (claim.state !== "pending") return finish(hold, judged, { claim, taken: following.taken });
-  const held = toRefusal(hold, judged, claim);
+  const waiting = { approvals, taken: following.taken };
+  const { claim, bindingHash } = await claimCall(call, approvals);
+  if (claim.state !== "pending") return finish(hold, { judged, claim, bindingHash }, waiting);
+  const held = toRefusal(decidedOf(hold, judged), claim);
   await recordRefusal(exchange, held);
   // A call of a running skill waits in every revision: nobody is there to be asked, and the run's clock stands still.
   const isOfSkill = exchange.parent?.onHeld !== undefined;
   if (hold.isModern && hold.answer === undefined && !isOfSkill) return ask(hold, held, claim);
   if (hold.answer === "decline") return tell(exchange, held);
-  const end = await waitFor(hold, claim, { approvals, taken: following.taken });
+  const end = await waitFor(hold, claim, waiting);
   if (end !== "decided") return end === "gone" ? undefined : tell(exchange, held);
-  return passAgain(hold, claim, { approvals, taken: following.taken });
+  return passAgain(hold, claim, waiting);
 }
 
 /** The approved call that this message continues with what its upstream asked for. */
 function findContinued({ exchange, envelope }: Hold, call: HeldCall): ApprovedCall | undefined {
-  const { context, scope, caller } = exchange;
+  const { context, scope } = exchange;
   const sealed = textAt(envelope.bytes, memberOf(envelope.params, "requestState"));
   const state = sealed === undefined ? undefined : context.sealer.open("state", scope, sealed);
-  // As long as the approval itself would have waited to be used.
-  const since = context.clock.now() - caller.snapshot.organization.settings.approvalTtlMinutes * 60_000;
-  return context.continuations.take(envelope, { boundTo: bindingOf(call), state, since });
+  return context.continuations.take(envelope, { bindingHash: bindingHashOf(call), state, now: context.clock.now() });
 }
 
 /** After a person decided: everything may have changed meanwhile, so the call is decided anew and its approval claimed. */
-async function passAgain(hold: Hold, tie: Tie, { approvals, taken }: Waiting): Promise<Released | undefined> {
+async function passAgain(hold: Hold, tie: Tie, waiting: Waiting): Promise<Released | undefined> {
   const { exchange, envelope } = hold;
   if (!exchange.refresh()) return undefined;
   const judged = judge(exchange, envelope, hold.judged.rule);
-  if (taken.aborted) return recordLost(hold, judged, { tie, reason: "client_cancelled" });
+  if (waiting.taken.aborted) return recordLost(hold, judged, { tie, reason: "client_cancelled" });
   if (judged.decision.effect === "allow") return { ...judged, approved: toApproved(hold, judged, tie) };
-  if (judged.decision.effect === "deny") return refuse(exchange, toRefusal(hold, judged, tie));
-  const claim = await approvals.claim(toHeldCall(hold, judged));
-  // Another identical call was quicker: this one needs a word of its own.
-  if (claim.state === "pending") return refuse(exchange, toRefusal(hold, judged, claim));
-  return finish(hold, judged, { claim, taken });
+  if (judged.decision.effect === "deny") return refuse(exchange, toRefusal(decidedOf(hold, judged), tie));
+  return passAnew(hold, judged, waiting);
 }
 
-async function finish(hold: Hold, judged: Judged, { claim, taken }: Claimed): Promise<Released | undefined> {
+/** Held as of now: only an approval of exactly this call lets it through, and nobody is waited for. */
+async function passAnew(hold: Hold, judged: Judged, waiting: Waiting): Promise<Released | undefined> {
+  const { claim, bindingHash } = await claimCall(toHeldCall(hold, judged), waiting.approvals);
+  // Another identical call was quicker, or this is another call by now: it needs a word of its own.
+  if (claim.state === "pending") return refuse(hold.exchange, toRefusal(decidedOf(hold, judged), claim));
+  return finish(hold, { judged, claim, bindingHash }, waiting);
+}
+
+/** Keeps what was claimed: until the claim is back, the exchange may have got a caller with other rights. */
+async function claimCall(call: HeldCall, approvals: ApprovalStore): Promise<Claimed> {
+  const bindingHash = bindingHashOf(call);
+  return { bindingHash, claim: await approvals.claim(call) };
+}
+
+async function finish(
+  hold: Hold,
+  { judged, claim, bindingHash }: Claimed & { readonly judged: Judged },
+  waiting: Waiting,
+): Promise<Released | undefined> {
   const { exchange, envelope } = hold;
-  if (claim.state === "full") return refuse(exchange, toFullRefusal(hold, judged));
-  if (claim.state !== "approved") return refuse(exchange, toDeniedRefusal(hold, judged, claim));
-  const claimed = bindingOf(toHeldCall(hold, judged));
+  if (claim.state === "full") return refuse(exchange, toFullRefusal(decidedOf(hold, judged)));
+  if (claim.state !== "approved") return refuse(exchange, toDeniedRefusal(decidedOf(hold, judged), claim));
   if (!exchange.refresh()) return recordLost(hold, judged, { tie: claim, reason: "client_disconnected" });
   const now = judge(exchange, envelope, judged.rule);
-  if (taken.aborted) return recordLost(hold, now, { tie: claim, reason: "client_cancelled" });
-  if (now.decision.effect === "deny") return refuse(exchange, toRefusal(hold, now, claim));
-  // What was approved is not what would be sent now: this needs a word of its own.
-  if (now.decision.effect === "held" && bindingOf(toHeldCall(hold, now)) !== claimed) return holdAnew(hold, now);
+  if (waiting.taken.aborted) return recordLost(hold, now, { tie: claim, reason: "client_cancelled" });
+  if (now.decision.effect === "deny") return refuse(exchange, toRefusal(decidedOf(hold, now), claim));
+  // What was approved is not what would be sent now.
+  const isOther = bindingHashOf(toHeldCall(hold, now)) !== bindingHash;
+  if (now.decision.effect === "held" && isOther) return passAnew(hold, now, waiting);
   // What a person took to decide is no time that the gateway added.
   exchange.receivedAt = performance.now();
   return { ...now, approved: toApproved(hold, now, claim) };
-}
-
-async function holdAnew(hold: Hold, judged: Judged): Promise<undefined> {
-  const claim = await hold.exchange.context.approvals?.claim(toHeldCall(hold, judged));
-  if (claim?.state === "full") return refuse(hold.exchange, toFullRefusal(hold, judged));
-  return refuse(hold.exchange, toRefusal(hold, judged, claim));
 }
 
 function ask({ exchange, envelope }: Hold, held: Refusal, { approvalId }: Tie): undefined {
@@ -144,54 +147,25 @@ async function recordLost(
   const { exchange, envelope } = hold;
   const draft = tied(draftOf(exchange, envelope, judged), tie);
   await exchange.context.audit.record({ ...draft, outcome: "error", reason, durationMs: 0 });
-  if (reason === "client_cancelled") answerRefusal(exchange, toRefusal(hold, hold.judged, tie));
+  if (reason === "client_cancelled") answerRefusal(exchange, toRefusal(decidedOf(hold, hold.judged), tie));
 }
 
-function toRefusal({ exchange, envelope }: Hold, judged: Judged, tie: Tie | undefined): Refusal {
-  const { decision, question } = judged;
-  const isHeld = decision.effect === "held";
+function decidedOf({ exchange, envelope }: Hold, judged: Judged): Decided {
+  const { target } = judged.question;
   const draft = draftOf(exchange, envelope, judged);
-  const message = refusalMessage(exchange.caller, question, decision);
-  const hint = `; it waits as approval \`${tie?.approvalId ?? ""}\`: repeat the same call once it is approved`;
-  return {
-    draft: tie === undefined ? draft : tied(draft, tie),
-    outcome: isHeld ? "held" : "denied",
-    reason: decision.effect === "allow" ? "unforeseen" : decision.reason,
-    message: isHeld && tie !== undefined ? message + hint : message,
-    policies: decision.policies,
-    approvalId: isHeld ? tie?.approvalId : undefined,
-  };
-}
-
-function toDeniedRefusal(hold: Hold, judged: Judged, tie: Tie): Refusal {
-  const { type, name } = judged.question.target;
-  const what = type === "server" ? "this" : `${type} \`${name.slice(0, 200).replaceAll(/[^\x20-\x7e]/g, "?")}\``;
-  const message = `a person denied this call of ${what} (approval \`${tie.approvalId}\`); do not repeat it, ask an administrator of this gateway`;
-  return { ...toRefusal(hold, judged, tie), outcome: "denied", reason: "approval_denied", message };
-}
-
-function toFullRefusal(hold: Hold, judged: Judged): Refusal {
-  const message = `agent \`${hold.exchange.caller.agent.agent.name}\` has too many calls that wait for approval; wait until some are decided`;
-  return { ...toRefusal(hold, judged, undefined), outcome: "denied", reason: "too_many_pending", message };
-}
-
-/** One correlation id over the events of a hold, and the approval's id in each of them. */
-export function tied(draft: DecisionDraft, { correlationId, approvalId }: Tie): DecisionDraft {
-  return { ...draft, correlationId, details: { ...draft.details, approvalId } };
+  return { agent: exchange.caller.agent, target, decision: judged.decision, draft };
 }
 
 function toApproved(hold: Hold, judged: Judged, { correlationId, approvalId }: Tie): ApprovedCall {
-  return { correlationId, approvalId, boundTo: bindingOf(toHeldCall(hold, judged)) };
+  return { correlationId, approvalId, bindingHash: bindingHashOf(toHeldCall(hold, judged)) };
 }
 
 function toHeldCall({ exchange, envelope }: Hold, judged: Judged): HeldCall {
   const { snapshot, agent, server } = exchange.caller;
   const { question, decision } = judged;
   const { target, action } = question;
-  const { owner } = agent.agent;
   return {
-    agent: { id: agent.agent.id, name: agent.agent.name },
-    member: owner === null ? null : { id: owner, name: snapshot.memberById.get(owner)?.name ?? owner },
+    ...partiesOf(snapshot, agent.agent),
     server: { id: server.server.id, name: server.server.name },
     action,
     target,

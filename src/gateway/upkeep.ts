@@ -19,6 +19,7 @@ export function startUpkeep(context: GatewayContext): () => void {
 function tick(context: GatewayContext): void {
   const now = context.clock.now();
   context.exchanges.enforce(context.liveView.current, now);
+  context.continuations.expire(now);
   context.suspended.expire(now - UNANSWERED_MS);
   for (const { decisionId, startedAt } of context.serverRequests.takeWhere(
     (asked) => asked.startedAt < now - UNANSWERED_MS,

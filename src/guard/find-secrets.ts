@@ -2,6 +2,9 @@ import { createHmac } from "node:crypto";
 import { selectPatterns } from "./candidate-patterns.ts";
 import { KEY_PATTERNS, PLACE_PATTERNS, type SecretPattern } from "./secret-patterns.ts";
 
+/** `://:x@`: no pattern matches less. */
+export const MATCH_CHARACTERS_MIN = 6;
+
 // At the same place the first wins, so what a key tells of itself comes before where it stands.
 const patternsFor = selectPatterns([...KEY_PATTERNS, ...PLACE_PATTERNS]);
 
@@ -21,7 +24,7 @@ export interface SecretHint {
 
 /** All secrets in a text, in order and without overlap. Linear in the text. */
 export function findSecretSpans(text: string): SecretSpan[] {
-  if (text.length < 8) return [];
+  if (text.length < MATCH_CHARACTERS_MIN) return [];
   const spans = pemSpans(text);
   for (const pattern of patternsFor(text)) spans.push(...spansOf(text, pattern));
   return spans.length === 0 ? spans : withoutOverlap(spans);

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { AuditEventDraft, ResourceRef } from "../domain/audit-event.ts";
 import type { Role } from "../domain/role.ts";
 import { AppError } from "../lib/errors.ts";
-import { isWellFormedDeep } from "../lib/well-formed.ts";
+import { isWellFormedDeep } from "../lib/json-values.ts";
 import { commonFields, CommonInputSchema, type CommonInput } from "./common-fields.ts";
 import type { HandleContext, PrepareContext } from "./context.ts";
 import { toInvalidInput } from "./invalid-input.ts";

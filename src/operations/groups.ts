@@ -39,6 +39,11 @@ async function createGroup(
 /** The id of a group that must exist, for filters. */
 export async function requireGroupId(ref: string, repositories: Repositories): Promise<string> {
   const group = await repositories.groups.find(ref);
-  if (group === undefined) throw new AppError("not_found", `group \`${ref}\` does not exist; check the name`);
+  if (group === undefined) throw unknownGroup(ref);
   return group.id;
+}
+
+/** For a group that is not there, and for one that the caller may not see. */
+export function unknownGroup(ref: string): AppError {
+  return new AppError("not_found", `group \`${ref}\` does not exist; check the name`);
 }

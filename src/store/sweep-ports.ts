@@ -64,11 +64,15 @@ export interface FindingRepository {
 export type DeviceSeen = Pick<Device, "id" | "lastSeenAt"> &
   Partial<Pick<Device, "platform" | "hostname" | "reportedAt">>;
 
+export type DeviceKey = Pick<Device, "id" | "name" | "keyId">;
+
 export interface DeviceRepository {
   get(ref: Ref): Promise<Device>;
   find(ref: Ref): Promise<Device | undefined>;
   findByKey(keyId: string): Promise<Device | undefined>;
   list(query: string | undefined, page: PageRequest): Promise<Page<Device>>;
+  /** All devices, in the order of their ids. */
+  keys(): Promise<readonly DeviceKey[]>;
   insert(device: Device): Promise<void>;
   /** Stores that it was seen, and what it says of itself. Observed, not managed: does not raise the version. */
   saveSeen(seen: DeviceSeen): Promise<void>;
@@ -80,4 +84,6 @@ export interface DeviceRepository {
   saveReport(report: DeviceReport): Promise<"taken" | "duplicate" | "older">;
   /** Drops at most `limit` reports that came before a time. Gives how many. */
   dropReports(receivedBefore: number, limit: number): Promise<number>;
+  /** Drops the reports of these devices. Gives the ids of those that had one. */
+  dropReportsOf(ids: readonly string[]): Promise<readonly string[]>;
 }

@@ -97,6 +97,40 @@ test("a member sees the sessions of its own agents, and ends none", async () => 
   await closeAll(own, foreign);
 });
 
+test("a member learns of no server or agent of others, not even that there is one", async () => {
+  const endpoint = { transport: "streamable-http", url: `${upstream.origin}/mcp`, allowPrivateNetwork: true };
+  await app.rest("POST /servers", { name: "unseen", ...endpoint });
+  await app.rest("POST /members", { email: "ada@example.com", name: "Ada", role: "member" });
+  const answer = async (route: string, field: string, name: string) => {
+    const { status, body } = await app.rest(route, { [field]: name }, ownKey);
+    const { correlationId: _, ...problem } = body;
+    return [status, JSON.stringify(problem).replaceAll(name, "NAME")];
+  };
+  for (const route of ["GET /sessions", "GET /approvals", "GET /agents"]) {
+    const unknown = await answer(route, "server", "nowhere");
+    expect(unknown[0]).toBe(404);
+    expect(await answer(route, "server", "unseen")).toEqual(unknown);
+    expect((await app.rest(route, { server: "s" }, ownKey)).status).toBe(200);
+  }
+  await app.rest("PATCH /agents/others", { groups: ["theirs"] });
+  await app.rest("PATCH /agents/mos", { groups: ["ours"] });
+  for (const [field, own, unseen] of [
+    ["group", "ours", "theirs"],
+    ["owner", "mo@example.com", "ada@example.com"],
+  ] as const) {
+    const unknown = await answer("GET /agents", field, "nothing");
+    expect(unknown[0]).toBe(404);
+    expect(await answer("GET /agents", field, unseen)).toEqual(unknown);
+    expect((await app.rest("GET /agents", { [field]: own }, ownKey)).body["total"]).toBe(1);
+  }
+  for (const route of ["GET /sessions", "GET /approvals"]) {
+    const unknown = await answer(route, "agent", "nobody");
+    expect(unknown[0]).toBe(404);
+    expect(await answer(route, "agent", "others")).toEqual(unknown);
+    expect((await app.rest(route, { agent: "mos" }, ownKey)).status).toBe(200);
+  }
+});
+
 test("ends a session at once and for good, its stream and at its server too; the agent may begin anew", async () => {
   const client = await app.agentClient("s", keyOf("mos"));
   const closed = new Promise<void>((resolve) => {

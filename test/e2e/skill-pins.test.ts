@@ -1,5 +1,7 @@
+import { join } from "node:path";
 import type { Client } from "@modelcontextprotocol/client";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { runlayer } from "../harness/cli.ts";
 import { at, startTestApp, textAt, type TestApp } from "../harness/app.ts";
 
 let app: TestApp;
@@ -79,6 +81,44 @@ test("configuration as code pins, and applying it again changes nothing", async 
   expect(await apply([{ skill, version: 1 }])).toEqual({ changes: [], unchanged: 1 });
   expect(at(await apply([skill], { dryRun: true }), "changes")).toHaveLength(1);
   expect(at(await apply([{ skill, version: 2 }], { dryRun: true }), "changes")).toHaveLength(1);
+});
+
+test("an export holds the pins: applying it changes nothing, and brings back what was changed or lost", async () => {
+  const other = `other-${count}`;
+  await ok("POST /skills", { name: other, description: "d", code: "export default () => 1" });
+  await ok(`PATCH /skills/${skill}`, { version: 1 });
+  const skillsOf: Readonly<Record<string, unknown>> = {
+    pinned: [{ skill, version: 2 }],
+    mixed: [other, { skill, version: 1 }],
+    none: [],
+    all: undefined,
+  };
+  for (const [name, skills] of Object.entries(skillsOf))
+    await ok("POST /agents", { name: `${name}-${count}`, type: "custom", ...(skills === undefined ? {} : { skills }) });
+  const shown = async () =>
+    Object.fromEntries(
+      await Promise.all(
+        Object.keys(skillsOf).map(async (name) => {
+          const { skills } = Object((await ok(`GET /agents/${name}-${count}`))["agent"]);
+          return [name, skills] as const;
+        }),
+      ),
+    );
+  const before = await shown();
+  const env = { RUNLAYER_URL: app.url, RUNLAYER_API_KEY: app.ownerKey };
+  const file = join(app.dataDir, "export.yaml");
+  expect(await runlayer(["export", "-o", file], env)).toMatchObject({ exitCode: 0 });
+  const apply = async () => JSON.parse((await runlayer(["apply", "-f", file, "--json"], env)).out);
+  expect(await apply()).toMatchObject({ changes: [] });
+
+  await ok(`PATCH /agents/pinned-${count}`, { skills: [skill] });
+  await ok(`PATCH /agents/mixed-${count}`, { skills: [other, { skill, version: 2 }] });
+  await ok(`PATCH /agents/none-${count}`, { skills: [skill] });
+  await ok(`DELETE /agents/all-${count}`, { confirm: true });
+  const { changes } = await apply();
+  expect(changes).toHaveLength(4);
+  expect(await shown()).toEqual(before);
+  expect(await apply()).toMatchObject({ changes: [] });
 });
 
 test("a deleted skill leaves the agents' lists and the policies, and widens neither", async () => {

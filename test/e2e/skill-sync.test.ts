@@ -68,6 +68,10 @@ test("a git folder and the registry are kept equal in both directions", async ()
 
   rmSync(join(git, "other"), { recursive: true });
   expect((await skills("push", git)).out).toContain("--prune deletes it");
+  expect((await skills("push", git, "--prune", "--dry-run")).out).toBe(
+    "format-date: unchanged\nother: would be deleted\n",
+  );
+  expect((await app.rest("GET /skills/other")).status).toBe(200);
   expect((await skills("push", git, "--prune")).out).toContain("other: deleted");
   expect((await app.rest("GET /skills/other")).status).toBe(404);
 });

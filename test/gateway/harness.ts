@@ -55,7 +55,9 @@ export interface AgentKey {
   readonly keyId: string;
 }
 
-export type HarnessOptions = Partial<Pick<GatewayOptions, "limits" | "observer" | "metrics" | "maskSecrets">> & {
+export type HarnessOptions = Partial<
+  Pick<GatewayOptions, "limits" | "observer" | "metrics" | "maskSecrets" | "aggregate">
+> & {
   readonly headersTimeoutMs?: number | undefined;
   readonly startChild?: BridgeOptions["startChild"] | undefined;
   readonly bridgeIdleMs?: number | undefined;

@@ -228,6 +228,24 @@ export function sweepConformance(subject: Subject): void {
       expect(await read(({ devices }) => devices.withReports([device.id]))).toEqual([{ device }]);
     });
 
+    test("give their keys, and lose the reports of some", async () => {
+      const made = Array.from({ length: 3 }, () => aDevice()).toSorted((left, right) => (left.id < right.id ? -1 : 1));
+      const [first, second, third] = made.map(({ id }) => id);
+      const reportOf = (deviceId = "") => ({ deviceId, reportId: "r", takenAt: 1, receivedAt: 1, compressed: "r" });
+      await write(async ({ devices }) => {
+        for (const device of made) await devices.insert(device);
+        await devices.saveReport(reportOf(first));
+        await devices.saveReport(reportOf(second));
+      });
+      const keys = (await read(({ devices }) => devices.keys())).filter(({ id }) => made.some((one) => one.id === id));
+      expect(keys).toEqual(made.map(({ id, name, keyId }) => ({ id, name, keyId })));
+      const many = Array.from({ length: 600 }, () => newId());
+      const drop = () => write(({ devices }) => devices.dropReportsOf([...many, first ?? "", third ?? ""]));
+      expect([await drop(), await drop()]).toEqual([[first], []]);
+      const left = await read(({ devices }) => devices.withReports([first ?? "", second ?? ""]));
+      expect(left.map(({ report }) => report?.deviceId)).toEqual([undefined, second]);
+    });
+
     test("owe a report when they were seen lately and have not reported since it was asked for", async () => {
       const made = [
         aDevice({ lastSeenAt: 100, reportedAt: null }),

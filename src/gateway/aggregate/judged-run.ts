@@ -2,8 +2,7 @@ import type { DecisionDraft } from "../../domain/audit-event.ts";
 import type { AuditPayloads } from "../../domain/organization.ts";
 import type { SkillVersion } from "../../domain/skill.ts";
 import type { GatewayContext } from "../context.ts";
-import { type Decision, refusalMessage } from "../decide.ts";
-import { tied, type Tie } from "../hold.ts";
+import type { Decision } from "../decide.ts";
 import type { Refusal } from "../judge.ts";
 import { matchDetails, toPayload } from "../record.ts";
 import { RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
@@ -38,22 +37,6 @@ export function detailsOf(
   decision: Decision | undefined,
 ): Readonly<Record<string, unknown>> {
   return { version, digest, ...payload, ...(decision === undefined ? {} : matchDetails(decision)) };
-}
-
-/** Why a run that is denied or held does not start, for the model and the person behind it. */
-export function toRefusal({ asker, view, decision, draft }: JudgedRun, tie?: Tie): Refusal {
-  const isHeld = decision.effect === "held";
-  const target = { type: "skill", name: view.skill.name } as const;
-  const message = refusalMessage({ agent: asker.agent }, { target }, decision);
-  const hint = `; it waits as approval \`${tie?.approvalId ?? ""}\`: repeat the same call once it is approved`;
-  return {
-    draft: tie === undefined ? draft : tied(draft, tie),
-    outcome: isHeld ? "held" : "denied",
-    reason: decision.effect === "allow" ? "unforeseen" : decision.reason,
-    message: isHeld && tie !== undefined ? message + hint : message,
-    policies: decision.policies,
-    approvalId: isHeld ? tie?.approvalId : undefined,
-  };
 }
 
 /** Resolves when the event of the refusal is durable; rejects with `unavailable` where it cannot be. */

@@ -1,11 +1,11 @@
 import type { Requester } from "../../domain/approval.ts";
-import type { ApprovalClaim, ApprovalStore, HeldCall } from "../approvals.ts";
+import { bindingHashOf } from "../approval-binding.ts";
+import { partiesOf, type ApprovalClaim, type ApprovalStore, type HeldCall } from "../approvals.ts";
 import type { GatewayContext } from "../context.ts";
 import { hashArguments } from "../hash-arguments.ts";
-import { tied, type Tie } from "../hold.ts";
+import { type Decided, type Tie, tied, toDeniedRefusal, toFullRefusal, toRefusal } from "../held-refusal.ts";
 import type { Refusal } from "../judge.ts";
-import { type JudgedRun, recordRefusal, toRefusal } from "./judged-run.ts";
-import type { ServingSkill } from "./skill-decision.ts";
+import { type JudgedRun, recordRefusal } from "./judged-run.ts";
 
 /** A run of a skill, and how it waits where a policy holds it. */
 export interface RunHold {
@@ -13,8 +13,8 @@ export interface RunHold {
   readonly input: unknown;
   /** Null where the agent itself asks. */
   readonly requester: Requester | null;
-  /** The same run decided as of now: of the version that the agent gets now, or of the one given. */
-  readonly judge: (view?: ServingSkill) => JudgedRun;
+  /** The same run decided as of now, of the version that it would be now. */
+  readonly judge: () => JudgedRun;
   /** `ask`: the client is asked whether it wants to wait; `return`: it comes back by itself; `none`: nobody is asked for an approval. */
   readonly patience: "wait" | "ask" | "return" | "none";
   /** The client is gone, or took its call back. */
@@ -28,24 +28,22 @@ export type RunOutcome =
   | { readonly status: "refused"; readonly refusal: Refusal }
   | { readonly status: "asked"; readonly approvalId: string; readonly message: string };
 
-type Filed = Exclude<ApprovalClaim, { readonly state: "full" }>;
-
 const PROGRESS_MS = 5000;
 
 /** Lets a run start that is allowed, or that a person has approved. */
 export async function passRun(hold: RunHold, judged: JudgedRun): Promise<RunOutcome> {
   const { effect } = judged.decision;
   if (effect === "allow") return { status: "passed", judged };
-  return effect === "held" ? passHold(hold, judged) : refuse(hold, toRefusal(judged));
+  return effect === "held" ? passHold(hold, judged) : refuse(hold, toRefusal(decidedOf(judged), undefined));
 }
 
 /** As for messages: uses up the approval of exactly this run, or files a request for one and waits as far as the client can. */
 async function passHold(hold: RunHold, judged: JudgedRun): Promise<RunOutcome> {
   const { approvals } = hold.context;
-  if (approvals === undefined || hold.patience === "none") return refuse(hold, toRefusal(judged));
+  if (approvals === undefined || hold.patience === "none") return refuse(hold, toRefusal(decidedOf(judged), undefined));
   const claim = await approvals.claim(toHeldCall(hold, judged));
-  if (claim.state !== "pending") return finish(hold, judged, claim);
-  const refusal = toRefusal(judged, claim);
+  if (claim.state !== "pending") return finish(hold, { judged, claim }, approvals);
+  const refusal = toRefusal(decidedOf(judged), claim);
   await recordRefusal(refusal, hold.context);
   if (hold.patience === "ask") return { status: "asked", approvalId: claim.approvalId, message: refusal.message };
   if (hold.patience === "return") return { status: "refused", refusal };
@@ -58,20 +56,31 @@ async function passAgain(hold: RunHold, tie: Tie, approvals: ApprovalStore): Pro
   const judged = hold.judge();
   if (hold.signal.aborted) return lose(hold, judged, tie);
   if (judged.decision.effect === "allow") return passed(judged, tie);
-  if (judged.decision.effect === "deny") return refuse(hold, toRefusal(judged, tie));
-  const claim = await approvals.claim(toHeldCall(hold, judged));
-  // Another equal run was quicker, or the version is another one: this needs a word of its own.
-  if (claim.state === "pending") return refuse(hold, toRefusal(judged, claim));
-  return finish(hold, judged, claim);
+  if (judged.decision.effect === "deny") return refuse(hold, toRefusal(decidedOf(judged), tie));
+  return passAnew(hold, judged, approvals);
 }
 
-async function finish(hold: RunHold, judged: JudgedRun, claim: ApprovalClaim): Promise<RunOutcome> {
-  if (claim.state === "full") return refuse(hold, toFullRefusal(judged));
-  if (claim.state !== "approved") return refuse(hold, toDeniedRefusal(judged, claim));
+/** Held as of now: only an approval of exactly this run lets it start, and nobody is waited for. */
+async function passAnew(hold: RunHold, judged: JudgedRun, approvals: ApprovalStore): Promise<RunOutcome> {
+  const claim = await approvals.claim(toHeldCall(hold, judged));
+  // Another equal run was quicker, or this is another run by now: it needs a word of its own.
+  if (claim.state === "pending") return refuse(hold, toRefusal(decidedOf(judged), claim));
+  return finish(hold, { judged, claim }, approvals);
+}
+
+async function finish(
+  hold: RunHold,
+  { judged, claim }: { readonly judged: JudgedRun; readonly claim: ApprovalClaim },
+  approvals: ApprovalStore,
+): Promise<RunOutcome> {
+  if (claim.state === "full") return refuse(hold, toFullRefusal(decidedOf(judged)));
+  if (claim.state !== "approved") return refuse(hold, toDeniedRefusal(decidedOf(judged), claim));
   if (hold.signal.aborted) return lose(hold, judged, claim);
-  // What was approved is this version; whether it may still run is asked again.
-  const now = hold.judge(judged.view);
-  if (now.decision.effect === "deny") return refuse(hold, toRefusal(now, claim));
+  const now = hold.judge();
+  if (now.decision.effect === "deny") return refuse(hold, toRefusal(decidedOf(now), claim));
+  // What was approved is not what would run now.
+  const isOther = bindingHashOf(toHeldCall(hold, now)) !== bindingHashOf(toHeldCall(hold, judged));
+  if (now.decision.effect === "held" && isOther) return passAnew(hold, now, approvals);
   return passed(now, claim);
 }
 
@@ -86,7 +95,7 @@ async function refuse({ context }: RunHold, refusal: Refusal): Promise<RunOutcom
 
 /** The client went in the meantime: nothing runs, and the log says so. */
 async function lose({ context }: RunHold, judged: JudgedRun, tie: Tie): Promise<RunOutcome> {
-  const refusal = toRefusal(judged, tie);
+  const refusal = toRefusal(decidedOf(judged), tie);
   await context.audit.record({ ...refusal.draft, outcome: "error", reason: "client_disconnected", durationMs: 0 });
   return { status: "refused", refusal };
 }
@@ -106,24 +115,15 @@ async function waitFor(
   }
 }
 
-function toDeniedRefusal(judged: JudgedRun, tie: Filed): Refusal {
-  const message = `a person denied this run of skill \`${judged.view.skill.name}\` (approval \`${tie.approvalId}\`); do not repeat it, ask an administrator of this gateway`;
-  const { draft, policies } = toRefusal(judged, tie);
-  return { draft, policies, outcome: "denied", reason: "approval_denied", message };
-}
-
-function toFullRefusal(judged: JudgedRun): Refusal {
-  const message = `agent \`${judged.asker.agent.agent.name}\` has too many calls that wait for approval; wait until some are decided`;
-  return { ...toRefusal(judged), outcome: "denied", reason: "too_many_pending", message };
+function decidedOf({ asker, view, decision, draft }: JudgedRun): Decided {
+  return { agent: asker.agent, target: { type: "skill", name: view.skill.name }, decision, draft };
 }
 
 function toHeldCall({ input, requester }: RunHold, { asker, view, decision, payload, draft }: JudgedRun): HeldCall {
   const { snapshot, agent } = asker;
-  const { id, name, owner } = agent.agent;
   const { skill, serving } = view;
   return {
-    agent: { id, name },
-    member: owner === null ? null : { id: owner, name: snapshot.memberById.get(owner)?.name ?? owner },
+    ...partiesOf(snapshot, agent.agent),
     server: null,
     action: "run_skill",
     target: { type: "skill", id: skill.id, name: skill.name, version: serving.version },

@@ -2,9 +2,11 @@ import { createHash } from "node:crypto";
 import type { DecisionDraft } from "../../domain/audit-event.ts";
 import type { SkillVersion } from "../../domain/skill.ts";
 import { toCanonicalJson } from "../../lib/canonical-json.ts";
+import { isFiniteDeep } from "../../lib/json-values.ts";
 import type { GatewayContext } from "../context.ts";
 import { NOT_ASSIGNED } from "../decide.ts";
 import { hashArguments } from "../hash-arguments.ts";
+import { RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
 import { askerOf, type Connection } from "./connections.ts";
 import { HeldRuns } from "./held-runs.ts";
 import { makeInnerCall, recheckInnerCall, type RunReach } from "./inner-call.ts";
@@ -66,6 +68,8 @@ export class SkillRuns {
   /** Throws `RpcRefusal` where the agent may not run it; a failure of the skill itself is a result. */
   async run(run: AgentRun): Promise<RunAnswer> {
     const { connection, input, signal, onProgress } = run;
+    // It would be decided as what it is, and run as `null`.
+    if (!isFiniteDeep(input)) throw new RpcRefusal(TOO_LARGE);
     const passed = await this.#pass(run);
     if (passed.status === "refused") throw toRpcRefusal(passed.refusal);
     if (passed.status === "asked") return passed;
@@ -116,7 +120,7 @@ export class SkillRuns {
 
   async #pass(run: AgentRun): Promise<RunOutcome> {
     const { input, patience, signal, onProgress } = run;
-    const judge = (given?: ServingSkill): JudgedRun => this.#judge(run, given ?? this.#latest(run));
+    const judge = (): JudgedRun => this.#judge(run, this.#latest(run));
     const hold = { context: this.#context, input, requester: null, judge, patience, signal, onProgress };
     return passRun(hold, this.#judge(run, run.view));
   }
@@ -182,6 +186,12 @@ export class SkillRuns {
     }
   }
 }
+
+const TOO_LARGE = {
+  status: 200,
+  code: RPC_CODES.invalidParams,
+  message: "the input of the skill holds a number that is too large for a double; send it as text",
+} as const;
 
 const RUN_ENDED: InnerRefusal = { code: "timeout", message: "the run has ended" };
 

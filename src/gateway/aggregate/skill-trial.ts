@@ -47,7 +47,7 @@ export async function judgeTrial(run: TrialRun, context: GatewayContext, http: I
     return { draft, refused: undefined, clients: undefined, memberId: undefined };
   }
   const view = { skill, serving: version };
-  const judge = (given: ServingSkill = view): JudgedRun => judgeAsAgent({ ...run, agentId }, given, context);
+  const judge = (): JudgedRun => judgeAsAgent({ ...run, agentId }, view, context);
   const outcome = await pass(run, { judge, context });
   if (outcome.status !== "passed") {
     const { draft } = outcome.refusal;
@@ -67,7 +67,7 @@ export async function judgeTrial(run: TrialRun, context: GatewayContext, http: I
 const CLIENT = "run_skill";
 
 interface Judging {
-  readonly judge: (view?: ServingSkill) => JudgedRun;
+  readonly judge: () => JudgedRun;
   readonly context: GatewayContext;
 }
 

@@ -1,11 +1,13 @@
 import { z } from "zod";
 import { AGENT_STATUSES } from "../../domain/agent.ts";
+import { MEMBER, notFound } from "../../domain/not-found.ts";
 import { READERS } from "../../domain/role.ts";
 import type { AgentFilter } from "../../store/ports.ts";
 import type { HandleContext } from "../context.ts";
 import { defineOperation } from "../define-operation.ts";
 import { pageInput, pageOutput, QueryField, RefField, toPageAnswer, toPageRequest } from "../fields.ts";
-import { requireGroupId } from "../groups.ts";
+import { requireGroupId, unknownGroup } from "../groups.ts";
+import { getVisibleServer } from "../servers/visible-server.ts";
 import { agentFields } from "./agent-fields.ts";
 import { COMPLIANCE_STATES, complianceSince } from "./compliance.ts";
 import { AgentOutput, showAgents } from "./agent-output.ts";
@@ -48,15 +50,29 @@ export const listAgents = defineOperation({
   summarize: ({ items, total }) => `${items.length} of ${total} agents.`,
 });
 
-async function toFilter(
-  input: z.output<typeof Input>,
-  { repositories, caller, now }: HandleContext,
-): Promise<AgentFilter> {
+async function toFilter(input: z.output<typeof Input>, context: HandleContext): Promise<AgentFilter> {
+  const { caller, now } = context;
   const { type, status, query } = input;
-  const serverId = input.server === undefined ? undefined : (await repositories.servers.get(input.server)).id;
-  const groupId = input.group === undefined ? undefined : await requireGroupId(input.group, repositories);
-  const asked = input.owner === undefined ? undefined : (await repositories.members.get(input.owner)).id;
+  const serverId = input.server === undefined ? undefined : (await getVisibleServer(input.server, context)).id;
+  const groupId = input.group === undefined ? undefined : await visibleGroupId(input.group, context);
+  const asked = input.owner === undefined ? undefined : await visibleOwnerId(input.owner, context);
   const own = caller.memberId ?? NOBODY;
   const compliance = input.compliance === undefined ? undefined : { state: input.compliance, ...complianceSince(now) };
   return { type, status, query, serverId, groupId, compliance, owner: caller.role === "member" ? own : asked };
+}
+
+/** For a `member`, only the groups of its own agents exist. */
+async function visibleGroupId(ref: string, { repositories, caller }: HandleContext): Promise<string> {
+  const groupId = await requireGroupId(ref, repositories);
+  if (caller.role !== "member") return groupId;
+  const { items } = await repositories.agents.list({ owner: caller.memberId ?? NOBODY, groupId }, { limit: 1 });
+  if (items.length > 0) return groupId;
+  throw unknownGroup(ref);
+}
+
+/** For a `member`, no other member exists. */
+async function visibleOwnerId(ref: string, { repositories, caller }: HandleContext): Promise<string> {
+  const { id } = await repositories.members.get(ref);
+  if (caller.role !== "member" || id === caller.memberId) return id;
+  throw notFound(MEMBER, ref);
 }

@@ -24,7 +24,15 @@ export const revokeApiKey = defineOperation({
   }),
   output: z.object({
     apiKey: ApiKeyOutput,
-    impact: z.object({ liveSessions: z.int(), wasActive: z.boolean(), agent: z.string().optional() }),
+    impact: z.object({
+      liveSessions: z.int(),
+      wasActive: z.boolean(),
+      agent: z.string().optional(),
+      device: z
+        .string()
+        .optional()
+        .describe("Device that ends with its key: what only it showed is resolved by the next scan"),
+    }),
   }),
   async handle({ id, reason }, context) {
     const { repositories, services, now } = context;
@@ -32,10 +40,12 @@ export const revokeApiKey = defineOperation({
     await refuseWiderKey(key, context);
     const revoked = key.revoked === null ? await save(key, { at: now, reason: reason ?? null }, context) : key;
     const apiKey = await showApiKey(revoked, context);
+    const device = key.kind === "device" ? await repositories.devices.findByKey(key.id) : undefined;
     const impact = {
       liveSessions: services.sessions.countByKey(key.id),
       wasActive: key.revoked === null,
       ...(apiKey.agent === undefined ? {} : { agent: apiKey.agent.name }),
+      ...(device === undefined ? {} : { device: device.name }),
     };
     return { apiKey, impact };
   },

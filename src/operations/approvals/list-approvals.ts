@@ -1,9 +1,11 @@
 import { z } from "zod";
 import { APPROVAL_STATUSES } from "../../domain/approval.ts";
 import { READERS } from "../../domain/role.ts";
+import { getVisibleAgent } from "../agents/visible-agent.ts";
 import { ownAgentIds } from "../audit/own-agents.ts";
 import { defineOperation } from "../define-operation.ts";
 import { pageInput, pageOutput, RefField, toPageAnswer, toPageRequest } from "../fields.ts";
+import { getVisibleServer } from "../servers/visible-server.ts";
 import { ApprovalOutput, showApproval } from "./approval-output.ts";
 
 /** Calls that policies hold until a person says yes. */
@@ -26,16 +28,17 @@ export const listApprovals = defineOperation({
     ...pageInput,
   }),
   output: pageOutput(ApprovalOutput),
-  async handle(input, { repositories, caller, now }) {
-    const { approvals, agents, servers } = repositories;
+  async handle(input, context) {
+    const { repositories, caller, now } = context;
     const filter = {
       status: input.status ?? ("pending" as const),
-      agentId: input.agent === undefined ? undefined : (await agents.get(input.agent)).id,
-      serverId: input.server === undefined ? undefined : (await servers.get(input.server)).id,
+      agentId: input.agent === undefined ? undefined : (await getVisibleAgent(input.agent, context)).id,
+      serverId: input.server === undefined ? undefined : (await getVisibleServer(input.server, context)).id,
       agentIds: caller.role === "member" ? await ownAgentIds(caller, repositories) : undefined,
       now,
     };
-    return toPageAnswer(await approvals.list(filter, toPageRequest(input)), (approval) => showApproval(approval, now));
+    const page = await repositories.approvals.list(filter, toPageRequest(input));
+    return toPageAnswer(page, (approval) => showApproval(approval, now));
   },
   summarize: ({ items, total }) => `${items.length} of ${total} approvals.`,
 });

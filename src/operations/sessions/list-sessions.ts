@@ -5,6 +5,7 @@ import { getVisibleAgent } from "../agents/visible-agent.ts";
 import type { HandleContext } from "../context.ts";
 import { defineOperation } from "../define-operation.ts";
 import { pageInput, pageOutput, RefField, toPageAnswer, toPageRequest } from "../fields.ts";
+import { getVisibleServer } from "../servers/visible-server.ts";
 import type { LiveSession } from "../services.ts";
 import { SessionOutput, showSession } from "./session-output.ts";
 
@@ -25,9 +26,9 @@ export const listSessions = defineOperation({
   }),
   output: pageOutput(SessionOutput),
   async handle(input, context) {
-    const { repositories, services } = context;
+    const { services } = context;
     const agentId = input.agent === undefined ? undefined : (await getVisibleAgent(input.agent, context)).id;
-    const serverId = input.server === undefined ? undefined : (await repositories.servers.get(input.server)).id;
+    const serverId = input.server === undefined ? undefined : (await getVisibleServer(input.server, context)).id;
     const snapshot = services.snapshot();
     const sessions = services.sessions
       .list()

@@ -2,13 +2,18 @@ import { z } from "zod";
 import { isGuardian } from "../../domain/role.ts";
 import type { Skill, SkillVersion } from "../../domain/skill.ts";
 import { AppError } from "../../lib/errors.ts";
+import { isFiniteDeep } from "../../lib/json-values.ts";
 import type { PrepareContext } from "../context.ts";
 import { defineOperation } from "../define-operation.ts";
 import { RefField } from "../fields.ts";
 
 const Input = z.object({
   id: RefField.describe("Skill, by id or name"),
-  input: z.record(z.string(), z.unknown()).optional().describe("Input of the function"),
+  input: z
+    .record(z.string(), z.unknown())
+    .refine(isFiniteDeep, "holds a number that is too large for a double; send it as text")
+    .optional()
+    .describe("Input of the function"),
   agent: RefField.optional().describe("Agent to run as: its assignment, policies and audit hold for every call"),
   version: z.int().min(1).optional().describe("Try this version instead of the one that the agent gets"),
 });

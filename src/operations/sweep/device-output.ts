@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { keyStatus } from "../../domain/api-key.ts";
 import { type Device, DEVICE_PLATFORMS } from "../../domain/device.ts";
 import { toRfc3339 } from "../../lib/clock.ts";
 import type { HandleContext } from "../context.ts";
+import { isRevoked } from "./revoked-devices.ts";
 
 export const DeviceOutput = z.object({
   id: z.string(),
@@ -10,7 +10,7 @@ export const DeviceOutput = z.object({
   description: z.string().nullable(),
   status: z
     .enum(["active", "silent", "never_seen", "revoked"])
-    .describe("`silent`: not seen for a day; `revoked`: its key no longer counts"),
+    .describe("`silent`: not seen for a day; `revoked`: its key no longer counts, and nothing that it reported"),
   platform: z.enum(DEVICE_PLATFORMS).optional().describe("As the device says"),
   hostname: z.string().optional().describe("As the device says"),
   key: z.object({ id: z.string(), hint: z.string() }).optional(),
@@ -50,8 +50,7 @@ function statusOf(
   { keyId, lastSeenAt }: Device,
   { services, now }: Pick<HandleContext, "services" | "now">,
 ): z.output<typeof DeviceOutput>["status"] {
-  const key = services.snapshot().keyById.get(keyId);
-  if (key === undefined || keyStatus(key, now) !== "active") return "revoked";
+  if (isRevoked({ keyId }, { services, now })) return "revoked";
   if (lastSeenAt === null) return "never_seen";
   return now - lastSeenAt > SILENT_MS ? "silent" : "active";
 }

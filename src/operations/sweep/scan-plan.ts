@@ -3,6 +3,7 @@ import type { ScanTarget } from "../../domain/scan.ts";
 import { AppError } from "../../lib/errors.ts";
 import { DEFAULT_PORTS } from "../../sweep/network-scan.ts";
 import type { PrepareContext } from "../context.ts";
+import { isRevoked, revokedDevice } from "./revoked-devices.ts";
 
 /** What a caller asks a scan to look at. */
 export interface ScanRequest {
@@ -32,7 +33,7 @@ export interface ScanPlan {
 /** MCP clients commonly give up a call after 60 s. */
 const TIMEOUT_SECONDS_DEFAULT = 50;
 
-/** Checks a request before anything is read or contacted. Throws `invalid_input`, and `not_found` for an unknown device. */
+/** Checks a request before anything is read or contacted. Throws `invalid_input`, `not_found` for an unknown device, `conflict` for a revoked one. */
 export async function planScan(request: ScanRequest, context: PrepareContext): Promise<ScanPlan> {
   const { services } = context;
   const allDevices = await listDeviceIds(request.devices, context);
@@ -94,18 +95,19 @@ function homesOf(paths: readonly string[], home: string): readonly string[] {
   return [...new Set([home, ...paths.map((path) => normalize(path).replace(/(?<=.)\/+$/, ""))])];
 }
 
-const PAGE_ROWS = 200;
-
-async function listDeviceIds(refs: readonly string[] | undefined, { read }: PrepareContext): Promise<string[]> {
-  return read(async ({ devices }) => {
-    const ids: string[] = [];
-    for (const ref of refs ?? []) ids.push((await devices.get(ref)).id);
-    if (refs !== undefined) return ids;
-    for (let after: string | undefined; ;) {
-      const page = await devices.list(undefined, { limit: PAGE_ROWS, after });
-      ids.push(...page.items.map(({ id }) => id));
-      if (page.next === undefined) return ids;
-      after = page.next;
+/** Those that are named, else all that are not revoked. */
+async function listDeviceIds(refs: readonly string[] | undefined, context: PrepareContext): Promise<string[]> {
+  return context.read(async ({ devices }) => {
+    if (refs === undefined) {
+      const all = await devices.keys();
+      return all.filter((device) => !isRevoked(device, context)).map(({ id }) => id);
     }
+    const ids: string[] = [];
+    for (const ref of refs) {
+      const device = await devices.get(ref);
+      if (isRevoked(device, context)) throw revokedDevice(device);
+      ids.push(device.id);
+    }
+    return ids;
   });
 }

@@ -211,7 +211,10 @@ function keyObservations({ keyById }: Snapshot, now: number): PlacedObservation[
                 code: "KEY-UNUSED",
                 title: `key unused for ${UNUSED_DAYS} days`,
                 evidence: `key \`${key.name}\` (${key.hint})`,
-                remediation: "revoke it with revoke_api_key unless somebody names its purpose",
+                remediation:
+                  key.kind === "device"
+                    ? "revoke it with revoke_api_key if the machine is gone: that ends the device; `runlayer scan` reports for a device without its key"
+                    : "revoke it with revoke_api_key unless somebody names its purpose",
               }),
             ]
           : []),

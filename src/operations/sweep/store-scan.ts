@@ -8,6 +8,7 @@ import { shortenCoverage } from "./shorten-coverage.ts";
 import { createServerFinder, toRegistry } from "./registry-view.ts";
 import { createBypassRecorder } from "./record-bypasses.ts";
 import type { ScanFindings } from "./run-plan.ts";
+import { endRevokedDevices, type RevokedDevices } from "./revoked-devices.ts";
 import { createScanCount } from "./scan-count.ts";
 import { savePeers } from "./scan-peers.ts";
 import type { Contact } from "./scan-registry.ts";
@@ -29,7 +30,8 @@ export async function storeScanFindings(
   const { repositories, finishedAt } = context;
   await saveContacts(contacts, context);
   await savePeers(contacts, repositories, finishedAt);
-  const merge = createMerge(sightings, context);
+  const revoked = await endRevokedDevices(repositories, { ...context, now: finishedAt });
+  const merge = createMerge(sightings, revoked, context);
   const recordBypasses = createBypassRecorder({ ...context, now: finishedAt });
   const keys = [...new Set([...sightings.groups.keys(), ...(await repositories.findings.unresolvedKeys())])];
   const count = createScanCount(finishedAt);
@@ -44,7 +46,7 @@ export async function storeScanFindings(
     status: sightings.coverage.every(({ status }) => status === "read") ? "complete" : "partial",
     finishedAt,
     summary: count.summary(sightings.counts),
-    coverage: shortenCoverage(sightings.coverage),
+    coverage: shortenCoverage([...sightings.coverage, ...revoked.coverage]),
   };
   await repositories.scans.save(finished);
   await pruneSweep(repositories, finishedAt);
@@ -54,13 +56,15 @@ export async function storeScanFindings(
 /** Brings the findings of some keys together with what is stored of them. */
 function createMerge(
   sightings: TalliedSightings,
+  { hadPlace }: RevokedDevices,
   { repositories, services, finishedAt: now }: StoreContext,
 ): (keys: readonly string[]) => Promise<MergedFinding[]> {
   const registry = toRegistry(services.snapshot(), services.publicUrl);
   const registered = new Set(registry.servers.flatMap(({ id }) => [serverPlace(id), peerPlace(id)]));
   const wasLookedAt = createReadTest(sightings);
-  // A server that is gone needs no more looking at.
-  const isRead: ReadTest = (instance) => isGone(instance.place, registered) || wasLookedAt(instance);
+  // A server that is gone, and a device that was revoked, need no more looking at.
+  const isRead: ReadTest = (instance) =>
+    isGone(instance.place, registered) || hadPlace(instance.place) || wasLookedAt(instance);
   const serverIdOf = createServerFinder(registry, services.sweepHost.identityKey);
   const options = { isRead, now, newId: () => services.newId(), serverIdOf };
   return async (keys) => {

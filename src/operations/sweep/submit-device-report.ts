@@ -8,6 +8,7 @@ import type { Caller, HandleContext } from "../context.ts";
 import { defineOperation } from "../define-operation.ts";
 import { RefField } from "../fields.ts";
 import { unpackReport } from "./packed-report.ts";
+import { isRevoked, revokedDevice } from "./revoked-devices.ts";
 
 const Input = z.object({
   device: RefField.optional().describe("Device, by id or name; a device key reports for its own"),
@@ -53,6 +54,7 @@ export const submitDeviceReport = defineOperation({
     const report = compressed === undefined ? undefined : await unpackReport(compressed);
     // Devices are never deleted or given another key: what was read here still holds in the transaction.
     const device = await read((repositories) => findDevice(input, caller, repositories));
+    if (isRevoked(device, { services, now })) throw revokedDevice(device);
     const requestedAt = await services.deviceReports.requestedAt(device.id);
     return (context) => take({ device, isBySelf, requestedAt, compressed, report }, { ...context, now });
   },

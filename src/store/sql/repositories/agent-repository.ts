@@ -9,10 +9,9 @@ import type { AgentTable, AssignmentTable, Database } from "../schema.ts";
 import type { RepositoryContext } from "./context.ts";
 import { containsText, holdsId } from "./matching.ts";
 import { countUpTo, toPage } from "./pages.ts";
-import { type Noun, notFound, staleSave, taken } from "./refusals.ts";
+import { AGENT, notFound, SERVER } from "../../../domain/not-found.ts";
+import { staleSave, taken } from "./refusals.ts";
 import { toAgent, toAgentRow, toAssignmentRows } from "./stored-agent.ts";
-
-const NOUN: Noun = { singular: "agent", listedBy: "list_agents" };
 
 /** Six columns each stay far below SQLite's 32 766 parameters. */
 const ASSIGNMENTS_PER_INSERT = 500;
@@ -26,7 +25,7 @@ export class SqlAgentRepository implements AgentRepository {
 
   async get(ref: Ref): Promise<Agent> {
     const found = await this.find(ref);
-    if (found === undefined) throw notFound(NOUN, ref);
+    if (found === undefined) throw notFound(AGENT, ref);
     return found;
   }
 
@@ -99,7 +98,7 @@ export class SqlAgentRepository implements AgentRepository {
       .where("id", "=", agent.id)
       .where("version", "=", agent.version - 1)
       .executeTakeFirstOrThrow();
-    if (numUpdatedRows === 0n) throw staleSave(NOUN, agent, (await this.find(agent.id))?.version);
+    if (numUpdatedRows === 0n) throw staleSave(AGENT, agent, (await this.find(agent.id))?.version);
     await db.deleteFrom("agentAssignments").where("agentId", "=", agent.id).execute();
     await this.#insertAssignments(agent);
     touch({ kind: "agent", id: agent.id });
@@ -108,7 +107,7 @@ export class SqlAgentRepository implements AgentRepository {
   async delete(id: string): Promise<void> {
     const { db, touch } = this.#context;
     const { numDeletedRows } = await db.deleteFrom("agents").where("id", "=", id).executeTakeFirstOrThrow();
-    if (numDeletedRows === 0n) throw notFound(NOUN, id);
+    if (numDeletedRows === 0n) throw notFound(AGENT, id);
     touch({ kind: "agent", id });
   }
 
@@ -137,12 +136,12 @@ export class SqlAgentRepository implements AgentRepository {
     const rows = await this.#context.db.selectFrom("servers").select("id").where("id", "in", ids).execute();
     const known = new Set(rows.map((row) => row.id));
     const unknown = ids.find((id) => !known.has(id));
-    if (unknown !== undefined) throw notFound({ singular: "server", listedBy: "list_mcp_servers" }, unknown);
+    if (unknown !== undefined) throw notFound(SERVER, unknown);
   }
 
   async #assertFree({ id, name }: Agent): Promise<void> {
     const holder = await this.#context.db.selectFrom("agents").select("id").where("name", "=", name).executeTakeFirst();
-    if (holder !== undefined && holder.id !== id) throw taken(NOUN, "name", name);
+    if (holder !== undefined && holder.id !== id) throw taken(AGENT, "name", name);
   }
 
   async #withAssignments(rows: readonly AgentTable[]): Promise<Agent[]> {

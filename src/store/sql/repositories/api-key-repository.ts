@@ -9,7 +9,8 @@ import type { Database } from "../schema.ts";
 import type { RepositoryContext } from "./context.ts";
 import { containsText } from "./matching.ts";
 import { countUpTo, toPage } from "./pages.ts";
-import { type Noun, notFound, staleSave, taken } from "./refusals.ts";
+import { type Noun, notFound } from "../../../domain/not-found.ts";
+import { staleSave, taken } from "./refusals.ts";
 import { toApiKey, toApiKeyRow } from "./stored-api-key.ts";
 
 const NOUN: Noun = { singular: "API key", listedBy: "list_api_keys" };

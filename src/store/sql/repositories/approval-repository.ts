@@ -3,7 +3,8 @@ import type { Page, PageRequest } from "../../../lib/paging.ts";
 import type { ApprovalFilter, ApprovalRepository } from "../../approval-port.ts";
 import type { RepositoryContext } from "./context.ts";
 import { countUpTo, toPage } from "./pages.ts";
-import { type Noun, notFound, staleSave } from "./refusals.ts";
+import { type Noun, notFound } from "../../../domain/not-found.ts";
+import { staleSave } from "./refusals.ts";
 import { toApproval, toApprovalRow } from "./stored-approval.ts";
 
 const NOUN: Noun = { singular: "approval", listedBy: "list_approvals" };

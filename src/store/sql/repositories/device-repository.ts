@@ -2,14 +2,17 @@ import type { Device, DeviceReport } from "../../../domain/device.ts";
 import type { Ref } from "../../../domain/names.ts";
 import { isUuid } from "../../../lib/ids.ts";
 import type { Page, PageRequest } from "../../../lib/paging.ts";
-import type { DeviceRepository, DeviceSeen } from "../../sweep-ports.ts";
+import type { DeviceKey, DeviceRepository, DeviceSeen } from "../../sweep-ports.ts";
 import type { RepositoryContext } from "./context.ts";
 import { containsText } from "./matching.ts";
 import { countUpTo, toPage } from "./pages.ts";
-import { type Noun, notFound, taken } from "./refusals.ts";
+import { type Noun, notFound } from "../../../domain/not-found.ts";
+import { taken } from "./refusals.ts";
 import { toDevice, toDeviceRow, toStoredHostname } from "./stored-sweep.ts";
 
 const NOUN: Noun = { singular: "device", listedBy: "list_devices" };
+/** Far below SQLite's 32 766 parameters. */
+const IDS_PER_STATEMENT = 500;
 
 export class SqlDeviceRepository implements DeviceRepository {
   readonly #context: RepositoryContext;
@@ -44,6 +47,10 @@ export class SqlDeviceRepository implements DeviceRepository {
       count: await countUpTo(this.#context.db, this.#matching(query)),
       keyOf: ({ id }) => id,
     });
+  }
+
+  keys(): Promise<DeviceKey[]> {
+    return this.#context.db.selectFrom("devices").select(["id", "name", "keyId"]).orderBy("id").execute();
   }
 
   async insert(device: Device): Promise<void> {
@@ -118,6 +125,19 @@ export class SqlDeviceRepository implements DeviceRepository {
       .where("deviceId", "in", old)
       .executeTakeFirstOrThrow();
     return Number(numDeletedRows);
+  }
+
+  async dropReportsOf(ids: readonly string[]): Promise<readonly string[]> {
+    const dropped: string[] = [];
+    for (let from = 0; from < ids.length; from += IDS_PER_STATEMENT) {
+      const rows = await this.#context.db
+        .deleteFrom("deviceReports")
+        .where("deviceId", "in", ids.slice(from, from + IDS_PER_STATEMENT))
+        .returning("deviceId")
+        .execute();
+      dropped.push(...rows.map(({ deviceId }) => deviceId));
+    }
+    return dropped;
   }
 
   async #findBy(column: "id" | "name" | "keyId", value: string): Promise<Device | undefined> {

@@ -7,7 +7,8 @@ import type { Database } from "../schema.ts";
 import type { RepositoryContext } from "./context.ts";
 import { containsText } from "./matching.ts";
 import { countUpTo, toPage } from "./pages.ts";
-import { type Noun, notFound, staleSave } from "./refusals.ts";
+import { type Noun, notFound } from "../../../domain/not-found.ts";
+import { staleSave } from "./refusals.ts";
 import { toFinding, toFindingRow } from "./stored-sweep.ts";
 
 const NOUN: Noun = { singular: "finding", listedBy: "get_scan_results" };

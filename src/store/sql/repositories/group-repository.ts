@@ -7,7 +7,8 @@ import type { GroupRepository } from "../../ports.ts";
 import type { RepositoryContext } from "./context.ts";
 import { containsText } from "./matching.ts";
 import { countUpTo, toPage } from "./pages.ts";
-import { type Noun, taken } from "./refusals.ts";
+import type { Noun } from "../../../domain/not-found.ts";
+import { taken } from "./refusals.ts";
 
 const NOUN: Noun = { singular: "group", listedBy: "list_groups" };
 

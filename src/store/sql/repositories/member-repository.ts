@@ -10,9 +10,8 @@ import type { RepositoryContext } from "./context.ts";
 import { storedNames } from "./json-text.ts";
 import { containsText, holdsId } from "./matching.ts";
 import { countUpTo, toPage } from "./pages.ts";
-import { type Noun, notFound, staleSave, taken } from "./refusals.ts";
-
-const NOUN: Noun = { singular: "member", listedBy: "list_members" };
+import { MEMBER, notFound } from "../../../domain/not-found.ts";
+import { staleSave, taken } from "./refusals.ts";
 
 const storedMember = z.object({
   id: z.string(),
@@ -37,7 +36,7 @@ export class SqlMemberRepository implements MemberRepository {
 
   async get(ref: Ref): Promise<Member> {
     const found = await this.find(ref);
-    if (found === undefined) throw notFound(NOUN, ref);
+    if (found === undefined) throw notFound(MEMBER, ref);
     return found;
   }
 
@@ -79,13 +78,13 @@ export class SqlMemberRepository implements MemberRepository {
       .where("id", "=", member.id)
       .where("version", "=", member.version - 1)
       .executeTakeFirstOrThrow();
-    if (numUpdatedRows === 0n) throw staleSave(NOUN, member, (await this.find(member.id))?.version);
+    if (numUpdatedRows === 0n) throw staleSave(MEMBER, member, (await this.find(member.id))?.version);
     this.#context.touch({ kind: "member", id: member.id });
   }
 
   async #assertFree({ id, email }: Member): Promise<void> {
     const holder = await this.find(email);
-    if (holder !== undefined && holder.id !== id) throw taken(NOUN, "email", email);
+    if (holder !== undefined && holder.id !== id) throw taken(MEMBER, "email", email);
   }
 
   #filtered({ role, status, groupId, query }: MemberFilter) {

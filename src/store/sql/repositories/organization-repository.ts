@@ -13,7 +13,8 @@ import type { OrganizationRepository } from "../../ports.ts";
 import type { OrganizationTable } from "../schema.ts";
 import type { RepositoryContext } from "./context.ts";
 import { jsonText } from "./json-text.ts";
-import { type Noun, staleSave, taken } from "./refusals.ts";
+import type { Noun } from "../../../domain/not-found.ts";
+import { staleSave, taken } from "./refusals.ts";
 
 const NOUN: Noun = { singular: "organization", listedBy: "get_organization" };
 

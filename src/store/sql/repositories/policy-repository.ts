@@ -7,7 +7,8 @@ import type { RepositoryContext } from "./context.ts";
 import { containsText, holdsId } from "./matching.ts";
 import { countUpTo, toPage } from "./pages.ts";
 import { readPolicyCounts, readViolations } from "./policy-counting.ts";
-import { type Noun, notFound, staleSave, taken } from "./refusals.ts";
+import { type Noun, notFound } from "../../../domain/not-found.ts";
+import { staleSave, taken } from "./refusals.ts";
 import { toPolicy, toPolicyRow } from "./stored-policy.ts";
 
 const NOUN: Noun = { singular: "policy", listedBy: "list_policies" };

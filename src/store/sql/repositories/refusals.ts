@@ -1,16 +1,5 @@
+import { type Noun, notFound } from "../../../domain/not-found.ts";
 import { AppError } from "../../../lib/errors.ts";
-
-/** How an aggregate is called in messages, and which operation shows what exists. */
-export interface Noun {
-  readonly singular: string;
-  readonly listedBy: string;
-}
-
-export function notFound(noun: Noun, ref: string): AppError {
-  return new AppError("not_found", `${noun.singular} \`${ref}\` does not exist; ${noun.listedBy} shows what does`, {
-    details: { kind: noun.singular, ref },
-  });
-}
 
 /** A value that must be unique is taken. `field` is the input field at fault. */
 export function taken(noun: Noun, field: string, value: string): AppError {

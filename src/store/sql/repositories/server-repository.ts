@@ -8,7 +8,8 @@ import type { ServerFilter, ServerRepository } from "../../ports.ts";
 import type { RepositoryContext } from "./context.ts";
 import { containsText, holdsId } from "./matching.ts";
 import { countUpTo, toPage } from "./pages.ts";
-import { type Noun, notFound, staleSave, taken } from "./refusals.ts";
+import { notFound, SERVER } from "../../../domain/not-found.ts";
+import { staleSave, taken } from "./refusals.ts";
 import {
   storedHealth,
   storedPeer,
@@ -18,8 +19,6 @@ import {
   toServerToolRow,
   toStoredHealthError,
 } from "./stored-server.ts";
-
-const NOUN: Noun = { singular: "server", listedBy: "list_mcp_servers" };
 
 /** A day of checks every half hour: enough to see whether an outage is new. */
 const HEALTH_KEPT = 50;
@@ -36,7 +35,7 @@ export class SqlServerRepository implements ServerRepository {
 
   async get(ref: Ref): Promise<Server> {
     const found = await this.find(ref);
-    if (found === undefined) throw notFound(NOUN, ref);
+    if (found === undefined) throw notFound(SERVER, ref);
     return found;
   }
 
@@ -86,7 +85,7 @@ export class SqlServerRepository implements ServerRepository {
       .where("id", "=", server.id)
       .where("version", "=", server.version - 1)
       .executeTakeFirstOrThrow();
-    if (numUpdatedRows === 0n) throw staleSave(NOUN, server, (await this.find(server.id))?.version);
+    if (numUpdatedRows === 0n) throw staleSave(SERVER, server, (await this.find(server.id))?.version);
     this.#context.touch({ kind: "server", id: server.id });
   }
 
@@ -94,7 +93,7 @@ export class SqlServerRepository implements ServerRepository {
     const { db, touch } = this.#context;
     const assigned = await db.selectFrom("agentAssignments").select("agentId").where("serverId", "=", id).execute();
     const { numDeletedRows } = await db.deleteFrom("servers").where("id", "=", id).executeTakeFirstOrThrow();
-    if (numDeletedRows === 0n) throw notFound(NOUN, id);
+    if (numDeletedRows === 0n) throw notFound(SERVER, id);
     touch({ kind: "server", id });
     for (const { agentId } of assigned) touch({ kind: "agent", id: agentId });
   }
@@ -108,7 +107,7 @@ export class SqlServerRepository implements ServerRepository {
       .set({ healthState: state, healthCheckedAt: checkedAt, healthLatencyMs: latencyMs, healthError: error })
       .where("id", "=", id)
       .executeTakeFirstOrThrow();
-    if (numUpdatedRows === 0n) throw notFound(NOUN, id);
+    if (numUpdatedRows === 0n) throw notFound(SERVER, id);
     await db.insertInto("serverHealth").values({ serverId: id, state, checkedAt, latencyMs, error }).execute();
     await this.#dropOldHealth(id);
     touch({ kind: "server", id });
@@ -195,7 +194,7 @@ export class SqlServerRepository implements ServerRepository {
       .select("id")
       .where("name", "=", name)
       .executeTakeFirst();
-    if (holder !== undefined && holder.id !== id) throw taken(NOUN, "name", name);
+    if (holder !== undefined && holder.id !== id) throw taken(SERVER, "name", name);
   }
 
   #filtered(filter: ServerFilter) {

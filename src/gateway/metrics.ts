@@ -23,18 +23,6 @@ export interface MetricsSources {
 /** Registers the gateway's metrics. What other parts count themselves (children, commit times) they register. */
 export function createGatewayMetrics(registry: Registry, sources: () => MetricsSources | undefined): GatewayMetrics {
   const registers = [registry];
-  const counted = new Map<string, Map<string, number>>();
-  const calls = new Counter({
-    name: "runlayer_gateway_calls_total",
-    help: "Messages with a recorded decision, by outcome",
-    labelNames: ["server", "outcome"],
-    registers,
-    collect() {
-      for (const [server, byOutcome] of counted)
-        for (const [outcome, count] of byOutcome) this.inc({ server, outcome }, count);
-      counted.clear();
-    },
-  });
   const denials = new Counter({
     name: "runlayer_gateway_denials_total",
     help: "Messages that were denied, by reason",
@@ -47,29 +35,50 @@ export function createGatewayMetrics(registry: Registry, sources: () => MetricsS
     labelNames: ["server", "kind"],
     registers,
   });
+  registerGauges(registry, sources);
+  return {
+    called: countCalls(registers),
+    denied: (server, reason) => denials.inc({ server, reason }),
+    upstreamFailed: (server, kind) => failures.inc({ server, kind }),
+    added: observeAdded(registers),
+  };
+}
+
+/** Told to the counter when it is read: a sum by two names costs a call a third of what a labelled counter does. */
+function countCalls(registers: Registry[]): GatewayMetrics["called"] {
+  const counted = new Map<string, Map<string, number>>();
+  void new Counter({
+    name: "runlayer_gateway_calls_total",
+    help: "Messages with a recorded decision, by outcome",
+    labelNames: ["server", "outcome"],
+    registers,
+    collect() {
+      for (const [server, byOutcome] of counted)
+        for (const [outcome, count] of byOutcome) this.inc({ server, outcome }, count);
+      counted.clear();
+    },
+  });
+  return (server, outcome) => {
+    const byOutcome = counted.get(server) ?? new Map<string, number>();
+    counted.set(server, byOutcome.set(outcome, (byOutcome.get(outcome) ?? 0) + 1));
+  };
+}
+
+function observeAdded(registers: Registry[]): GatewayMetrics["added"] {
   const kept: number[] = [];
   const tell = (): void => {
-    for (const seconds of kept) added.observe(seconds);
+    for (const seconds of kept) histogram.observe(seconds);
     kept.length = 0;
   };
-  const added = new Histogram({
+  const histogram = new Histogram({
     name: "runlayer_gateway_added_seconds",
     help: "Time that the gateway added to a call",
     buckets: ADDED_BUCKETS,
     registers,
     collect: tell,
   });
-  registerGauges(registry, sources);
-  return {
-    called(server, outcome) {
-      const byOutcome = counted.get(server) ?? new Map<string, number>();
-      counted.set(server, byOutcome.set(outcome, (byOutcome.get(outcome) ?? 0) + 1));
-    },
-    denied: (server, reason) => denials.inc({ server, reason }),
-    upstreamFailed: (server, kind) => failures.inc({ server, kind }),
-    added(seconds) {
-      if (kept.push(seconds) >= ADDED_KEPT_MAX) tell();
-    },
+  return (seconds) => {
+    if (kept.push(seconds) >= ADDED_KEPT_MAX) tell();
   };
 }
 

@@ -1,4 +1,5 @@
 import type { AuditEventDraft, DecisionDraft, Settlement } from "../domain/audit-event.ts";
+import { decisionText } from "../domain/decision-text.ts";
 import { UNKNOWN_AFTER_CRASH } from "../domain/settled-event.ts";
 import { systemClock, type Clock } from "../lib/clock.ts";
 import { AppError } from "../lib/errors.ts";
@@ -74,7 +75,7 @@ class DurableAuditLog implements AuditLog {
 
   async stage(decision: DecisionDraft): Promise<void> {
     this.#refuseIfUnable();
-    const text = JSON.stringify(decision);
+    const text = decisionText(decision);
     await this.#committer.addDurably({ kind: "decided", decision, text, size: text.length });
     this.#open.add(decision, text);
   }

@@ -5,6 +5,9 @@ import type { AuditPayloads } from "../domain/organization.ts";
 import type { Server } from "../domain/server.ts";
 import { newId } from "../lib/ids.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
+import { cutText } from "../guard/cut-text.ts";
+import { redactJson } from "../guard/redact-json.ts";
+import { JsonText } from "../lib/json-text.ts";
 import type { Caller, DecidingPolicy, Decision, Target } from "./decide.ts";
 
 /** Arguments beyond this are recorded by their digest only: the log is no place for files. */
@@ -63,7 +66,7 @@ interface Payload {
   readonly value: () => unknown;
 }
 
-/** What the log keeps of a call's arguments. Secrets are masked in every form. */
+/** What the log keeps of a call's arguments: a JSON value, or its text. Secrets are masked in every form. */
 export function toPayload(
   { bytes, value }: Payload,
   setting: AuditPayloads,
@@ -74,19 +77,25 @@ export function toPayload(
     const argumentsDigest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
     return { argumentsDigest, argumentsBytes: bytes.length };
   }
+  const redacted = redactJson(bytes.toString("utf8"), setting === "full" ? Infinity : REDACTED_TEXT_MAX);
+  if (redacted !== undefined) return toArguments(new JsonText(redacted.text), redacted.isCut);
   const given = value();
   const masked = maskSecrets(given);
   let isAltered = masked !== given;
   const kept = setting === "full" ? masked : shorten(masked, () => (isAltered = true));
-  // A replay must know that these are not the arguments that were decided.
-  return { arguments: kept, ...(isAltered ? { argumentsAltered: true } : {}) };
+  return toArguments(kept, isAltered);
+}
+
+/** A replay must know when these are not the arguments that were decided. */
+function toArguments(kept: unknown, isAltered: boolean): Record<string, unknown> {
+  return isAltered ? { arguments: kept, argumentsAltered: true } : { arguments: kept };
 }
 
 function shorten(value: unknown, onCut: () => void): unknown {
   if (typeof value === "string") {
     if (value.length <= REDACTED_TEXT_MAX) return value;
     onCut();
-    return `${value.slice(0, REDACTED_TEXT_MAX).toWellFormed()}... (${value.length} characters)`;
+    return cutText(value, REDACTED_TEXT_MAX);
   }
   if (Array.isArray(value)) return value.map((item) => shorten(item, onCut));
   if (typeof value !== "object" || value === null) return value;

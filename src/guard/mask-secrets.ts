@@ -60,6 +60,11 @@ export function isSecretName(name: string): boolean {
   return SECRET_NAME.test(name) && !PUBLIC_NAME.test(name);
 }
 
+/** Whether some value of a member of this name would be masked, whatever the value looks like. */
+export function mayNameSecret(name: string): boolean {
+  return isSecretMember(name, "");
+}
+
 function isSecretMember(name: string, member: unknown): boolean {
   // "token": "abc" is a secret; "tokens": 512 is a count.
   if (/^tokens?$/i.test(name)) return typeof member === "string" || Array.isArray(member);

@@ -59,7 +59,10 @@ async function main(): Promise<void> {
     const target = (delay: number): Target => governed(product, delay);
     contenders.push({ name: `gateway, ${durability}`, target, pids: () => [product.pid], upstreamPids });
   }
-  contenders.push(await startMcpProxy());
+  contenders.push(
+    await startMcpProxy("npm mcp-proxy", []),
+    await startMcpProxy("same, no event store", ["--no-eventStore"]),
+  );
   for (const { target } of contenders) await load(target(0), 64, WARM_UP_SECONDS);
   console.log(
     `${cpus().length} x ${cpus()[0]?.model ?? "?"}, Node ${process.versions.node}, load average ${loads()}\n`,
@@ -162,22 +165,22 @@ async function startRole(
 }
 
 /** npm's mcp-proxy in front of stdio servers, one process for each delay, with the session that it wants. */
-async function startMcpProxy(): Promise<Contender> {
-  const [quick, slow] = [await startOneMcpProxy(0), await startOneMcpProxy(10)];
+async function startMcpProxy(name: string, flags: readonly string[]): Promise<Contender> {
+  const [quick, slow] = [await startOneMcpProxy(0, flags), await startOneMcpProxy(10, flags)];
   const of = (delay: 0 | 10) => (delay === 0 ? quick : slow);
   return {
-    name: "npm mcp-proxy (stdio upstream)",
+    name,
     target: (delay) => of(delay).target,
     pids: (delay) => [of(delay).pid],
     upstreamPids: (delay) => childrenOf(of(delay).pid),
   };
 }
 
-async function startOneMcpProxy(delay: number): Promise<{ pid: number; target: Target }> {
-  const port = 20_000 + (process.pid % 20_000) + delay;
+async function startOneMcpProxy(delay: number, flags: readonly string[]): Promise<{ pid: number; target: Target }> {
+  const port = 20_000 + (process.pid % 20_000) + delay + flags.length;
   const bin = new URL("../node_modules/mcp-proxy/dist/bin/mcp-proxy.mjs", import.meta.url).pathname;
   const server = new URL("./gateway/stdio-server.ts", import.meta.url).pathname;
-  const args = [bin, "--server", "stream", "--no-eventStore", "--host", "127.0.0.1", "--port", String(port), "--"];
+  const args = [bin, "--server", "stream", ...flags, "--host", "127.0.0.1", "--port", String(port), "--"];
   const child = spawn(process.execPath, [...args, process.execPath, server, String(delay)], { stdio: "ignore" });
   children.push(child);
   const origin = `http://127.0.0.1:${port}`;

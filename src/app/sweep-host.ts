@@ -6,6 +6,7 @@ import { classifyAddress } from "../lib/egress/address-class.ts";
 import { AppError } from "../lib/errors.ts";
 import type { SweepHost } from "../operations/sweep/ports.ts";
 import { expandTargets, scanNetwork } from "../sweep/network-scan.ts";
+import { readOwnNetwork } from "../sweep/local-address.ts";
 import { readProcesses } from "../sweep/processes.ts";
 import { scanHome } from "../sweep/scan-home.ts";
 
@@ -21,17 +22,19 @@ export const THIS_MACHINE: Machine = { name: hostname(), home: homedir(), root: 
 
 /** The machine that serves, as scans look at it. */
 export function createSweepHost(machine: Machine, pepper: Buffer): SweepHost {
+  const identityKey = createHmac("sha256", pepper).update("sweep identities").digest("hex");
   return {
     device: machine.name,
     home: machine.home,
-    identityKey: createHmac("sha256", pepper).update("sweep identities").digest("hex"),
+    identityKey,
     async readHome(path) {
       await requireFolder(path);
       // Another person's variables are not known here, and this account's do not move their files.
       const env = path === homedir() ? process.env : {};
       return withRegisteredDigests(await scanHome({ home: path, platform: platformName(), root: machine.root, env }));
     },
-    readProcesses: (signal) => readProcesses(signal, machine.procFolder),
+    readNetwork: () => readOwnNetwork(machine.procFolder, identityKey),
+    readProcesses: (signal) => readProcesses({ signal, procFolder: machine.procFolder }),
     async expandNetworks(networks) {
       const addresses = await expandTargets({ networks });
       for (const address of addresses) refuseAddress(address);

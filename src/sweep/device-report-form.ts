@@ -43,6 +43,7 @@ const Section = z.object({
         path: Path.optional(),
         line: Line,
         transport: z.enum(["stdio", "http", "sse", "websocket"]),
+        listensAt: z.array(z.string().max(300)).max(100).optional(),
         isEnabled: z.boolean(),
         identity: Identity,
       }),
@@ -86,6 +87,8 @@ export const DeviceReportForm = z.object({
   takenAt: z.iso.datetime(),
   hostname: Word,
   platform: z.enum(["darwin", "linux", "win32"]),
+  /** See `OwnNetwork`; older devices do not tell it. */
+  networkId: Word.optional(),
   sections: z.array(Section).max(200),
 });
 

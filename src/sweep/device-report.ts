@@ -8,6 +8,8 @@ import { visible } from "./server-rules.ts";
 /** What the form takes of each list: one file with more than anyone has must not keep the device from reporting. */
 const LISTED_MAX = 10_000;
 const OBSERVATIONS_MAX = 20_000;
+/** More addresses than a machine has; loopback comes first. */
+const PLACES_MAX = 100;
 
 /**
  * What may leave a device of the facts of one place. Secrets do not: servers are reduced to identities, weaknesses to masked
@@ -37,8 +39,9 @@ export function toReportSection(
         identityKey,
       );
       const { source, client, path, line, transport, isEnabled } = server;
+      const listensAt = server.listensAt?.slice(0, PLACES_MAX);
       const identity = { kind, family, exact, label, url, isBridged: launch !== undefined };
-      return { name: visible(server.name), source, client, path, line, transport, isEnabled, identity };
+      return { name: visible(server.name), source, client, path, line, transport, listensAt, isEnabled, identity };
     }),
     skills: facts.skills.slice(0, LISTED_MAX).map(({ name, kind, digest, path, source }) => ({
       name: visible(name),

@@ -24,6 +24,10 @@ export interface DiscoveredServer {
   /** Tools that run without a question to the user; `["*"]` is all. */
   readonly autoApproved: readonly string[];
   readonly pid?: number | undefined;
+  /** That answers, or the first one that its process listens on. */
+  readonly port?: number | undefined;
+  /** Where its process alone is reached, as the sockets of the machine tell (see `local-address.ts`). */
+  readonly listensAt?: readonly string[] | undefined;
   /** What a probe learned: it answered without credentials, with these tools. */
   readonly probe?:
     | {

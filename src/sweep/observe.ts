@@ -33,7 +33,10 @@ interface Judge {
 function observe(facts: Facts, judge: Judge, origin: ObserveOrigin): Observation[] {
   const sightings = facts.servers.map((server) => ({
     server,
-    identity: identify({ ...server, sha256: server.target?.sha256 }, judge.hashKey),
+    identity: judge.matcher.identityAt(
+      server.listensAt ?? [],
+      identify({ ...server, sha256: server.target?.sha256 }, judge.hashKey),
+    ),
   }));
   return [
     ...sightings.flatMap((sighting) => serverObservations(sighting, judge, origin)),

@@ -86,7 +86,7 @@ function stepsOf({ paths, includeProcesses, network, root, signal }: ScanOptions
     };
   });
   const processes: Step[] = includeProcesses
-    ? [{ message: "reading processes and ports", run: () => readProcesses(signal) }]
+    ? [{ message: "reading processes and ports", run: () => readProcesses({ signal }) }]
     : [];
   const networks: Step[] =
     network === undefined ? [] : [{ message: "probing declared networks", run: () => scanNetwork(network, signal) }];

@@ -7,6 +7,7 @@ import { gzip } from "node:zlib";
 import { AppError } from "../../lib/errors.ts";
 import type { DeviceReportForm, DeviceReportSection } from "../../sweep/device-report-form.ts";
 import { toReportSection } from "../../sweep/device-report.ts";
+import { readOwnNetwork } from "../../sweep/local-address.ts";
 import { readProcesses } from "../../sweep/processes.ts";
 import { withRegisteredDigests } from "../registered-digests.ts";
 import type { ScanProgress } from "../../sweep/run-scan.ts";
@@ -35,6 +36,7 @@ export async function makeReport(
     takenAt: new Date().toISOString(),
     hostname: hostname(),
     platform: platformName(),
+    networkId: (await readOwnNetwork("/proc", hashKey)).id,
     sections: await readSections(scope, hashKey, onProgress),
   };
   const compressed = (await promisify(gzip)(JSON.stringify(report))).toString("base64");

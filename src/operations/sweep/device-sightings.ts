@@ -8,18 +8,26 @@ import type { Instance, Observation } from "../../sweep/finding.ts";
 import type { Matcher } from "../../sweep/match.ts";
 import { agentObservation, standingObservations } from "../../sweep/observe.ts";
 import { skillStandingObservations } from "../../sweep/observe-skill.ts";
+import { type OwnNetwork, withoutOwnPlaces } from "../../sweep/local-address.ts";
 import { homePlace, processesPlace } from "./place.ts";
 import { mergeSightings, type Sightings } from "./sightings.ts";
 
 interface Reporter {
   readonly device: Device;
   readonly matcher: Matcher;
+  /** Of the machine that judges. */
+  readonly network: OwnNetwork;
 }
 
 /** What a device said, judged against what is registered now. */
 export function judgeReport(report: DeviceReportForm, reporter: Reporter): Sightings {
   const { name } = reporter.device;
-  const sections = mergeSightings(report.sections.map((section) => judgeSection(section, reporter)));
+  // Only a device with the same loopback means by `localhost` what the registry means.
+  const isHere = report.networkId === reporter.network.id;
+  const placesOf = (places: readonly string[]) => (isHere ? places : withoutOwnPlaces(places, reporter.network));
+  const sections = mergeSightings(
+    report.sections.map((section) => judgeSection(asRegistered(section, reporter, placesOf), reporter)),
+  );
   const isComplete = report.sections.every((section) => section.isComplete);
   const read = {
     target: "devices",
@@ -28,6 +36,19 @@ export function judgeReport(report: DeviceReportForm, reporter: Reporter): Sight
     reason: isComplete ? undefined : "some folders were not read in full",
   } as const;
   return { ...sections, coverage: [read, ...sections.coverage], counts: { ...sections.counts, devices: 1 } };
+}
+
+/** The section with each server that is registered by where it listens as that server. */
+function asRegistered(
+  section: DeviceReportSection,
+  { matcher }: Reporter,
+  placesOf: (places: readonly string[]) => readonly string[],
+): DeviceReportSection {
+  const servers = section.servers.map((server) => {
+    const { launch: _none, ...identity } = matcher.identityAt(placesOf(server.listensAt ?? []), server.identity);
+    return { ...server, identity: { ...identity, isBridged: server.identity.isBridged } };
+  });
+  return { ...section, servers };
 }
 
 function judgeSection(section: DeviceReportSection, { device, matcher }: Reporter): Sightings {

@@ -38,6 +38,9 @@ export interface FindingInstance {
   readonly path?: string | undefined;
   readonly line?: number | undefined;
   readonly isRunning?: boolean | undefined;
+  /** Of what ran when it was seen; a restart gives it another, and is no change. */
+  readonly pid?: number | undefined;
+  readonly port?: number | undefined;
 }
 
 /** What a scan said of a finding. */

@@ -15,6 +15,8 @@ export const DEVICE_REPORT_CODES_JUDGED_BY_SERVER: ReadonlySet<string> = new Set
 const Word = z.string().max(200);
 const Path = z.string().max(4096);
 const Line = z.int().min(0).optional();
+const Pid = z.int().min(0).optional();
+const Port = z.int().min(1).max(65_535).optional();
 
 const Identity = z.object({
   kind: z.enum(["url", "pkg", "oci", "script", "bin", "cmd"]),
@@ -42,6 +44,8 @@ const Section = z.object({
         client: Word.optional(),
         path: Path.optional(),
         line: Line,
+        pid: Pid,
+        port: Port,
         transport: z.enum(["stdio", "http", "sse", "websocket"]),
         listensAt: z.array(z.string().max(300)).max(100).optional(),
         isEnabled: z.boolean(),
@@ -56,7 +60,14 @@ const Section = z.object({
     .max(10_000),
   installs: z
     .array(
-      z.object({ client: Word, title: Word, kind: z.enum(["client", "agent"]), path: Path, isRunning: z.boolean() }),
+      z.object({
+        client: Word,
+        title: Word,
+        kind: z.enum(["client", "agent"]),
+        path: Path.optional(),
+        isRunning: z.boolean(),
+        pid: Pid,
+      }),
     )
     .max(1000),
   observations: z
@@ -74,6 +85,8 @@ const Section = z.object({
         path: Path.optional(),
         line: Line,
         isRunning: z.boolean().optional(),
+        pid: Pid,
+        port: Port,
       }),
     )
     .max(20_000),

@@ -1,5 +1,5 @@
 import { DEVICE_REPORT_CODES_JUDGED_BY_SERVER, type DeviceReportSection } from "./device-report-form.ts";
-import type { Facts } from "./facts.ts";
+import type { DiscoveredServer, Facts } from "./facts.ts";
 import { identify } from "./identity.ts";
 import { EMPTY_REGISTRY } from "./match.ts";
 import { createObserver } from "./observe.ts";
@@ -33,16 +33,7 @@ export function toReportSection(
     isComplete: isWhole && (own === undefined || own.status === "read" || own.isRepeatable === true),
     unread: gaps.slice(0, LISTED_MAX).map(({ place: path, reason }) => ({ path, reason: reason ?? "not read" })),
     configsRead: facts.configsRead,
-    servers: facts.servers.slice(0, LISTED_MAX).map((server) => {
-      const { kind, family, exact, label, url, launch } = identify(
-        { ...server, sha256: server.target?.sha256 },
-        identityKey,
-      );
-      const { source, client, path, line, transport, isEnabled } = server;
-      const listensAt = server.listensAt?.slice(0, PLACES_MAX);
-      const identity = { kind, family, exact, label, url, isBridged: launch !== undefined };
-      return { name: visible(server.name), source, client, path, line, transport, listensAt, isEnabled, identity };
-    }),
+    servers: facts.servers.slice(0, LISTED_MAX).map((server) => toReportedServer(server, identityKey)),
     skills: facts.skills.slice(0, LISTED_MAX).map(({ name, kind, digest, path, source }) => ({
       name: visible(name),
       kind,
@@ -57,6 +48,26 @@ export function toReportSection(
       path: instance.path,
       line: instance.line,
       isRunning: instance.isRunning,
+      pid: instance.pid,
+      port: instance.port,
     })),
+  };
+}
+
+function toReportedServer(found: DiscoveredServer, identityKey: string): DeviceReportSection["servers"][number] {
+  const { source, client, path, line, pid, port, transport, isEnabled } = found;
+  const { kind, family, exact, label, url, launch } = identify({ ...found, sha256: found.target?.sha256 }, identityKey);
+  return {
+    name: visible(found.name),
+    source,
+    client,
+    path,
+    line,
+    pid,
+    port,
+    transport,
+    listensAt: found.listensAt?.slice(0, PLACES_MAX),
+    isEnabled,
+    identity: { kind, family, exact, label, url, isBridged: launch !== undefined },
   };
 }

@@ -62,8 +62,10 @@ export interface DiscoveredInstall {
   readonly client: string;
   readonly title: string;
   readonly kind: "client" | "agent";
-  readonly path: string;
+  /** What shows it: a file, or its address in a network. */
+  readonly path?: string | undefined;
   readonly isRunning: boolean;
+  readonly pid?: number | undefined;
 }
 
 /** A setting by which tools of a client run without a question to its user. */

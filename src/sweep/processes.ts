@@ -175,6 +175,6 @@ function agentsOf(running: readonly RunningProcess[]): DiscoveredInstall[] {
     const found = running.find(({ argv }) =>
       argv.slice(0, 2).some((word) => programs.includes(programName(word).replace(/\.(?:m?js|py)$/, ""))),
     );
-    return found === undefined ? [] : [{ client: id, title, kind, path: `pid ${String(found.pid)}`, isRunning: true }];
+    return found === undefined ? [] : [{ client: id, title, kind, isRunning: true, pid: found.pid }];
   });
 }

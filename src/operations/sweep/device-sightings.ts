@@ -38,17 +38,29 @@ export function judgeReport(report: DeviceReportForm, reporter: Reporter): Sight
   return { ...sections, coverage: [read, ...sections.coverage], counts: { ...sections.counts, devices: 1 } };
 }
 
-/** The section with each server that is registered by where it listens as that server. */
+/** The section with each server that is registered by where it listens as that server, and with it what the device found wrong with its process. */
 function asRegistered(
   section: DeviceReportSection,
   { matcher }: Reporter,
   placesOf: (places: readonly string[]) => readonly string[],
 ): DeviceReportSection {
+  const families = new Map<string, string>();
   const servers = section.servers.map((server) => {
     const { launch: _none, ...identity } = matcher.identityAt(placesOf(server.listensAt ?? []), server.identity);
+    families.set(toKey(server.pid, server.identity.family), identity.family);
     return { ...server, identity: { ...identity, isBridged: server.identity.isBridged } };
   });
-  return { ...section, servers };
+  const observations = section.observations.map((observation) => {
+    const { pid, identity } = observation;
+    return pid === undefined
+      ? observation
+      : { ...observation, identity: families.get(toKey(pid, identity)) ?? identity };
+  });
+  return { ...section, servers, observations };
+}
+
+function toKey(pid: number | undefined, identity: string): string {
+  return `${String(pid)}|${identity}`;
 }
 
 function judgeSection(section: DeviceReportSection, { device, matcher }: Reporter): Sightings {
@@ -105,9 +117,9 @@ const BRIDGE = { kind: "cmd", name: "bridge", pin: "local", rest: [] } as const;
 function ownObservations({ observations }: DeviceReportSection, origin: Instance): Observation[] {
   return observations
     .filter(({ code }) => !DEVICE_REPORT_CODES_JUDGED_BY_SERVER.has(code))
-    .map(({ client, path, line, isRunning, ...rest }) => ({
+    .map(({ client, path, line, isRunning, pid, port, ...rest }) => ({
       ...rest,
       fix: { kind: "review" },
-      instance: { ...origin, client, path, line, isRunning },
+      instance: { ...origin, client, path, line, isRunning, pid, port },
     }));
 }

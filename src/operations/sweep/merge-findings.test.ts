@@ -73,6 +73,18 @@ test("seen in two places it ends when both were read", () => {
   expect(scans(both, sightings(["a"], []), sightings(["b"], []))).toMatchObject({ change: "resolved", resolvedAt: 3 });
 });
 
+test("a restarted process is the same instance with another pid, and no change", () => {
+  const at = (pid: number, port: number) => seen("p", { instance: { device: "d", isRunning: true, pid, port } });
+  const merged = scans(sightings(["p"], [at(1, 80)]), sightings(["p"], [at(2, 81), at(3, 81)]));
+  expect(merged).toMatchObject({ change: "seen", version: 1, firstSeenAt: 1 });
+  expect(merged.instances.map(({ pid, port }) => [pid, port])).toEqual([
+    [2, 81],
+    [3, 81],
+  ]);
+  const heard = scans(sightings(["p"], [at(1, 80)]), sightings([], [at(2, 80)]));
+  expect(heard.instances).toMatchObject([{ pid: 2 }]);
+});
+
 test("what an old report shows again is one instance, however often a scan goes by it", () => {
   const here = seen("d1");
   const merged = scans(sightings(["d1"], [here]), sightings([], [here], []), sightings([], [here], []));

@@ -89,6 +89,8 @@ const storedFinding = z.object({
       path: z.string().optional(),
       line: z.number().optional(),
       isRunning: z.boolean().optional(),
+      pid: z.number().optional(),
+      port: z.number().optional(),
     }),
   ),
   places: z.array(z.string()),

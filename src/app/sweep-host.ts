@@ -5,6 +5,7 @@ import { withRegisteredDigests } from "./registered-digests.ts";
 import { classifyAddress } from "../lib/egress/address-class.ts";
 import { AppError } from "../lib/errors.ts";
 import type { SweepHost } from "../operations/sweep/ports.ts";
+import { homeContext } from "../sweep/homes.ts";
 import { expandTargets, scanNetwork } from "../sweep/network-scan.ts";
 import { readOwnNetwork } from "../sweep/local-address.ts";
 import { readProcesses } from "../sweep/processes.ts";
@@ -27,11 +28,9 @@ export function createSweepHost(machine: Machine, pepper: Buffer): SweepHost {
     device: machine.name,
     home: machine.home,
     identityKey,
-    async readHome(path) {
+    async readHome(path, seen) {
       await requireFolder(path);
-      // Another person's variables are not known here, and this account's do not move their files.
-      const env = path === homedir() ? process.env : {};
-      return withRegisteredDigests(await scanHome({ home: path, platform: platformName(), root: machine.root, env }));
+      return withRegisteredDigests(await scanHome({ ...homeContext(path, machine.root), seen }));
     },
     readNetwork: () => readOwnNetwork(machine.procFolder, identityKey),
     readProcesses: (signal) => readProcesses({ signal, procFolder: machine.procFolder }),
@@ -57,8 +56,4 @@ async function requireFolder(path: string): Promise<void> {
     throw new AppError("not_found", "this folder does not exist or may not be read", { cause: error });
   });
   if (!found.isDirectory()) throw new AppError("not_found", "this is no folder");
-}
-
-function platformName(): "darwin" | "linux" | "win32" {
-  return process.platform === "darwin" || process.platform === "win32" ? process.platform : "linux";
 }

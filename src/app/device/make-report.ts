@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { readdir } from "node:fs/promises";
-import { homedir, hostname, userInfo } from "node:os";
-import { basename, join, resolve } from "node:path";
+import { homedir, hostname } from "node:os";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { AppError } from "../../lib/errors.ts";
 import type { DeviceReportForm, DeviceReportSection } from "../../sweep/device-report-form.ts";
 import { toReportSection } from "../../sweep/device-report.ts";
+import { homeContext, outermostFirst, platformName, userOfHome } from "../../sweep/homes.ts";
 import { readOwnNetwork } from "../../sweep/local-address.ts";
 import { readProcesses } from "../../sweep/processes.ts";
 import { withRegisteredDigests } from "../registered-digests.ts";
@@ -53,11 +54,12 @@ async function readSections(
   onProgress: (progress: ScanProgress) => void,
 ): Promise<DeviceReportSection[]> {
   const sections: DeviceReportSection[] = [];
-  const homes = await homesOf(scope);
+  const homes = await outermostFirst(await homesOf(scope));
+  const seen = new Set<string>();
   const total = homes.length + (scope.homes === undefined ? 1 : 0);
   for (const [done, home] of homes.entries()) {
     onProgress({ done, total, message: `reading ${home}` });
-    sections.push(await readHome(home, hashKey));
+    sections.push(await readHome(home, hashKey, seen));
   }
   if (scope.homes === undefined) {
     onProgress({ done: homes.length, total, message: "reading processes and ports" });
@@ -67,24 +69,16 @@ async function readSections(
   return sections;
 }
 
-async function readHome(home: string, hashKey: string): Promise<DeviceReportSection> {
-  const isOwn = home === homedir();
-  // Another person's variables are not known here, and mine do not move their files.
-  const env = isOwn ? process.env : {};
-  const facts = await withRegisteredDigests(await scanHome({ home, platform: platformName(), root: "/", env }));
-  const user = isOwn ? userInfo().username : basename(home);
-  return toReportSection(facts, { place: "home", path: home, user }, hashKey);
+async function readHome(home: string, hashKey: string, seen: Set<string>): Promise<DeviceReportSection> {
+  const facts = await withRegisteredDigests(await scanHome({ ...homeContext(home), seen }));
+  return toReportSection(facts, { place: "home", path: home, user: userOfHome(home) }, hashKey);
 }
 
 async function homesOf({ homes, isForAllUsers }: ReportScope): Promise<readonly string[]> {
-  if (homes !== undefined) return homes.map((home) => resolve(home));
+  if (homes !== undefined) return homes;
   if (!isForAllUsers) return [homedir()];
   const parent = { darwin: "/Users", linux: "/home", win32: "C:\\Users" }[platformName()];
   const names = await readdir(parent, { withFileTypes: true }).catch(() => []);
   const found = names.filter((entry) => entry.isDirectory()).map((entry) => join(parent, entry.name));
-  return [...new Set([...found, homedir()])];
-}
-
-function platformName(): DeviceReportForm["platform"] {
-  return process.platform === "darwin" || process.platform === "win32" ? process.platform : "linux";
+  return [...found, homedir()];
 }

@@ -41,6 +41,7 @@ export interface FindingInstance {
   /** Of what ran when it was seen; a restart gives it another, and is no change. */
   readonly pid?: number | undefined;
   readonly port?: number | undefined;
+  readonly container?: string | undefined;
 }
 
 /** What a scan said of a finding. */

@@ -46,6 +46,7 @@ const Section = z.object({
         line: Line,
         pid: Pid,
         port: Port,
+        container: Word.optional(),
         transport: z.enum(["stdio", "http", "sse", "websocket"]),
         listensAt: z.array(z.string().max(300)).max(100).optional(),
         isEnabled: z.boolean(),
@@ -67,6 +68,7 @@ const Section = z.object({
         path: Path.optional(),
         isRunning: z.boolean(),
         pid: Pid,
+        container: Word.optional(),
       }),
     )
     .max(1000),
@@ -87,6 +89,7 @@ const Section = z.object({
         isRunning: z.boolean().optional(),
         pid: Pid,
         port: Port,
+        container: Word.optional(),
       }),
     )
     .max(20_000),

@@ -50,12 +50,13 @@ export function toReportSection(
       isRunning: instance.isRunning,
       pid: instance.pid,
       port: instance.port,
+      container: instance.container,
     })),
   };
 }
 
 function toReportedServer(found: DiscoveredServer, identityKey: string): DeviceReportSection["servers"][number] {
-  const { source, client, path, line, pid, port, transport, isEnabled } = found;
+  const { source, client, path, line, pid, port, container, transport, isEnabled } = found;
   const { kind, family, exact, label, url, launch } = identify({ ...found, sha256: found.target?.sha256 }, identityKey);
   return {
     name: visible(found.name),
@@ -65,6 +66,7 @@ function toReportedServer(found: DiscoveredServer, identityKey: string): DeviceR
     line,
     pid,
     port,
+    container,
     transport,
     listensAt: found.listensAt?.slice(0, PLACES_MAX),
     isEnabled,

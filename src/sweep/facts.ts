@@ -24,6 +24,8 @@ export interface DiscoveredServer {
   /** Tools that run without a question to the user; `["*"]` is all. */
   readonly autoApproved: readonly string[];
   readonly pid?: number | undefined;
+  /** In which its process runs: runtime and id. */
+  readonly container?: string | undefined;
   /** That answers, or the first one that its process listens on. */
   readonly port?: number | undefined;
   /** Where its process alone is reached, as the sockets of the machine tell (see `local-address.ts`). */
@@ -66,6 +68,7 @@ export interface DiscoveredInstall {
   readonly path?: string | undefined;
   readonly isRunning: boolean;
   readonly pid?: number | undefined;
+  readonly container?: string | undefined;
 }
 
 /** A setting by which tools of a client run without a question to its user. */

@@ -103,6 +103,7 @@ function toObservations(sighting: Sighting, found: readonly Weakness[], origin: 
     isRunning: server.source === "config" ? undefined : true,
     pid: server.pid,
     port: server.port,
+    container: server.container,
   };
   return found.map((weakness) => ({
     kind: "security_risk",
@@ -187,7 +188,7 @@ function registryName({ hostname, port }: URL): string {
 
 /** An autonomous agent that is installed and not registered; nothing for other clients. */
 export function agentObservation(
-  { client, kind, title, path, isRunning, pid }: Facts["installs"][number],
+  { client, kind, title, path, isRunning, pid, container }: Facts["installs"][number],
   matcher: Matcher,
   origin: ObserveOrigin,
 ): Observation[] {
@@ -203,7 +204,7 @@ export function agentObservation(
       evidence: `${title} is ${isRunning ? "running" : "installed"}`,
       remediation: "register it as an agent with its own key and route its servers through the gateway, or remove it",
       fix: { kind: "review" },
-      instance: { ...origin, client, path, isRunning, pid },
+      instance: { ...origin, client, path, isRunning, pid, container },
     },
   ];
 }

@@ -1,4 +1,5 @@
 import { CLIENTS } from "./clients.ts";
+import { readContainer } from "./container-of.ts";
 import type { CoverageEntry, DiscoveredInstall, DiscoveredServer, Facts } from "./facts.ts";
 import { type ListeningSocket, readListening } from "./listening-sockets.ts";
 import { isWildcard, reachedAt } from "./local-address.ts";
@@ -29,7 +30,7 @@ const PROBES_MAX = 64;
 export async function readProcesses({ signal, procFolder = "/proc" }: ReadProcessesOptions = {}): Promise<Facts> {
   const running = await readRunning(procFolder);
   const own = new Set([process.pid, process.ppid]);
-  const servers = running.filter(({ pid }) => !own.has(pid)).flatMap((found) => toServer(found));
+  const servers = await inContainers(running.filter(({ pid }) => !own.has(pid)).flatMap(toServer), procFolder);
   const pids = servers.map(({ pid }) => pid);
   const { sockets, coverage } = await readListening(procFolder, pids);
   const ports = sockets.filter((socket) => socket.pids.length > 0 || socket.port === AGENT_PORT);
@@ -45,7 +46,7 @@ export async function readProcesses({ signal, procFolder = "/proc" }: ReadProces
     : coverage;
   return {
     servers: [...seen, ...probed.flatMap(withoutProcess)],
-    installs: agentsOf(running),
+    installs: await inContainers(agentsOf(running), procFolder),
     skills: [],
     problems: [],
     coverage: [
@@ -168,6 +169,18 @@ function ancestorsOf(pid: number, parentOf: ReadonlyMap<number, number>): number
     parent = parentOf.get(parent);
   }
   return [...found];
+}
+
+function inContainers<Found extends { readonly pid?: number | undefined }>(
+  found: readonly Found[],
+  procFolder: string,
+) {
+  return Promise.all(
+    found.map(async (one) => ({
+      ...one,
+      container: one.pid === undefined ? undefined : await readContainer(procFolder, one.pid),
+    })),
+  );
 }
 
 function agentsOf(running: readonly RunningProcess[]): DiscoveredInstall[] {

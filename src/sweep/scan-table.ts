@@ -16,7 +16,7 @@ export interface ShownFinding extends Pick<
   SweepFinding,
   "key" | "code" | "title" | "severity" | "evidence" | "remediation" | "frameworks"
 > {
-  readonly instances: readonly Pick<Instance, "path" | "line" | "pid" | "port">[];
+  readonly instances: readonly Pick<Instance, "path" | "line" | "pid" | "port" | "container">[];
 }
 
 /** A scan for people: the worst first, each with where it is and what to do, and what was not read. */
@@ -54,9 +54,13 @@ function findingLines({ severity, code, title, evidence, remediation, instances 
   ];
 }
 
-function placeOf({ path, line, pid, port }: ShownFinding["instances"][number]): string {
+function placeOf({ path, line, pid, port, container }: ShownFinding["instances"][number]): string {
   if (path !== undefined) return line === undefined ? path : `${path}:${String(line)}`;
-  const known = [pid === undefined ? "" : `pid ${String(pid)}`, port === undefined ? "" : `port ${String(port)}`];
+  const known = [
+    pid === undefined ? "" : `pid ${String(pid)}`,
+    port === undefined ? "" : `port ${String(port)}`,
+    container === undefined ? "" : `in ${container}`,
+  ];
   return known.filter((text) => text !== "").join(", ");
 }
 

@@ -117,9 +117,9 @@ const BRIDGE = { kind: "cmd", name: "bridge", pin: "local", rest: [] } as const;
 function ownObservations({ observations }: DeviceReportSection, origin: Instance): Observation[] {
   return observations
     .filter(({ code }) => !DEVICE_REPORT_CODES_JUDGED_BY_SERVER.has(code))
-    .map(({ client, path, line, isRunning, pid, port, ...rest }) => ({
+    .map(({ client, path, line, isRunning, pid, port, container, ...rest }) => ({
       ...rest,
       fix: { kind: "review" },
-      instance: { ...origin, client, path, line, isRunning, pid, port },
+      instance: { ...origin, client, path, line, isRunning, pid, port, container },
     }));
 }

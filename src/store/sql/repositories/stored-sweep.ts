@@ -91,6 +91,7 @@ const storedFinding = z.object({
       isRunning: z.boolean().optional(),
       pid: z.number().optional(),
       port: z.number().optional(),
+      container: z.string().optional(),
     }),
   ),
   places: z.array(z.string()),

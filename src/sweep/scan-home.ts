@@ -6,7 +6,7 @@ import type { ClientDefinition, ConfigPlace } from "./client-definition.ts";
 import { CLIENTS } from "./clients.ts";
 import type { Facts } from "./facts.ts";
 import { Collector } from "./home-collector.ts";
-import { lineOfName } from "./line-of-name.ts";
+import { createLineFinder } from "./line-finder.ts";
 import { findTarget } from "./launch-target.ts";
 import { parseConfig } from "./parse-config.ts";
 import { mayOthersWrite, readBoundedText, readBoundedWith } from "./read-bounded.ts";
@@ -171,12 +171,12 @@ async function readConfigFile(
   }
   collector.configsRead += 1;
   collector.addProjectsOf(parsed.value);
+  const lineOfFault = createLineFinder(read.text);
   for (const { name, reason } of entryFaultsOf(parsed.value, place.keys)) {
-    const line = name === "" ? 1 : (lineOfName(read.text, name) ?? 1);
-    collector.addProblem(client, { path, line, column: 1, reason });
+    collector.addProblem(client, { path, line: lineOfFault(name) ?? 1, column: 1, reason });
   }
+  const lineOfServer = createLineFinder(read.text);
   for (const entry of serverEntriesOf(parsed.value, place.keys)) {
-    const line = lineOfName(read.text, entry.name);
     const hasUnsafePermissions = mayOthersWrite(read.mode);
     collector.servers.push({
       ...entry,
@@ -185,7 +185,7 @@ async function readConfigFile(
       client: client.id,
       scope: place.scope,
       path,
-      line,
+      line: lineOfServer(entry.name),
       hasUnsafePermissions,
     });
   }

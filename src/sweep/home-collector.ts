@@ -9,6 +9,7 @@ import type {
   Facts,
   LooseApproval,
 } from "./facts.ts";
+import { isBelow } from "./is-below.ts";
 import { isMembers } from "./server-entries.ts";
 import { readRuleFile, readSkillFolder } from "./skill-files.ts";
 
@@ -24,6 +25,7 @@ export class Collector {
   readonly #skills: DiscoveredSkill[] = [];
   readonly #locks: { readonly folder: string; readonly sources: ReadonlyMap<string, string> }[] = [];
   readonly #approvals: LooseApproval[] = [];
+  readonly #skipped = new Set<string>();
   readonly #seen: Set<string>;
 
   constructor(home: string, seen = new Set<string>()) {
@@ -48,7 +50,8 @@ export class Collector {
   }
 
   skip(place: string, reason: string): void {
-    if (this.coverage.some((entry) => entry.place === place)) return;
+    if (this.#skipped.has(place)) return;
+    this.#skipped.add(place);
     this.coverage.push({ target: "host", place, status: "skipped", reason });
   }
 
@@ -96,9 +99,7 @@ export class Collector {
   #sourcedSkills(): DiscoveredSkill[] {
     const nearest = this.#locks.toSorted((left, right) => right.folder.length - left.folder.length);
     return this.#skills.map((skill) => {
-      const lock = nearest.find(
-        ({ folder, sources }) => skill.path.startsWith(`${folder}/`) && sources.has(skill.name),
-      );
+      const lock = nearest.find(({ folder, sources }) => isBelow(skill.path, folder) && sources.has(skill.name));
       return { ...skill, source: lock?.sources.get(skill.name) };
     });
   }

@@ -66,6 +66,14 @@ test.each([
   expect(scans(sightings(["a"], [seen("a")]), second).change).toBe(change);
 });
 
+test("what lies in a folder that could not be read stays, also on Windows", () => {
+  const instance = { device: "a", path: "C:\\Users\\ada\\work\\.mcp.json" };
+  const unread = (path: string) =>
+    scans(sightings(["a"], [seen("a", { instance })]), sightings(["a"], [], [{ place: "a", path }]));
+  expect(unread("C:\\Users\\ada\\work").change).toBeUndefined();
+  expect(unread("C:\\Users\\ada\\wo").change).toBe("resolved");
+});
+
 test("seen in two places it ends when both were read", () => {
   const both = sightings(["a", "b"], [seen("a"), seen("b")]);
   const first = scans(both, sightings(["a"], []));

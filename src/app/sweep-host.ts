@@ -28,9 +28,9 @@ export function createSweepHost(machine: Machine, pepper: Buffer): SweepHost {
     device: machine.name,
     home: machine.home,
     identityKey,
-    async readHome(path, seen) {
+    async readHome(path, { seen, signal }) {
       await requireFolder(path);
-      return withRegisteredDigests(await scanHome({ ...homeContext(path, machine.root), seen }));
+      return withRegisteredDigests(await scanHome({ ...homeContext(path, machine.root), seen, signal }));
     },
     readNetwork: () => readOwnNetwork(machine.procFolder, identityKey),
     readProcesses: (signal) => readProcesses({ signal, procFolder: machine.procFolder }),
@@ -53,7 +53,11 @@ function refuseAddress(address: string): void {
 
 async function requireFolder(path: string): Promise<void> {
   const found = await stat(path).catch((error: unknown) => {
-    throw new AppError("not_found", "this folder does not exist or may not be read", { cause: error });
+    throw new AppError(
+      "not_found",
+      "this folder does not exist or may not be read; name one that the serving account can read",
+      { cause: error },
+    );
   });
-  if (!found.isDirectory()) throw new AppError("not_found", "this is no folder");
+  if (!found.isDirectory()) throw new AppError("not_found", "this is no folder; name a home or a project folder");
 }

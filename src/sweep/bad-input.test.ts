@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Facts } from "./facts.ts";
 import { parseConfig } from "./parse-config.ts";
 import { textInPropertyList } from "./property-list.ts";
+import { runScan } from "./run-scan.ts";
 import { runScanCommand } from "./scan-command.ts";
 import { scanHome } from "./scan-home.ts";
 
@@ -101,6 +102,28 @@ test.each([
   expect(whole).toMatchObject({ status: "partial", reason: expect.stringContaining(limit) });
   // The next scan may get further: what it left out says nothing about what is gone.
   expect(whole?.isRepeatable).toBeUndefined();
+});
+
+test("stops when it is told to, and says that this is not all", async () => {
+  for (let index = 0; index < 300; index += 1) {
+    await put(
+      `work/${String(index)}/.mcp.json`,
+      `{"mcpServers":{"s${String(index)}":{"command":"x${String(index)}"}}}`,
+    );
+  }
+  const stop = new AbortController();
+  const whole = scanHome({ home, platform: "linux", root: join(home, "no-root"), env: {}, signal: stop.signal });
+  setTimeout(() => stop.abort(), 20);
+  const { servers, coverage } = await whole;
+  expect(servers.length).toBeLessThan(300);
+  expect(coverage).toMatchObject([{ place: home, status: "partial", reason: "stopped before the end" }]);
+  const options = {
+    paths: [home],
+    includeProcesses: false,
+    hashKey: "k",
+    signal: AbortSignal.abort(new Error("stopped")),
+  };
+  await expect(runScan(options)).rejects.toThrow("stopped");
 });
 
 test("passes over pipes, circles and binaries among skills, and says what it could not judge", async () => {

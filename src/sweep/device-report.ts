@@ -21,7 +21,11 @@ export function toReportSection(
   identityKey: string,
 ): DeviceReportSection {
   const own = facts.coverage.find((entry) => entry.place === place.path);
-  const gaps = facts.coverage.filter((entry) => entry !== own && entry.status !== "read" && entry.target === "host");
+  const gaps = facts.coverage
+    .filter(
+      (entry) => entry !== own && entry.status !== "read" && (entry.target === "host" || entry.target === "ports"),
+    )
+    .map((entry) => ({ path: entry.target === "ports" ? "ports" : entry.place, reason: entry.reason ?? "not read" }));
   const observations = createObserver(EMPTY_REGISTRY, identityKey)(facts, {});
   const judged = observations.filter(({ code }) => !DEVICE_REPORT_CODES_JUDGED_BY_SERVER.has(code));
   // What is cut is not gone: a section that is not whole ends no finding.
@@ -31,7 +35,7 @@ export function toReportSection(
   return {
     ...place,
     isComplete: isWhole && (own === undefined || own.status === "read" || own.isRepeatable === true),
-    unread: gaps.slice(0, LISTED_MAX).map(({ place: path, reason }) => ({ path, reason: reason ?? "not read" })),
+    unread: gaps.slice(0, LISTED_MAX),
     configsRead: facts.configsRead,
     servers: facts.servers.slice(0, LISTED_MAX).map((server) => toReportedServer(server, identityKey)),
     skills: facts.skills.slice(0, LISTED_MAX).map(({ name, kind, digest, path, source }) => ({

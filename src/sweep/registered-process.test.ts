@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { hostname, networkInterfaces, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -87,9 +87,19 @@ async function scan(...urls: readonly string[]): Promise<readonly SweepFinding[]
   return (await runScan({ paths: [folder], includeProcesses: true, registry, hashKey: "k" })).findings;
 }
 
+/** Whether a test started it, itself or through what it started: the machine may run servers of others. */
+function isOwn(pid: number | undefined): boolean {
+  const path = `/proc/${String(pid)}/stat`;
+  if (!existsSync(path)) return false;
+  const [, , group] = readFileSync(path, "utf8").split(") ").at(-1)?.split(" ") ?? [];
+  return children.some((child) => String(child.pid) === group);
+}
+
 /** What nobody registered, of the processes that a test started. */
 async function shadows(...urls: readonly string[]): Promise<readonly string[]> {
-  const found = (await scan(...urls)).filter(({ kind }) => kind === "shadow_server");
+  const found = (await scan(...urls)).filter(
+    ({ kind, instances }) => kind === "shadow_server" && instances.some(({ pid }) => isOwn(pid)),
+  );
   const known = ["server-everything", "server-memory", "mcp-proxy", "evil-mcp", "parent-mcp"];
   return known.filter((name) => found.some(({ identity }) => identity.includes(name)));
 }

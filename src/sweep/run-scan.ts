@@ -60,6 +60,7 @@ export async function runScan(options: ScanOptions): Promise<ScanAnswer> {
     gathered.push(facts);
     observations.push(...observe(facts, { device, user: step.user }));
   }
+  options.signal?.throwIfAborted();
   options.onProgress?.({ done: steps.length, total: steps.length, message: "done" });
   const findings = aggregate(observations);
   return { summary: summarize(gathered, findings), findings, coverage: gathered.flatMap((facts) => facts.coverage) };
@@ -74,7 +75,7 @@ interface Step {
 async function stepsOf({ paths, includeProcesses, network, root, signal }: ScanOptions): Promise<Step[]> {
   const seen = new Set<string>();
   const homes = (await outermostFirst(paths ?? [homedir()])).map((home): Step => {
-    const run = (): Promise<Facts> => scanHome({ ...homeContext(home, root), seen });
+    const run = (): Promise<Facts> => scanHome({ ...homeContext(home, root), seen, signal });
     return { message: `reading ${home}`, user: userOfHome(home), run };
   });
   const processes: Step[] = includeProcesses

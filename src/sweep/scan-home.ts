@@ -4,7 +4,7 @@ import { readVariable } from "../lib/read-variable.ts";
 import { APPROVAL_SETTINGS } from "./approval-settings.ts";
 import type { ClientDefinition, ConfigPlace } from "./client-definition.ts";
 import { CLIENTS } from "./clients.ts";
-import type { Facts } from "./facts.ts";
+import type { CoverageEntry, Facts } from "./facts.ts";
 import { Collector } from "./home-collector.ts";
 import { createLineFinder } from "./line-finder.ts";
 import { findTarget } from "./launch-target.ts";
@@ -17,40 +17,49 @@ import { type HomeContext, isProjectPath, resolveInProject, resolvePlace } from 
 import { entryFaultsOf, serverEntriesOf } from "./server-entries.ts";
 import { RULE_FILES } from "./skill-files.ts";
 import { projectLock, readSkillLock } from "./skill-locks.ts";
-import { WALK_LIMITS, type WalkLimits, walkHome } from "./walk-home.ts";
+import { WALK_LIMITS, type WalkAnswer, type WalkLimits, walkHome } from "./walk-home.ts";
 
 export interface ScanHomeOptions extends HomeContext {
-  /** Project folders known from elsewhere. */
-  readonly projects?: readonly string[] | undefined;
   readonly walkLimits?: WalkLimits | undefined;
   /** What was read already; homes that share it count each file once. They MUST be read in the order of `outermostFirst`. */
   readonly seen?: Set<string> | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
-/** Everything that one home tells: servers, skills, installs, files that could not be read. Reads only; starts nothing. */
+/**
+ * Everything that one home tells: servers, skills, installs, files that could not be read. Reads only; starts nothing. When the signal fires it gives
+ * what it has, and its coverage says that this is not all.
+ */
 export async function scanHome(options: ScanHomeOptions): Promise<Facts> {
-  const collector = new Collector(options.home, options.seen);
+  const { home, signal } = options;
+  const collector = new Collector(home, options.seen);
   for (const client of CLIENTS) {
+    if (signal?.aborted === true) break;
     await readClient(client, options, collector);
     await findInstall(client, options, collector);
   }
   for (const path of SKILL_LOCKS) {
-    for (const lock of await resolvePlace(path, options)) collector.addLock(options.home, await readSkillLock(lock));
+    for (const lock of await resolvePlace(path, options)) collector.addLock(home, await readSkillLock(lock));
   }
-  const walk = await walkHome(options.home, PROJECT_NAMES, options.walkLimits ?? WALK_LIMITS);
+  const walk = await walkHome(home, PROJECT_NAMES, { ...WALK_LIMITS, ...options.walkLimits, signal });
   for (const folder of walk.denied) collector.skip(folder, "no permission");
-  const known = [...(options.projects ?? []), ...collector.projects, ...(await namedProjects(options))];
-  for (const project of new Set([...walk.projects, ...known])) await readProject(project, collector);
-  collector.coverage.push({
-    target: "host",
-    place: options.home,
-    status: walk.stoppedBy === undefined ? "read" : "partial",
-    reason:
-      walk.stoppedBy === undefined ? undefined : `the walk for projects stopped at its limit of ${walk.stoppedBy}`,
-    // The same depth is left out each time; entries and time depend on the day.
-    isRepeatable: walk.stoppedBy === "depth" ? true : undefined,
-  });
+  for (const project of new Set([...walk.projects, ...collector.projects, ...(await namedProjects(options))])) {
+    if (signal?.aborted === true) break;
+    await readProject(project, collector);
+  }
+  collector.coverage.push({ target: "host", place: home, ...howFar(walk, signal) });
   return collector.facts();
+}
+
+function howFar(
+  { stoppedBy }: WalkAnswer,
+  signal?: AbortSignal,
+): Pick<CoverageEntry, "status" | "reason" | "isRepeatable"> {
+  if (signal?.aborted === true) return { status: "partial", reason: "stopped before the end" };
+  if (stoppedBy === undefined) return { status: "read" };
+  // The same depth is left out each time; entries and time depend on the day.
+  const isRepeatable = stoppedBy === "depth" ? true : undefined;
+  return { status: "partial", reason: `the walk for projects stopped at its limit of ${stoppedBy}`, isRepeatable };
 }
 
 const SKILL_LOCKS = ["~/.agents/.skill-lock.json", "~/.local/state/skills/.skill-lock.json"] as const;

@@ -12,7 +12,7 @@ import { readOwnNetwork } from "../../sweep/local-address.ts";
 import { readProcesses } from "../../sweep/processes.ts";
 import { withRegisteredDigests } from "../registered-digests.ts";
 import type { ScanProgress } from "../../sweep/run-scan.ts";
-import { scanHome } from "../../sweep/scan-home.ts";
+import { scanHome, type ScanHomeOptions } from "../../sweep/scan-home.ts";
 
 /** What a report covers. */
 export interface ReportScope {
@@ -25,12 +25,13 @@ export interface ReportScope {
 /** The limit of the control plane for one report. */
 const COMPRESSED_CHARACTERS_MAX = 900_000;
 
-/** Reads this machine and gives a report: redacted, gzip, base64. Reads only; starts nothing, sends nothing. */
-export async function makeReport(
-  scope: ReportScope,
-  hashKey: string,
-  onProgress: (progress: ScanProgress) => void = () => undefined,
-): Promise<string> {
+interface ReportOptions {
+  readonly onProgress?: ((progress: ScanProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Reads this machine and gives a report: redacted, gzip, base64. Reads only; starts nothing, sends nothing. Throws when the signal fires. */
+export async function makeReport(scope: ReportScope, hashKey: string, options: ReportOptions = {}): Promise<string> {
   const report: DeviceReportForm = {
     version: 1,
     id: randomUUID(),
@@ -38,7 +39,7 @@ export async function makeReport(
     hostname: hostname(),
     platform: platformName(),
     networkId: (await readOwnNetwork("/proc", hashKey)).id,
-    sections: await readSections(scope, hashKey, onProgress),
+    sections: await readSections(scope, hashKey, options),
   };
   const compressed = (await promisify(gzip)(JSON.stringify(report))).toString("base64");
   if (compressed.length <= COMPRESSED_CHARACTERS_MAX) return compressed;
@@ -51,26 +52,29 @@ export async function makeReport(
 async function readSections(
   scope: ReportScope,
   hashKey: string,
-  onProgress: (progress: ScanProgress) => void,
+  { onProgress, signal }: ReportOptions,
 ): Promise<DeviceReportSection[]> {
   const sections: DeviceReportSection[] = [];
   const homes = await outermostFirst(await homesOf(scope));
   const seen = new Set<string>();
   const total = homes.length + (scope.homes === undefined ? 1 : 0);
   for (const [done, home] of homes.entries()) {
-    onProgress({ done, total, message: `reading ${home}` });
-    sections.push(await readHome(home, hashKey, seen));
+    onProgress?.({ done, total, message: `reading ${home}` });
+    sections.push(await readHome({ ...homeContext(home), seen, signal }, hashKey));
+    signal?.throwIfAborted();
   }
   if (scope.homes === undefined) {
-    onProgress({ done: homes.length, total, message: "reading processes and ports" });
-    sections.push(toReportSection(await readProcesses(), { place: "processes" }, hashKey));
+    onProgress?.({ done: homes.length, total, message: "reading processes and ports" });
+    sections.push(toReportSection(await readProcesses({ signal }), { place: "processes" }, hashKey));
   }
-  onProgress({ done: total, total, message: "read" });
+  signal?.throwIfAborted();
+  onProgress?.({ done: total, total, message: "read" });
   return sections;
 }
 
-async function readHome(home: string, hashKey: string, seen: Set<string>): Promise<DeviceReportSection> {
-  const facts = await withRegisteredDigests(await scanHome({ ...homeContext(home), seen }));
+async function readHome(options: ScanHomeOptions, hashKey: string): Promise<DeviceReportSection> {
+  const { home } = options;
+  const facts = await withRegisteredDigests(await scanHome(options));
   return toReportSection(facts, { place: "home", path: home, user: userOfHome(home) }, hashKey);
 }
 

@@ -10,8 +10,8 @@ export interface SweepHost {
   readonly home: string;
   /** Under which identities and secrets are hashed: equal on all nodes and devices, so that they can be compared. */
   readonly identityKey: string;
-  /** Leaves out what is `seen`, and adds to it. Throws `not_found` for what is no folder. */
-  readHome(path: string, seen: Set<string>): Promise<Facts>;
+  /** Leaves out what is `seen`, and adds to it; when the signal fires, gives what it has. Throws `not_found` for what is no folder. */
+  readHome(path: string, options: { readonly seen: Set<string>; readonly signal: AbortSignal }): Promise<Facts>;
   readProcesses(signal: AbortSignal): Promise<Facts>;
   /** How this machine is reached, to tell it from others that report. */
   readNetwork(): Promise<OwnNetwork>;

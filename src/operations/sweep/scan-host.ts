@@ -17,12 +17,12 @@ interface HostScanOptions {
 /** One home or project folder of this machine. What is no folder says nothing about what was there before. */
 export async function scanHostHome(
   path: string,
-  { host, observe }: HostScanOptions,
+  { host, observe, signal }: HostScanOptions,
   seen = new Set<string>(),
 ): Promise<Sightings> {
   const place = homePlace(host.device, path);
   try {
-    const facts = await host.readHome(path, seen);
+    const facts = await host.readHome(path, { seen, signal });
     const origin = { device: host.device, user: basename(path) };
     const own = facts.coverage.find((entry) => entry.place === path);
     const isComplete = own?.status === "read" || own?.isRepeatable === true;

@@ -1,5 +1,5 @@
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { hostname, tmpdir } from "node:os";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { type Child, startChild } from "../../demo/children.ts";
@@ -14,13 +14,18 @@ const ENTRY = resolve(import.meta.dirname, "../../node_modules/@modelcontextprot
 
 let folder: string;
 let home: string;
+let script: string;
 let serving: ServeProcess;
 let child: Child | undefined;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "runlayer-process-"));
+  folder = mkdtempSync("/tmp/runlayer-process-");
   home = join(folder, "home");
   mkdirSync(home);
+  // A server of its own, run from where anyone may write: others on this machine may run the same package.
+  script = join(folder, "acme-mcp/server.mjs");
+  mkdirSync(join(folder, "acme-mcp"));
+  writeFileSync(script, `import ${JSON.stringify(ENTRY)};\n`);
   const dataDir = join(folder, "data");
   serving = await startServe({ dataDir, ownerKey: OWNER_KEY, environment: { HOME: home } });
 });
@@ -35,7 +40,7 @@ afterAll(async () => {
 async function startEverything(port: number): Promise<number> {
   await child?.stop();
   const env = { PORT: String(port) };
-  child = await startChild({ args: [ENTRY, "streamableHttp"], env, readyLine: "listening on port" });
+  child = await startChild({ args: [script, "streamableHttp"], env, readyLine: "listening on port" });
   return child.pid;
 }
 
@@ -81,13 +86,13 @@ test.runIf(process.platform === "linux")(
     const registered = { name: "tools", transport: "streamable-http", url, allowPrivateNetwork: true };
     const id = textAt(await rest("POST /servers", registered), "server", "id");
     await host();
-    expect(codesOf(await findingsAt(port))).toEqual(["BIND-ALL", "NOAUTH-EXPOSED"]);
+    expect(codesOf(await findingsAt(port))).toEqual(["BIND-ALL", "CMD-RISK", "NOAUTH-EXPOSED"]);
     expect(shadowsOf(await findingsAt(port, "resolved"))).toMatchObject([{ id: at(shadow, "id"), status: "resolved" }]);
 
     const environment = { RUNLAYER_URL: serving.url, RUNLAYER_API_KEY: OWNER_KEY, HOME: home };
     const asDevice = await runProgram(["scan", "--device", "here", "--json", "--fail-on", "critical"], environment);
     expect(asDevice, asDevice.err).toMatchObject({ code: 0 });
-    expect(codesOf(await findingsAt(port))).toEqual(["BIND-ALL", "NOAUTH-EXPOSED"]);
+    expect(codesOf(await findingsAt(port))).toEqual(["BIND-ALL", "CMD-RISK", "NOAUTH-EXPOSED"]);
     for (const finding of await findingsAt(port)) {
       expect(finding).toMatchObject({
         server: id,

@@ -126,6 +126,21 @@ test("stops when it is told to, and says that this is not all", async () => {
   await expect(runScan(options)).rejects.toThrow("stopped");
 });
 
+test("keeps no more text of skills than it can hold, and says which it did not judge", async () => {
+  const large = `${"harmless words ".repeat(60_000)}\n`;
+  for (let index = 0; index < 10; index += 1) {
+    const skill = `.claude/skills/s${String(index)}`;
+    await put(`${skill}/SKILL.md`, "---\nname: s\ndescription: d\n---\n");
+    for (let file = 0; file < 12; file += 1) await put(`${skill}/${String(file)}.md`, large);
+  }
+  const { skills } = await scan();
+  expect(skills).toHaveLength(10);
+  const kept = skills.flatMap(({ files }) => files).reduce((sum, { text }) => sum + text.length, 0);
+  expect(kept).toBeLessThanOrEqual(64 * 1024 * 1024);
+  expect(skills.every(({ files, opaque }) => files.length + opaque.length === 13 && opaque.length > 0)).toBe(true);
+  expect(new Set(skills.map(({ digest }) => digest)).size).toBe(1);
+});
+
 test("passes over pipes, circles and binaries among skills, and says what it could not judge", async () => {
   await put(".claude/skills/good/SKILL.md", "---\nname: good\ndescription: d\n---\n");
   await put(".claude/skills/good/data.bin", Buffer.from([0, 1, 2]));

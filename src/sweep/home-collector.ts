@@ -13,6 +13,9 @@ import { isBelow } from "./is-below.ts";
 import { isMembers } from "./server-entries.ts";
 import { readRuleFile, readSkillFolder } from "./skill-files.ts";
 
+/** Of all skills of a home that are kept to be judged together; what comes after is told of as not judged. */
+const TEXT_CHARACTERS_MAX = 64 * 1024 * 1024;
+
 /** Gathers what one home tells. What was `seen` before, in this home or in another that shares it, is not taken again. */
 export class Collector {
   readonly home: string;
@@ -25,6 +28,7 @@ export class Collector {
   readonly #skills: DiscoveredSkill[] = [];
   readonly #locks: { readonly folder: string; readonly sources: ReadonlyMap<string, string> }[] = [];
   readonly #approvals: LooseApproval[] = [];
+  #textLeft = TEXT_CHARACTERS_MAX;
   readonly #skipped = new Set<string>();
   readonly #seen: Set<string>;
 
@@ -77,7 +81,7 @@ export class Collector {
   }
 
   async addSkills(folder: string): Promise<void> {
-    for (const skill of await readSkillFolder(folder)) await this.#addSkill(skill);
+    for await (const skill of readSkillFolder(folder)) await this.#addSkill(skill);
   }
 
   async addRules(path: string): Promise<void> {
@@ -86,7 +90,12 @@ export class Collector {
   }
 
   async #addSkill(skill: DiscoveredSkill): Promise<void> {
-    if (await this.claims(skill.path, skill.kind)) this.#skills.push(skill);
+    if (!(await this.claims(skill.path, skill.kind))) return;
+    const size = skill.files.reduce((sum, { text }) => sum + text.length, 0);
+    const fits = size <= this.#textLeft;
+    if (fits) this.#textLeft -= size;
+    const paths = skill.files.map(({ path }) => path);
+    this.#skills.push(fits ? skill : { ...skill, files: [], opaque: [...paths, ...skill.opaque] });
   }
 
   facts(): Facts {

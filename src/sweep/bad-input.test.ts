@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -139,6 +139,33 @@ test("keeps no more text of skills than it can hold, and says which it did not j
   expect(kept).toBeLessThanOrEqual(64 * 1024 * 1024);
   expect(skills.every(({ files, opaque }) => files.length + opaque.length === 13 && opaque.length > 0)).toBe(true);
   expect(new Set(skills.map(({ digest }) => digest)).size).toBe(1);
+});
+
+test("hashes a program once, however many entries name it, and not without end", async () => {
+  await put("srv/run.py", "print(1)\n");
+  await symlink(join(home, "srv/run.py"), join(home, "srv/link.py"));
+  for (let index = 0; index < 20; index += 1) {
+    await put(`srv/large-${String(index)}.py`, "");
+    await truncate(join(home, `srv/large-${String(index)}.py`), 60 * 1024 * 1024);
+  }
+  const run = (name: string) => ({ command: "python3", args: [join(home, `srv/${name}.py`)] });
+  const large = Array.from({ length: 1000 }, (_item, index) => [
+    `l${String(index)}`,
+    run(`large-${String(index % 20)}`),
+  ]);
+  await put(
+    ".cursor/mcp.json",
+    JSON.stringify({ mcpServers: { one: run("run"), two: run("link"), ...Object.fromEntries(large) } }),
+  );
+  const { servers } = await scan();
+  const hashes = new Map(servers.map(({ name, target }) => [name, target?.sha256]));
+  expect(hashes.get("one")).toMatch(/^[0-9a-f]{64}$/);
+  expect(hashes.get("two")).toBe(hashes.get("one"));
+  // 60 MB each, 1 GiB in all: the others are told without a hash.
+  expect(new Set(servers.filter(({ target }) => target?.sha256 !== undefined).map(({ args }) => args[0])).size).toBe(
+    19,
+  );
+  expect(servers.every(({ target }) => target?.isWritableByOthers === false)).toBe(true);
 });
 
 test("passes over pipes, circles and binaries among skills, and says what it could not judge", async () => {

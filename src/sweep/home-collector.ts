@@ -10,6 +10,7 @@ import type {
   LooseApproval,
 } from "./facts.ts";
 import { isBelow } from "./is-below.ts";
+import { TargetReader } from "./launch-target.ts";
 import { isMembers } from "./server-entries.ts";
 import { readRuleFile, readSkillFolder } from "./skill-files.ts";
 
@@ -18,7 +19,6 @@ const TEXT_CHARACTERS_MAX = 64 * 1024 * 1024;
 
 /** Gathers what one home tells. What was `seen` before, in this home or in another that shares it, is not taken again. */
 export class Collector {
-  readonly home: string;
   readonly servers: DiscoveredServer[] = [];
   readonly installs: DiscoveredInstall[] = [];
   readonly problems: ConfigProblem[] = [];
@@ -32,8 +32,11 @@ export class Collector {
   readonly #skipped = new Set<string>();
   readonly #seen: Set<string>;
 
+  /** The programs that its servers run. */
+  readonly targets: TargetReader;
+
   constructor(home: string, seen = new Set<string>()) {
-    this.home = home;
+    this.targets = new TargetReader(home);
     this.#seen = seen;
   }
 

@@ -7,7 +7,6 @@ import { CLIENTS } from "./clients.ts";
 import type { CoverageEntry, Facts } from "./facts.ts";
 import { Collector } from "./home-collector.ts";
 import { createLineFinder } from "./line-finder.ts";
-import { findTarget } from "./launch-target.ts";
 import { parseConfig } from "./parse-config.ts";
 import { mayOthersWrite, readBoundedText, readBoundedWith } from "./read-bounded.ts";
 import { textInPropertyList } from "./property-list.ts";
@@ -189,7 +188,7 @@ async function readConfigFile(
     const hasUnsafePermissions = mayOthersWrite(read.mode);
     collector.servers.push({
       ...entry,
-      target: await findTarget(entry, collector.home),
+      target: await collector.targets.find(entry),
       source: "config",
       client: client.id,
       scope: place.scope,

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Facts } from "./facts.ts";
 import { parseConfig } from "./parse-config.ts";
 import { textInPropertyList } from "./property-list.ts";
+import { resolvePlace } from "./resolve-places.ts";
 import { runScan } from "./run-scan.ts";
 import { runScanCommand } from "./scan-command.ts";
 import { scanHome } from "./scan-home.ts";
@@ -139,6 +140,19 @@ test("keeps no more text of skills than it can hold, and says which it did not j
   expect(kept).toBeLessThanOrEqual(64 * 1024 * 1024);
   expect(skills.every(({ files, opaque }) => files.length + opaque.length === 13 && opaque.length > 0)).toBe(true);
   expect(new Set(skills.map(({ digest }) => digest)).size).toBe(1);
+});
+
+test("stops within a search for plugins too", async () => {
+  for (let index = 0; index < 3000; index += 1) {
+    await mkdir(join(home, `.claude/plugins/cache/${String(index % 50)}/${String(index)}`), { recursive: true });
+  }
+  const stop = new AbortController();
+  const context = { home, platform: "linux", root: join(home, "no-root"), env: {}, signal: stop.signal } as const;
+  const search = resolvePlace("~/.claude/plugins/cache/**/nothing.json", context);
+  stop.abort();
+  const startedAt = performance.now();
+  await search;
+  expect(performance.now() - startedAt).toBeLessThan(100);
 });
 
 test("hashes a program once, however many entries name it, and not without end", async () => {

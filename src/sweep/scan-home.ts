@@ -22,7 +22,6 @@ export interface ScanHomeOptions extends HomeContext {
   readonly walkLimits?: WalkLimits | undefined;
   /** What was read already; homes that share it count each file once. They MUST be read in the order of `outermostFirst`. */
   readonly seen?: Set<string> | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /**

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { freePort } from "../../test/harness/app.ts";
 import { readProcesses } from "./processes.ts";
 
 const EVERYTHING = resolve(
@@ -33,8 +34,8 @@ test.runIf(process.platform === "linux")(
   "finds the real reference server running over stdio, HTTP and SSE",
   async () => {
     const stdio = start("stdio", 0);
-    const http = start("streamableHttp", 45_871);
-    const sse = start("sse", 45_872);
+    const http = start("streamableHttp", await freePort());
+    const sse = start("sse", await freePort());
     for (let attempt = 0; attempt < 40; attempt += 1) {
       const { servers } = await readProcesses();
       const own = servers.filter(({ pid }) => pid === stdio.pid || pid === http.pid || pid === sse.pid);

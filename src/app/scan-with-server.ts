@@ -32,12 +32,11 @@ export async function runServerScan(options: ServerScanOptions, io: ScanCommandI
   const { paths, device, form, failOn } = options;
   const hashKey = await checkIn(device, target);
   const scope = { homes: paths.length === 0 ? undefined : paths.map((path) => resolve(path)), isForAllUsers: false };
-  const compressed = await makeReport(scope, hashKey, io.onProgress);
-  io.signal?.throwIfAborted();
+  const compressed = await makeReport(scope, hashKey, io);
   // The scan starts first: what comes after it is its answer.
-  const scanId = await startScan(device, target);
+  const scanId = await startScan(device, target, io.signal);
   await callOrThrow(submitDeviceReport, { device, compressed }, target);
-  const results = await readResults(scanId, target);
+  const results = await readResults(scanId, target, io.signal);
   io.out(render(results, device, form));
   const counted = results.findings.filter(({ status }) => status !== "suppressed");
   return counted.some(({ severity }) => isAtLeast(severity, failOn)) ? 1 : 0;
@@ -57,7 +56,7 @@ async function checkIn(device: string, target: ApiTarget): Promise<string> {
 }
 
 /** A node runs one scan at a time: this one waits for its turn. */
-async function startScan(device: string, target: ApiTarget): Promise<string> {
+async function startScan(device: string, target: ApiTarget, signal?: AbortSignal): Promise<string> {
   const input = { targets: ["devices"], devices: [device], wait: false, timeoutSeconds: SCAN_SECONDS_MAX };
   for (let turn = 0; ; turn += 1) {
     try {
@@ -68,6 +67,7 @@ async function startScan(device: string, target: ApiTarget): Promise<string> {
       if (!isBusy || turn * BUSY_PAUSE_MS > SCAN_SECONDS_MAX * 1000) throw error;
     }
     await sleep(BUSY_PAUSE_MS);
+    signal?.throwIfAborted();
   }
 }
 
@@ -86,9 +86,9 @@ interface ServerResults {
   readonly findings: readonly z.output<typeof FindingOutput>[];
 }
 
-async function readResults(scanId: string, target: ApiTarget): Promise<ServerResults> {
+async function readResults(scanId: string, target: ApiTarget, signal?: AbortSignal): Promise<ServerResults> {
   const findings: z.output<typeof FindingOutput>[] = [];
-  let page = await finishedScan(scanId, target);
+  let page = await finishedScan(scanId, target, signal);
   for (;;) {
     findings.push(...page.items);
     if (page.nextCursor === undefined) break;
@@ -99,7 +99,11 @@ async function readResults(scanId: string, target: ApiTarget): Promise<ServerRes
   return { scan, summary, coverage, findings };
 }
 
-async function finishedScan(scanId: string, target: ApiTarget): Promise<z.output<typeof Results>> {
+async function finishedScan(
+  scanId: string,
+  target: ApiTarget,
+  signal?: AbortSignal,
+): Promise<z.output<typeof Results>> {
   const deadline = performance.now() + SCAN_SECONDS_MAX * 1000;
   for (;;) {
     const page = await readPage({ scan: scanId }, target);
@@ -108,6 +112,7 @@ async function finishedScan(scanId: string, target: ApiTarget): Promise<z.output
       throw new AppError("timeout", `scan \`${scanId}\` still runs; get_scan_results shows it when it is done`);
     }
     await sleep(POLL_MS);
+    signal?.throwIfAborted();
   }
 }
 

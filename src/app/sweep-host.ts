@@ -5,7 +5,9 @@ import { withRegisteredDigests } from "./registered-digests.ts";
 import { classifyAddress } from "../lib/egress/address-class.ts";
 import { AppError } from "../lib/errors.ts";
 import type { SweepHost } from "../operations/sweep/ports.ts";
+import { homeContext } from "../sweep/homes.ts";
 import { expandTargets, scanNetwork } from "../sweep/network-scan.ts";
+import { readOwnNetwork } from "../sweep/local-address.ts";
 import { readProcesses } from "../sweep/processes.ts";
 import { scanHome } from "../sweep/scan-home.ts";
 
@@ -21,17 +23,17 @@ export const THIS_MACHINE: Machine = { name: hostname(), home: homedir(), root: 
 
 /** The machine that serves, as scans look at it. */
 export function createSweepHost(machine: Machine, pepper: Buffer): SweepHost {
+  const identityKey = createHmac("sha256", pepper).update("sweep identities").digest("hex");
   return {
     device: machine.name,
     home: machine.home,
-    identityKey: createHmac("sha256", pepper).update("sweep identities").digest("hex"),
-    async readHome(path) {
+    identityKey,
+    async readHome(path, { seen, signal }) {
       await requireFolder(path);
-      // Another person's variables are not known here, and this account's do not move their files.
-      const env = path === homedir() ? process.env : {};
-      return withRegisteredDigests(await scanHome({ home: path, platform: platformName(), root: machine.root, env }));
+      return withRegisteredDigests(await scanHome({ ...homeContext(path, machine.root), seen, signal }));
     },
-    readProcesses: (signal) => readProcesses(signal, machine.procFolder),
+    readNetwork: () => readOwnNetwork(machine.procFolder, identityKey),
+    readProcesses: (signal) => readProcesses({ signal, procFolder: machine.procFolder }),
     async expandNetworks(networks) {
       const addresses = await expandTargets({ networks });
       for (const address of addresses) refuseAddress(address);
@@ -51,11 +53,11 @@ function refuseAddress(address: string): void {
 
 async function requireFolder(path: string): Promise<void> {
   const found = await stat(path).catch((error: unknown) => {
-    throw new AppError("not_found", "this folder does not exist or may not be read", { cause: error });
+    throw new AppError(
+      "not_found",
+      "this folder does not exist or may not be read; name one that the serving account can read",
+      { cause: error },
+    );
   });
-  if (!found.isDirectory()) throw new AppError("not_found", "this is no folder");
-}
-
-function platformName(): "darwin" | "linux" | "win32" {
-  return process.platform === "darwin" || process.platform === "win32" ? process.platform : "linux";
+  if (!found.isDirectory()) throw new AppError("not_found", "this is no folder; name a home or a project folder");
 }

@@ -38,6 +38,10 @@ export interface FindingInstance {
   readonly path?: string | undefined;
   readonly line?: number | undefined;
   readonly isRunning?: boolean | undefined;
+  /** Of what ran when it was seen; a restart gives it another, and is no change. */
+  readonly pid?: number | undefined;
+  readonly port?: number | undefined;
+  readonly container?: string | undefined;
 }
 
 /** What a scan said of a finding. */

@@ -1,12 +1,14 @@
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Facts } from "./facts.ts";
 import { parseConfig } from "./parse-config.ts";
 import { textInPropertyList } from "./property-list.ts";
+import { resolvePlace } from "./resolve-places.ts";
+import { runScan } from "./run-scan.ts";
 import { runScanCommand } from "./scan-command.ts";
 import { scanHome } from "./scan-home.ts";
 
@@ -101,6 +103,83 @@ test.each([
   expect(whole).toMatchObject({ status: "partial", reason: expect.stringContaining(limit) });
   // The next scan may get further: what it left out says nothing about what is gone.
   expect(whole?.isRepeatable).toBeUndefined();
+});
+
+test("stops when it is told to, and says that this is not all", async () => {
+  for (let index = 0; index < 300; index += 1) {
+    await put(
+      `work/${String(index)}/.mcp.json`,
+      `{"mcpServers":{"s${String(index)}":{"command":"x${String(index)}"}}}`,
+    );
+  }
+  const stop = new AbortController();
+  const whole = scanHome({ home, platform: "linux", root: join(home, "no-root"), env: {}, signal: stop.signal });
+  setTimeout(() => stop.abort(), 20);
+  const { servers, coverage } = await whole;
+  expect(servers.length).toBeLessThan(300);
+  expect(coverage).toMatchObject([{ place: home, status: "partial", reason: "stopped before the end" }]);
+  const options = {
+    paths: [home],
+    includeProcesses: false,
+    hashKey: "k",
+    signal: AbortSignal.abort(new Error("stopped")),
+  };
+  await expect(runScan(options)).rejects.toThrow("stopped");
+});
+
+test("keeps no more text of skills than it can hold, and says which it did not judge", async () => {
+  const large = `${"harmless words ".repeat(60_000)}\n`;
+  for (let index = 0; index < 10; index += 1) {
+    const skill = `.claude/skills/s${String(index)}`;
+    await put(`${skill}/SKILL.md`, "---\nname: s\ndescription: d\n---\n");
+    for (let file = 0; file < 12; file += 1) await put(`${skill}/${String(file)}.md`, large);
+  }
+  const { skills } = await scan();
+  expect(skills).toHaveLength(10);
+  const kept = skills.flatMap(({ files }) => files).reduce((sum, { text }) => sum + text.length, 0);
+  expect(kept).toBeLessThanOrEqual(64 * 1024 * 1024);
+  expect(skills.every(({ files, opaque }) => files.length + opaque.length === 13 && opaque.length > 0)).toBe(true);
+  expect(new Set(skills.map(({ digest }) => digest)).size).toBe(1);
+});
+
+test("stops within a search for plugins too", async () => {
+  for (let index = 0; index < 3000; index += 1) {
+    await mkdir(join(home, `.claude/plugins/cache/${String(index % 50)}/${String(index)}`), { recursive: true });
+  }
+  const stop = new AbortController();
+  const context = { home, platform: "linux", root: join(home, "no-root"), env: {}, signal: stop.signal } as const;
+  const search = resolvePlace("~/.claude/plugins/cache/**/nothing.json", context);
+  stop.abort();
+  const startedAt = performance.now();
+  await search;
+  expect(performance.now() - startedAt).toBeLessThan(100);
+});
+
+test("hashes a program once, however many entries name it, and not without end", async () => {
+  await put("srv/run.py", "print(1)\n");
+  await symlink(join(home, "srv/run.py"), join(home, "srv/link.py"));
+  for (let index = 0; index < 20; index += 1) {
+    await put(`srv/large-${String(index)}.py`, "");
+    await truncate(join(home, `srv/large-${String(index)}.py`), 60 * 1024 * 1024);
+  }
+  const run = (name: string) => ({ command: "python3", args: [join(home, `srv/${name}.py`)] });
+  const large = Array.from({ length: 1000 }, (_item, index) => [
+    `l${String(index)}`,
+    run(`large-${String(index % 20)}`),
+  ]);
+  await put(
+    ".cursor/mcp.json",
+    JSON.stringify({ mcpServers: { one: run("run"), two: run("link"), ...Object.fromEntries(large) } }),
+  );
+  const { servers } = await scan();
+  const hashes = new Map(servers.map(({ name, target }) => [name, target?.sha256]));
+  expect(hashes.get("one")).toMatch(/^[0-9a-f]{64}$/);
+  expect(hashes.get("two")).toBe(hashes.get("one"));
+  // 60 MB each, 1 GiB in all: the others are told without a hash.
+  expect(new Set(servers.filter(({ target }) => target?.sha256 !== undefined).map(({ args }) => args[0])).size).toBe(
+    19,
+  );
+  expect(servers.every(({ target }) => target?.isWritableByOthers === false)).toBe(true);
 });
 
 test("passes over pipes, circles and binaries among skills, and says what it could not judge", async () => {

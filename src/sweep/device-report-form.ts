@@ -15,6 +15,8 @@ export const DEVICE_REPORT_CODES_JUDGED_BY_SERVER: ReadonlySet<string> = new Set
 const Word = z.string().max(200);
 const Path = z.string().max(4096);
 const Line = z.int().min(0).optional();
+const Pid = z.int().min(0).optional();
+const Port = z.int().min(1).max(65_535).optional();
 
 const Identity = z.object({
   kind: z.enum(["url", "pkg", "oci", "script", "bin", "cmd"]),
@@ -42,7 +44,11 @@ const Section = z.object({
         client: Word.optional(),
         path: Path.optional(),
         line: Line,
+        pid: Pid,
+        port: Port,
+        container: Word.optional(),
         transport: z.enum(["stdio", "http", "sse", "websocket"]),
+        listensAt: z.array(z.string().max(300)).max(100).optional(),
         isEnabled: z.boolean(),
         identity: Identity,
       }),
@@ -55,7 +61,15 @@ const Section = z.object({
     .max(10_000),
   installs: z
     .array(
-      z.object({ client: Word, title: Word, kind: z.enum(["client", "agent"]), path: Path, isRunning: z.boolean() }),
+      z.object({
+        client: Word,
+        title: Word,
+        kind: z.enum(["client", "agent"]),
+        path: Path.optional(),
+        isRunning: z.boolean(),
+        pid: Pid,
+        container: Word.optional(),
+      }),
     )
     .max(1000),
   observations: z
@@ -73,6 +87,9 @@ const Section = z.object({
         path: Path.optional(),
         line: Line,
         isRunning: z.boolean().optional(),
+        pid: Pid,
+        port: Port,
+        container: Word.optional(),
       }),
     )
     .max(20_000),
@@ -86,6 +103,8 @@ export const DeviceReportForm = z.object({
   takenAt: z.iso.datetime(),
   hostname: Word,
   platform: z.enum(["darwin", "linux", "win32"]),
+  /** See `OwnNetwork`; older devices do not tell it. */
+  networkId: Word.optional(),
   sections: z.array(Section).max(200),
 });
 

@@ -2,18 +2,9 @@ import type { ConfigScope } from "./client-definition.ts";
 
 export type Transport = "stdio" | "http" | "sse" | "websocket";
 
-/**
- * One server entry as a configuration, a process or a port showed it. It may hold secrets: it MUST NOT leave the process;
- * findings are what leaves.
- */
-export interface DiscoveredServer {
+/** The part of a server that its entry in a configuration alone tells. */
+export interface ServerEntry {
   readonly name: string;
-  readonly source: "config" | "process" | "port" | "network";
-  /** Id of the client in the table; absent for processes and ports. */
-  readonly client?: string | undefined;
-  readonly scope?: ConfigScope | undefined;
-  readonly path?: string | undefined;
-  readonly line?: number | undefined;
   readonly transport: Transport;
   readonly command?: string | undefined;
   readonly args: readonly string[];
@@ -23,7 +14,26 @@ export interface DiscoveredServer {
   readonly isEnabled: boolean;
   /** Tools that run without a question to the user; `["*"]` is all. */
   readonly autoApproved: readonly string[];
+}
+
+/**
+ * One server entry as a configuration, a process or a port showed it. It may hold secrets: it MUST NOT leave the process;
+ * findings are what leaves.
+ */
+export interface DiscoveredServer extends ServerEntry {
+  readonly source: "config" | "process" | "port" | "network";
+  /** Id of the client in the table; absent for processes and ports. */
+  readonly client?: string | undefined;
+  readonly scope?: ConfigScope | undefined;
+  readonly path?: string | undefined;
+  readonly line?: number | undefined;
   readonly pid?: number | undefined;
+  /** In which its process runs: runtime and id. */
+  readonly container?: string | undefined;
+  /** That answers, or the first one that its process listens on. */
+  readonly port?: number | undefined;
+  /** Where its process alone is reached, as the sockets of the machine tell (see `local-address.ts`). */
+  readonly listensAt?: readonly string[] | undefined;
   /** What a probe learned: it answered without credentials, with these tools. */
   readonly probe?:
     | {
@@ -58,8 +68,11 @@ export interface DiscoveredInstall {
   readonly client: string;
   readonly title: string;
   readonly kind: "client" | "agent";
-  readonly path: string;
+  /** What shows it: a file, or its address in a network. */
+  readonly path?: string | undefined;
   readonly isRunning: boolean;
+  readonly pid?: number | undefined;
+  readonly container?: string | undefined;
 }
 
 /** A setting by which tools of a client run without a question to its user. */

@@ -30,6 +30,10 @@ export interface Instance {
   readonly path?: string | undefined;
   readonly line?: number | undefined;
   readonly isRunning?: boolean | undefined;
+  /** Of this moment: the next one may have another, and is the same finding. */
+  readonly pid?: number | undefined;
+  readonly port?: number | undefined;
+  readonly container?: string | undefined;
 }
 
 /** One rule that held once. All texts are masked: they may be shown, stored and sent. */

@@ -1,4 +1,5 @@
 import { canonicalUrl, type Identity, identify } from "./identity.ts";
+import { placeOfUrl } from "./local-address.ts";
 
 /** A registered server, as far as matching needs it. */
 export interface RegisteredServer {
@@ -39,6 +40,8 @@ export type Standing =
 
 /** The registry, indexed once: each sighting then costs a few lookups. */
 export interface Matcher {
+  /** What was seen, as the registered server that is reached where it listens (see `reachedAt`); else as it is. */
+  readonly identityAt: (listensAt: readonly string[], seen: Identity) => Identity;
   readonly standingOf: (identity: Identity) => Standing;
   readonly configurationOf: Registry["configurationOf"];
   readonly isAgentRegistered: (client: string) => boolean;
@@ -51,8 +54,11 @@ export interface Matcher {
 export function createMatcher(registry: Registry, hashKey: string): Matcher {
   const exact = new Map<string, RegisteredServer>();
   const family = new Map<string, RegisteredServer>();
+  const places = new Map<string, Identity>();
   for (const server of registry.servers) {
     const identity = identify(server, hashKey);
+    const place = server.url === undefined ? undefined : placeOfUrl(server.url);
+    if (place !== undefined) places.set(place, identity);
     exact.set(identity.exact, server);
     family.set(identity.family, server);
   }
@@ -62,6 +68,13 @@ export function createMatcher(registry: Registry, hashKey: string): Matcher {
   const digests = new Set(registry.skills.map(({ digest }) => digest));
   const skillNames = new Set(registry.skills.map(({ name }) => name));
   return {
+    identityAt: (listensAt, seen) => {
+      const registered = listensAt.map((place) => places.get(place)).find((identity) => identity !== undefined);
+      if (registered === undefined) return seen;
+      // What runs there is still told and judged by how it was started.
+      const { kind, family: name, exact: version, url } = registered;
+      return { ...seen, kind, family: name, exact: version, url };
+    },
     standingOf: (identity) => {
       if (identity.url !== undefined && placesOf(identity.url).some((place) => gateways.has(place)))
         return { status: "managed" };

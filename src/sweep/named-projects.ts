@@ -37,7 +37,7 @@ function collectFolders(value: unknown, found: string[], levels: number): void {
 function toPath(text: string): string | undefined {
   if (!text.startsWith("file:///") || !URL.canParse(text)) return undefined;
   try {
-    return fileURLToPath(text, { windows: false });
+    return fileURLToPath(text);
   } catch (error) {
     if (error instanceof TypeError || error instanceof URIError) return undefined;
     throw error;

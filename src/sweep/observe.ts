@@ -33,7 +33,10 @@ interface Judge {
 function observe(facts: Facts, judge: Judge, origin: ObserveOrigin): Observation[] {
   const sightings = facts.servers.map((server) => ({
     server,
-    identity: identify({ ...server, sha256: server.target?.sha256 }, judge.hashKey),
+    identity: judge.matcher.identityAt(
+      server.listensAt ?? [],
+      identify({ ...server, sha256: server.target?.sha256 }, judge.hashKey),
+    ),
   }));
   return [
     ...sightings.flatMap((sighting) => serverObservations(sighting, judge, origin)),
@@ -98,6 +101,9 @@ function toObservations(sighting: Sighting, found: readonly Weakness[], origin: 
     path: server.path,
     line: server.line,
     isRunning: server.source === "config" ? undefined : true,
+    pid: server.pid,
+    port: server.port,
+    container: server.container,
   };
   return found.map((weakness) => ({
     kind: "security_risk",
@@ -182,23 +188,23 @@ function registryName({ hostname, port }: URL): string {
 
 /** An autonomous agent that is installed and not registered; nothing for other clients. */
 export function agentObservation(
-  install: Facts["installs"][number],
+  { client, kind, title, path, isRunning, pid, container }: Facts["installs"][number],
   matcher: Matcher,
   origin: ObserveOrigin,
 ): Observation[] {
-  if (install.kind !== "agent" || matcher.isAgentRegistered(install.client)) return [];
+  if (kind !== "agent" || matcher.isAgentRegistered(client)) return [];
   return [
     {
       code: "SHADOW-AGENT",
       kind: "shadow_agent",
       title: "autonomous agent that nobody registered",
-      severity: install.isRunning ? "high" : "medium",
+      severity: isRunning ? "high" : "medium",
       confidence: 1,
-      identity: `agent:${install.client}`,
-      evidence: `${install.title} is ${install.isRunning ? "running" : "installed"}`,
+      identity: `agent:${client}`,
+      evidence: `${title} is ${isRunning ? "running" : "installed"}`,
       remediation: "register it as an agent with its own key and route its servers through the gateway, or remove it",
       fix: { kind: "review" },
-      instance: { ...origin, client: install.client, path: install.path, isRunning: install.isRunning },
+      instance: { ...origin, client, path, isRunning, pid, container },
     },
   ];
 }

@@ -30,6 +30,13 @@ export function parseLaunch(command: string, args: readonly string[]): Launch {
   return { ...launch, bridgedUrl };
 }
 
+/**
+ * Whether a process is called as one that stands in front of another. A name proves nothing: that it is that package MUST NOT follow.
+ */
+export function isCalledBridge({ name }: Launch): boolean {
+  return BRIDGES.has(programName(name));
+}
+
 /** The name of a program without folder, extension or version: `C:\\x\\npx.cmd` and `/usr/bin/npx` are `npx`. */
 export function programName(command: string): string {
   const base = command.split(/[\\/]/).at(-1)?.toLowerCase() ?? "";

@@ -1,48 +1,65 @@
-import { readdir, readFile, readlink } from "node:fs/promises";
-import { processes as listProcesses } from "systeminformation";
 import { CLIENTS } from "./clients.ts";
+import { readContainer } from "./container-of.ts";
 import type { CoverageEntry, DiscoveredInstall, DiscoveredServer, Facts } from "./facts.ts";
-import { parseLaunch, programName } from "./parse-launch.ts";
-import { probePort } from "./probe-port.ts";
-import { errorCode } from "./read-bounded.ts";
+import { type ListeningSocket, readListening } from "./listening-sockets.ts";
+import { isWildcard, reachedAt } from "./local-address.ts";
+import { isCalledBridge, type Launch, parseLaunch, programName } from "./parse-launch.ts";
+import { type ProbeFinding, probePort } from "./probe-port.ts";
+import { readRunning, type RunningProcess } from "./running-processes.ts";
+import { isLoopback } from "./server-rules.ts";
 
-interface RunningProcess {
-  readonly pid: number;
-  readonly parentPid: number;
-  readonly argv: readonly string[];
+interface ReadProcessesOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** `/proc`, unless a test brings another. */
+  readonly procFolder?: string | undefined;
 }
+
+/** A server that was seen as a process. */
+interface ProcessServer extends DiscoveredServer {
+  readonly pid: number;
+  readonly args: readonly string[];
+}
+
+/** More ports than the servers of one machine have. */
+const PROBES_MAX = 64;
 
 /**
  * Running MCP servers and agents, and listening ports that speak MCP. Reads `/proc` on Linux, asks the operating system elsewhere; starts
- * nothing, and speaks only to loopback ports of processes that look like servers.
+ * nothing, and speaks only to own ports of processes that look like servers.
  */
-export async function readProcesses(signal?: AbortSignal, procFolder = "/proc"): Promise<Facts> {
-  const isLinux = process.platform === "linux";
-  const running = isLinux ? await readProc(procFolder) : await askSystem();
+export async function readProcesses({ signal, procFolder = "/proc" }: ReadProcessesOptions = {}): Promise<Facts> {
+  const running = await readRunning(procFolder);
   const own = new Set([process.pid, process.ppid]);
-  const servers = running.filter(({ pid }) => !own.has(pid)).flatMap((found) => toServer(found));
-  const ports = isLinux ? await listeningPorts(procFolder, new Set(servers.flatMap(({ pid }) => pid ?? []))) : [];
-  const open: DiscoveredServer[] = [];
-  for (const port of ports.slice(0, 64)) open.push(...(await probeLoopback(port, servers, signal)));
-  const coverage: CoverageEntry[] = [
-    { target: "processes", place: "this machine", status: "read" },
-    {
-      target: "ports",
-      place: "this machine",
-      status: isLinux ? "read" : "skipped",
-      reason: isLinux ? undefined : "only on linux yet",
-    },
-  ];
-  const isListening = new Set(open.flatMap(({ pid }) => pid ?? []));
-  // A process that was seen through its port is one server, not two.
-  const quiet = servers.filter(({ pid }) => pid === undefined || !isListening.has(pid));
-  const found = withoutWrappers([...quiet, ...open], running);
-  return { servers: found, installs: agentsOf(running), skills: [], problems: [], coverage, configsRead: 0 };
+  const servers = await inContainers(running.filter(({ pid }) => !own.has(pid)).flatMap(toServer), procFolder);
+  const pids = servers.map(({ pid }) => pid);
+  const { sockets, coverage } = await readListening(procFolder, pids);
+  const ports = sockets.filter((socket) => socket.pids.length > 0 || socket.port === AGENT_PORT);
+  const probed: ProbedSocket[] = [];
+  for (const socket of ports.slice(0, PROBES_MAX)) probed.push(await probeOwn(socket, sockets, signal));
+  const seen = withoutWrappers(
+    servers.flatMap((server) => atItsPorts(server, probed)),
+    running,
+  );
+  const isCut = ports.length > PROBES_MAX && coverage.status === "read";
+  const portsRead: Pick<CoverageEntry, "status" | "reason"> = isCut
+    ? { status: "partial", reason: `more than ${String(PROBES_MAX)} ports of servers; the first ones were probed` }
+    : coverage;
+  return {
+    servers: [...seen, ...probed.flatMap(withoutProcess)],
+    installs: await inContainers(agentsOf(running), procFolder),
+    skills: [],
+    problems: [],
+    coverage: [
+      { target: "processes", place: "this machine", status: "read" },
+      { target: "ports", place: "this machine", ...portsRead },
+    ],
+    configsRead: 0,
+  };
 }
 
 const SERVER_WORD = /(?:^|[/@_.-])(?:mcp|modelcontextprotocol)(?:[/@_.-]|$)/i;
 
-function toServer({ pid, argv }: RunningProcess): DiscoveredServer[] {
+function toServer({ pid, argv }: RunningProcess): ProcessServer[] {
   const [command = "", ...args] = argv;
   const launch = parseLaunch(command, args);
   const isServer =
@@ -66,18 +83,104 @@ function toServer({ pid, argv }: RunningProcess): DiscoveredServer[] {
   ];
 }
 
-/** `npx x` runs a shell that runs `node …/x`: all are the same server, and the one that does the work is kept. */
-function withoutWrappers(servers: readonly DiscoveredServer[], running: readonly RunningProcess[]): DiscoveredServer[] {
+/** OpenClaw's gateway. */
+const AGENT_PORT = 18789;
+
+interface ProbedSocket extends ListeningSocket {
+  readonly reachedAt: readonly string[];
+  readonly answer: ProbeFinding | undefined;
+}
+
+/** Asks a socket of this machine what it is, at the first of the addresses where it and no other answers. */
+async function probeOwn(
+  socket: ListeningSocket,
+  all: readonly ListeningSocket[],
+  signal?: AbortSignal,
+): Promise<ProbedSocket> {
+  const places = reachedAt(socket, all);
+  const [host] = places.map((place) => place.slice(0, place.lastIndexOf(":"))).filter((one) => one !== "localhost");
+  const answer = host === undefined ? undefined : await probePort({ host, port: socket.port, signal });
+  return { ...socket, reachedAt: places, answer };
+}
+
+/** A process and its port are one server: one sighting for each port that answers, or one for the process where none does. */
+function atItsPorts(server: ProcessServer, probed: readonly ProbedSocket[]): ProcessServer[] {
+  const held = probed.filter(({ pids }) => pids.includes(server.pid));
+  const answering = held.filter(({ answer }) => answer?.kind === "mcp" || answer?.kind === "protected");
+  // All its addresses, for a process is one server whatever its ports answer.
+  const listensAt = held.flatMap((socket) => socket.reachedAt);
+  if (answering.length === 0) return [{ ...server, port: held[0]?.port, listensAt }];
+  return answering.map((socket) => ({ ...server, ...portOf(socket), listensAt }));
+}
+
+/** What listens on a known port, and whose process may not be seen. */
+function withoutProcess(socket: ProbedSocket): DiscoveredServer[] {
+  const { pids, answer, reachedAt: listensAt } = socket;
+  if (pids.length > 0 || answer?.kind !== "mcp") return [];
+  const { name, url } = answer;
+  const unknown = { args: [], env: {}, headers: {}, isEnabled: true, autoApproved: [] };
+  return [{ ...unknown, ...portOf(socket), name, url, listensAt }];
+}
+
+function portOf({
+  address,
+  port,
+  answer,
+}: ProbedSocket): Pick<DiscoveredServer, "source" | "transport" | "port" | "probe"> {
+  const mcp = answer?.kind === "mcp" ? answer : undefined;
+  const isOpen = mcp?.isOpen === true && !isLoopback(address);
+  const probe = { isOpen, toolNames: mcp?.toolNames ?? [], isDeclared: false, isBoundToAll: isWildcard(address) };
+  return { source: "port", transport: mcp?.transport ?? "http", port, probe };
+}
+
+/**
+ * `npx x` runs a shell that runs `node …/x`: all are the same server, and the one that does the work is kept. One that listens does work of its own,
+ * and what it starts is a server beside it, unless that is more of itself.
+ */
+function withoutWrappers(servers: readonly ProcessServer[], running: readonly RunningProcess[]): ProcessServer[] {
   const parentOf = new Map(running.map(({ pid, parentPid }) => [pid, parentPid]));
-  const ancestors = new Set<number>();
-  for (const { pid } of servers) {
-    let parent = pid === undefined ? undefined : parentOf.get(pid);
-    while (parent !== undefined && parent > 1 && !ancestors.has(parent)) {
-      ancestors.add(parent);
-      parent = parentOf.get(parent);
-    }
+  const listening = new Map(servers.filter(({ source }) => source === "port").map((server) => [server.pid, server]));
+  const wrappers = new Set<number>();
+  const kept: ProcessServer[] = [];
+  for (const server of servers) {
+    const ancestors = ancestorsOf(server.pid, parentOf);
+    const front = ancestors.map((pid) => listening.get(pid)).find((above) => above !== undefined);
+    for (const pid of ancestors) if (!listening.has(pid)) wrappers.add(pid);
+    if (listening.has(server.pid) || front === undefined) kept.push(server);
+    else if (launchOf(front).name !== launchOf(server).name) kept.push(behind(server, front));
   }
-  return servers.filter(({ pid }) => pid === undefined || !ancestors.has(pid));
+  return kept.filter(({ pid }) => !wrappers.has(pid));
+}
+
+/** What a bridge leads to is reached where the bridge is. */
+function behind(server: ProcessServer, front: ProcessServer): ProcessServer {
+  return isCalledBridge(launchOf(front)) ? { ...server, listensAt: front.listensAt } : server;
+}
+
+function launchOf({ command = "", args }: ProcessServer): Launch {
+  return parseLaunch(command, args);
+}
+
+function ancestorsOf(pid: number, parentOf: ReadonlyMap<number, number>): number[] {
+  const found = new Set<number>();
+  let parent = parentOf.get(pid);
+  while (parent !== undefined && parent > 1 && !found.has(parent)) {
+    found.add(parent);
+    parent = parentOf.get(parent);
+  }
+  return [...found];
+}
+
+function inContainers<Found extends { readonly pid?: number | undefined }>(
+  found: readonly Found[],
+  procFolder: string,
+) {
+  return Promise.all(
+    found.map(async (one) => ({
+      ...one,
+      container: one.pid === undefined ? undefined : await readContainer(procFolder, one.pid),
+    })),
+  );
 }
 
 function agentsOf(running: readonly RunningProcess[]): DiscoveredInstall[] {
@@ -85,113 +188,6 @@ function agentsOf(running: readonly RunningProcess[]): DiscoveredInstall[] {
     const found = running.find(({ argv }) =>
       argv.slice(0, 2).some((word) => programs.includes(programName(word).replace(/\.(?:m?js|py)$/, ""))),
     );
-    return found === undefined ? [] : [{ client: id, title, kind, path: `pid ${String(found.pid)}`, isRunning: true }];
+    return found === undefined ? [] : [{ client: id, title, kind, isRunning: true, pid: found.pid }];
   });
-}
-
-async function readProc(folder: string): Promise<RunningProcess[]> {
-  const pids = (await readdir(folder)).filter((name) => /^\d+$/.test(name));
-  const all = await Promise.all(pids.map((pid) => readProcess(folder, pid)));
-  return all.filter((found) => found !== undefined);
-}
-
-async function readProcess(folder: string, pid: string): Promise<RunningProcess | undefined> {
-  try {
-    const [line, stat] = await Promise.all([
-      readFile(`${folder}/${pid}/cmdline`, "utf8"),
-      readFile(`${folder}/${pid}/stat`, "utf8"),
-    ]);
-    const argv = line
-      .split("\0")
-      .filter((word, index) => index === 0 || word !== "")
-      .slice(0, 200);
-    // The program's name stands in parentheses and may hold any character, so fields are counted after the last one.
-    const parentPid = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1] ?? 0);
-    return line === "" ? undefined : { pid: Number(pid), parentPid, argv };
-  } catch (error) {
-    // The process ended meanwhile, or is another user's.
-    if (errorCode(error) !== "") return undefined;
-    throw error;
-  }
-}
-
-async function askSystem(): Promise<RunningProcess[]> {
-  const { list } = await listProcesses();
-  return list.map(({ pid, parentPid, command, params }) => ({
-    pid,
-    parentPid,
-    argv: [command, ...params.split(" ")].filter(Boolean),
-  }));
-}
-
-interface ListeningPort {
-  readonly port: number;
-  readonly pid?: number | undefined;
-  readonly isOpenToNetwork: boolean;
-}
-
-/** Listening TCP ports of processes that look like servers, and the ports that known agents use. */
-async function listeningPorts(folder: string, pids: ReadonlySet<number>): Promise<ListeningPort[]> {
-  const tables = await Promise.all(
-    ["tcp", "tcp6"].map((name) => readFile(`${folder}/net/${name}`, "utf8").catch(() => "")),
-  );
-  const byInode = new Map(tables.flatMap((table) => table.split("\n").slice(1).flatMap(parseSocket)));
-  const found: ListeningPort[] = [];
-  for (const pid of pids) {
-    for (const inode of await socketInodes(folder, pid)) {
-      const socket = byInode.get(inode);
-      if (socket !== undefined) found.push({ ...socket, pid });
-    }
-  }
-  const known = [...byInode.values()].filter(({ port }) => port === AGENT_PORT);
-  return [...new Map([...known, ...found].map((entry) => [entry.port, entry])).values()];
-}
-
-/** OpenClaw's gateway. */
-const AGENT_PORT = 18789;
-const LISTEN = "0A";
-
-function parseSocket(line: string): [string, ListeningPort][] {
-  const fields = line.trim().split(/\s+/);
-  const [address = "", portHex = ""] = (fields[1] ?? "").split(":");
-  const inode = fields[9];
-  if (fields[3] !== LISTEN || inode === undefined) return [];
-  return [[inode, { port: Number.parseInt(portHex, 16), isOpenToNetwork: /^0+$/.test(address) }]];
-}
-
-async function socketInodes(folder: string, pid: number): Promise<string[]> {
-  const names = await readdir(`${folder}/${String(pid)}/fd`).catch(() => []);
-  const links = await Promise.all(
-    names.slice(0, 1000).map((name) => readlink(`${folder}/${String(pid)}/fd/${name}`).catch(() => "")),
-  );
-  return links.flatMap((link) => /^socket:\[(\d+)\]$/.exec(link)?.[1] ?? []);
-}
-
-async function probeLoopback(
-  { port, pid, isOpenToNetwork }: ListeningPort,
-  servers: readonly DiscoveredServer[],
-  signal?: AbortSignal,
-): Promise<DiscoveredServer[]> {
-  const answer = await probePort({ host: "127.0.0.1", port, signal });
-  if (answer?.kind !== "mcp") return [];
-  const { url, transport, name, isOpen, toolNames } = answer;
-  const probe = { isOpen: isOpen && isOpenToNetwork, toolNames, isDeclared: false, isBoundToAll: isOpenToNetwork };
-  const known = servers.find((server) => pid !== undefined && server.pid === pid);
-  // A process tells more about which server it is than its port does.
-  if (known !== undefined) return [{ ...known, source: "port", transport, probe }];
-  return [
-    {
-      name,
-      source: "port",
-      transport,
-      url,
-      args: [],
-      env: {},
-      headers: {},
-      isEnabled: true,
-      autoApproved: [],
-      pid,
-      probe,
-    },
-  ];
 }

@@ -1,6 +1,6 @@
 import type { ApprovalSetting } from "./approval-settings.ts";
 import type { LooseApproval } from "./facts.ts";
-import { lineOfName } from "./line-of-name.ts";
+import { createLineFinder } from "./line-finder.ts";
 import { parseConfig } from "./parse-config.ts";
 import { readBoundedText } from "./read-bounded.ts";
 import { membersAt } from "./server-entries.ts";
@@ -15,6 +15,7 @@ export async function readApproval(
   if (read.status !== "read" || parsed?.status !== "parsed") return undefined;
   if (!membersAt(parsed.value, key).some(isLoose)) return undefined;
   const last = key.slice(key.lastIndexOf(".") + 1);
-  const line = lineOfName(read.text, key) ?? lineOfName(read.text, last);
+  const find = createLineFinder(read.text);
+  const line = find(key) ?? find(last);
   return { client, path, line, key, what };
 }

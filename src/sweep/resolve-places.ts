@@ -12,6 +12,8 @@ export interface HomeContext {
   readonly root: string;
   /** Variables that move files; empty for another person's home, where they are not known. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Ends a search that takes too long; who set it MUST say that not all was found. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 const DEEP_LEVELS_MAX = 6;
@@ -20,7 +22,7 @@ const MATCHES_MAX = 2000;
 /** The paths on disk that a table path means in this home; without wildcards the path itself, whether or not it exists. */
 export async function resolvePlace(path: string, context: HomeContext): Promise<string[]> {
   const absolute = expandBase(path, context);
-  return absolute === undefined ? [] : expandWildcards(absolute);
+  return absolute === undefined ? [] : expandWildcards(absolute, context.signal);
 }
 
 /** The paths that a project-relative table path means in one project. */
@@ -60,46 +62,56 @@ function splitHead(path: string): [string, string] {
   return slash < 0 ? [path, ""] : [path.slice(0, slash), path.slice(slash + 1)];
 }
 
-async function expandWildcards(path: string): Promise<string[]> {
+async function expandWildcards(path: string, signal?: AbortSignal): Promise<string[]> {
   const segments = path.split(/[\\/]/);
   const first = segments.findIndex((segment) => segment.includes("*"));
   if (first < 0) return [path];
   const base = segments.slice(0, first).join("/") || "/";
   const found: string[] = [];
-  await expand(base, segments.slice(first), found);
+  await expand(base, segments.slice(first), { found, signal });
   return found;
 }
 
-async function expand(folder: string, segments: readonly string[], found: string[]): Promise<void> {
+interface Search {
+  readonly found: string[];
+  readonly signal: AbortSignal | undefined;
+}
+
+async function expand(folder: string, segments: readonly string[], search: Search): Promise<void> {
   const [segment, ...rest] = segments;
-  if (found.length >= MATCHES_MAX) return;
+  if (isOver(search)) return;
   if (segment === undefined) {
-    found.push(folder);
+    search.found.push(folder);
     return;
   }
-  if (segment === "**") return expandDeep({ folder, rest, found }, DEEP_LEVELS_MAX);
-  if (!segment.includes("*")) return expand(join(folder, segment), rest, found);
+  if (segment === "**") return expandDeep({ ...search, folder, rest }, DEEP_LEVELS_MAX);
+  if (!segment.includes("*")) return expand(join(folder, segment), rest, search);
   const pattern = wildcardPattern(segment);
   for (const entry of await listFolder(folder)) {
-    if (pattern.test(entry.name)) await expand(join(folder, entry.name), rest, found);
+    if (pattern.test(entry.name)) await expand(join(folder, entry.name), rest, search);
   }
 }
 
-interface DeepSearch {
-  readonly folder: string;
-  readonly rest: readonly string[];
-  readonly found: string[];
+function isOver({ found, signal }: Search): boolean {
+  return found.length >= MATCHES_MAX || signal?.aborted === true;
 }
 
-async function expandDeep({ folder, rest, found }: DeepSearch, levels: number): Promise<void> {
+interface DeepSearch extends Search {
+  readonly folder: string;
+  readonly rest: readonly string[];
+}
+
+async function expandDeep(search: DeepSearch, levels: number): Promise<void> {
+  const { folder, rest } = search;
   const [name = ""] = rest;
+  if (isOver(search)) return;
   const entries = await listFolder(folder);
-  if (entries.some((entry) => entry.name === name)) await expand(folder, rest, found);
+  if (entries.some((entry) => entry.name === name)) await expand(folder, rest, search);
   if (levels === 0) return;
   for (const entry of entries) {
     // Links are not followed: a circle of them would never end.
     if (entry.isDirectory() && entry.name !== "node_modules") {
-      await expandDeep({ folder: join(folder, entry.name), rest, found }, levels - 1);
+      await expandDeep({ ...search, folder: join(folder, entry.name) }, levels - 1);
     }
   }
 }

@@ -10,6 +10,7 @@ import { frameworksOf } from "./frameworks.ts";
 import { EMPTY_REGISTRY, type Registry } from "./match.ts";
 import { createObserver } from "./observe.ts";
 import { runScan, type ScanAnswer } from "./run-scan.ts";
+import { toTable } from "./scan-table.ts";
 import { runScanCommand, type ScanForm } from "./scan-command.ts";
 
 let home: string;
@@ -43,6 +44,8 @@ function facts(server: Partial<DiscoveredServer>): Facts {
   } as const;
   return { servers: [{ ...base, ...server }], skills: [], installs: [], problems: [], coverage: [], configsRead: 1 };
 }
+
+const NO_FINDINGS = { critical: 0, high: 0, medium: 0, low: 0, info: 0 };
 
 const judge = (server: Partial<DiscoveredServer>, registry = EMPTY_REGISTRY) =>
   aggregate(createObserver(registry, "k")(facts(server), {}));
@@ -171,6 +174,22 @@ test("reports a bypass with its route, and nothing once the client goes through 
   });
   await put(".cursor/mcp.json", { mcpServers: { a: { url: "https://gw.example/gateway/acme/mcp" } } });
   expect(codesOf(await scan(registry))).toEqual([]);
+});
+
+test("shows a process by its pid and port, and the same finding when it was restarted", () => {
+  const [first, second] = [
+    judge({ source: "port", command: "acme-mcp", pid: 41, port: 8080 }),
+    judge({ source: "process", command: "acme-mcp", pid: 42 }),
+  ];
+  const table = (findings: ScanAnswer["findings"]): string =>
+    toTable({
+      summary: { configs: 0, servers: 1, skills: 0, agents: 0, risk: 0, findings: NO_FINDINGS },
+      findings,
+      coverage: [],
+    });
+  expect(table(first)).toContain("at pid 41, port 8080\n");
+  expect(table(second)).toContain("at pid 42\n");
+  expect(second.map(({ key }) => key)).toEqual(first.map(({ key }) => key));
 });
 
 test("makes one finding of a server on many devices", () => {

@@ -1,8 +1,7 @@
-import { homedir, hostname, userInfo } from "node:os";
-import { basename, resolve } from "node:path";
-import type { Platform } from "./client-definition.ts";
+import { homedir, hostname } from "node:os";
 import type { CoverageEntry, Facts } from "./facts.ts";
 import { aggregate, type Observation, riskScore, SEVERITIES, type Severity, type SweepFinding } from "./finding.ts";
+import { homeContext, outermostFirst, userOfHome } from "./homes.ts";
 import { EMPTY_REGISTRY, type Registry } from "./match.ts";
 import { type NetworkTargets, scanNetwork } from "./network-scan.ts";
 import { createObserver } from "./observe.ts";
@@ -49,7 +48,7 @@ export interface ScanAnswer {
 
 /** Looks at what it was pointed to and judges it. Starts no server, writes nothing, contacts declared networks only. */
 export async function runScan(options: ScanOptions): Promise<ScanAnswer> {
-  const steps = stepsOf(options);
+  const steps = await stepsOf(options);
   const observe = createObserver(options.registry ?? EMPTY_REGISTRY, options.hashKey);
   const device = options.device ?? hostname();
   const observations: Observation[] = [];
@@ -61,6 +60,7 @@ export async function runScan(options: ScanOptions): Promise<ScanAnswer> {
     gathered.push(facts);
     observations.push(...observe(facts, { device, user: step.user }));
   }
+  options.signal?.throwIfAborted();
   options.onProgress?.({ done: steps.length, total: steps.length, message: "done" });
   const findings = aggregate(observations);
   return { summary: summarize(gathered, findings), findings, coverage: gathered.flatMap((facts) => facts.coverage) };
@@ -72,21 +72,14 @@ interface Step {
   readonly run: () => Promise<Facts>;
 }
 
-function stepsOf({ paths, includeProcesses, network, root, signal }: ScanOptions): Step[] {
-  const own = homedir();
-  const homes = (paths ?? [own]).map((path): Step => {
-    const home = resolve(path);
-    const isOwn = home === own;
-    // Another person's variables are not known here, and mine do not move their files.
-    const env = isOwn ? process.env : {};
-    return {
-      message: `reading ${home}`,
-      user: isOwn ? userInfo().username : basename(home),
-      run: () => scanHome({ home, platform: platformName(), root: root ?? "/", env }),
-    };
+async function stepsOf({ paths, includeProcesses, network, root, signal }: ScanOptions): Promise<Step[]> {
+  const seen = new Set<string>();
+  const homes = (await outermostFirst(paths ?? [homedir()])).map((home): Step => {
+    const run = (): Promise<Facts> => scanHome({ ...homeContext(home, root), seen, signal });
+    return { message: `reading ${home}`, user: userOfHome(home), run };
   });
   const processes: Step[] = includeProcesses
-    ? [{ message: "reading processes and ports", run: () => readProcesses(signal) }]
+    ? [{ message: "reading processes and ports", run: () => readProcesses({ signal }) }]
     : [];
   const networks: Step[] =
     network === undefined ? [] : [{ message: "probing declared networks", run: () => scanNetwork(network, signal) }];
@@ -106,8 +99,4 @@ function summarize(gathered: readonly Facts[], findings: readonly SweepFinding[]
     findings: { critical: critical ?? 0, high: high ?? 0, medium: medium ?? 0, low: low ?? 0, info: info ?? 0 },
     risk: riskScore(findings),
   };
-}
-
-function platformName(): Platform {
-  return process.platform === "darwin" || process.platform === "win32" ? process.platform : "linux";
 }

@@ -1,58 +1,63 @@
-import { lstat, readdir, realpath } from "node:fs/promises";
+import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { readVariable } from "../lib/read-variable.ts";
 import { APPROVAL_SETTINGS } from "./approval-settings.ts";
 import type { ClientDefinition, ConfigPlace } from "./client-definition.ts";
 import { CLIENTS } from "./clients.ts";
-import type {
-  ConfigProblem,
-  CoverageEntry,
-  DiscoveredInstall,
-  DiscoveredServer,
-  DiscoveredSkill,
-  Facts,
-  LooseApproval,
-} from "./facts.ts";
-import { lineOfName } from "./line-of-name.ts";
-import { findTarget } from "./launch-target.ts";
+import type { CoverageEntry, Facts } from "./facts.ts";
+import { Collector } from "./home-collector.ts";
+import { createLineFinder } from "./line-finder.ts";
 import { parseConfig } from "./parse-config.ts";
 import { mayOthersWrite, readBoundedText, readBoundedWith } from "./read-bounded.ts";
 import { textInPropertyList } from "./property-list.ts";
 import { readApproval } from "./read-approval.ts";
 import { namedProjects } from "./named-projects.ts";
 import { type HomeContext, isProjectPath, resolveInProject, resolvePlace } from "./resolve-places.ts";
-import { entryFaultsOf, isMembers, serverEntriesOf } from "./server-entries.ts";
-import { RULE_FILES, readRuleFile, readSkillFolder } from "./skill-files.ts";
+import { entryFaultsOf, serverEntriesOf } from "./server-entries.ts";
+import { RULE_FILES } from "./skill-files.ts";
 import { projectLock, readSkillLock } from "./skill-locks.ts";
-import { WALK_LIMITS, type WalkLimits, walkHome } from "./walk-home.ts";
+import { WALK_LIMITS, type WalkAnswer, type WalkLimits, walkHome } from "./walk-home.ts";
 
 export interface ScanHomeOptions extends HomeContext {
-  /** Project folders known from elsewhere. */
-  readonly projects?: readonly string[] | undefined;
   readonly walkLimits?: WalkLimits | undefined;
+  /** What was read already; homes that share it count each file once. They MUST be read in the order of `outermostFirst`. */
+  readonly seen?: Set<string> | undefined;
 }
 
-/** Everything that one home tells: servers, skills, installs, files that could not be read. Reads only; starts nothing. */
+/**
+ * Everything that one home tells: servers, skills, installs, files that could not be read. Reads only; starts nothing. When the signal fires it gives
+ * what it has, and its coverage says that this is not all.
+ */
 export async function scanHome(options: ScanHomeOptions): Promise<Facts> {
-  const collector = new Collector(options.home);
-  for (const client of CLIENTS) await readClient(client, options, collector);
-  for (const path of SKILL_LOCKS) {
-    for (const lock of await resolvePlace(path, options)) collector.addLock(options.home, await readSkillLock(lock));
+  const { home, signal } = options;
+  const collector = new Collector(home, options.seen);
+  for (const client of CLIENTS) {
+    if (signal?.aborted === true) break;
+    await readClient(client, options, collector);
+    await findInstall(client, options, collector);
   }
-  const walk = await walkHome(options.home, PROJECT_NAMES, options.walkLimits ?? WALK_LIMITS);
+  for (const path of SKILL_LOCKS) {
+    for (const lock of await resolvePlace(path, options)) collector.addLock(home, await readSkillLock(lock));
+  }
+  const walk = await walkHome(home, PROJECT_NAMES, { ...WALK_LIMITS, ...options.walkLimits, signal });
   for (const folder of walk.denied) collector.skip(folder, "no permission");
-  const known = [...(options.projects ?? []), ...collector.projects, ...(await namedProjects(options))];
-  for (const project of new Set([...walk.projects, ...known])) await readProject(project, collector);
-  collector.coverage.push({
-    target: "host",
-    place: options.home,
-    status: walk.stoppedBy === undefined ? "read" : "partial",
-    reason:
-      walk.stoppedBy === undefined ? undefined : `the walk for projects stopped at its limit of ${walk.stoppedBy}`,
-    // The same depth is left out each time; entries and time depend on the day.
-    isRepeatable: walk.stoppedBy === "depth" ? true : undefined,
-  });
+  for (const project of new Set([...walk.projects, ...collector.projects, ...(await namedProjects(options))])) {
+    if (signal?.aborted === true) break;
+    await readProject(project, collector);
+  }
+  collector.coverage.push({ target: "host", place: home, ...howFar(walk, signal) });
   return collector.facts();
+}
+
+function howFar(
+  { stoppedBy }: WalkAnswer,
+  signal?: AbortSignal,
+): Pick<CoverageEntry, "status" | "reason" | "isRepeatable"> {
+  if (signal?.aborted === true) return { status: "partial", reason: "stopped before the end" };
+  if (stoppedBy === undefined) return { status: "read" };
+  // The same depth is left out each time; entries and time depend on the day.
+  const isRepeatable = stoppedBy === "depth" ? true : undefined;
+  return { status: "partial", reason: `the walk for projects stopped at its limit of ${stoppedBy}`, isRepeatable };
 }
 
 const SKILL_LOCKS = ["~/.agents/.skill-lock.json", "~/.local/state/skills/.skill-lock.json"] as const;
@@ -78,12 +83,15 @@ async function readClient(client: ClientDefinition, context: HomeContext, collec
   }
   for (const setting of APPROVAL_SETTINGS.filter(({ client: id, path }) => id === client.id && !isProjectPath(path))) {
     for (const path of await resolvePlace(setting.path, context)) {
-      collector.addApproval(await readApproval(setting, path));
+      await collector.addApproval(await readApproval(setting, path));
     }
   }
-  const path = await firstSign(client, context);
-  if (path === undefined) return;
+}
+
+async function findInstall(client: ClientDefinition, context: HomeContext, collector: Collector): Promise<void> {
   const { id, title, kind } = client;
+  const path = await firstSign(client, context);
+  if (path === undefined || !(await collector.claims(path, id))) return;
   collector.installs.push({ client: id, title, kind, path, isRunning: false });
 }
 
@@ -137,7 +145,7 @@ async function readProject(project: string, collector: Collector): Promise<void>
     }
   }
   for (const setting of APPROVAL_SETTINGS.filter(({ path }) => isProjectPath(path) && isPresent(path)))
-    collector.addApproval(await readApproval(setting, join(project, setting.path)));
+    await collector.addApproval(await readApproval(setting, join(project, setting.path)));
   if (names.has("skills-lock.json")) collector.addLock(project, await readSkillLock(projectLock(project)));
   for (const name of RULE_FILES.filter(isPresent)) await collector.addRules(join(project, name));
 }
@@ -158,8 +166,9 @@ async function readConfigFile(
 ): Promise<void> {
   const read = place.format === "toml-plist" ? await readBoundedWith(path, managedToml) : await readBoundedText(path);
   if (read.status === "missing") return;
-  if (!(await collector.isNew(path, place.keys))) return;
+  // Of each home, also where another one shares the file: what it tells there is unknown now.
   if (read.status === "unreadable") return collector.skip(path, read.reason);
+  if (!(await collector.isNew(path, place.keys))) return;
   if (read.status === "malformed")
     return collector.addProblem(client, { path, line: 1, column: 1, reason: read.reason });
   const parsed = parseConfig(read.text, place.format);
@@ -169,21 +178,21 @@ async function readConfigFile(
   }
   collector.configsRead += 1;
   collector.addProjectsOf(parsed.value);
+  const lineOfFault = createLineFinder(read.text);
   for (const { name, reason } of entryFaultsOf(parsed.value, place.keys)) {
-    const line = name === "" ? 1 : (lineOfName(read.text, name) ?? 1);
-    collector.addProblem(client, { path, line, column: 1, reason });
+    collector.addProblem(client, { path, line: lineOfFault(name) ?? 1, column: 1, reason });
   }
+  const lineOfServer = createLineFinder(read.text);
   for (const entry of serverEntriesOf(parsed.value, place.keys)) {
-    const line = lineOfName(read.text, entry.name);
     const hasUnsafePermissions = mayOthersWrite(read.mode);
     collector.servers.push({
       ...entry,
-      target: await findTarget(entry, collector.home),
+      target: await collector.targets.find(entry),
       source: "config",
       client: client.id,
       scope: place.scope,
       path,
-      line,
+      line: lineOfServer(entry.name),
       hasUnsafePermissions,
     });
   }
@@ -192,81 +201,4 @@ async function readConfigFile(
 async function existing(paths: readonly string[]): Promise<string[]> {
   const stats = await Promise.allSettled(paths.map((path) => lstat(path)));
   return paths.filter((_path, index) => stats[index]?.status === "fulfilled");
-}
-
-class Collector {
-  readonly home: string;
-  readonly servers: DiscoveredServer[] = [];
-  readonly installs: DiscoveredInstall[] = [];
-  readonly problems: ConfigProblem[] = [];
-  readonly coverage: CoverageEntry[] = [];
-  readonly projects = new Set<string>();
-  configsRead = 0;
-  readonly #skills = new Map<string, DiscoveredSkill>();
-  readonly #locks: { readonly folder: string; readonly sources: ReadonlyMap<string, string> }[] = [];
-  readonly #approvals = new Map<string, LooseApproval>();
-  readonly #seen = new Set<string>();
-
-  constructor(home: string) {
-    this.home = home;
-  }
-
-  /** The same file is read once for the same keys, by whatever path or link it is reached. */
-  async isNew(path: string, keys: readonly string[]): Promise<boolean> {
-    const real = await realpath(path).catch(() => path);
-    const isNew = !this.#seen.has(real) || (keys.length === 1 && !this.#seen.has(`${real}\0${keys.join()}`));
-    this.#seen.add(real).add(`${real}\0${keys.join()}`);
-    return isNew;
-  }
-
-  skip(place: string, reason: string): void {
-    this.coverage.push({ target: "host", place, status: "skipped", reason });
-  }
-
-  /** What a lock file says holds for the skills of its folder. */
-  addLock(folder: string, sources: ReadonlyMap<string, string>): void {
-    if (sources.size > 0) this.#locks.push({ folder, sources });
-  }
-
-  /** A project in the home's own folder names the same file again. */
-  addApproval(found: LooseApproval | undefined): void {
-    if (found !== undefined) this.#approvals.set(`${found.path}\0${found.key}`, found);
-  }
-
-  addProblem(client: ClientDefinition, problem: Omit<ConfigProblem, "client">): void {
-    this.problems.push({ client: client.id, ...problem });
-  }
-
-  /** Claude Code and Codex name the projects they know in their own files. */
-  addProjectsOf(config: unknown): void {
-    if (!isMembers(config) || !isMembers(config["projects"])) return;
-    for (const path of Object.keys(config["projects"]).slice(0, 1000))
-      if (/^(?:\/|[A-Za-z]:[\\/])/.test(path)) this.projects.add(path);
-  }
-
-  async addSkills(folder: string): Promise<void> {
-    for (const skill of await readSkillFolder(folder)) this.#skills.set(skill.path, skill);
-  }
-
-  async addRules(path: string): Promise<void> {
-    const rules = await readRuleFile(path);
-    if (rules !== undefined) this.#skills.set(rules.path, rules);
-  }
-
-  facts(): Facts {
-    const { servers, installs, problems, coverage, configsRead } = this;
-    const looseApprovals = [...this.#approvals.values()];
-    return { servers, installs, problems, coverage, configsRead, looseApprovals, skills: this.#sourcedSkills() };
-  }
-
-  /** The nearest lock file that names a skill decides. */
-  #sourcedSkills(): DiscoveredSkill[] {
-    const nearest = this.#locks.toSorted((left, right) => right.folder.length - left.folder.length);
-    return [...this.#skills.values()].map((skill) => {
-      const lock = nearest.find(
-        ({ folder, sources }) => skill.path.startsWith(`${folder}/`) && sources.has(skill.name),
-      );
-      return { ...skill, source: lock?.sources.get(skill.name) };
-    });
-  }
 }

@@ -16,7 +16,7 @@ export interface ShownFinding extends Pick<
   SweepFinding,
   "key" | "code" | "title" | "severity" | "evidence" | "remediation" | "frameworks"
 > {
-  readonly instances: readonly Pick<Instance, "path" | "line">[];
+  readonly instances: readonly Pick<Instance, "path" | "line" | "pid" | "port" | "container">[];
 }
 
 /** A scan for people: the worst first, each with where it is and what to do, and what was not read. */
@@ -43,10 +43,7 @@ export function progressBar({ done, total, message }: ScanProgress): string {
 }
 
 function findingLines({ severity, code, title, evidence, remediation, instances }: ShownFinding): string[] {
-  const places = instances.flatMap(({ path, line }) =>
-    path === undefined ? [] : [line === undefined ? path : `${path}:${String(line)}`],
-  );
-  const shown = [...new Set(places)];
+  const shown = [...new Set(instances.map(placeOf))].filter((place) => place !== "");
   return [
     `${severity.toUpperCase().padEnd(8)} ${code.padEnd(16)} ${title}`,
     `         ${printable(evidence)}`,
@@ -55,6 +52,16 @@ function findingLines({ severity, code, title, evidence, remediation, instances 
     ...remediation.split("\n").map((line, index) => `         ${index === 0 ? "fix: " : "     "}${printable(line)}`),
     "",
   ];
+}
+
+function placeOf({ path, line, pid, port, container }: ShownFinding["instances"][number]): string {
+  if (path !== undefined) return line === undefined ? path : `${path}:${String(line)}`;
+  const known = [
+    pid === undefined ? "" : `pid ${String(pid)}`,
+    port === undefined ? "" : `port ${String(port)}`,
+    container === undefined ? "" : `in ${container}`,
+  ];
+  return known.filter((text) => text !== "").join(", ");
 }
 
 function countLine(counts: Readonly<Record<Severity, number>>): string {

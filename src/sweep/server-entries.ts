@@ -1,17 +1,4 @@
-import type { Transport } from "./facts.ts";
-
-/** The part of a server that its entry alone tells. */
-export interface ServerEntry {
-  readonly name: string;
-  readonly transport: Transport;
-  readonly command?: string | undefined;
-  readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  readonly url?: string | undefined;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly isEnabled: boolean;
-  readonly autoApproved: readonly string[];
-}
+import type { ServerEntry, Transport } from "./facts.ts";
 
 type Members = Readonly<Record<string, unknown>>;
 

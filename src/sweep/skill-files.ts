@@ -21,33 +21,39 @@ export const RULE_FILES = [
 const SKILL_FILE_BYTES_MAX = 1024 * 1024;
 const FILES_MAX = 200;
 const SKILLS_MAX = 1000;
+/** Of one skill; what goes beyond is told by the digest alone. */
+const SKILL_CHARACTERS_MAX = 8 * 1024 * 1024;
 const DEPTH_MAX = 4;
 
-/** The skills below a skills folder: each folder with a SKILL.md, with all its files. Empty when there is none. */
-export async function readSkillFolder(folder: string): Promise<DiscoveredSkill[]> {
-  const found: DiscoveredSkill[] = [];
-  await collectSkills(folder, DEPTH_MAX, found);
-  return found;
+/** The skills below a skills folder: each folder with a SKILL.md, with all its files. One at a time, for together they may be large. */
+export async function* readSkillFolder(folder: string): AsyncGenerator<DiscoveredSkill> {
+  let left = SKILLS_MAX;
+  for await (const path of skillFolders(folder, DEPTH_MAX)) {
+    if (left === 0) return;
+    left -= 1;
+    yield await readSkill(path);
+  }
 }
 
 export async function readRuleFile(path: string): Promise<DiscoveredSkill | undefined> {
   const read = await readBoundedText(path, SKILL_FILE_BYTES_MAX);
   if (read.status !== "read") return undefined;
   const file = { path, text: read.text };
-  return { name: basename(path), kind: "rules", path, digest: digestOf([["", read.text]]), files: [file], opaque: [] };
+  return {
+    name: basename(path),
+    kind: "rules",
+    path,
+    digest: digestOf([["", sha256(read.text)]]),
+    files: [file],
+    opaque: [],
+  };
 }
 
-async function collectSkills(folder: string, depth: number, found: DiscoveredSkill[]): Promise<void> {
+async function* skillFolders(folder: string, depth: number): AsyncGenerator<string> {
   const entries = await list(folder);
-  const hasSkill = entries.some((entry) => entry.name === "SKILL.md");
-  if (hasSkill) {
-    found.push(await readSkill(folder));
-    return;
-  }
-  if (depth === 0) return;
-  for (const entry of entries) {
-    if (found.length >= SKILLS_MAX) return;
-    if (entry.isDirectory()) await collectSkills(join(folder, entry.name), depth - 1, found);
+  if (entries.some((entry) => entry.name === "SKILL.md")) yield folder;
+  else if (depth > 0) {
+    for (const entry of entries) if (entry.isDirectory()) yield* skillFolders(join(folder, entry.name), depth - 1);
   }
 }
 
@@ -56,12 +62,15 @@ async function readSkill(folder: string): Promise<DiscoveredSkill> {
   const files: { path: string; text: string }[] = [];
   const opaque: string[] = paths.slice(FILES_MAX);
   const digested: [string, string][] = [];
+  let left = SKILL_CHARACTERS_MAX;
   for (const path of paths.slice(0, FILES_MAX)) {
     const read = await readBoundedText(path, SKILL_FILE_BYTES_MAX);
     const name = relative(folder, path).replaceAll("\\", "/");
-    if (read.status === "read") files.push({ path, text: read.text });
+    const text = read.status === "read" ? read.text : undefined;
+    left -= text?.length ?? 0;
+    if (text !== undefined && left >= 0) files.push({ path, text });
     else opaque.push(path);
-    digested.push([name, read.status === "read" ? read.text : read.status]);
+    digested.push([name, sha256(text ?? read.status)]);
   }
   return { name: basename(folder), kind: "skill", path: folder, digest: digestOf(digested), files, opaque };
 }
@@ -79,10 +88,15 @@ async function filesBelow(folder: string, depth: number): Promise<string[]> {
   return found;
 }
 
+/** Of names and the hashes of what stands under them. */
 function digestOf(files: readonly (readonly [string, string])[]): string {
   const hash = createHash("sha256");
-  for (const [name, text] of files) hash.update(`${name}\0${createHash("sha256").update(text).digest("hex")}\n`);
+  for (const [name, content] of files) hash.update(`${name}\0${content}\n`);
   return `sha256:${hash.digest("hex")}`;
+}
+
+function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
 }
 
 async function list(folder: string): Promise<Dirent[]> {

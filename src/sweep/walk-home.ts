@@ -7,16 +7,17 @@ export interface WalkLimits {
   readonly depthMax: number;
   readonly entriesMax: number;
   readonly timeMs: number;
+  readonly signal?: AbortSignal | undefined;
 }
 
-export const WALK_LIMITS: WalkLimits = { depthMax: 8, entriesMax: 1_000_000, timeMs: 20_000 };
+export const WALK_LIMITS = { depthMax: 8, entriesMax: 1_000_000, timeMs: 20_000 };
 
 export interface WalkAnswer {
   /** Folders that hold at least one of the wanted names. */
   readonly projects: readonly string[];
   readonly foldersRead: number;
   readonly denied: readonly string[];
-  readonly stoppedBy?: "depth" | "entries" | "time" | undefined;
+  readonly stoppedBy?: "depth" | "entries" | "time" | "signal" | undefined;
 }
 
 /** Folders without projects, and large: caches, packages, version control, the operating system's own. */
@@ -28,7 +29,7 @@ const SKIPPED = new Set(
 const FOLDERS_AT_ONCE = 24;
 
 /** Finds the project folders below a home. Never follows a link, so it cannot leave the home or go in circles. */
-export async function walkHome(home: string, wanted: ReadonlySet<string>, limits = WALK_LIMITS): Promise<WalkAnswer> {
+export async function walkHome(home: string, wanted: ReadonlySet<string>, limits: WalkLimits): Promise<WalkAnswer> {
   const walk = new Walk(wanted, limits);
   let level = [home];
   for (let depth = 0; level.length > 0 && walk.stoppedBy === undefined; depth += 1) {
@@ -67,6 +68,7 @@ class Walk {
   isOver(): boolean {
     if (this.#entries > this.#limits.entriesMax) this.stoppedBy = "entries";
     if (performance.now() > this.#deadline) this.stoppedBy = "time";
+    if (this.#limits.signal?.aborted === true) this.stoppedBy = "signal";
     return this.stoppedBy !== undefined;
   }
 

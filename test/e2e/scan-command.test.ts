@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { at, textAt } from "../harness/app.ts";
 import { type CliRun, runlayer } from "../harness/cli.ts";
@@ -93,6 +93,23 @@ describe("runlayer scan with a server", () => {
     const last = await scan(args);
     expect(at(JSON.parse(last.out), "summary")).toMatchObject({ new: 0, resolved: 1 });
     expect(last.exitCode).toBe(0);
+  });
+
+  test("counts a file once that lies in two of the folders named", async () => {
+    const project = join(home, "work/app");
+    mkdirSync(project, { recursive: true });
+    writeFileSync(
+      join(project, ".mcp.json"),
+      JSON.stringify({ mcpServers: { other: { command: "npx", args: ["@acme/once@1.0.0"] } } }),
+    );
+    const { out } = await scan([project, home, "--device", "twice", "--json"]);
+    expect(JSON.parse(out)).toMatchObject({
+      summary: { configs: 1, servers: 1 },
+      findings: [{ code: "SHADOW-SERVER" }],
+    });
+    expect(at(findingsOf(out)[0], "instances")).toEqual([
+      { device: "twice", user: basename(home), client: "claude-code", path: join(project, ".mcp.json"), line: 1 },
+    ]);
   });
 
   test("obeys --fail-on, passes over what was suppressed, and writes SARIF", async () => {

@@ -103,6 +103,18 @@ describe("the compliance use case through MCP", () => {
   });
 });
 
+test("a project that lies in the home is counted with it", async () => {
+  const project = join(app.home, "work/app");
+  mkdirSync(project, { recursive: true });
+  writeFileSync(
+    join(project, ".mcp.json"),
+    JSON.stringify({ mcpServers: { other: { command: "npx", args: ["@acme/once@1.0.0"] } } }),
+  );
+  expect(at(await scan({ targets: ["host"], paths: [project] }), "summary", "configs")).toBe(1);
+  const [found] = (await results()).items.filter(({ code }) => code === "SHADOW-SERVER");
+  expect(found).toMatchObject({ instances: [{ path: join(project, ".mcp.json") }] });
+});
+
 describe("a client that goes around the gateway", () => {
   test("is a finding until its configuration goes through the gateway", async () => {
     const server = {

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -40,7 +40,9 @@ export interface TestApp {
 /** A machine with an empty home and no process, so that scans in tests see what the test put there. */
 function emptyMachine(dataDir: string): Machine {
   const [home, procFolder] = [join(dataDir, "machine/home/ada"), join(dataDir, "machine/proc")];
-  for (const folder of [home, procFolder]) mkdirSync(folder, { recursive: true });
+  for (const folder of [home, join(procFolder, "net")]) mkdirSync(folder, { recursive: true });
+  // A table without a row: a machine without one would be one whose ports cannot be read.
+  writeFileSync(join(procFolder, "net/tcp"), "  sl  local_address rem_address   st\n");
   return { name: "test-machine", home, root: join(dataDir, "machine"), procFolder };
 }
 

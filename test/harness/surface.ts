@@ -164,6 +164,7 @@ function services(): Services {
       identityKey: "",
       readHome: unused,
       readProcesses: unused,
+      readNetwork: unused,
       expandNetworks: unused,
       probeNetwork: unused,
     },

@@ -8,18 +8,26 @@ import type { Instance, Observation } from "../../sweep/finding.ts";
 import type { Matcher } from "../../sweep/match.ts";
 import { agentObservation, standingObservations } from "../../sweep/observe.ts";
 import { skillStandingObservations } from "../../sweep/observe-skill.ts";
+import { type OwnNetwork, withoutOwnPlaces } from "../../sweep/local-address.ts";
 import { homePlace, processesPlace } from "./place.ts";
 import { mergeSightings, type Sightings } from "./sightings.ts";
 
 interface Reporter {
   readonly device: Device;
   readonly matcher: Matcher;
+  /** Of the machine that judges. */
+  readonly network: OwnNetwork;
 }
 
 /** What a device said, judged against what is registered now. */
 export function judgeReport(report: DeviceReportForm, reporter: Reporter): Sightings {
   const { name } = reporter.device;
-  const sections = mergeSightings(report.sections.map((section) => judgeSection(section, reporter)));
+  // Only a device with the same loopback means by `localhost` what the registry means.
+  const isHere = report.networkId === reporter.network.id;
+  const placesOf = (places: readonly string[]) => (isHere ? places : withoutOwnPlaces(places, reporter.network));
+  const sections = mergeSightings(
+    report.sections.map((section) => judgeSection(asRegistered(section, reporter, placesOf), reporter)),
+  );
   const isComplete = report.sections.every((section) => section.isComplete);
   const read = {
     target: "devices",
@@ -28,6 +36,31 @@ export function judgeReport(report: DeviceReportForm, reporter: Reporter): Sight
     reason: isComplete ? undefined : "some folders were not read in full",
   } as const;
   return { ...sections, coverage: [read, ...sections.coverage], counts: { ...sections.counts, devices: 1 } };
+}
+
+/** The section with each server that is registered by where it listens as that server, and with it what the device found wrong with its process. */
+function asRegistered(
+  section: DeviceReportSection,
+  { matcher }: Reporter,
+  placesOf: (places: readonly string[]) => readonly string[],
+): DeviceReportSection {
+  const families = new Map<string, string>();
+  const servers = section.servers.map((server) => {
+    const { launch: _none, ...identity } = matcher.identityAt(placesOf(server.listensAt ?? []), server.identity);
+    families.set(toKey(server.pid, server.identity.family), identity.family);
+    return { ...server, identity: { ...identity, isBridged: server.identity.isBridged } };
+  });
+  const observations = section.observations.map((observation) => {
+    const { pid, identity } = observation;
+    return pid === undefined
+      ? observation
+      : { ...observation, identity: families.get(toKey(pid, identity)) ?? identity };
+  });
+  return { ...section, servers, observations };
+}
+
+function toKey(pid: number | undefined, identity: string): string {
+  return `${String(pid)}|${identity}`;
 }
 
 function judgeSection(section: DeviceReportSection, { device, matcher }: Reporter): Sightings {
@@ -84,9 +117,9 @@ const BRIDGE = { kind: "cmd", name: "bridge", pin: "local", rest: [] } as const;
 function ownObservations({ observations }: DeviceReportSection, origin: Instance): Observation[] {
   return observations
     .filter(({ code }) => !DEVICE_REPORT_CODES_JUDGED_BY_SERVER.has(code))
-    .map(({ client, path, line, isRunning, ...rest }) => ({
+    .map(({ client, path, line, isRunning, pid, port, container, ...rest }) => ({
       ...rest,
       fix: { kind: "review" },
-      instance: { ...origin, client, path, line, isRunning },
+      instance: { ...origin, client, path, line, isRunning, pid, port, container },
     }));
 }

@@ -66,11 +66,31 @@ test.each([
   expect(scans(sightings(["a"], [seen("a")]), second).change).toBe(change);
 });
 
+test("what lies in a folder that could not be read stays, also on Windows", () => {
+  const instance = { device: "a", path: "C:\\Users\\ada\\work\\.mcp.json" };
+  const unread = (path: string) =>
+    scans(sightings(["a"], [seen("a", { instance })]), sightings(["a"], [], [{ place: "a", path }]));
+  expect(unread("C:\\Users\\ada\\work").change).toBeUndefined();
+  expect(unread("C:\\Users\\ada\\wo").change).toBe("resolved");
+});
+
 test("seen in two places it ends when both were read", () => {
   const both = sightings(["a", "b"], [seen("a"), seen("b")]);
   const first = scans(both, sightings(["a"], []));
   expect(first).toMatchObject({ change: undefined, status: "open", devices: 1, places: ["b"] });
   expect(scans(both, sightings(["a"], []), sightings(["b"], []))).toMatchObject({ change: "resolved", resolvedAt: 3 });
+});
+
+test("a restarted process is the same instance with another pid, and no change", () => {
+  const at = (pid: number, port: number) => seen("p", { instance: { device: "d", isRunning: true, pid, port } });
+  const merged = scans(sightings(["p"], [at(1, 80)]), sightings(["p"], [at(2, 81), at(3, 81)]));
+  expect(merged).toMatchObject({ change: "seen", version: 1, firstSeenAt: 1 });
+  expect(merged.instances.map(({ pid, port }) => [pid, port])).toEqual([
+    [2, 81],
+    [3, 81],
+  ]);
+  const heard = scans(sightings(["p"], [at(1, 80)]), sightings([], [at(2, 80)]));
+  expect(heard.instances).toMatchObject([{ pid: 2 }]);
 });
 
 test("what an old report shows again is one instance, however often a scan goes by it", () => {

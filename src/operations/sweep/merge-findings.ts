@@ -93,6 +93,7 @@ function mergeSeen(
   return { finding, change: isBack ? "new" : "seen", write: isSameButSeen(before, finding) ? "touch" : "update" };
 }
 
+/** Without process and port: one that was restarted is the same instance, also where only one of its sightings can be new. */
 function toKey({ place, device, user, client, path, line, isRunning }: FindingInstance): string {
   return JSON.stringify([place, device, user, client, path, line, isRunning]);
 }

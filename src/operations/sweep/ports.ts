@@ -1,5 +1,6 @@
 import type { Store } from "../../store/ports.ts";
 import type { Facts } from "../../sweep/facts.ts";
+import type { OwnNetwork } from "../../sweep/local-address.ts";
 
 /** The machine that this process runs on, and the network around it. Facts may hold secrets: they MUST NOT be stored or shown. */
 export interface SweepHost {
@@ -9,9 +10,11 @@ export interface SweepHost {
   readonly home: string;
   /** Under which identities and secrets are hashed: equal on all nodes and devices, so that they can be compared. */
   readonly identityKey: string;
-  /** Throws `not_found` for what is no folder. */
-  readHome(path: string): Promise<Facts>;
+  /** Leaves out what is `seen`, and adds to it; when the signal fires, gives what it has. Throws `not_found` for what is no folder. */
+  readHome(path: string, options: { readonly seen: Set<string>; readonly signal: AbortSignal }): Promise<Facts>;
   readProcesses(signal: AbortSignal): Promise<Facts>;
+  /** How this machine is reached, to tell it from others that report. */
+  readNetwork(): Promise<OwnNetwork>;
   /** The addresses of declared networks; throws for what may not be probed, before anything is. */
   expandNetworks(networks: readonly string[]): Promise<readonly string[]>;
   /** Probes addresses that `expandNetworks` gave. */

@@ -62,7 +62,8 @@ export async function runPlan(plan: ScanPlan, options: RunOptions): Promise<Scan
       if (settled > told) progress(done - 1 + settled / (total + 1), steps, message);
       told = Math.max(told, settled);
     };
-    const asked = { ...options, matcher, signal: withinTime, askedAt: now, progress: onAnswer };
+    const network = await host.readNetwork();
+    const asked = { ...options, matcher, network, signal: withinTime, askedAt: now, progress: onAnswer };
     await scanDevices(plan.deviceIds, asked, tally);
   }
   signal.throwIfAborted();

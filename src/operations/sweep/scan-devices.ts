@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Device, DeviceReport } from "../../domain/device.ts";
 import type { ScanCoverage } from "../../domain/scan.ts";
 import { toRfc3339 } from "../../lib/clock.ts";
+import type { OwnNetwork } from "../../sweep/local-address.ts";
 import type { Matcher } from "../../sweep/match.ts";
 import type { RunOptions } from "./run-plan.ts";
 import { judgeReport } from "./device-sightings.ts";
@@ -11,6 +12,8 @@ import type { Tally } from "./tally-sightings.ts";
 
 interface DeviceScanOptions extends Pick<RunOptions, "read" | "progress" | "signal"> {
   readonly matcher: Matcher;
+  /** Of the machine that judges. */
+  readonly network: OwnNetwork;
   /** Reports that came at this time or later are answers. */
   readonly askedAt: number;
 }
@@ -48,9 +51,9 @@ async function waitForReports(ids: readonly string[], options: DeviceScanOptions
 async function judge(
   device: Device,
   report: DeviceReport,
-  { matcher, askedAt }: DeviceScanOptions,
+  { matcher, network, askedAt }: DeviceScanOptions,
 ): Promise<Sightings> {
-  const sightings = judgeReport(await unpackReport(report.compressed), { device, matcher });
+  const sightings = judgeReport(await unpackReport(report.compressed), { device, matcher, network });
   if (report.receivedAt >= askedAt) return sightings;
   // What it said before still stands, but that something is gone only a fresh report can say.
   const by = `judged by its report of ${toRfc3339(report.takenAt)}`;

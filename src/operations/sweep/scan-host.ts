@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import { AppError } from "../../lib/errors.ts";
 import type { CoverageEntry, Facts } from "../../sweep/facts.ts";
+import { outermostFirst } from "../../sweep/homes.ts";
 import type { Observer } from "../../sweep/observe.ts";
 import { homePlace, networkPlace, processesPlace } from "./place.ts";
 import type { SweepHost } from "./ports.ts";
@@ -14,10 +15,14 @@ interface HostScanOptions {
 }
 
 /** One home or project folder of this machine. What is no folder says nothing about what was there before. */
-export async function scanHostHome(path: string, { host, observe }: HostScanOptions): Promise<Sightings> {
+export async function scanHostHome(
+  path: string,
+  { host, observe, signal }: HostScanOptions,
+  seen = new Set<string>(),
+): Promise<Sightings> {
   const place = homePlace(host.device, path);
   try {
-    const facts = await host.readHome(path);
+    const facts = await host.readHome(path, { seen, signal });
     const origin = { device: host.device, user: basename(path) };
     const own = facts.coverage.find((entry) => entry.place === path);
     const isComplete = own?.status === "read" || own?.isRepeatable === true;
@@ -81,10 +86,11 @@ export async function scanHere(
   onStep: (message: string) => void,
 ): Promise<Sightings> {
   const parts: Sightings[] = [];
-  for (const path of plan.paths) {
+  const seen = new Set<string>();
+  for (const path of await outermostFirst(plan.paths)) {
     onStep("reading a home");
     const isLate = options.signal.aborted;
-    parts.push(isLate ? unreadTarget("host", path, "the time was over") : await scanHostHome(path, options));
+    parts.push(isLate ? unreadTarget("host", path, "the time was over") : await scanHostHome(path, options, seen));
   }
   if (plan.targets.includes("host")) {
     onStep("reading processes and ports");

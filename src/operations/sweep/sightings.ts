@@ -1,5 +1,6 @@
 import type { Finding, FindingFix } from "../../domain/finding.ts";
 import type { ScanCoverage } from "../../domain/scan.ts";
+import { isBelow } from "../../sweep/is-below.ts";
 import type { Observation } from "../../sweep/finding.ts";
 
 /** One rule that held once, and the place that must be read again to say that it no longer does. */
@@ -64,6 +65,6 @@ export function createReadTest(sightings: Pick<Sightings, "read" | "unread">): R
   return ({ place, path }) => {
     if (!read.has(place)) return false;
     if (path === undefined) return true;
-    return !(unread.get(place) ?? []).some((gap) => path === gap.path || path.startsWith(`${gap.path}/`));
+    return !(unread.get(place) ?? []).some((gap) => path === gap.path || isBelow(path, gap.path));
   };
 }

@@ -50,6 +50,9 @@ const Instance = z.object({
   path: z.string().optional(),
   line: z.int().optional(),
   isRunning: z.boolean().optional(),
+  pid: z.int().optional().describe("Of the process, when it was last seen"),
+  port: z.int().optional().describe("That answered, or the first that the process listened on"),
+  container: z.string().optional().describe("That the process runs in: runtime and id, or name"),
 });
 
 export const FindingOutput = z.object({

@@ -91,8 +91,8 @@ function addInstance({ instances, places, userNames }: GrowingGroup, { place, in
   if (places.at(-1) !== place) places.push(place);
   if (instance.user !== undefined) userNames.add(instance.user);
   if (instances.length >= INSTANCES_MAX) return;
-  const { device, user, client, path, line, isRunning } = instance;
-  const next = { place, device, user, client, path, line, isRunning };
+  const { device, user, client, path, line, isRunning, pid, port, container } = instance;
+  const next = { place, device, user, client, path, line, isRunning, pid, port, container };
   if (!isListed(instances, next)) instances.push(next);
 }
 
@@ -113,6 +113,8 @@ function isSame(left: FindingInstance, right: FindingInstance): boolean {
     left.client === right.client &&
     left.user === right.user &&
     left.device === right.device &&
-    left.isRunning === right.isRunning
+    left.isRunning === right.isRunning &&
+    left.pid === right.pid &&
+    left.port === right.port
   );
 }

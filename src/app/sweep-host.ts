@@ -1,13 +1,11 @@
 import { createHmac } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { homedir, hostname } from "node:os";
-import { withRegisteredDigests } from "./registered-digests.ts";
 import { classifyAddress } from "../lib/egress/address-class.ts";
 import { AppError } from "../lib/errors.ts";
+import { lazily } from "../lib/lazily.ts";
 import type { SweepHost } from "../operations/sweep/ports.ts";
 import { expandTargets, scanNetwork } from "../sweep/network-scan.ts";
-import { readProcesses } from "../sweep/processes.ts";
-import { scanHome } from "../sweep/scan-home.ts";
 
 /** What stands for this machine: its own, unless a test brings another. */
 export interface Machine {
@@ -19,6 +17,13 @@ export interface Machine {
 
 export const THIS_MACHINE: Machine = { name: hostname(), home: homedir(), root: "/", procFolder: "/proc" };
 
+// The readers of clients' files and of processes bring parsers of their own: they are loaded by the first scan.
+const homeReaders = lazily(async () => ({
+  ...(await import("../sweep/scan-home.ts")),
+  ...(await import("./registered-digests.ts")),
+}));
+const processReader = lazily(() => import("../sweep/processes.ts"));
+
 /** The machine that serves, as scans look at it. */
 export function createSweepHost(machine: Machine, pepper: Buffer): SweepHost {
   return {
@@ -29,9 +34,13 @@ export function createSweepHost(machine: Machine, pepper: Buffer): SweepHost {
       await requireFolder(path);
       // Another person's variables are not known here, and this account's do not move their files.
       const env = path === homedir() ? process.env : {};
+      const { scanHome, withRegisteredDigests } = await homeReaders();
       return withRegisteredDigests(await scanHome({ home: path, platform: platformName(), root: machine.root, env }));
     },
-    readProcesses: (signal) => readProcesses(signal, machine.procFolder),
+    async readProcesses(signal) {
+      const { readProcesses } = await processReader();
+      return readProcesses(signal, machine.procFolder);
+    },
     async expandNetworks(networks) {
       const addresses = await expandTargets({ networks });
       for (const address of addresses) refuseAddress(address);

@@ -1,6 +1,7 @@
 import { flushCompileCache } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
 import SqliteDatabase from "better-sqlite3";
+import { collectGarbage } from "../../../lib/collect-garbage.ts";
 import { assert } from "../../../lib/assert.ts";
 import {
   READERS,
@@ -38,7 +39,8 @@ if (opened !== undefined) {
   );
   reply({ kind: "ready" });
   // Kept now, because a process that is killed could not do it at its end.
-  setImmediate(flushCompileCache);
+  flushCompileCache();
+  collectGarbage();
 }
 
 interface Opened {

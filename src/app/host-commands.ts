@@ -1,4 +1,3 @@
-import { resolve } from "node:path";
 import type { Command } from "commander";
 import { AppError } from "../lib/errors.ts";
 import { readVariable } from "../lib/read-variable.ts";
@@ -6,32 +5,16 @@ import type { CliSettings } from "../surfaces/cli/build-cli.ts";
 import { readAgentKey } from "./agent-key.ts";
 import { attempt } from "./attempt.ts";
 import { addSkillCommands } from "./skill-commands.ts";
-import { defaultDataDir, parseConfig, VARIABLES, type Config, type Environment } from "./config.ts";
+import type { Config } from "./config.ts";
 import { addConnect } from "./connect-command.ts";
+import { readConfig } from "./serve-command.ts";
 
-const PACKAGE_ROOT = resolve(import.meta.dirname, "../..");
-
-/** The commands that run on the host itself: serving, keys of last resort, the bridge for clients without headers. */
+/** The commands that run on the host itself beside `serve`: keys of last resort, the bridge for clients without headers. */
 export function addHostCommands(program: Command, settings: CliSettings): void {
-  addServe(program, settings);
   addKeys(program, settings);
   addStdio(program, settings);
   addSkillCommands(program, settings);
   addConnect(program, settings);
-}
-
-function addServe(program: Command, settings: CliSettings): void {
-  const command = program.command("serve").description("Serve the control plane and the gateway.");
-  for (const [variable, description] of Object.entries(VARIABLES)) {
-    command.option(`${toFlag(variable)} <value>`, `${description} [${variable}]`);
-  }
-  command.action((options: Record<string, string | undefined>) =>
-    attempt(settings, async () => {
-      const config = readConfig(settings, options);
-      const { serve } = await import("./serve.ts");
-      await serve(config, { write: settings.process.print });
-    }),
-  );
 }
 
 function addKeys(program: Command, settings: CliSettings): void {
@@ -85,13 +68,6 @@ function addStdio(program: Command, settings: CliSettings): void {
     );
 }
 
-/** Flags win over the environment. */
-function readConfig({ process: { env } }: CliSettings, options: Readonly<Record<string, string | undefined>>): Config {
-  const flags = Object.keys(VARIABLES).map((variable) => [variable, options[toOptionName(variable)] ?? env[variable]]);
-  const environment: Environment = Object.fromEntries(flags);
-  return parseConfig(environment, defaultDataDir(PACKAGE_ROOT));
-}
-
 function readHostConfig(settings: CliSettings): Config {
   if (readVariable(settings.process.env, "RUNLAYER_URL") !== undefined) {
     throw new AppError(
@@ -100,16 +76,4 @@ function readHostConfig(settings: CliSettings): Config {
     );
   }
   return readConfig(settings, {});
-}
-
-/** `RUNLAYER_DATA_DIR` → `--data-dir`. */
-function toFlag(variable: string): string {
-  return `--${variable.replace("RUNLAYER_", "").toLowerCase().replaceAll("_", "-")}`;
-}
-
-/** `RUNLAYER_DATA_DIR` → `dataDir`, as commander names it. */
-function toOptionName(variable: string): string {
-  return toFlag(variable)
-    .slice(2)
-    .replaceAll(/-(\w)/g, (_match, letter: string) => letter.toUpperCase());
 }

@@ -1,6 +1,7 @@
 import { flushCompileCache } from "node:module";
 import { setFlagsFromString } from "node:v8";
 import { startApp, type App } from "./start-app.ts";
+import { collectGarbage } from "../lib/collect-garbage.ts";
 import type { Config } from "./config.ts";
 import { createLogger } from "./logger.ts";
 
@@ -16,8 +17,11 @@ export async function serve(config: Config, { write }: ServeOutput): Promise<voi
   write(greeting(app));
   // V8's own default, after a start that kept the space for short-lived objects small.
   setFlagsFromString("--semi-space-growth-factor=2");
-  // Kept now, because a process that is killed could not do it at its end.
-  setImmediate(flushCompileCache);
+  setImmediate(() => {
+    // Kept now, because a process that is killed could not do it at its end.
+    flushCompileCache();
+    collectGarbage();
+  });
   await new Promise<void>((resolve) => {
     process.once("SIGTERM", resolve);
     process.once("SIGINT", resolve);

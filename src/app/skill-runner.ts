@@ -7,8 +7,8 @@ import type {
   SkillRunner,
 } from "../gateway/aggregate/ports.ts";
 import type { Clock } from "../lib/clock.ts";
+import { lazily } from "../lib/lazily.ts";
 import { toPackage } from "../operations/skills/skill-content.ts";
-import { toSkillFiles } from "../skills/package/skill-package.ts";
 import type { RunProgress } from "../skills/runner/ports.ts";
 import { createSkillRunner, type RunnableSkill } from "../skills/runner/skill-runner.ts";
 
@@ -37,8 +37,8 @@ export function openSkillRunner({ clock, stack, toolCaller }: SkillRunnerParts):
         onProgress: (progress) => onProgress(toMessage(progress)),
       });
     },
-    files(name, version) {
-      const known = filesOf.get(version) ?? readFiles(name, version);
+    async files(name, version) {
+      const known = filesOf.get(version) ?? (await readFiles(name, version));
       filesOf.set(version, known);
       return known;
     },
@@ -51,7 +51,10 @@ function toRunnable(name: string, { content }: SkillVersion): RunnableSkill {
   return { name, ...declared, servers: servers.map((server) => server.name), tools };
 }
 
-function readFiles(name: string, { content }: SkillVersion): Readonly<Record<string, Uint8Array>> {
+const loadPackage = lazily(() => import("../skills/package/skill-package.ts"));
+
+async function readFiles(name: string, { content }: SkillVersion): ReturnType<SkillRunner["files"]> {
+  const { toSkillFiles } = await loadPackage();
   return Object.fromEntries(toSkillFiles(toPackage(name, content)).map(({ path, bytes }) => [path, bytes]));
 }
 

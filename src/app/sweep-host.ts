@@ -1,15 +1,13 @@
 import { createHmac } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { homedir, hostname } from "node:os";
-import { withRegisteredDigests } from "./registered-digests.ts";
 import { classifyAddress } from "../lib/egress/address-class.ts";
 import { AppError } from "../lib/errors.ts";
+import { lazily } from "../lib/lazily.ts";
 import type { SweepHost } from "../operations/sweep/ports.ts";
 import { homeContext } from "../sweep/homes.ts";
 import { expandTargets, scanNetwork } from "../sweep/network-scan.ts";
 import { readOwnNetwork } from "../sweep/local-address.ts";
-import { readProcesses } from "../sweep/processes.ts";
-import { scanHome } from "../sweep/scan-home.ts";
 
 /** What stands for this machine: its own, unless a test brings another. */
 export interface Machine {
@@ -21,6 +19,13 @@ export interface Machine {
 
 export const THIS_MACHINE: Machine = { name: hostname(), home: homedir(), root: "/", procFolder: "/proc" };
 
+// The readers of clients' files and of processes bring parsers of their own: they are loaded by the first scan.
+const homeReaders = lazily(async () => ({
+  ...(await import("../sweep/scan-home.ts")),
+  ...(await import("./registered-digests.ts")),
+}));
+const processReader = lazily(() => import("../sweep/processes.ts"));
+
 /** The machine that serves, as scans look at it. */
 export function createSweepHost(machine: Machine, pepper: Buffer): SweepHost {
   const identityKey = createHmac("sha256", pepper).update("sweep identities").digest("hex");
@@ -30,10 +35,14 @@ export function createSweepHost(machine: Machine, pepper: Buffer): SweepHost {
     identityKey,
     async readHome(path, { seen, signal }) {
       await requireFolder(path);
+      const { scanHome, withRegisteredDigests } = await homeReaders();
       return withRegisteredDigests(await scanHome({ ...homeContext(path, machine.root), seen, signal }));
     },
     readNetwork: () => readOwnNetwork(machine.procFolder, identityKey),
-    readProcesses: (signal) => readProcesses({ signal, procFolder: machine.procFolder }),
+    async readProcesses(signal) {
+      const { readProcesses } = await processReader();
+      return readProcesses({ signal, procFolder: machine.procFolder });
+    },
     async expandNetworks(networks) {
       const addresses = await expandTargets({ networks });
       for (const address of addresses) refuseAddress(address);

@@ -5,7 +5,7 @@ import type { Clock } from "../lib/clock.ts";
 import { AppError } from "../lib/errors.ts";
 import { newId } from "../lib/ids.ts";
 import type { Identity } from "./authentication.ts";
-import type { AuthenticatedRequest } from "./mcp.ts";
+import type { AuthenticatedRequest } from "./mcp-protocol.ts";
 
 /** Enough for every administrator's client; each session costs some kilobytes. */
 const SESSIONS_MAX = 1_000;

@@ -1,13 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { Readable } from "node:stream";
-import { toNodeHandler, toWebRequest, type NodeMcpRequestHandler } from "@modelcontextprotocol/node";
-import { createMcpHandler, isLegacyRequest, type AuthInfo } from "@modelcontextprotocol/server";
 import { AppError, ERROR_STATUS, toAppError } from "../lib/errors.ts";
 import { newId } from "../lib/ids.ts";
-import { BEARER_CHALLENGE, requireIdentity, type Identity } from "./authentication.ts";
-import { createRoundTrips } from "./mcp-confirmation.ts";
-import { createMcpServer } from "./mcp-server.ts";
-import { createMcpSessions, type McpSessions } from "./mcp-sessions.ts";
+import { lazily } from "../lib/lazily.ts";
+import { BEARER_CHALLENGE, requireIdentity } from "./authentication.ts";
+import type { McpProtocol } from "./mcp-protocol.ts";
 import { createOpenCalls, type OpenCalls } from "./open-calls.ts";
 import { readJson } from "./request-body.ts";
 import type { RequestOrigin, Surface } from "./surface.ts";
@@ -25,43 +21,34 @@ export interface McpFace {
   close(): Promise<void>;
 }
 
-/** A request with who sent it, as the SDK's adapters take it. */
-export type AuthenticatedRequest = IncomingMessage & { auth?: AuthInfo };
-
 interface Parts {
   readonly settings: McpSettings;
-  readonly identities: WeakMap<AuthInfo, Identity>;
-  readonly sessions: McpSessions;
   readonly openCalls: OpenCalls;
-  readonly modern: NodeMcpRequestHandler;
+  /** The MCP SDK is loaded for the first message of a known caller. */
+  readonly loadProtocol: () => Promise<McpProtocol>;
 }
 
 /** The MCP face at `/mcp`: the operations as tools, in every protocol revision from 2025-03-26 to 2026-07-28. */
 export function createMcp(settings: McpSettings): McpFace {
-  const { clock } = settings.runtime;
-  const identities = new WeakMap<AuthInfo, Identity>();
-  const serverParts = { surface: settings, roundTrips: createRoundTrips(() => clock.now()), identities };
-  const report = (error: Error): void => settings.reportError(error, { correlationId: newId() });
-  const handler = createMcpHandler(() => createMcpServer(serverParts, "modern"), {
-    legacy: "reject",
-    onerror: () => {},
+  let protocol: McpProtocol | undefined;
+  const loadProtocol = lazily(async () => {
+    const { createMcpProtocol } = await import("./mcp-protocol.ts");
+    protocol = createMcpProtocol(settings);
+    return protocol;
   });
-  const sessions = createMcpSessions({ clock, createServer: () => createMcpServer(serverParts, "legacy") });
-  const openCalls = createOpenCalls(clock);
-  const modern = toNodeHandler(handler, { onerror: report });
-  const parts: Parts = { settings, identities, sessions, openCalls, modern };
+  const openCalls = createOpenCalls(settings.runtime.clock);
+  const parts: Parts = { settings, openCalls, loadProtocol };
   const unsubscribe = settings.onKeyEnded((keyId) => {
-    sessions.endOfKey(keyId);
+    protocol?.endOfKey(keyId);
     openCalls.cutOfKey(keyId);
   });
   return {
     handle: (request, response, origin) => void answer(parts, { request, response, origin }),
-    countByKey: (keyId) => sessions.countByKey(keyId),
+    countByKey: (keyId) => protocol?.countByKey(keyId) ?? 0,
     async close() {
       unsubscribe();
       openCalls.close();
-      await sessions.close();
-      await handler.close();
+      await protocol?.close();
     },
   };
 }
@@ -94,18 +81,10 @@ async function route(parts: Parts, { request, response, origin }: Exchange): Pro
   });
   const body = request.method === "POST" ? await readJson(request) : undefined;
   if (Array.isArray(body)) throw new AppError("invalid_input", "batches are not taken; send one message per request");
-  // The bearer itself stays out: nothing behind this line needs it.
-  const auth: AuthInfo = { token: "", clientId: identity.keyId, scopes: [] };
-  parts.identities.set(auth, identity);
-  const authenticated: AuthenticatedRequest = Object.assign(request, { auth });
   parts.openCalls.add({ response, identity, isMutation: isMutation(body, parts.settings) });
-  const plain = { method: request.method ?? "GET", url: request.url ?? "/", headers: request.headers, auth };
-  const message = Object.assign(Readable.from([]), plain);
-  if (await isLegacyRequest(await toWebRequest(message, body), body)) {
-    await parts.sessions.handle({ request: authenticated, response, body, identity });
-  } else {
-    await parts.modern(message, response, body);
-  }
+  const protocol = await parts.loadProtocol();
+  // Its key may have ended meanwhile, or this face.
+  if (!response.destroyed) await protocol.handle({ request, response, body, identity });
 }
 
 /** A call that changes something is answered even if it ends its own key: the answer is the only place that says it was done. */

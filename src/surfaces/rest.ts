@@ -27,8 +27,11 @@ export function createRest(
     context.set("correlationId", newId());
     await next();
   });
-  const openApi = JSON.stringify(toOpenApi(surface.operations, surface.version));
-  app.get(`${API_ROOT}/openapi.json`, () => new Response(openApi, { headers: { "content-type": "application/json" } }));
+  let openApi: string | undefined;
+  app.get(`${API_ROOT}/openapi.json`, () => {
+    openApi ??= JSON.stringify(toOpenApi(surface.operations, surface.version));
+    return new Response(openApi, { headers: { "content-type": "application/json" } });
+  });
   for (const operation of surface.operations) addRoute(app, { surface, operation, origins });
   app.all("*", (context) => answerUnknown(context, surface.operations));
   app.onError((error, context) => answerError(error, context, surface));

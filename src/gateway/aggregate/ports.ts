@@ -57,7 +57,7 @@ export interface SkillRun {
 export interface SkillRunner {
   run(run: SkillRun): Promise<SkillResult>;
   /** All files of a version by path, SKILL.md included. */
-  files(name: string, version: SkillVersion): Readonly<Record<string, Uint8Array>>;
+  files(name: string, version: SkillVersion): Promise<Readonly<Record<string, Uint8Array>>>;
 }
 
 export interface AggregateOptions {

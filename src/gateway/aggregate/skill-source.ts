@@ -8,6 +8,7 @@ import {
 import type { SkillVersion } from "../../domain/skill.ts";
 import { refusable, type ServerParts } from "./aggregate-server.ts";
 import type { Connection } from "./connections.ts";
+import type { SkillRunner } from "./ports.ts";
 import { recordReading, refuseSkill, skillsOf } from "./read-skill.ts";
 import type { ServingSkill } from "./skill-decision.ts";
 
@@ -15,15 +16,14 @@ const BASE = "skill://";
 const DOCUMENT = "SKILL.md";
 
 /** Digests of a version are computed once: it never changes. */
-const entries = new WeakMap<SkillVersion, Promise<SkillEntry>>();
+const entries = new WeakMap<SkillVersion, SkillEntry>();
 
 /** The agent's skills for the MCP Skills extension (`skill://<name>/SKILL.md`), as they are at each request. */
 export function createSkillSource(parts: ServerParts, connection: Connection): SkillSource {
   const { context } = parts;
-  const entryOf = (view: ServingSkill): Promise<SkillEntry> => {
-    const { skill, serving } = view;
-    const known = entries.get(serving) ?? skillEntry(skill.name, parts.skills.files(skill.name, serving));
-    entries.set(serving, known);
+  const entryOf = async (view: ServingSkill): Promise<SkillEntry> => {
+    const known = entries.get(view.serving) ?? (await readEntry(view, parts));
+    entries.set(view.serving, known);
     return known;
   };
   const find = (uri: string): { view: ServingSkill; path: string } | undefined => {
@@ -42,8 +42,7 @@ export function createSkillSource(parts: ServerParts, connection: Connection): S
     read: (uri) =>
       refusable(async () => {
         const found = find(uri);
-        const bytes =
-          found === undefined ? undefined : parts.skills.files(found.view.skill.name, found.view.serving)[found.path];
+        const bytes = found === undefined ? undefined : (await filesOf(found.view, parts))[found.path];
         if (found === undefined || bytes === undefined)
           throw await refuseSkill("resource.read", uri, { connection, context });
         await recordReading("resource.read", found.view, { connection, context, path: found.path });
@@ -51,6 +50,14 @@ export function createSkillSource(parts: ServerParts, connection: Connection): S
       }),
     listResources: () => refusable(async () => skillsOf(connection, context).map(toResource)),
   };
+}
+
+async function readEntry(view: ServingSkill, parts: ServerParts): Promise<SkillEntry> {
+  return skillEntry(view.skill.name, await filesOf(view, parts));
+}
+
+function filesOf({ skill, serving }: ServingSkill, { skills }: ServerParts): ReturnType<SkillRunner["files"]> {
+  return skills.files(skill.name, serving);
 }
 
 function decodePath(path: string): string {

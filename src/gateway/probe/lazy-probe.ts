@@ -1,10 +1,12 @@
+import { lazily } from "../../lib/lazily.ts";
 import type { UpstreamProbe, UpstreamProbeOptions } from "./probe.ts";
 
 /** A probe whose MCP client is loaded at its first contact: a start need not wait for it. */
 export function createLazyProbe(options: UpstreamProbeOptions): UpstreamProbe {
-  let loading: Promise<UpstreamProbe> | undefined;
-  const load = (): Promise<UpstreamProbe> =>
-    (loading ??= import("./probe.ts").then(({ createUpstreamProbe }) => createUpstreamProbe(options)));
+  const load = lazily(async () => {
+    const { createUpstreamProbe } = await import("./probe.ts");
+    return createUpstreamProbe(options);
+  });
   return {
     discover: async (target, request) => (await load()).discover(target, request),
     verifyCredential: async (target, request) => (await load()).verifyCredential(target, request),

@@ -64,7 +64,7 @@ export function rulesOf({ evidence }: z.output<typeof ScanOutput>): string[] {
 
 async function toFirstVersion(input: z.output<typeof Input>, context: HandleContext): Promise<SkillVersion> {
   const { repositories, services, caller, now } = context;
-  const judged = judgeContent(input.name, await toSkillContent(input, repositories));
+  const judged = await judgeContent(input.name, await toSkillContent(input, repositories));
   const { settings } = await repositories.organization.get();
   return {
     skillId: services.newId(),

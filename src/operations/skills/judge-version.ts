@@ -2,26 +2,25 @@ import { isDeepStrictEqual } from "node:util";
 import { isGuardian, type Role } from "../../domain/role.ts";
 import type { OrganizationSettings } from "../../domain/organization.ts";
 import type { SkillContent, SkillVersion, SkillVersionState } from "../../domain/skill.ts";
-import { checkSkill } from "../../skills/check-skill.ts";
-import { digestSkill } from "../../skills/package/skill-package.ts";
-import { isBlockingRisk, scanSkill, type SkillScan } from "../../skills/scan/scan-skill.ts";
-import { scanText } from "../../skills/scan/scan-text.ts";
+import { lazily } from "../../lib/lazily.ts";
+import type { JudgedSkill } from "../../skills/judge-skill.ts";
+import { isBlockingRisk } from "../../skills/scan/evidence.ts";
 import { toPackage } from "./skill-content.ts";
 
 /** Files that hold words only; any other file may be run by an agent. */
 const WORDS_ONLY = /\.(?:md|txt)$/i;
 
-export interface JudgedContent {
+export interface JudgedContent extends JudgedSkill {
   readonly content: SkillContent;
-  readonly digest: string;
-  readonly scan: SkillScan;
 }
 
+// Skills are written rarely, and the parsers that judge them are large.
+const loadJudge = lazily(() => import("../../skills/judge-skill.ts"));
+
 /** Checks and scans what would become a version. Throws for what could never serve. */
-export function judgeContent(name: string, content: SkillContent): JudgedContent {
-  const skill = toPackage(name, content);
-  checkSkill(skill);
-  return { content, digest: digestSkill(skill), scan: scanSkill(skill, { scanText }) };
+export async function judgeContent(name: string, content: SkillContent): Promise<JudgedContent> {
+  const { judgeSkill } = await loadJudge();
+  return { content, ...judgeSkill(toPackage(name, content)) };
 }
 
 /**
@@ -37,7 +36,7 @@ export function stateOf(
   return addsPower(content, serving?.content) ? "pending" : "approved";
 }
 
-function isBlocked({ risk }: SkillScan, { skillRiskAction }: OrganizationSettings): boolean {
+function isBlocked({ risk }: JudgedSkill["scan"], { skillRiskAction }: OrganizationSettings): boolean {
   return isBlockingRisk(risk) && (risk === "critical" ? skillRiskAction.critical : skillRiskAction.high) === "block";
 }
 

@@ -129,7 +129,7 @@ async function revise(current: Skill, input: Input, context: HandleContext): Pro
   const base = await findBase(current, context);
   const name = input.name ?? current.name;
   await refuseScopedRename(current.id, { before: current.name, after: name }, context);
-  const judged = judgeContent(name, await toSkillContent(input, repositories, base.content));
+  const judged = await judgeContent(name, await toSkillContent(input, repositories, base.content));
   if (isUnchanged(judged, base)) return { skill: current, version: base };
   const { servingVersion } = current;
   const serving =

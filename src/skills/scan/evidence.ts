@@ -12,9 +12,17 @@ export interface Evidence {
   readonly excerpt: string;
 }
 
+/** `none` when nothing was found; else the worst severity. */
+export type SkillRisk = Severity | "none";
+
 const EXCERPT_LENGTH = 160;
 /** A secret is recognized by more than the part of it that is shown. */
 const READ_LENGTH_MAX = 16 * 1024;
+
+/** Only a risk of `high` or above can block a version. */
+export function isBlockingRisk(risk: SkillRisk): boolean {
+  return risk === "critical" || risk === "high";
+}
 
 /** Text of a scanned file as it may be shown: bounded, on one line, without secrets and characters that hide or reorder others. */
 export function toExcerpt(text: string): string {

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import type { SkillPackage } from "../package/skill-package.ts";
 import { toExcerpt, type Evidence } from "./evidence.ts";
-import { isBlockingRisk, scanSkill, type SkillScan } from "./scan-skill.ts";
+import { isBlockingRisk } from "./evidence.ts";
+import { scanSkill, type SkillScan } from "./scan-skill.ts";
 
 const noText = (): readonly Evidence[] => [];
 

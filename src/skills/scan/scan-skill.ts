@@ -1,12 +1,9 @@
 import { formatSkillDocument, type SkillPackage } from "../package/skill-package.ts";
 import { decodeText } from "../package/skill-files.ts";
 import { scanCode } from "./code-rules.ts";
-import type { Evidence, Severity } from "./evidence.ts";
+import type { Evidence, Severity, SkillRisk } from "./evidence.ts";
 import { scanFile } from "./file-rules.ts";
 import { scanShapes } from "./shape-rules.ts";
-
-/** `none` when nothing was found; else the worst severity. */
-export type SkillRisk = Severity | "none";
 
 export interface SkillScan {
   readonly risk: SkillRisk;
@@ -33,11 +30,6 @@ export function scanSkill(skill: SkillPackage, { scanText }: SkillScanOptions): 
   ];
   const sorted = evidence.toSorted((left, right) => rank(left) - rank(right));
   return { risk: sorted[0]?.severity ?? "none", evidence: sorted.slice(0, EVIDENCE_MAX) };
-}
-
-/** Only a risk of `high` or above can block a version. */
-export function isBlockingRisk(risk: SkillRisk): boolean {
-  return risk === "critical" || risk === "high";
 }
 
 function textsOf(skill: SkillPackage): readonly { readonly path: string; readonly text: string }[] {

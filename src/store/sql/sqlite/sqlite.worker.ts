@@ -1,7 +1,8 @@
+import { flushCompileCache } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
 import SqliteDatabase from "better-sqlite3";
+import { collectGarbage } from "../../../lib/collect-garbage.ts";
 import { assert } from "../../../lib/assert.ts";
-import { definePlacedEvents } from "./placed-events.ts";
 import {
   READERS,
   type Statement,
@@ -31,12 +32,15 @@ interface Connection {
 const port = parentPort;
 assert(port !== null, "the SQLite worker runs in a worker thread");
 const reply = (message: WorkerReply): void => port.postMessage(message);
-const opened = openAll();
+const opened = await openAll();
 if (opened !== undefined) {
   port.on("message", (request: WorkerRequest) =>
     request.kind === "run" ? answer(request, opened.connections) : stop(),
   );
   reply({ kind: "ready" });
+  // Kept now, because a process that is killed could not do it at its end.
+  flushCompileCache();
+  collectGarbage();
 }
 
 interface Opened {
@@ -44,11 +48,11 @@ interface Opened {
   readonly connections: readonly Connection[];
 }
 
-function openAll(): Opened | undefined {
+async function openAll(): Promise<Opened | undefined> {
   try {
     if (settings.lockFile === undefined) return { connections: Array.from({ length: READERS }, openReader) };
     const lock = holdLock(settings.lockFile);
-    return { lock, connections: [openWriter()] };
+    return { lock, connections: [await openWriter()] };
   } catch (error) {
     reply({ kind: "refused", ...describe(error) });
     return undefined;
@@ -67,12 +71,14 @@ function holdLock(file: string): SqliteDatabase.Database {
   return lock;
 }
 
-function openWriter(): Connection {
+async function openWriter(): Promise<Connection> {
   const database = new SqliteDatabase(settings.databaseFile, { timeout: 5000 });
   database.pragma("journal_mode = WAL");
   // FULL: a commit is on the disk before it is answered; NORMAL would lose the last ones with the power.
   database.pragma("synchronous = FULL");
   database.pragma("foreign_keys = ON");
+  // The readers do without what makes the rows of the log.
+  const { definePlacedEvents } = await import("./placed-events.ts");
   definePlacedEvents(database);
   return { database, statements: new Map() };
 }

@@ -56,12 +56,9 @@ export class AnswerSink implements UpstreamSink {
   end(): void {
     if (this.#relay !== undefined) return this.#relay.end();
     this.#exchange.pending?.markAnswered();
-    const finishers = {
-      json: () => this.#finishJson(),
-      error: () => this.#finishError(),
-      empty: () => this.#finishEmpty(),
-    };
-    if (this.#mode !== "stream") finishers[this.#mode]();
+    if (this.#mode === "json") this.#finishJson();
+    else if (this.#mode === "error") this.#finishError();
+    else this.#finishEmpty();
   }
 
   fail(fault: UpstreamFault): void {

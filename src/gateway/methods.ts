@@ -1,7 +1,7 @@
 import type { Action } from "../domain/policy.ts";
 
 /** Which part of `params` names the thing that is acted on. */
-export type TargetKind = "tool" | "prompt" | "resource" | "reference" | "task" | "subscription" | "server";
+type TargetKind = "tool" | "prompt" | "resource" | "reference" | "task" | "subscription" | "server";
 
 /** Lists whose entries are filtered on their way back. */
 export type ListKind = "tools" | "prompts" | "resources" | "resourceTemplates" | "tasks";

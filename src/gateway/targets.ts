@@ -8,7 +8,7 @@ import {
   type RequestEnvelope,
 } from "./envelope/envelope.ts";
 import type { Member } from "./envelope/json-scanner.ts";
-import type { MethodRule, TargetKind } from "./methods.ts";
+import type { MethodRule } from "./methods.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
 
 /** What a message acts on; the tool of a task is told by `toolOfTask`. Throws `RpcRefusal` where the message names nothing. */
@@ -19,18 +19,25 @@ export function readTargets(
 ): readonly [Target, ...Target[]] {
   const text = (parent: { readonly members: readonly Member[] } | undefined, name: string): string =>
     requiredText(envelope.bytes, memberOf(parent, name), name);
-  const readers: Readonly<Record<TargetKind, () => readonly [Target, ...Target[]]>> = {
-    tool: () => [{ type: "tool", name: text(envelope.params, "name") }],
-    prompt: () => [{ type: "prompt", name: text(envelope.params, "name") }],
-    resource: () => [{ type: "resource", name: checkedUri(text(envelope.params, "uri")) }],
-    server: () => [{ type: "server", name: serverName }],
-    reference: () => [readReference(envelope.bytes, memberOf(envelope.params, "ref"))],
-    task: () => [
-      { type: "tool", name: toolOfTask(text(envelope.params, "taskId")) ?? refuse("`taskId` names no task of yours") },
-    ],
-    subscription: () => readSubscription(envelope, serverName),
-  };
-  return readers[rule.target]();
+  switch (rule.target) {
+    case "tool":
+    case "prompt":
+      return [{ type: rule.target, name: text(envelope.params, "name") }];
+    case "resource":
+      return [{ type: "resource", name: checkedUri(text(envelope.params, "uri")) }];
+    case "server":
+      return [{ type: "server", name: serverName }];
+    case "reference":
+      return [readReference(envelope.bytes, memberOf(envelope.params, "ref"))];
+    case "task": {
+      const tool = toolOfTask(text(envelope.params, "taskId"));
+      return [{ type: "tool", name: tool ?? refuse("`taskId` names no task of yours") }];
+    }
+    case "subscription":
+      return readSubscription(envelope, serverName);
+    default:
+      return refuse("it is not known what this method acts on");
+  }
 }
 
 /** `ref` of `completion/complete`: a prompt by name or a resource by URI (or its template). */

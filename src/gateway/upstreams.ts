@@ -36,12 +36,15 @@ function createDirect(view: ServerView, ways: Ways): Upstream {
 /** Reaches addresses of a server with its credential and fixed headers, through the checked way out. */
 export function reachServer(view: ServerView, { egress, credentials }: Ways): (url: URL) => Upstream {
   const rule = { allowPrivateNetwork: view.server.allowPrivateNetwork };
-  const headers = (): string[] | Promise<string[]> => {
+  let known: readonly string[] | undefined;
+  const headers = (): readonly string[] | Promise<readonly string[]> => {
     const secrets = view.secrets();
+    // Only a token changes while the view stands; what does not is put together once.
+    if (secrets.credential.type !== "oauth-client-credentials" && known !== undefined) return known;
     const found = credentials.headersFor(secrets.credential, rule);
-    return found instanceof Promise
-      ? found.then((late) => flatten(secrets.headers, late))
-      : flatten(secrets.headers, found);
+    if (found instanceof Promise) return found.then((late) => flatten(secrets.headers, late));
+    known = flatten(secrets.headers, found);
+    return known;
   };
   const onUnauthorized = (): void => credentials.forget(view.secrets().credential);
   const maskOf = rememberMask(view);

@@ -52,6 +52,8 @@ const UPSTREAM_LIMITS: ScanLimits = { depthMax: 256, collectDepth: 2, uniqueDept
 const ID_CHARACTERS_MAX = 256;
 const METHOD_CHARACTERS_MAX = 128;
 
+/** What folding leaves as it is. */
+const IN_SMALL_LETTERS = /^[a-z]*$/;
 const MESSAGE_NAMES = foldedNames(["jsonrpc", "id", "method", "params", "result", "error"]);
 /** Names in `params` or `result` that the gateway decides, filters or seals by, whoever sends them. */
 const DECIDING_NAMES =
@@ -238,15 +240,13 @@ function readParams(bytes: Buffer, message: Member): Member | undefined {
 
 function readId(bytes: Buffer, span: Span): RpcId {
   if (span.end - span.start > ID_CHARACTERS_MAX) throw RpcRefusal.invalidRequest("the member `id` is too long");
+  const text = bytes.toString("latin1", span.start, span.end);
+  // What most clients count up; every parser gives it the same value.
+  if (/^[1-9]\d{0,14}$/.test(text)) return Number(text);
   const id = valueAt(bytes, span);
   if (typeof id === "string" && id.isWellFormed()) return id;
   // Every parser gives a safe integer the same value; a fraction or an exponent it may not.
-  if (
-    Number.isSafeInteger(id) &&
-    typeof id === "number" &&
-    /^-?\d+$/.test(bytes.toString("latin1", span.start, span.end))
-  )
-    return id;
+  if (Number.isSafeInteger(id) && typeof id === "number" && /^-?\d+$/.test(text)) return id;
   throw RpcRefusal.invalidRequest("the member `id` must be a text or an integer");
 }
 
@@ -267,5 +267,6 @@ function foldedNames(names: readonly string[]): ReadonlyMap<string, string> {
 
 /** Unicode simple case folding, as far as it can reach an ASCII name: the Kelvin sign and the long s are its only strangers. */
 function fold(name: string): string {
+  if (IN_SMALL_LETTERS.test(name)) return name;
   return name.replaceAll("\u212a", "k").replaceAll("\u017f", "s").toLowerCase();
 }

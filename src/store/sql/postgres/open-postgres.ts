@@ -2,7 +2,7 @@ import { CamelCasePlugin, Kysely, PostgresDialect, type Transaction, sql } from 
 import { Pool, type PoolConfig, types } from "pg";
 import { placeEvents } from "../../../domain/place-event.ts";
 import { insertAuditRows } from "../repositories/audit-inserts.ts";
-import { toAuditRow } from "../repositories/stored-audit-event.ts";
+import { toAuditRow } from "../repositories/audit-row.ts";
 import type { Database } from "../schema.ts";
 import type { SqlBackend } from "../sql-store.ts";
 import { InstanceGuard } from "./instance-guard.ts";

@@ -1,7 +1,7 @@
 import { type ExpressionBuilder, type Transaction } from "kysely";
 import type { AuditFilter } from "../../ports.ts";
 import type { Database } from "../schema.ts";
-import { toStoredText } from "./foreign-text.ts";
+import { toStoredText } from "./stored-text.ts";
 import { containsText, holdsObject, startsWith } from "./matching.ts";
 
 type Events = ExpressionBuilder<Database, "auditEvents">;

@@ -1,34 +1,10 @@
 import { CompiledQuery, type DialectAdapter, type Transaction } from "kysely";
 import { assert } from "../../../lib/assert.ts";
 import type { AuditEventTable, Database } from "../schema.ts";
+import { auditValues } from "./audit-row.ts";
 
 /** Larger inserts win nothing more; 64 rows of 21 columns stay far below SQLite's 32 766 parameters. */
 const ROWS_PER_INSERT = 64;
-
-/** In the order in which `auditValues` gives them. */
-export const AUDIT_COLUMNS = [
-  "seq",
-  "id",
-  "time",
-  "actorType",
-  "actorId",
-  "actorName",
-  "actorContext",
-  "action",
-  "resourceType",
-  "resourceId",
-  "resourceName",
-  "outcome",
-  "reason",
-  "policies",
-  "correlationId",
-  "sessionId",
-  "durationMs",
-  "details",
-  "leafHash",
-  "serverId",
-  "agentId",
-] as const satisfies readonly (keyof AuditEventTable)[];
 
 /** Texts by number of rows, for each database: the two write parameters differently. */
 const textsByAdapter = new WeakMap<DialectAdapter, Map<number, string>>();
@@ -43,11 +19,6 @@ export async function insertAuditRows(db: Transaction<Database>, rows: readonly 
     const parameters = some.flatMap(auditValues);
     await db.executeQuery(CompiledQuery.raw(insertText(db, some, parameters), parameters));
   }
-}
-
-/** What a row holds, in the order of the columns. */
-export function auditValues(row: AuditEventTable): (string | number | null)[] {
-  return AUDIT_COLUMNS.map((column) => row[column]);
 }
 
 function insertText(

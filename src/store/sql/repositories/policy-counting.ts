@@ -3,7 +3,7 @@ import type { AuditEvent } from "../../../domain/audit-event.ts";
 import { matchesOf, type RecordedMatch } from "../../../domain/policy-matches.ts";
 import type { PolicyCounts, PolicyViolations } from "../../policy-ports.ts";
 import type { Database, PolicyCountTable } from "../schema.ts";
-import { toStoredText } from "./foreign-text.ts";
+import { toStoredText } from "./stored-text.ts";
 
 const HOUR_MS = 3_600_000;
 const DAY_HOURS = 24;

@@ -4,7 +4,8 @@ import type { AuditEvent } from "../../../domain/audit-event.ts";
 import type { SkillUsage } from "../../../domain/skill.ts";
 import type { Database } from "../schema.ts";
 import type { SkillRunTable } from "../skill-tables.ts";
-import { storedForeignText, toStoredText } from "./foreign-text.ts";
+import { storedForeignText } from "./foreign-text.ts";
+import { toStoredText } from "./stored-text.ts";
 
 /** Seven columns each stay far below SQLite's 32 766 parameters. */
 const ROWS_PER_INSERT = 500;

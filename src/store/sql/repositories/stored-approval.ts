@@ -2,7 +2,8 @@ import { z } from "zod";
 import { STORED_APPROVAL_STATUSES, type Approval } from "../../../domain/approval.ts";
 import { ACTOR_TYPES } from "../../../domain/audit-event.ts";
 import type { ApprovalTable } from "../approval-table.ts";
-import { storedForeignText, toStoredText } from "./foreign-text.ts";
+import { storedForeignText } from "./foreign-text.ts";
+import { toStoredText } from "./stored-text.ts";
 import { jsonText, toJsonOrNull } from "./json-text.ts";
 
 const named = z.object({ id: z.string(), name: z.string() });

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { ACTOR_TYPES, type AuditEvent, type AuditEventDraft, OUTCOMES } from "../../../domain/audit-event.ts";
 import type { HeldDecision } from "../../ports.ts";
 import type { AuditEventTable } from "../schema.ts";
-import { storedForeignText, toStoredText } from "./foreign-text.ts";
+import { storedForeignText } from "./foreign-text.ts";
 import { jsonText } from "./json-text.ts";
 
 const party = z.object({ id: z.string(), name: z.string() });
@@ -81,46 +81,4 @@ export function toAuditEvent(row: AuditEventTable): AuditEvent {
     details: stored.details,
     leafHash: stored.leafHash,
   };
-}
-
-export function toAuditRow(event: AuditEvent): AuditEventTable {
-  const { actor, resource, policies } = event;
-  return {
-    seq: event.seq,
-    id: event.id,
-    time: event.time,
-    actorType: actor.type,
-    actorId: toStoredText(actor.id),
-    actorName: toStoredText(actor.name),
-    actorContext: contextOf(event),
-    action: event.action,
-    resourceType: resource.type,
-    resourceId: toStoredText(resource.id),
-    resourceName: toStoredText(resource.name),
-    outcome: event.outcome,
-    reason: event.reason === undefined ? null : toStoredText(event.reason),
-    policies: policies === undefined ? null : JSON.stringify(policies.map(({ id, name }) => ({ id, name }))),
-    correlationId: event.correlationId,
-    sessionId: event.sessionId ?? null,
-    durationMs: event.durationMs ?? null,
-    details: JSON.stringify(event.details),
-    leafHash: event.leafHash,
-    serverId: idIn(event, "server"),
-    agentId: idIn(event, "agent"),
-  };
-}
-
-function contextOf({ actor: { onBehalfOf, ip, client } }: AuditEvent): string | null {
-  if (onBehalfOf === undefined && ip === undefined && client === undefined) return null;
-  return JSON.stringify({ onBehalfOf, ip, client });
-}
-
-/** The server or agent of an event: what it was about, else the one that its details name, else who did it. */
-function idIn({ actor, resource, details }: AuditEvent, kind: "server" | "agent"): string | null {
-  if (resource.type === kind) return toStoredText(resource.id);
-  const named = details[kind];
-  if (typeof named === "object" && named !== null && "id" in named && typeof named.id === "string") {
-    return toStoredText(named.id);
-  }
-  return actor.type === kind ? toStoredText(actor.id) : null;
 }

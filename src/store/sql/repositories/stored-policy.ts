@@ -8,7 +8,8 @@ import {
   type Policy,
 } from "../../../domain/policy.ts";
 import type { PolicyTable } from "../schema.ts";
-import { storedForeignText, toStoredText } from "./foreign-text.ts";
+import { storedForeignText } from "./foreign-text.ts";
+import { toStoredText } from "./stored-text.ts";
 import { jsonText, storedNames, toJsonOrNull } from "./json-text.ts";
 
 const list = z.array(z.string()).optional();

@@ -11,7 +11,8 @@ import {
   TRANSPORTS,
 } from "../../../domain/server.ts";
 import type { ServerTable, ServerToolTable } from "../schema.ts";
-import { storedForeignText, toStoredText } from "./foreign-text.ts";
+import { storedForeignText } from "./foreign-text.ts";
+import { toStoredText } from "./stored-text.ts";
 import { jsonText, storedFlag, storedNames, toJsonOrNull, toStoredFlag } from "./json-text.ts";
 
 const credential = z.object({

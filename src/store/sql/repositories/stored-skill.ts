@@ -8,7 +8,8 @@ import {
   type SkillVersionSummary,
 } from "../../../domain/skill.ts";
 import type { SkillTable, SkillVersionTable } from "../skill-tables.ts";
-import { storedForeignText, toStoredText } from "./foreign-text.ts";
+import { storedForeignText } from "./foreign-text.ts";
+import { toStoredText } from "./stored-text.ts";
 import { jsonText, toJsonOrNull } from "./json-text.ts";
 
 const author = z.object({ type: z.string(), id: z.string(), name: z.string() });

@@ -4,7 +4,8 @@ import { FINDING_KINDS, FINDING_STATUSES, type Finding } from "../../../domain/f
 import { SCAN_STATUSES, SCAN_TARGETS, type Scan } from "../../../domain/scan.ts";
 import { SEVERITIES } from "../../../domain/server.ts";
 import type { DeviceTable, FindingTable, ScanTable } from "../sweep-tables.ts";
-import { toStoredText, storedForeignText } from "./foreign-text.ts";
+import { storedForeignText } from "./foreign-text.ts";
+import { toStoredText } from "./stored-text.ts";
 import { jsonText } from "./json-text.ts";
 
 /* Bodies hold what devices and files told, NUL characters too: they are JSON, where a NUL is written as an escape. */

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { CamelCasePlugin, Kysely, sql, type Transaction } from "kysely";
 import { AppError } from "../../../lib/errors.ts";
 import type { SqlBackend } from "../sql-store.ts";
-import { AUDIT_COLUMNS } from "../repositories/audit-inserts.ts";
+import { AUDIT_COLUMNS } from "../repositories/audit-row.ts";
 import type { Database } from "../schema.ts";
 import { StatementError } from "../statement-error.ts";
 import { READERS, type Statement } from "./protocol.ts";

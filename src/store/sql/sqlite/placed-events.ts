@@ -1,8 +1,7 @@
 import type SqliteDatabase from "better-sqlite3";
 import { placeEvents } from "../../../domain/place-event.ts";
 import { assert } from "../../../lib/assert.ts";
-import { AUDIT_COLUMNS, auditValues } from "../repositories/audit-inserts.ts";
-import { toAuditRow } from "../repositories/stored-audit-event.ts";
+import { AUDIT_COLUMNS, auditValues, toAuditRow } from "../repositories/audit-row.ts";
 
 /** Gives the connection the table `placed_events(lines, first_seq)`: the rows of the log that the given events become. */
 export function definePlacedEvents(database: SqliteDatabase.Database): void {

@@ -10,12 +10,9 @@ import v8 from "node:v8";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const isOldNode = Number(process.versions.node.split(".")[0]) < 24;
 
-// Compiled code is kept from start to start: inside the package, where only who installed it may write, and not in the shared temporary
-// folder, where any user of the machine could put code. Where it cannot be written, nothing is kept.
-if (!isOldNode) module.enableCompileCache(join(root, "node_modules", ".cache", "runlayer"));
-
 if (isOldNode) reexecute();
 else {
+  if (process.argv[2] === "serve") giveFreedMemoryBack();
   keepCompiledCode();
   // Loading makes much that lives on: without this the space for short-lived objects grows to 32 MB that an idle server keeps.
   // It may grow again when `serve` is ready.
@@ -34,6 +31,17 @@ function keepCompiledCode() {
   const { ENABLED, ALREADY_ENABLED } = module.constants.compileCacheStatus;
   // Worker threads read the variable, which a person may have set already.
   if (status === ENABLED || status === ALREADY_ENABLED) process.env["NODE_COMPILE_CACHE"] ??= directory;
+}
+
+/**
+ * glibc keeps most of what was freed, such as what compiling took, unless it is told when to give it back, and it reads that at the
+ * start of a process alone: the process starts itself once more, in place, within 40 ms (12 MB less with 256 sessions).
+ */
+function giveFreedMemoryBack() {
+  const setting = "MALLOC_TRIM_THRESHOLD_";
+  if (process.platform !== "linux" || process.env[setting] !== undefined) return;
+  const args = [process.execPath, ...process.execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2)];
+  process.execve(process.execPath, args, { ...process.env, [setting]: String(128 * 1024) });
 }
 
 function reexecute() {

@@ -10,10 +10,6 @@ import v8 from "node:v8";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const isOldNode = Number(process.versions.node.split(".")[0]) < 24;
 
-// Compiled code is kept from start to start: inside the package, where only who installed it may write, and not in the shared temporary
-// folder, where any user of the machine could put code. Where it cannot be written, nothing is kept.
-if (!isOldNode) module.enableCompileCache(join(root, "node_modules", ".cache", "runlayer"));
-
 if (isOldNode) reexecute();
 else {
   keepCompiledCode();

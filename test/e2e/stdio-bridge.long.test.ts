@@ -1,6 +1,9 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
 import { Client, type ClientOptions } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
@@ -110,6 +113,36 @@ test("passes many requests at once, each to its own answer", async () => {
   const answers = await Promise.all(texts.map((message) => client.callTool({ name: "echo", arguments: { message } })));
   expect(answers.map(({ content }) => textAt(content, 0, "text"))).toEqual(texts.map((text) => `Echo: ${text}`));
 });
+
+test.each(["everything", "memory"])(
+  "takes lines that follow `initialize` without a wait, as %s does",
+  async (server) => {
+    const params = {
+      protocolVersion: "2025-06-18",
+      capabilities: {},
+      clientInfo: { name: "script", version: "1.0.0" },
+    };
+    const lines = [
+      { jsonrpc: "2.0", id: 1, method: "initialize", params },
+      { jsonrpc: "2.0", method: "notifications/initialized" },
+      { jsonrpc: "2.0", id: 2, method: "tools/list" },
+    ];
+    const args = [BIN, "stdio", "--url", `${app.url}/gateway/${server}/mcp`, "--key-file", keyFile];
+    const bridge = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "ignore"] });
+    const answers: unknown[] = [];
+    createInterface(bridge.stdout).on("line", (line) => answers.push(JSON.parse(line)));
+    bridge.stdin.write(lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+    await expect.poll(() => answers.length, { timeout: 20_000 }).toBeGreaterThan(1);
+    const exited = once(bridge, "exit");
+    bridge.stdin.end();
+    await exited;
+    expect(answers).toContainEqual({
+      jsonrpc: "2.0",
+      id: 2,
+      result: expect.objectContaining({ tools: expect.anything() }),
+    });
+  },
+);
 
 test("passes the server's own requests to the client and its answers back", async () => {
   const client = await start({

@@ -134,8 +134,11 @@ export class AggregateSessions {
     this.#sessions.set(id, session);
     try {
       await this.#recordOpen(session, asker);
-      // A change may have ended it meanwhile: then this says why.
-      if (!this.#sessions.has(id)) askerOf(connection, context);
+      // A change may have ended it meanwhile: then this says why. Else the gateway stops, or an administrator ended it.
+      if (!this.#sessions.has(id)) {
+        askerOf(connection, context);
+        throw unavailable("the session was ended before it was open; try again in a moment");
+      }
       await server.connect(transport);
     } catch (error) {
       this.#forget(session);
@@ -158,8 +161,9 @@ export class AggregateSessions {
       .toSorted((left, right) => left.usedAt - right.usedAt);
     const isFull = own.length >= SESSIONS_PER_AGENT_MAX;
     if (isFull && oldest !== undefined) this.#end(oldest, "too_many_sessions");
-    else if (isFull) throw noRoom(`this agent has ${own.length} sessions open, and all are in use; end some of them`);
-    if (this.#sessions.size >= SESSIONS_MAX) throw noRoom("too many sessions are open; try again later");
+    else if (isFull)
+      throw unavailable(`this agent has ${own.length} sessions open, and all are in use; end some of them`);
+    if (this.#sessions.size >= SESSIONS_MAX) throw unavailable("too many sessions are open; try again later");
   }
 
   #find(request: IncomingMessage, agent: Agent): Session {
@@ -229,7 +233,7 @@ export class AggregateSessions {
   }
 }
 
-function noRoom(message: string): RpcRefusal {
+function unavailable(message: string): RpcRefusal {
   return new RpcRefusal({ status: 503, code: RPC_CODES.unavailable, message });
 }
 

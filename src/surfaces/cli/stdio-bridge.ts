@@ -51,7 +51,8 @@ class Bridge {
   /** Requests of the client that have no answer yet. */
   readonly #open = new Set<string | number>();
   #initialize: JSONRPCMessage | undefined;
-  #notified: Promise<void> = Promise.resolve();
+  /** What has to be at the gateway before the client's next message. */
+  #ahead: Promise<void> = Promise.resolve();
   #renewal: Promise<void> | undefined;
   #renewed: { readonly id: string; readonly resolve: () => void } | undefined;
   #renewals = 0;
@@ -77,15 +78,15 @@ class Bridge {
     await this.#gateway.close();
   }
 
-  /** What follows a notification waits until it is there: HTTP keeps no order among requests of its own. */
+  /** What follows `initialize` or a notification waits until it is there: HTTP keeps no order among requests of its own. */
   #fromClient(message: JSONRPCMessage): void {
     const isNotification = "method" in message && !("id" in message);
     if ("method" in message && "id" in message) {
       this.#open.add(message.id);
       if (message.method === "initialize") this.#initialize = message;
     }
-    const sent = this.#notified.then(() => this.#send(message));
-    if (isNotification) this.#notified = sent;
+    const sent = this.#ahead.then(() => this.#send(message));
+    if (isNotification || message === this.#initialize) this.#ahead = sent;
   }
 
   async #send(message: JSONRPCMessage): Promise<void> {

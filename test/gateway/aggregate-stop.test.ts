@@ -1,0 +1,56 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openSkillRunner } from "../../src/app/skill-runner.ts";
+import type { AuditLog } from "../../src/audit/audit-log.ts";
+import { systemClock } from "../../src/lib/clock.ts";
+import { post, request } from "./client.ts";
+import { startHarness, type AgentKey, type Harness } from "./harness.ts";
+
+const INITIALIZE = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "test", version: "1" } };
+const stack = new AsyncDisposableStack();
+
+let harness: Harness;
+let agent: AgentKey;
+let onOpened: () => void = () => undefined;
+
+beforeAll(async () => {
+  const nothing = () => Promise.reject(new Error("no skill runs here"));
+  const skills = openSkillRunner({ clock: systemClock, stack, toolCaller: { callTool: nothing, recheck: nothing } });
+  harness = await startHarness({ aggregate: { skills, version: "1.0.0" }, wrapAudit: tellingWhatOpened });
+  agent = await harness.addAgent("a", []);
+});
+
+afterAll(async () => {
+  await harness.close();
+  await stack.disposeAsync();
+});
+
+/** The real log; what a test does in `onOpened` happens when a session is on record and the gateway does not know yet. */
+function tellingWhatOpened(log: AuditLog): AuditLog {
+  const record: AuditLog["record"] = async (event) => {
+    await log.record(event);
+    if (event.action === "session.open") onOpened();
+  };
+  return new Proxy(log, {
+    get(target, name) {
+      if (name === "record") return record;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+const open = () => post(`${harness.url}/gateway/mcp`, agent.key, request(1, "initialize", INITIALIZE));
+
+test.each([
+  [
+    "an administrator ends while it opens",
+    () => harness.gateway.sessions().forEach(({ id }) => harness.gateway.endSession(id)),
+  ],
+  ["the gateway stops while it opens", () => void harness.gateway.drain(0)],
+])("a session that %s is refused as unavailable, not as unknown", async (_what, end) => {
+  onOpened = end;
+  const refused = await open();
+  expect(refused.status).toBe(503);
+  expect(refused.messages).toMatchObject([{ error: { code: -32_013 } }]);
+  expect(harness.gateway.sessions()).toEqual([]);
+});

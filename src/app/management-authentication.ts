@@ -1,10 +1,11 @@
 import type { AuthFailureAggregator } from "../audit/auth-failures.ts";
 import { claimedKeyKind } from "../auth/api-key-format.ts";
 import { readBearer } from "../auth/authenticate.ts";
-import type { Authentication, AuthenticationRequest, AuthFailure, FindKeyByHash } from "../auth/authenticate.ts";
+import type { Authentication, AuthenticationRequest, FindKeyByHash } from "../auth/authenticate.ts";
+import { checkMember } from "../auth/check-member.ts";
 import type { KeyUsage } from "../auth/key-usage.ts";
 import type { ApiKey } from "../domain/api-key.ts";
-import { isRoleWithin, type Role } from "../domain/role.ts";
+import type { Role } from "../domain/role.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Caller } from "../operations/context.ts";
 import type { LiveView } from "../snapshot/live-view.ts";
@@ -26,7 +27,7 @@ export function createManagementAuthentication(options: ManagementAuthentication
     const snapshot = liveView.current;
     const kind = isDeviceKey(request.authorization) ? "device" : request.kind;
     const result = authenticate({ ...request, kind, nowMs }, (hash) => snapshot.keyByHash.get(hash));
-    const checked = result.ok ? checkMember(result.key, liveView) : result;
+    const checked = result.ok ? checkMember(result.key, snapshot) : result;
     if (!checked.ok) {
       failures.note({ ip: request.ip, kind: checked.reason, hint: checked.key?.hint });
       if (checked.key !== undefined) usage.noteDenied(checked.key.id, nowMs);
@@ -42,22 +43,6 @@ export function createManagementAuthentication(options: ManagementAuthentication
 function isDeviceKey(authorization: string | undefined): boolean {
   const token = readBearer(authorization);
   return token !== undefined && claimedKeyKind(token) === "device";
-}
-
-type MemberCheck =
-  | { readonly ok: true; readonly key: ApiKey; readonly role: Role }
-  | { readonly ok: false; readonly reason: AuthFailure; readonly key: ApiKey };
-
-/** A key does not outlive the rights of the member who answers for it. An invited member has not signed in yet, but may hold keys. */
-function checkMember(key: ApiKey, { current }: LiveView): MemberCheck {
-  // Its role says who else may do what it does; the operations let a device no further than its reports.
-  if (key.kind === "device") return { ok: true, key, role: "scanner" };
-  if (key.role === null) return { ok: false, reason: "wrong_kind", key };
-  if (key.memberId === null) return { ok: true, key, role: key.role };
-  const member = current.memberById.get(key.memberId);
-  if (member === undefined || member.status === "suspended") return { ok: false, reason: "member_not_active", key };
-  if (!isRoleWithin(key.role, member.role)) return { ok: false, reason: "beyond_member_role", key };
-  return { ok: true, key, role: key.role };
 }
 
 function toCaller(

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
 import { expect, test } from "vitest";
 import { collectGarbage } from "./collect-garbage.ts";
 
@@ -8,4 +10,19 @@ test("lets go of what nothing holds, and leaves no way to collect behind", () =>
     expect(gone.deref()).toBeUndefined();
     expect("gc" in globalThis).toBe(false);
   });
+});
+
+test("does nothing, and harms nothing, where another thread takes the flag back at the same time", async () => {
+  const other = new Worker(
+    `const { setFlagsFromString } = require("node:v8");
+    require("node:worker_threads").parentPort.postMessage("runs");
+    for (;;) setFlagsFromString("--no-expose-gc");`,
+    { eval: true },
+  );
+  await once(other, "message");
+  try {
+    for (let round = 0; round < 20; round += 1) collectGarbage();
+  } finally {
+    await other.terminate();
+  }
 });

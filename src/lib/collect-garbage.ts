@@ -6,8 +6,8 @@ import { runInNewContext } from "node:vm";
  * this thread 0.1 s, so it is for once, at the end of a start.
  */
 export function collectGarbage(): void {
-  // `gc` exists only in contexts that are made while the flag is on.
+  // `gc` exists only in contexts that are made while the flag is on, and another thread of the process may take it back just then.
   setFlagsFromString("--expose-gc");
-  runInNewContext('gc({ type: "major", execution: "sync", flavor: "last-resort" })');
+  runInNewContext('globalThis.gc?.({ type: "major", execution: "sync", flavor: "last-resort" })');
   setFlagsFromString("--no-expose-gc");
 }

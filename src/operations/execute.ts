@@ -8,6 +8,7 @@ import type { Repositories, Store } from "../store/ports.ts";
 import type { Caller, HandleContext, Interaction } from "./context.ts";
 import type { Answer, EventFacts, Operation, OperationCall } from "./define-operation.ts";
 import { findFirstAnswer, rememberAnswer, replaceAnswer } from "./idempotency.ts";
+import { requireStanding } from "./require-standing.ts";
 import { RecordedRefusal } from "./refused.ts";
 import { withoutSecrets } from "./secret-members.ts";
 import type { Services } from "./services.ts";
@@ -59,7 +60,10 @@ async function run(
   invocation: Invocation,
   runtime: Runtime & Pick<Execution, "now">,
 ): Promise<Answer> {
-  requireRole(operation, invocation.caller);
+  const { caller } = invocation;
+  // The body was read since the caller was let in.
+  requireStanding(caller, runtime.services.snapshot(), runtime.now);
+  requireRole(operation, caller);
   const call = operation.start(invocation.input);
   const inputHash = createHash("sha256")
     .update(toCanonicalJson(invocation.input ?? {}))
@@ -101,7 +105,9 @@ async function commit(
   execution: Execution,
   repositories: Repositories,
 ): Promise<{ readonly answer: Answer; readonly isRepeated: boolean }> {
-  const { call, operation } = execution;
+  const { call, operation, invocation, services, clock } = execution;
+  // The preparation may have waited for others.
+  requireStanding(invocation.caller, services.snapshot(), clock.now());
   const first = await findFirstAnswer(repositories, toRepeatable(execution));
   if (first !== undefined) return { answer: first, isRepeated: true };
   const { event, output, summary } = await call.handle(toContext(execution, repositories, false));

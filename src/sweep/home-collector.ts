@@ -31,6 +31,7 @@ export class Collector {
   #textLeft = TEXT_CHARACTERS_MAX;
   readonly #skipped = new Set<string>();
   readonly #seen: Set<string>;
+  readonly #filesHere = new Set<string>();
 
   /** The programs that its servers run. */
   readonly targets: TargetReader;
@@ -48,12 +49,15 @@ export class Collector {
     return isFirst;
   }
 
-  /** The same file is read once for the same keys, by whatever path or link it is reached. */
+  /**
+   * The same file is read once for the same keys, by whatever path or link it is reached. A place with several keys is left out too where this home
+   * had the file for others: only here, for another home MUST NOT be able to hide a file by a link to it.
+   */
   async isNew(path: string, keys: readonly string[]): Promise<boolean> {
     const real = await realpath(path).catch(() => path);
-    const isNew = !this.#seen.has(real) || (keys.length === 1 && !this.#seen.has(`${real}\0${keys.join()}`));
-    this.#seen.add(real).add(`${real}\0${keys.join()}`);
-    return isNew;
+    const isForOthers = keys.length > 1 && this.#filesHere.has(real);
+    this.#filesHere.add(real);
+    return (await this.claims(real, keys.join())) && !isForOthers;
   }
 
   skip(place: string, reason: string): void {

@@ -50,7 +50,12 @@ export function reachedAt(
     covers(socket, address) && !rivals.some((rival) => covers(rival, address));
   const addresses = [LOOPBACK_4, LOOPBACK_6, ...hosts, socket.address].filter((host) => ipaddr.isValid(host));
   const reached = [...new Set(addresses)].filter((address) => !isWildcard(address) && isReached(address));
-  const names = hosts.filter((host) => !ipaddr.isValid(host) && reached.some((address) => !isLoopback(address)));
+  // A name leads to any address of the machine: who answers at some of them, beside another process, may not be whom it leads to.
+  const others = all.filter((other) => other.port === socket.port && !isOfSame(other, socket));
+  const missed = hosts.filter((host) => ipaddr.isValid(host) && !isReached(host));
+  const isSole = !missed.some((address) => others.some((other) => covers(other, address)));
+  const isNamed = isSole && reached.some((address) => !isLoopback(address));
+  const names = isNamed ? hosts.filter((host) => !ipaddr.isValid(host)) : [];
   const hasFirst = all.some((other) => other.port === socket.port && covers(other, LOOPBACK_4));
   // `localhost` is the loopback of IPv4 where something listens there: another one on IPv6 alone must not pass for it.
   const local = reached.includes(hasFirst ? LOOPBACK_4 : LOOPBACK_6) ? ["localhost"] : [];
@@ -88,6 +93,10 @@ export function isWildcard(address: string): boolean {
 
 function rankOf({ address }: ListeningSocket): number {
   return address === "::" ? 0 : address === "0.0.0.0" ? 1 : 2;
+}
+
+function isOfSame(left: ListeningSocket, right: ListeningSocket): boolean {
+  return left.pids.some((pid) => right.pids.includes(pid));
 }
 
 function covers({ address }: ListeningSocket, host: string): boolean {

@@ -66,3 +66,16 @@ test("says of each home what could not be read in it", async () => {
   ]);
   expect(summary.configs).toBe(2);
 });
+
+test("what one home makes of a file of another hides nothing of it", async () => {
+  await put("zoe-longer/.claude.json", { mcpServers: { own: { command: "npx", args: ["@acme/own@1.0.0"] } } });
+  const other = join(folder, "zoe-longer");
+  const alone = await scan(other);
+  expect(alone.summary.servers).toBe(2);
+  // Read for the servers of another client, which it has none of.
+  await mkdir(join(home, ".amp"));
+  await symlink(join(other, ".claude.json"), join(home, ".amp/settings.json"));
+  const { findings } = await scan(home, other);
+  const paths = findings.flatMap(({ instances }) => instances.map(({ path }) => path));
+  expect(paths).toContain(join(other, ".claude.json"));
+});

@@ -133,7 +133,7 @@ export const TEST_OPERATIONS = [...OPERATIONS, listThings, createThing, deleteTh
 
 const unused = () => Promise.reject(new Error("not used here"));
 
-function services(): Services {
+function services(keys: Pick<Keyring, "byId">): Services {
   const vault = createVault(createMasterKey(randomBytes(32)));
   const counters = {
     countByServer: () => 0,
@@ -172,7 +172,7 @@ function services(): Services {
       revision: 1,
       organization: anOrganization(),
       keyByHash: new Map(),
-      keyById: new Map(),
+      keyById: keys.byId(),
       agentById: new Map(),
       serverById: new Map(),
       serverIdByName: new Map(),
@@ -184,6 +184,8 @@ function services(): Services {
     }),
   };
 }
+
+type Keyring = ReturnType<typeof keyring>;
 
 function keyring() {
   const pepper = randomBytes(32);
@@ -206,6 +208,7 @@ function keyring() {
       byHash.set(key.hash, { ...key, revoked: { at: Date.now(), reason: null } });
       for (const listener of listeners) listener(key.id);
     },
+    byId: () => new Map([...byHash.values()].map((key) => [key.id, key])),
     onKeyEnded(listener: (keyId: string) => void): () => void {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -240,7 +243,7 @@ export async function startSurface(given: { readonly trustedProxies?: readonly s
   const denials = new RepeatedDenials({ emit: (event) => void reported.push(event) });
   const settings = {
     operations: TEST_OPERATIONS,
-    runtime: { store, services: services(), clock: systemClock, denials },
+    runtime: { store, services: services(keys), clock: systemClock, denials },
     authenticate: (request: Parameters<typeof keys.authenticate>[0]) => keys.authenticate(request),
     onKeyEnded: (listener: (keyId: string) => void) => keys.onKeyEnded(listener),
     version: "0.0.0-test",

@@ -3,7 +3,7 @@ import type { Skill, SkillVersion } from "../../domain/skill.ts";
 import type { HandleContext } from "../context.ts";
 import { createdBy } from "../created-by.ts";
 import { defineOperation } from "../define-operation.ts";
-import { judgeContent, stateOf } from "./judge-version.ts";
+import { judgeContent, prepareJudge, stateOf } from "./judge-version.ts";
 import { toSkillContent } from "./skill-content.ts";
 import { skillFields } from "./skill-fields.ts";
 import { ScanOutput, showScan, showSkill, SkillOutput } from "./skill-output.ts";
@@ -39,13 +39,9 @@ export const createSkill = defineOperation({
   action: "skill.create",
   input: Input,
   output: z.object({ skill: SkillOutput, scan: ScanOutput }),
-  async handle(input, context) {
-    const { repositories } = context;
-    const version = await toFirstVersion(input, context);
-    const skill = toSkill(input.name, version, context);
-    await repositories.skills.insert(skill);
-    await repositories.skills.insertVersion(version);
-    return { skill: await showSkill(skill, context, { version: 1 }), scan: showScan(version) };
+  async prepare(input) {
+    await prepareJudge();
+    return (context) => create(input, context);
   },
   event: ({ skill, scan }) => ({
     resource: { type: "skill", id: skill.id, name: skill.name },
@@ -60,6 +56,15 @@ const RULES_MAX = 20;
 /** Which rules a scan matched, for the log: our own words, the worst first. */
 export function rulesOf({ evidence }: z.output<typeof ScanOutput>): string[] {
   return [...new Set(evidence.map(({ rule }) => rule))].slice(0, RULES_MAX);
+}
+
+async function create(input: z.output<typeof Input>, context: HandleContext) {
+  const { repositories } = context;
+  const version = await toFirstVersion(input, context);
+  const skill = toSkill(input.name, version, context);
+  await repositories.skills.insert(skill);
+  await repositories.skills.insertVersion(version);
+  return { skill: await showSkill(skill, context, { version: 1 }), scan: showScan(version) };
 }
 
 async function toFirstVersion(input: z.output<typeof Input>, context: HandleContext): Promise<SkillVersion> {

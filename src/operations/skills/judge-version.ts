@@ -17,6 +17,11 @@ export interface JudgedContent extends JudgedSkill {
 // Skills are written rarely, and the parsers that judge them are large.
 const loadJudge = lazily(() => import("../../skills/judge-skill.ts"));
 
+/** MUST be done before the transaction that judges: whoever else writes would wait for the first load, which takes a third of a second. */
+export async function prepareJudge(): Promise<void> {
+  await loadJudge();
+}
+
 /** Checks and scans what would become a version. Throws for what could never serve. */
 export async function judgeContent(name: string, content: SkillContent): Promise<JudgedContent> {
   const { judgeSkill } = await loadJudge();

@@ -10,7 +10,7 @@ import { ExpectedVersionField, RefField } from "../fields.ts";
 import { refuseScopedRename } from "../policies/scoped-change.ts";
 import { requireVersion } from "../require-version.ts";
 import { rulesOf } from "./create-skill.ts";
-import { type JudgedContent, judgeContent, stateOf } from "./judge-version.ts";
+import { type JudgedContent, judgeContent, prepareJudge, stateOf } from "./judge-version.ts";
 import { toSkillContent } from "./skill-content.ts";
 import { skillFields } from "./skill-fields.ts";
 import { ScanOutput, showScan, showSkill, SkillOutput } from "./skill-output.ts";
@@ -55,16 +55,9 @@ export const updateSkill = defineOperation({
   action: "skill.update",
   input: Input,
   output: z.object({ skill: SkillOutput, scan: ScanOutput }),
-  async handle(input, context) {
-    const { repositories } = context;
-    const current = await repositories.skills.get(input.id);
-    requireVersion(current, input.expectedVersion);
-    requireAlone(input);
-    if (context.caller.role === "security") refuseContent(input);
-    const { skill, version } = await change(current, input, context);
-    if (skill !== current) await repositories.skills.save(skill);
-    const shown = await showSkill(skill, context, { version: version.version });
-    return { skill: shown, scan: showScan(version) };
+  async prepare(input) {
+    await prepareJudge();
+    return (context) => update(input, context);
   },
   event: ({ skill, scan }, input) => ({
     resource: { type: "skill", id: skill.id, name: skill.name },
@@ -80,6 +73,18 @@ export const updateSkill = defineOperation({
   summarize: ({ skill, scan }) =>
     `Skill \`${skill.name}\` (${skill.id}): version ${scan.version} is ${scan.state}, risk ${scan.risk}; agents get version ${skill.servingVersion ?? "none"}.`,
 });
+
+async function update(input: Input, context: HandleContext) {
+  const { repositories } = context;
+  const current = await repositories.skills.get(input.id);
+  requireVersion(current, input.expectedVersion);
+  requireAlone(input);
+  if (context.caller.role === "security") refuseContent(input);
+  const { skill, version } = await change(current, input, context);
+  if (skill !== current) await repositories.skills.save(skill);
+  const shown = await showSkill(skill, context, { version: version.version });
+  return { skill: shown, scan: showScan(version) };
+}
 
 interface Changed {
   readonly skill: Skill;

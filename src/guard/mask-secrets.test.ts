@@ -149,3 +149,11 @@ test("takes words for words", () => {
   ];
   expect(words.filter((text) => !isPlaceholder(text))).toEqual([]);
 });
+
+test.each([
+  ["token", { value: "hunter2" }],
+  ["tokens", { github: "hunter2", deep: [{ gitlab: "hunter2" }] }],
+  ["tokens", ["hunter2"]],
+])("masks what stands below `%s`, in whatever form", (name, member) => {
+  expect(JSON.stringify(maskSecrets({ [name]: member }))).not.toContain("hunter2");
+});

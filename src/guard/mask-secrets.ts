@@ -66,7 +66,7 @@ export function mayNameSecret(name: string): boolean {
 }
 
 function isSecretMember(name: string, member: unknown): boolean {
-  // "token": "abc" is a secret; "tokens": 512 is a count.
-  if (/^tokens?$/i.test(name)) return typeof member === "string" || Array.isArray(member);
+  // "token": "abc" is a secret, and so is what an object or a list of that name holds; "tokens": 512 is a count.
+  if (/^tokens?$/i.test(name)) return typeof member === "string" || typeof member === "object";
   return isSecretName(name);
 }

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { Histogram, type Registry } from "prom-client";
+import type { Registry } from "prom-client";
 import type { AuditLog } from "../audit/audit-log.ts";
 import { AuthFailureAggregator } from "../audit/auth-failures.ts";
 import { openAuditLog } from "../audit/durable-audit-log.ts";
@@ -7,6 +7,7 @@ import { createFileJournal } from "../audit/file-journal.ts";
 import { RepeatedDenials } from "../audit/repeated-denials.ts";
 import { createTableJournal } from "../audit/table-journal.ts";
 import { createSequencer } from "../audit/sequencer.ts";
+import { createBatchedHistogram } from "../lib/batched-histogram.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Store } from "../store/ports.ts";
 
@@ -32,13 +33,13 @@ export async function openAudit(options: AuditPartsOptions): Promise<AuditParts>
   const isLocal = store.dialect === "sqlite";
   const journal = isLocal ? createFileJournal({ directory, store, onProblem }) : createTableJournal(store);
   const sequencer = createSequencer({ store, journal, onProblem });
-  const commitSeconds = new Histogram({
+  const observeCommit = createBatchedHistogram({
     name: "runlayer_audit_commit_seconds",
     help: "Time of one group commit of audit decisions",
     buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5],
     registers: [registry],
   });
-  const onCommit = ({ durationMs }: { durationMs: number }): void => commitSeconds.observe(durationMs / 1000);
+  const onCommit = ({ durationMs }: { durationMs: number }): void => observeCommit(durationMs / 1000);
   stack.defer(() => journal.close());
   stack.defer(() => sequencer.close());
   const log = await openAuditLog({ journal, sequencer, clock, onCommit, onProblem });

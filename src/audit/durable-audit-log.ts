@@ -73,11 +73,17 @@ class DurableAuditLog implements AuditLog {
     await this.flush();
   }
 
-  async stage(decision: DecisionDraft): Promise<void> {
-    this.#refuseIfUnable();
-    const text = decisionText(decision);
-    await this.#committer.addDurably({ kind: "decided", decision, text, size: text.length });
-    this.#open.add(decision, text);
+  stage(decision: DecisionDraft): Promise<void> {
+    // One promise: every call waits here.
+    return new Promise((resolve, reject) => {
+      this.#refuseIfUnable();
+      const text = decisionText(decision);
+      const durable = (): void => {
+        this.#open.add(decision, text);
+        resolve();
+      };
+      this.#committer.addDurably({ kind: "decided", decision, text, size: text.length }, { durable, failed: reject });
+    });
   }
 
   settle(id: string, settlement: Settlement): void {
@@ -87,9 +93,11 @@ class DurableAuditLog implements AuditLog {
     this.#committer.add({ kind: "settled", id, draft: open.text, text, size: open.text.length + text.length });
   }
 
-  async record(event: AuditEventDraft): Promise<void> {
-    this.#refuseIfUnable();
-    await this.#committer.addDurably(toRecorded(event));
+  record(event: AuditEventDraft): Promise<void> {
+    return new Promise((durable, failed) => {
+      this.#refuseIfUnable();
+      this.#committer.addDurably(toRecorded(event), { durable, failed });
+    });
   }
 
   post(event: AuditEventDraft): void {

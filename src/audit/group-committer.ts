@@ -19,10 +19,17 @@ export interface GroupCommitterOptions {
   readonly onProblem?: ((error: unknown) => void) | undefined;
 }
 
+/** Who waits for an entry; exactly one of both is called, once. */
+export interface Waiter {
+  readonly durable: () => void;
+  /** It is not durable and never will be. */
+  readonly failed: (error: AppError) => void;
+}
+
 interface Waiting {
   readonly entry: JournalEntry;
   /** Absent for what nobody waits for: it is kept and tried again when a write fails. */
-  readonly waiter?: { readonly resolve: () => void; readonly reject: (error: AppError) => void };
+  readonly waiter?: Waiter;
 }
 
 /**
@@ -59,13 +66,11 @@ export class GroupCommitter {
     return this.#failure === undefined;
   }
 
-  /** Resolves when the entry is durable; rejects with `unavailable` when it is not and never will be. */
-  addDurably(entry: JournalEntry): Promise<void> {
-    if (!this.isHealthy) return Promise.reject(this.#refusal());
-    return new Promise((resolve, reject) => {
-      this.#push({ entry, waiter: { resolve, reject } });
-      this.#writeSoon();
-    });
+  /** Tells the waiter what came of it; `unavailable` where the entry cannot be written. */
+  addDurably(entry: JournalEntry, waiter: Waiter): void {
+    if (!this.isHealthy) return waiter.failed(this.#refusal());
+    this.#push({ entry, waiter });
+    this.#writeSoon();
   }
 
   /** Never waits, never fails: written with the next group, and again until it works. */
@@ -121,7 +126,6 @@ export class GroupCommitter {
     this.#inFlight = group.length;
     this.#running = this.#writeGroup(group).finally(() => {
       this.#running = undefined;
-      this.#inFlight = 0;
       this.#goOn();
     });
     return this.#running;
@@ -142,7 +146,7 @@ export class GroupCommitter {
       this.#leave(group);
       sequencer.hand(finished);
       onCommit?.({ durationMs: performance.now() - startedAt, entries: group.length });
-      for (const { waiter } of group) waiter?.resolve();
+      for (const { waiter } of group) waiter?.durable();
       return true;
     } catch (error) {
       this.#fail(group, error);
@@ -156,10 +160,11 @@ export class GroupCommitter {
     const refused = group.filter(({ waiter }) => waiter !== undefined);
     this.#waiting = [...group.filter(({ waiter }) => waiter === undefined), ...this.#waiting];
     this.#leave(refused);
-    for (const { waiter } of refused) waiter?.reject(this.#refusal());
+    for (const { waiter } of refused) waiter?.failed(this.#refusal());
   }
 
   #leave(group: readonly Waiting[]): void {
+    this.#inFlight = 0;
     this.#done += group.length;
     for (const { entry } of group) this.#size -= entry.size;
   }

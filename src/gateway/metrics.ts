@@ -1,5 +1,6 @@
-import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { Counter, Gauge, type Registry } from "prom-client";
 import type { AuditLog } from "../audit/audit-log.ts";
+import { createBatchedHistogram } from "../lib/batched-histogram.ts";
 
 /** What the gateway counts. Servers are labels, agents are not: their number has no bound that a metrics store likes. */
 export interface GatewayMetrics {
@@ -10,8 +11,6 @@ export interface GatewayMetrics {
   added(seconds: number): void;
 }
 
-/** Told to the histogram together: one at a time costs the call four times as much. */
-const ADDED_KEPT_MAX = 256;
 const ADDED_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
 
 export interface MetricsSources {
@@ -40,7 +39,12 @@ export function createGatewayMetrics(registry: Registry, sources: () => MetricsS
     called: countCalls(registers),
     denied: (server, reason) => denials.inc({ server, reason }),
     upstreamFailed: (server, kind) => failures.inc({ server, kind }),
-    added: observeAdded(registers),
+    added: createBatchedHistogram({
+      name: "runlayer_gateway_added_seconds",
+      help: "Time that the gateway added to a call",
+      buckets: ADDED_BUCKETS,
+      registers,
+    }),
   };
 }
 
@@ -61,24 +65,6 @@ function countCalls(registers: Registry[]): GatewayMetrics["called"] {
   return (server, outcome) => {
     const byOutcome = counted.get(server) ?? new Map<string, number>();
     counted.set(server, byOutcome.set(outcome, (byOutcome.get(outcome) ?? 0) + 1));
-  };
-}
-
-function observeAdded(registers: Registry[]): GatewayMetrics["added"] {
-  const kept: number[] = [];
-  const tell = (): void => {
-    for (const seconds of kept) histogram.observe(seconds);
-    kept.length = 0;
-  };
-  const histogram = new Histogram({
-    name: "runlayer_gateway_added_seconds",
-    help: "Time that the gateway added to a call",
-    buckets: ADDED_BUCKETS,
-    registers,
-    collect: tell,
-  });
-  return (seconds) => {
-    if (kept.push(seconds) >= ADDED_KEPT_MAX) tell();
   };
 }
 

@@ -24,6 +24,8 @@ export interface CallEnd {
   readonly details?: Readonly<Record<string, unknown>> | undefined;
 }
 
+const DURABLE = Promise.resolve();
+
 /** A request of a client between its decision and its outcome. It becomes exactly one audit event, however it ends. */
 export class PendingCall {
   readonly facts: CallFacts;
@@ -38,10 +40,20 @@ export class PendingCall {
   constructor(context: GatewayContext, facts: CallFacts) {
     this.#context = context;
     this.facts = facts;
-    this.isDurable = facts.draft === undefined;
-    this.durable = facts.draft === undefined ? Promise.resolve() : this.#stage(facts.draft);
-    // Whoever needs it awaits it; a failure that comes before is not an unhandled one.
-    this.durable.catch(() => undefined);
+    if (facts.draft === undefined) {
+      this.isDurable = true;
+      this.durable = DURABLE;
+      return;
+    }
+    this.durable = context.audit.stage(facts.draft);
+    this.durable.then(
+      () => {
+        this.isDurable = true;
+      },
+      () => {
+        // Whoever needs it awaits it; a failure that comes before is not an unhandled one.
+      },
+    );
   }
 
   get isSettled(): boolean {
@@ -79,10 +91,5 @@ export class PendingCall {
         // Never recorded, so never sent: there is nothing to settle, and the client has been told.
       },
     );
-  }
-
-  async #stage(draft: DecisionDraft): Promise<void> {
-    await this.#context.audit.stage(draft);
-    this.isDurable = true;
   }
 }

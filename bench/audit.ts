@@ -31,6 +31,8 @@ interface Variant {
 
 const NOTHING: AuditLog = {
   stage: nothing,
+  hurry: () => {},
+  refuseIfUnable: () => {},
   settle: () => {},
   record: nothing,
   post: () => {},

@@ -9,8 +9,13 @@ export interface AuditLog {
   /**
    * Makes a decision durable: resolves when it would survive the loss of power. Rejects with `unavailable` when the log
    * cannot be written or its queue is full; the message MUST then be refused. After it resolved, `settle` MUST follow.
+   * A decision that nobody waits for yet may linger for company, so that more share one write; `hurry` ends that.
    */
-  stage(decision: DecisionDraft): Promise<void>;
+  stage(decision: DecisionDraft, lingerMs?: number): Promise<void>;
+  /** Somebody waits now for a decision that lingers. */
+  hurry(): void;
+  /** Throws `unavailable` where it is known that nothing can be staged now. */
+  refuseIfUnable(): void;
   /** Ends a staged decision, which makes it an event. Never waits and never throws; an id that is not open is ignored. */
   settle(id: string, settlement: Settlement): void;
   /** Records decision and outcome in one; durable when it resolves, rejects as `stage` does. For denials and lists. */

@@ -1,5 +1,6 @@
 import { closeSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import {
   aDecision,
@@ -234,6 +235,21 @@ test("refuses when too much waits for the database", async () => {
   log.post(anEvent());
   expect(problems.map(String).join()).toContain("dropped");
   expect(await allEvents(store)).toEqual([]);
+});
+
+test("a decision that may linger is written when somebody waits for it, or soon by itself", async () => {
+  const { log } = await start();
+  let isDurable = false;
+  const lingering = log.stage(aDecision(), 60_000).then(() => (isDurable = true));
+  await sleep(100);
+  expect([isDurable, log.openDecisions]).toEqual([false, 0]);
+  log.hurry();
+  await lingering;
+  // What lingers shorter than what lingers already waits no longer for that.
+  const long = log.stage(aDecision(), 60_000);
+  await log.stage(aDecision(), 1);
+  await long;
+  expect(log.openDecisions).toBe(3);
 });
 
 test("close settles what is open, and refuses afterwards", async () => {

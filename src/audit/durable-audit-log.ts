@@ -73,17 +73,27 @@ class DurableAuditLog implements AuditLog {
     await this.flush();
   }
 
-  stage(decision: DecisionDraft): Promise<void> {
+  stage(decision: DecisionDraft, lingerMs = 0): Promise<void> {
     // One promise: every call waits here.
     return new Promise((resolve, reject) => {
-      this.#refuseIfUnable();
+      this.#refuseUnasked();
       const text = decisionText(decision);
       const durable = (): void => {
         this.#open.add(decision, text);
         resolve();
       };
-      this.#committer.addDurably({ kind: "decided", decision, text, size: text.length }, { durable, failed: reject });
+      const entry = { kind: "decided", decision, text, size: text.length } as const;
+      this.#committer.addDurably(entry, { durable, failed: reject }, lingerMs);
     });
+  }
+
+  hurry(): void {
+    this.#committer.hurry();
+  }
+
+  refuseIfUnable(): void {
+    this.#refuseUnasked();
+    this.#committer.refuseIfUnhealthy();
   }
 
   settle(id: string, settlement: Settlement): void {
@@ -95,7 +105,7 @@ class DurableAuditLog implements AuditLog {
 
   record(event: AuditEventDraft): Promise<void> {
     return new Promise((durable, failed) => {
-      this.#refuseIfUnable();
+      this.#refuseUnasked();
       this.#committer.addDurably(toRecorded(event), { durable, failed });
     });
   }
@@ -132,7 +142,8 @@ class DurableAuditLog implements AuditLog {
     return this.depth >= depthMax || this.#committer.size + sequencer.size >= SIZE_MAX;
   }
 
-  #refuseIfUnable(): void {
+  /** Without asking the committer, which answers for itself. */
+  #refuseUnasked(): void {
     if (this.#isClosed) throw new AppError("unavailable", "the audit log is closed; the server is shutting down");
     if (this.#isFull) throw new AppError("unavailable", "the audit log is full; try again when the database answers");
   }

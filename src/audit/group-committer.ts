@@ -45,7 +45,9 @@ export class GroupCommitter {
   #done = 0;
   #running: Promise<boolean> | undefined;
   #isScheduled = false;
-  #timer: NodeJS.Timeout | undefined;
+  /** What waits is written as soon as the running group is. */
+  #isUrgent = false;
+  #timer: { readonly dueAt: number; readonly handle: NodeJS.Timeout } | undefined;
   #failure: unknown;
 
   constructor(options: GroupCommitterOptions) {
@@ -66,10 +68,23 @@ export class GroupCommitter {
     return this.#failure === undefined;
   }
 
-  /** Tells the waiter what came of it; `unavailable` where the entry cannot be written. */
-  addDurably(entry: JournalEntry, waiter: Waiter): void {
+  /** Throws `unavailable` while nothing can be written. */
+  refuseIfUnhealthy(): void {
+    if (!this.isHealthy) throw this.#refusal();
+  }
+
+  /** Tells the waiter what came of it; `unavailable` where the entry cannot be written. It may wait `lingerMs` for company. */
+  addDurably(entry: JournalEntry, waiter: Waiter, lingerMs = 0): void {
     if (!this.isHealthy) return waiter.failed(this.#refusal());
     this.#push({ entry, waiter });
+    if (lingerMs === 0) this.hurry();
+    else this.#writeWithin(lingerMs);
+  }
+
+  /** Writes what lingers now. */
+  hurry(): void {
+    if (this.#waiting.length === 0) return;
+    this.#isUrgent = true;
     this.#writeSoon();
   }
 
@@ -90,7 +105,7 @@ export class GroupCommitter {
       await this.flush();
     } finally {
       await this.#running;
-      clearTimeout(this.#timer);
+      clearTimeout(this.#timer?.handle);
     }
   }
 
@@ -111,10 +126,15 @@ export class GroupCommitter {
   }
 
   #writeWithin(delayMs: number): void {
-    this.#timer ??= setTimeout(() => {
+    const dueAt = performance.now() + delayMs;
+    if (this.#timer !== undefined && this.#timer.dueAt <= dueAt) return;
+    clearTimeout(this.#timer?.handle);
+    const handle = setTimeout(() => {
       this.#timer = undefined;
-      void this.#write();
+      if (this.#running === undefined) void this.#write();
+      else this.#isUrgent = true;
     }, delayMs).unref();
+    this.#timer = { dueAt, handle };
   }
 
   /** Gives whether the group was written. Never rejects. One group at a time: a caller meanwhile hears of the running one. */
@@ -124,6 +144,7 @@ export class GroupCommitter {
     const group = this.#waiting;
     this.#waiting = [];
     this.#inFlight = group.length;
+    this.#isUrgent = false;
     this.#running = this.#writeGroup(group).finally(() => {
       this.#running = undefined;
       this.#goOn();
@@ -133,7 +154,7 @@ export class GroupCommitter {
 
   #goOn(): void {
     if (!this.isHealthy) this.#writeWithin(RETRY_MS);
-    else if (this.#waiting.some(({ waiter }) => waiter !== undefined)) this.#writeSoon();
+    else if (this.#isUrgent) this.#writeSoon();
     else if (this.#waiting.length > 0) this.#writeWithin(LINGER_MS);
   }
 

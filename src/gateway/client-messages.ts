@@ -1,3 +1,4 @@
+import type { DecisionDraft } from "../domain/audit-event.ts";
 import { AppError } from "../lib/errors.ts";
 import { AnswerSink } from "./answer-sink.ts";
 import { takeAnswer } from "./approval-question.ts";
@@ -26,6 +27,9 @@ import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
 import { admitAnswer } from "./client-answers.ts";
 import { splice } from "./splice.ts";
 import { postHeaders } from "./upstream-headers.ts";
+
+/** What upstreams take at least, mostly: a decision that is durable only then delays no answer, and shares its write with more. */
+const RECORD_LINGER_MS = 2;
 
 /** Handles one message of a client: decides it, records it, and sends it on, or answers why not. */
 export async function handleMessage(exchange: Exchange, bytes: Buffer): Promise<void> {
@@ -65,23 +69,36 @@ async function handleRequest(exchange: Exchange, given: RequestEnvelope, modern:
   if (released === undefined) return;
   const pending = startCall(exchange, envelope, released);
   exchange.pending = pending;
-  if (!pending.isDurable && exchange.caller.snapshot.organization.settings.auditDurability === "before-dispatch") {
-    await pending.durable;
-    if (!exchange.refresh()) return;
-  }
+  if (!pending.isDurable && !(await maySend(exchange, pending))) return;
   const body = splice(envelope.bytes, edits);
   exchange.send({ method: "POST", headers: postHeaders(exchange, headers), body }, new AnswerSink(exchange));
 }
 
+/** Sees to the record as the organization wants it. False where the caller lost its right meanwhile. */
+async function maySend(exchange: Exchange, pending: PendingCall): Promise<boolean> {
+  const { auditDurability } = exchange.caller.snapshot.organization.settings;
+  if (auditDurability === "before-dispatch") {
+    await pending.durable;
+    return exchange.refresh();
+  }
+  exchange.context.audit.refuseIfUnable();
+  // The messages that came together leave first; what is recorded of them is put together while their upstreams work.
+  setImmediate(() => pending.stage(RECORD_LINGER_MS));
+  return true;
+}
+
 function startCall(exchange: Exchange, envelope: RequestEnvelope, released: Released): PendingCall {
   const { question, rule, approved } = released;
-  const draft = rule.event === undefined ? undefined : draftOf(exchange, envelope, released);
+  const toDraft = (): DecisionDraft => {
+    const draft = draftOf(exchange, envelope, released);
+    return approved === undefined ? draft : tied(draft, approved);
+  };
   return new PendingCall(exchange.context, {
     envelope,
     rule,
     tool: question.target.type === "tool" ? question.target.name : undefined,
     serverName: exchange.caller.server.server.name,
-    draft: draft === undefined || approved === undefined ? draft : tied(draft, approved),
+    toDraft: rule.event === undefined ? undefined : toDraft,
     approved,
     receivedAt: exchange.receivedAt,
   });

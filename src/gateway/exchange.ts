@@ -162,18 +162,18 @@ export class Exchange implements LiveExchange {
     });
     this.context.onProblem(`server \`${server.name}\`: ${fault.text}`, fault.cause);
     const isTimeout = fault.kind === "timeout";
-    this.refuse(
-      new RpcRefusal(
-        {
-          status: isTimeout ? 504 : 502,
-          code: RPC_CODES.internalError,
-          message: `server \`${server.name}\` ${phraseOf(fault)}`,
-        },
-        {
-          data: { type: isTimeout ? "runlayer.timeout" : "runlayer.upstream_error", correlationId: this.correlationId },
-        },
-      ),
+    const refusal = new RpcRefusal(
+      {
+        status: isTimeout ? 504 : 502,
+        code: RPC_CODES.internalError,
+        message: `server \`${server.name}\` ${phraseOf(fault)}`,
+      },
+      {
+        data: { type: isTimeout ? "runlayer.timeout" : "runlayer.upstream_error", correlationId: this.correlationId },
+      },
     );
+    // An upstream may fail before the decision is on the disk.
+    this.whenDurable(() => this.refuse(refusal));
   }
 
   /** Answers with an error of our own, in whatever form the answer has begun. */
@@ -221,6 +221,7 @@ export class Exchange implements LiveExchange {
       },
       (error: unknown) => this.unrecorded(error),
     );
+    this.context.audit.hurry();
   }
 
   /** The log cannot be written: nothing is sent and nothing is answered that it does not hold. */
@@ -242,7 +243,7 @@ export class Exchange implements LiveExchange {
   openSession(upstreamId: string | undefined): void {
     const { pending } = this;
     if (upstreamId === undefined || pending?.facts.envelope.method !== "initialize") return;
-    const id = pending.facts.draft?.sessionId ?? newId();
+    const id = pending.draft?.sessionId ?? newId();
     const { key, client } = this.caller;
     this.session = this.context.sessions.open(this.scope, { id, upstreamId, keyId: key.id, client });
   }
@@ -264,7 +265,7 @@ export class Exchange implements LiveExchange {
   }
 
   get correlationId(): string | undefined {
-    return this.pending?.facts.draft?.correlationId;
+    return this.pending?.draft?.correlationId;
   }
 
   #closed(): void {

@@ -10,8 +10,8 @@ export interface CallFacts {
   /** The tool that is called, if one is. */
   readonly tool: string | undefined;
   readonly serverName: string;
-  /** The staged decision; undefined for what is not recorded when it is allowed. */
-  readonly draft: DecisionDraft | undefined;
+  /** Builds the decision that is staged; undefined for what is not recorded when it is allowed. */
+  readonly toDraft: (() => DecisionDraft) | undefined;
   /** The approval that it was sent with, where it needed one. */
   readonly approved?: ApprovedCall | undefined;
   /** `performance.now()` when the request came. */
@@ -26,13 +26,16 @@ export interface CallEnd {
 
 const DURABLE = Promise.resolve();
 
-/** A request of a client between its decision and its outcome. It becomes exactly one audit event, however it ends. */
+/**
+ * A request of a client between its decision and its outcome. It becomes exactly one audit event, however it ends: whatever
+ * needs the recorded decision, or ends the call, stages it unless it is staged.
+ */
 export class PendingCall {
   readonly facts: CallFacts;
-  /** Resolves when the decision is on disk. */
-  readonly durable: Promise<void>;
-  isDurable = false;
+  isDurable: boolean;
   readonly #context: GatewayContext;
+  #draft: DecisionDraft | undefined;
+  #durable: Promise<void> | undefined;
   #isSettled = false;
   #sentAt: number | undefined;
   #answeredAt: number | undefined;
@@ -40,13 +43,28 @@ export class PendingCall {
   constructor(context: GatewayContext, facts: CallFacts) {
     this.#context = context;
     this.facts = facts;
-    if (facts.draft === undefined) {
-      this.isDurable = true;
-      this.durable = DURABLE;
-      return;
-    }
-    this.durable = context.audit.stage(facts.draft);
-    this.durable.then(
+    this.isDurable = facts.toDraft === undefined;
+  }
+
+  /** The decision as it is staged. */
+  get draft(): DecisionDraft | undefined {
+    this.stage();
+    return this.#draft;
+  }
+
+  /** Resolves when the decision is on disk; rejects where it cannot be recorded. */
+  get durable(): Promise<void> {
+    return this.#durable ?? this.#begin(0);
+  }
+
+  /** Hands the decision to the log, once. It may linger there as long as nobody waits for it. */
+  stage(lingerMs = 0): void {
+    if (this.#durable === undefined) void this.#begin(lingerMs);
+  }
+
+  #begin(lingerMs: number): Promise<void> {
+    this.#durable = this.#toLog(lingerMs);
+    this.#durable.then(
       () => {
         this.isDurable = true;
       },
@@ -54,6 +72,17 @@ export class PendingCall {
         // Whoever needs it awaits it; a failure that comes before is not an unhandled one.
       },
     );
+    return this.#durable;
+  }
+
+  #toLog(lingerMs: number): Promise<void> {
+    try {
+      this.#draft = this.facts.toDraft?.();
+    } catch (error) {
+      // Where nobody could be told, as after the message has left, whoever waits for the record is.
+      return Promise.reject(error);
+    }
+    return this.#draft === undefined ? DURABLE : this.#context.audit.stage(this.#draft, lingerMs);
   }
 
   get isSettled(): boolean {
@@ -72,7 +101,8 @@ export class PendingCall {
   settle({ outcome, reason, details }: CallEnd): void {
     if (this.#isSettled) return;
     this.#isSettled = true;
-    const { draft, receivedAt, serverName } = this.facts;
+    const { receivedAt, serverName } = this.facts;
+    const { draft } = this;
     if (draft === undefined) return;
     const now = performance.now();
     const settlement = { outcome, durationMs: now - receivedAt, reason, details };

@@ -23,6 +23,9 @@ let agent: AgentKey;
 let url: string;
 let behave: (received: Received) => void | Promise<void>;
 let isDiskFull = false;
+/** The log knows by itself that it cannot be written. */
+let isKnownFull = false;
+let hasStaged = false;
 let stageDelayMs = 0;
 
 beforeAll(async () => {
@@ -279,6 +282,37 @@ test.each(["before-dispatch", "before-answer"] as const)(
   },
 );
 
+test("sends nothing with before-answer durability once the log is known to be unable", async () => {
+  let sent = 0;
+  behave = (received) => {
+    sent += 1;
+    plainServer(received);
+  };
+  await harness.setSettings({ auditDurability: "before-answer" });
+  isKnownFull = true;
+  try {
+    const answer = await post(url, agent.key, call("known", "a"));
+    expect([answer.status, answer.messages[0]?.error?.code, sent]).toEqual([503, -32013, 0]);
+  } finally {
+    isKnownFull = false;
+  }
+  expect([(await post(url, agent.key, call(1, "a"))).status, sent]).toEqual([200, 1]);
+});
+
+test("tells of a failed upstream only when the decision is on the disk", async () => {
+  behave = ({ response }) => void response.socket?.resetAndDestroy();
+  await harness.setSettings({ auditDurability: "before-answer" });
+  stageDelayMs = 200;
+  hasStaged = false;
+  const answer = await post(url, agent.key, call("fails", "a"));
+  expect([answer.status, hasStaged]).toEqual([502, true]);
+  stageDelayMs = 0;
+  expect((await harness.events("tool.call")).at(-1)).toMatchObject({
+    outcome: "error",
+    reason: "upstream_unreachable",
+  });
+});
+
 test("refuses with -32013 what a stream asks while the log cannot be written", async () => {
   behave = (received) => {
     isDiskFull = true;
@@ -332,7 +366,13 @@ function failingWhenFull(log: AuditLog): AuditLog {
     stage: async (decision) => {
       if (isDiskFull) return refuse();
       await sleep(stageDelayMs);
-      return log.stage(decision);
+      await log.stage(decision);
+      hasStaged = true;
+    },
+    hurry: () => log.hurry(),
+    refuseIfUnable: () => {
+      if (isKnownFull) throw new AppError("unavailable", "the audit log cannot be written");
+      log.refuseIfUnable();
     },
     settle: (id, settlement) => log.settle(id, settlement),
     record: (event) => (isDiskFull ? refuse() : log.record(event)),

@@ -29,7 +29,7 @@ import { splice } from "./splice.ts";
 import { postHeaders } from "./upstream-headers.ts";
 
 /** What upstreams take at least, mostly: a decision that is durable only then delays no answer, and shares its write with more. */
-const RECORD_LINGER_MS = 2;
+const RECORD_LINGER_MS = 4;
 
 /** Handles one message of a client: decides it, records it, and sends it on, or answers why not. */
 export async function handleMessage(exchange: Exchange, bytes: Buffer): Promise<void> {

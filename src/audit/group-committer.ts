@@ -6,6 +6,8 @@ import type { Sequencer } from "./sequencer.ts";
 /** Outcomes ride along with the next decision; this is how long they wait for one. */
 const LINGER_MS = 20;
 const RETRY_MS = 1_000;
+/** Longer than a burst takes to come in, shorter than what it saves: a write, and the change of threads that it takes, is 1 ms. */
+const GATHER_MS = 1;
 
 export interface CommitReport {
   readonly durationMs: number;
@@ -115,11 +117,18 @@ export class GroupCommitter {
     this.#added += 1;
   }
 
-  /** After the events of this turn of the loop, so that all messages that arrived together share a write. */
+  /** So that messages that arrived together share a write: one that is alone leaves after this turn of the loop. */
   #writeSoon(): void {
     if (this.#isScheduled || this.#running !== undefined) return;
     this.#isScheduled = true;
+    this.#gather(performance.now() + GATHER_MS);
+  }
+
+  /** As long as each turn of the loop brings more. */
+  #gather(until: number): void {
+    const gathered = this.#waiting.length;
     setImmediate(() => {
+      if (this.#waiting.length > gathered && performance.now() < until) return this.#gather(until);
       this.#isScheduled = false;
       void this.#write();
     });

@@ -1,8 +1,8 @@
 import type { AuditEventDraft, DecisionDraft, Settlement } from "../domain/audit-event.ts";
 
 /**
- * Where the data plane records. Nothing may be sent or answered whose decision is not durable here first; every decision
- * becomes exactly one event, also across a crash (then with outcome `error`, reason `unknown_after_crash`).
+ * Where the data plane records. Nothing may be answered, nor sent with `before-dispatch`, whose decision is not durable here first; every
+ * decision becomes exactly one event, also across a crash (then with outcome `error`, reason `unknown_after_crash`).
  * Secrets MUST be masked before a draft is handed over, and a draft MUST NOT change afterwards.
  */
 export interface AuditLog {

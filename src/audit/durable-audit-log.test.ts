@@ -191,6 +191,49 @@ test("refuses while the journal cannot be written, keeps outcomes, and recovers 
   expect((await allEvents(store)).map(({ outcome }) => outcome)).toEqual(["success", "denied"]);
 });
 
+test("tries a full disk once a second, however much comes meanwhile", async () => {
+  let isFull = false;
+  let tries = 0;
+  const wrapJournal = (journal: DecisionJournal): DecisionJournal => ({
+    recover: () => journal.recover(),
+    commit(entries) {
+      if (!isFull) return journal.commit(entries);
+      tries += 1;
+      return Promise.reject(new Error("ENOSPC"));
+    },
+    claim: (repositories, events) => journal.claim(repositories, events),
+    release: (events) => journal.release(events),
+    close: () => journal.close(),
+  });
+  const { log, store } = await start({ wrapJournal });
+  isFull = true;
+  await expect(log.record(anEvent())).rejects.toMatchObject({ code: "unavailable" });
+  for (let n = 0; n < 40; n += 1) {
+    log.post(anEvent());
+    log.hurry();
+    await sleep(5);
+  }
+  expect(tries).toBe(1);
+  isFull = false;
+  await expect.poll(() => log.isHealthy, { timeout: 5_000 }).toBe(true);
+  await log.flush();
+  expect(await allEvents(store)).toHaveLength(40);
+});
+
+test("a flush takes along the outcomes that wait for their decisions to be written", async () => {
+  const { log, store } = await start();
+  const decision = aDecision();
+  const staged = log.stage(decision, 60_000);
+  const settled = staged.then(() => log.settle(decision.id, { outcome: "success", durationMs: 1 }));
+  await log.flush();
+  await settled;
+  expect(await allEvents(store)).toMatchObject([{ id: decision.id, outcome: "success" }]);
+  const last = aDecision();
+  void log.stage(last, 60_000).then(() => log.settle(last.id, { outcome: "denied", durationMs: 1 }));
+  await log.close();
+  expect((await allEvents(store)).at(-1)).toMatchObject({ id: last.id, outcome: "denied" });
+});
+
 test("survives the loss of its folder for a while: refuses, recovers, and keeps what it acknowledged", async () => {
   const parts = await start({ segmentBytes: 16 * 1024 });
   const { log, store } = parts;

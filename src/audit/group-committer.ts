@@ -1,6 +1,6 @@
 import { performance } from "node:perf_hooks";
 import { AppError } from "../lib/errors.ts";
-import type { DecisionJournal, JournalEntry } from "./decision-journal.ts";
+import type { DecisionJournal, FinishedEvent, JournalEntry } from "./decision-journal.ts";
 import type { Sequencer } from "./sequencer.ts";
 
 /** Outcomes ride along with the next decision; this is how long they wait for one. */
@@ -85,7 +85,7 @@ export class GroupCommitter {
 
   /** Writes what lingers now. */
   hurry(): void {
-    if (this.#waiting.length === 0) return;
+    if (this.#waiting.length === 0 || !this.isHealthy) return;
     this.#isUrgent = true;
     this.#writeSoon();
   }
@@ -98,7 +98,12 @@ export class GroupCommitter {
 
   /** Resolves when all that was added before is durable; rejects with `unavailable` when a write fails. */
   async flush(): Promise<void> {
-    const target = this.#added;
+    await this.#flushUpTo(this.#added);
+    // Outcomes of before that only waited for their decisions to be written.
+    await this.#flushUpTo(this.#added);
+  }
+
+  async #flushUpTo(target: number): Promise<void> {
     while (this.#done < target) if (!(await this.#write())) throw this.#refusal();
   }
 
@@ -107,8 +112,13 @@ export class GroupCommitter {
       await this.flush();
     } finally {
       await this.#running;
-      clearTimeout(this.#timer?.handle);
+      this.#stopTimer();
     }
+  }
+
+  #stopTimer(): void {
+    clearTimeout(this.#timer?.handle);
+    this.#timer = undefined;
   }
 
   #push(waiting: Waiting): void {
@@ -134,10 +144,11 @@ export class GroupCommitter {
     });
   }
 
-  #writeWithin(delayMs: number): void {
+  #writeWithin(lingerMs: number): void {
+    const delayMs = this.isHealthy ? lingerMs : RETRY_MS;
     const dueAt = performance.now() + delayMs;
     if (this.#timer !== undefined && this.#timer.dueAt <= dueAt) return;
-    clearTimeout(this.#timer?.handle);
+    this.#stopTimer();
     const handle = setTimeout(() => {
       this.#timer = undefined;
       if (this.#running === undefined) void this.#write();
@@ -163,32 +174,36 @@ export class GroupCommitter {
 
   #goOn(): void {
     if (!this.isHealthy) this.#writeWithin(RETRY_MS);
-    else if (this.#isUrgent) this.#writeSoon();
+    else if (this.#isUrgent) this.hurry();
     else if (this.#waiting.length > 0) this.#writeWithin(LINGER_MS);
   }
 
   async #writeGroup(group: readonly Waiting[]): Promise<boolean> {
     const { journal, sequencer, onCommit } = this.#options;
     const startedAt = performance.now();
+    let finished: readonly FinishedEvent[];
     try {
-      const finished = await journal.commit(group.map(({ entry }) => entry));
-      this.#failure = undefined;
-      this.#leave(group);
-      sequencer.hand(finished);
-      onCommit?.({ durationMs: performance.now() - startedAt, entries: group.length });
-      for (const { waiter } of group) waiter?.durable();
-      return true;
+      finished = await journal.commit(group.map(({ entry }) => entry));
     } catch (error) {
       this.#fail(group, error);
       return false;
     }
+    this.#failure = undefined;
+    this.#leave(group);
+    sequencer.hand(finished);
+    onCommit?.({ durationMs: performance.now() - startedAt, entries: group.length });
+    for (const { waiter } of group) waiter?.durable();
+    return true;
   }
 
   #fail(group: readonly Waiting[], error: unknown): void {
     this.#failure = error;
     this.#options.onProblem?.(error);
-    const refused = group.filter(({ waiter }) => waiter !== undefined);
-    this.#waiting = [...group.filter(({ waiter }) => waiter === undefined), ...this.#waiting];
+    // The next try is a second away, and whoever came meanwhile cannot wait for it either.
+    const all = [...group, ...this.#waiting];
+    const refused = all.filter(({ waiter }) => waiter !== undefined);
+    this.#waiting = all.filter(({ waiter }) => waiter === undefined);
+    this.#stopTimer();
     this.#leave(refused);
     for (const { waiter } of refused) waiter?.failed(this.#refusal());
   }

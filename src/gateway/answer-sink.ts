@@ -95,12 +95,9 @@ export class AnswerSink implements UpstreamSink {
       if (this.#exchange.isOver) return;
       if (refusal !== undefined) return refuseAnswer(this.#exchange, pending, refusal);
       const { bytes, end } = finishAnswer(envelope, pending, this.#exchange);
-      try {
-        this.#exchange.answer(bytes, { headers: this.#exchange.answerHeaders });
-      } finally {
-        // In the same turn of the loop: no message that the answer leads to can be read before.
-        pending.settle(end);
-      }
+      this.#exchange.answer(bytes, { headers: this.#exchange.answerHeaders });
+      // In the same turn of the loop: no message that the answer leads to can be read before.
+      pending.settle(end);
     };
     const asked = decideInputRequests(envelope, this.#exchange);
     if (asked === undefined) return this.#exchange.whenDurable(() => finish());

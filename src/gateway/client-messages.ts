@@ -69,39 +69,36 @@ async function handleRequest(exchange: Exchange, given: RequestEnvelope, modern:
   if (released === undefined) return;
   const pending = startCall(exchange, envelope, released);
   exchange.pending = pending;
-  if (!pending.isDurable && !(await maySend(exchange, pending))) return;
+  const { auditDurability } = exchange.caller.snapshot.organization.settings;
+  if (pending.isDurable || auditDurability === "before-answer") stageMeanwhile(exchange, pending);
+  else {
+    await pending.durable;
+    if (!exchange.refresh()) return;
+  }
   const body = splice(envelope.bytes, edits);
   exchange.send({ method: "POST", headers: postHeaders(exchange, headers), body }, new AnswerSink(exchange));
 }
 
-/** Sees to the record as the organization wants it. False where the caller lost its right meanwhile. */
-async function maySend(exchange: Exchange, pending: PendingCall): Promise<boolean> {
-  const { auditDurability } = exchange.caller.snapshot.organization.settings;
-  if (auditDurability === "before-dispatch") {
-    await pending.durable;
-    return exchange.refresh();
-  }
-  exchange.context.audit.refuseIfUnable();
-  // The messages that came together leave first; what is recorded of them is put together while their upstreams work.
+/** The messages that came together leave first; what is recorded of them is put together while their upstreams work. */
+function stageMeanwhile({ context }: Exchange, pending: PendingCall): void {
+  if (pending.isDurable) return;
+  context.audit.refuseIfUnable();
   setImmediate(() => pending.stage(RECORD_LINGER_MS));
-  return true;
 }
 
 function startCall(exchange: Exchange, envelope: RequestEnvelope, released: Released): PendingCall {
   const { question, rule, approved } = released;
+  const { context, caller, session, parent, receivedAt } = exchange;
+  // As of now, whenever it is built: a change that comes meanwhile had no part in the decision.
+  const decided = { context, caller, session, parent, time: context.clock.now() };
   const toDraft = (): DecisionDraft => {
-    const draft = draftOf(exchange, envelope, released);
+    const draft = draftOf(decided, envelope, released);
     return approved === undefined ? draft : tied(draft, approved);
   };
-  return new PendingCall(exchange.context, {
-    envelope,
-    rule,
-    tool: question.target.type === "tool" ? question.target.name : undefined,
-    serverName: exchange.caller.server.server.name,
-    toDraft: rule.event === undefined ? undefined : toDraft,
-    approved,
-    receivedAt: exchange.receivedAt,
-  });
+  const tool = question.target.type === "tool" ? question.target.name : undefined;
+  const serverName = caller.server.server.name;
+  const facts = { envelope, rule, tool, serverName, approved, receivedAt };
+  return new PendingCall(context, facts, rule.event === undefined ? undefined : toDraft);
 }
 
 function checkedHeaders(exchange: Exchange, envelope: RequestEnvelope): string[] {

@@ -214,14 +214,26 @@ export class Exchange implements LiveExchange {
   /** Runs `work` once the decision is on disk, at once where it is; never where it cannot be recorded. */
   whenDurable(work: () => void): void {
     const { pending } = this;
-    if (pending === undefined || pending.isDurable) return work();
+    if (pending === undefined || pending.isDurable) return this.#attempt(work);
     pending.durable.then(
       () => {
-        if (!this.#isOver) work();
+        if (!this.#isOver) this.#attempt(work);
       },
       (error: unknown) => this.unrecorded(error),
     );
     this.context.audit.hurry();
+  }
+
+  /** Whoever called us, the upstream's connection or the log, can do nothing about a mistake of ours: the client must not wait for ever. */
+  #attempt(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.context.onProblem("an answer could not be given", error);
+      this.pending?.settle({ outcome: "error", reason: "internal" });
+      this.#call?.abort();
+      this.response.destroy();
+    }
   }
 
   /** The log cannot be written: nothing is sent and nothing is answered that it does not hold. */

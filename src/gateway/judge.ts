@@ -36,23 +36,26 @@ export function judge(exchange: Exchange, envelope: RequestEnvelope | Notificati
   return judged;
 }
 
-/** The event of a decided message before its outcome. */
+/** What is recorded of an exchange with a decision. */
+type Decided = Pick<Exchange, "context" | "caller" | "session" | "parent"> & { readonly time?: number };
+
+/** The event of a decided message before its outcome, decided now unless a time is given. */
 export function draftOf(
-  exchange: Exchange,
+  decided: Decided,
   envelope: RequestEnvelope | NotificationEnvelope,
   { rule, question, decision }: Judged,
 ): DecisionDraft {
-  const { context, caller, session } = exchange;
+  const { context, caller, session, parent, time = context.clock.now() } = decided;
   return toDraft(subjectOf(caller), {
     event: rule.event ?? "message.refused",
-    time: context.clock.now(),
-    target: { ...question.target, name: exchange.context.maskName(question.target.name) },
+    time,
+    target: { ...question.target, name: context.maskName(question.target.name) },
     // An `initialize` opens the session that its event names.
     sessionId: envelope.method === "initialize" ? newId() : session?.id,
     policies: decision.policies,
-    correlationId: exchange.parent?.correlationId,
+    correlationId: parent?.correlationId,
     details: {
-      ...payloadOf(exchange, envelope, { question, decision }),
+      ...payloadOf(decided, envelope, { question, decision }),
       ...(rule.event === undefined ? { method: envelope.method } : {}),
       ...matchDetails(decision),
     },
@@ -61,7 +64,7 @@ export function draftOf(
 
 /** What may be kept of the message's arguments. */
 export function payloadOf(
-  { context, caller }: Exchange,
+  { context, caller }: Pick<Exchange, "context" | "caller">,
   envelope: RequestEnvelope | NotificationEnvelope,
   { question, decision }: Pick<Judged, "question" | "decision">,
 ): Readonly<Record<string, unknown>> {

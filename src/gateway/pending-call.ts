@@ -10,8 +10,6 @@ export interface CallFacts {
   /** The tool that is called, if one is. */
   readonly tool: string | undefined;
   readonly serverName: string;
-  /** Builds the decision that is staged; undefined for what is not recorded when it is allowed. */
-  readonly toDraft: (() => DecisionDraft) | undefined;
   /** The approval that it was sent with, where it needed one. */
   readonly approved?: ApprovedCall | undefined;
   /** `performance.now()` when the request came. */
@@ -34,16 +32,21 @@ export class PendingCall {
   readonly facts: CallFacts;
   isDurable: boolean;
   readonly #context: GatewayContext;
+  readonly #isRecorded: boolean;
+  #toDraft: (() => DecisionDraft) | undefined;
   #draft: DecisionDraft | undefined;
   #durable: Promise<void> | undefined;
   #isSettled = false;
   #sentAt: number | undefined;
   #answeredAt: number | undefined;
 
-  constructor(context: GatewayContext, facts: CallFacts) {
+  /** `toDraft` builds the decision that is staged; undefined for what is not recorded when it is allowed. */
+  constructor(context: GatewayContext, facts: CallFacts, toDraft: (() => DecisionDraft) | undefined) {
     this.#context = context;
     this.facts = facts;
-    this.isDurable = facts.toDraft === undefined;
+    this.#toDraft = toDraft;
+    this.#isRecorded = toDraft !== undefined;
+    this.isDurable = !this.#isRecorded;
   }
 
   /** The decision as it is staged. */
@@ -59,7 +62,7 @@ export class PendingCall {
 
   /** Hands the decision to the log, once. It may linger there as long as nobody waits for it. */
   stage(lingerMs = 0): void {
-    if (this.#durable === undefined) void this.#begin(lingerMs);
+    if (this.#durable === undefined && this.#isRecorded) void this.#begin(lingerMs);
   }
 
   #begin(lingerMs: number): Promise<void> {
@@ -77,7 +80,9 @@ export class PendingCall {
 
   #toLog(lingerMs: number): Promise<void> {
     try {
-      this.#draft = this.facts.toDraft?.();
+      this.#draft = this.#toDraft?.();
+      // A call may stay for minutes; what its draft was built from must not.
+      this.#toDraft = undefined;
     } catch (error) {
       // Where nobody could be told, as after the message has left, whoever waits for the record is.
       return Promise.reject(error);
@@ -97,7 +102,7 @@ export class PendingCall {
     this.#answeredAt ??= performance.now();
   }
 
-  /** The outcome, once: later ones are ignored. MUST be called before the last byte of the answer leaves. */
+  /** The outcome, once: later ones are ignored. MUST be called in the turn of the loop in which the answer leaves, or before. */
   settle({ outcome, reason, details }: CallEnd): void {
     if (this.#isSettled) return;
     this.#isSettled = true;
@@ -118,8 +123,9 @@ export class PendingCall {
     this.durable.then(
       () => this.#context.audit.settle(id, settlement),
       () => {
-        // Never recorded, so never sent: there is nothing to settle, and the client has been told.
+        // Never recorded: there is nothing to settle, and the client has been told.
       },
     );
+    this.#context.audit.hurry();
   }
 }

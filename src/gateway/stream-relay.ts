@@ -51,6 +51,8 @@ export class StreamRelay {
       }
     } catch (error) {
       if (!(error instanceof SseOverflowError)) throw error;
+      // What waits for the record of the call must not leave in front of the error.
+      this.#queue.length = 0;
       return this.#exchange.fail({ kind: "refused", text: "an event of its stream is too large" });
     }
     if (this.#queuedBytes > QUEUE_BYTES_MAX) this.#exchange.pause();

@@ -2,6 +2,8 @@ import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { AuditLog } from "../../src/audit/audit-log.ts";
+import type { AuditEvent } from "../../src/domain/audit-event.ts";
+import type { Server } from "../../src/domain/server.ts";
 import { AppError } from "../../src/lib/errors.ts";
 import { call, openStream, post, request, streamInit } from "./client.ts";
 import { startHarness, type AgentKey, type Harness } from "./harness.ts";
@@ -22,6 +24,7 @@ let upstream: TestUpstream;
 let agent: AgentKey;
 let url: string;
 let behave: (received: Received) => void | Promise<void>;
+let server: Server;
 let isDiskFull = false;
 /** The log knows by itself that it cannot be written. */
 let isKnownFull = false;
@@ -35,7 +38,7 @@ beforeAll(async () => {
     wrapAudit: failingWhenFull,
   });
   upstream = await startUpstream((received) => behave(received));
-  const server = await harness.addServer({ name: "s", url: `${upstream.url}/mcp` });
+  server = await harness.addServer({ name: "s", url: `${upstream.url}/mcp` });
   const dead = await harness.addServer({ name: "dead", url: "http://127.0.0.1:9/mcp" });
   agent = await harness.addAgent("a", [{ serverId: server.id }, { serverId: dead.id }]);
   url = `${harness.url}/gateway/s/mcp`;
@@ -343,6 +346,29 @@ test("gives one event to a call whose client goes while its decision is on the w
   expect((await harness.events("tool.call")).at(-1)).toMatchObject({ outcome: "error", reason: "client_disconnected" });
 });
 
+test.each([
+  ["its client goes", "client_disconnected", undefined],
+  ["its agent is deleted", "unauthenticated", 401],
+] as const)(
+  "gives one event to a call that leaves before it is recorded, where %s meanwhile",
+  async (_, reason, status) => {
+    await harness.setSettings({ auditDurability: "before-answer" });
+    const leaver = await harness.addAgent(`leaver-${reason.length}`, [{ serverId: server.id }]);
+    const controller = new AbortController();
+    const lose = (): Promise<void> => harness.store.transaction((tx) => tx.agents.delete(leaver.agent.id));
+    behave = () => (reason === "client_disconnected" ? controller.abort() : void lose());
+    const own = async () =>
+      (await harness.events("tool.call")).filter(({ actor }) => actor.id === leaver.agent.id).map(toOutcome);
+    stageDelayMs = 50;
+    const answer = await post(url, leaver.key, call("gone", "a"), { signal: controller.signal }).catch(() => undefined);
+    expect(answer?.status).toBe(status);
+    await expect.poll(own).toEqual([`error ${reason}`]);
+    stageDelayMs = 0;
+    behave = plainServer;
+    expect([harness.gateway.liveExchanges, harness.audit.openDecisions]).toEqual([0, 0]);
+  },
+);
+
 test("lets a call finish and ends a standing stream when it drains", async () => {
   behave = (received) => {
     if (received.method === "GET") startSse(received);
@@ -359,14 +385,18 @@ test("lets a call finish and ends a standing stream when it drains", async () =>
   expect(harness.gateway.liveExchanges).toBe(0);
 });
 
+function toOutcome({ outcome, reason }: AuditEvent): string {
+  return `${outcome} ${reason}`;
+}
+
 /** As when the disk is full: what has to be durable is not, and says so. */
 function failingWhenFull(log: AuditLog): AuditLog {
   const refuse = (): Promise<void> => Promise.reject(new AppError("unavailable", "the audit log cannot be written"));
   return {
-    stage: async (decision) => {
+    stage: async (decision, lingerMs) => {
       if (isDiskFull) return refuse();
       await sleep(stageDelayMs);
-      await log.stage(decision);
+      await log.stage(decision, lingerMs);
       hasStaged = true;
     },
     hurry: () => log.hurry(),

@@ -8,7 +8,8 @@ import { fileURLToPath } from "node:url";
 import v8 from "node:v8";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const isOldNode = Number(process.versions.node.split(".")[0]) < 24;
+const nodeMajor = Number(process.versions.node.split(".")[0]);
+const isOldNode = nodeMajor < 24;
 
 if (isOldNode) reexecute();
 else {
@@ -42,7 +43,8 @@ function keepCompiledCode() {
  */
 function startTuned() {
   const flag = "--no-memory-reducer";
-  if (process.platform !== "linux" || process.execArgv.includes(flag)) return;
+  // A Node whose V8 does not know the flag would not start at all.
+  if (process.platform !== "linux" || nodeMajor !== 24 || process.execArgv.includes(flag)) return;
   const args = [process.execPath, ...process.execArgv, flag, fileURLToPath(import.meta.url), ...process.argv.slice(2)];
   process.execve(process.execPath, args, { MALLOC_TRIM_THRESHOLD_: String(128 * 1024), ...process.env });
 }

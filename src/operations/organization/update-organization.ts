@@ -20,7 +20,7 @@ const Input = z.object({
     .enum(AUDIT_DURABILITIES)
     .optional()
     .describe(
-      "A decision is on disk `before-dispatch` to the upstream, or `before-answer` to the agent, which is faster",
+      "A decision is on disk `before-dispatch` to the upstream, or `before-answer` to the agent: faster, but a crash can leave a call that was sent and not answered without its event",
     ),
   approvalTtlMinutes: z
     .int()

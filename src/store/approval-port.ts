@@ -8,8 +8,8 @@ export interface ApprovalFilter {
   readonly status?: ApprovalStatus | undefined;
   readonly agentId?: string | undefined;
   readonly serverId?: string | undefined;
-  /** Only those of these agents; an empty list matches nothing. */
-  readonly agentIds?: readonly string[] | undefined;
+  /** Only those of the agents that this member answers for now. */
+  readonly agentOwner?: string | undefined;
   readonly now: number;
 }
 

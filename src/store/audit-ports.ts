@@ -17,8 +17,8 @@ export interface AuditFilter {
   /** Ids as recorded with the event: its resource of that type, else `details.server` or `details.agent` (`{id, name}`), else its actor. */
   readonly serverId?: string | undefined;
   readonly agentId?: string | undefined;
-  /** Only events of these agents; an empty list matches nothing. */
-  readonly agentIds?: readonly string[] | undefined;
+  /** Only events of the agents that this member answers for now. */
+  readonly agentOwner?: string | undefined;
   readonly outcome?: Outcome | undefined;
   readonly policyId?: string | undefined;
   readonly correlationId?: string | undefined;

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { decideApproval, useApproval } from "../../src/domain/approval.ts";
 import { newId } from "../../src/lib/ids.ts";
 import type { Change, Repositories, Store } from "../../src/store/ports.ts";
-import { anApproval } from "../harness/entities.ts";
+import { anAgent, anApproval } from "../harness/entities.ts";
 
 interface Subject {
   store(): Store;
@@ -72,18 +72,19 @@ export function approvalConformance(subject: Subject): void {
     });
 
     test("are found by binding, status, agent and server, as of a time", async () => {
-      const [agentId, serverId] = [newId(), newId()];
-      const agent = { id: agentId, name: "a" };
-      const pending = anApproval({ agent, expiresAt: NOW + 1 });
-      const expired = anApproval({ agent, expiresAt: NOW });
-      const denied = anApproval({ agent, status: "denied", decision, server: { id: serverId, name: "s" } });
-      await write(async ({ approvals }) => {
+      const [agentOwner, serverId] = [newId(), newId()];
+      const agent = anAgent({ owner: agentOwner });
+      const agentId = agent.id;
+      const named = { id: agentId, name: agent.name };
+      const pending = anApproval({ agent: named, expiresAt: NOW + 1 });
+      const expired = anApproval({ agent: named, expiresAt: NOW });
+      const denied = anApproval({ agent: named, status: "denied", decision, server: { id: serverId, name: "s" } });
+      await write(async ({ agents, approvals }) => {
+        await agents.insert(agent);
         for (const approval of [pending, expired, denied]) await approvals.insert(approval);
       });
       const found = async (filter: object) => {
-        const page = await read(({ approvals }) =>
-          approvals.list({ agentIds: [agentId], now: NOW, ...filter }, { limit: 50 }),
-        );
+        const page = await read(({ approvals }) => approvals.list({ agentOwner, now: NOW, ...filter }, { limit: 50 }));
         expect(page.total).toBe(page.items.length);
         return page.items.map(({ id }) => id);
       };
@@ -93,7 +94,7 @@ export function approvalConformance(subject: Subject): void {
       expect(await found({ status: "denied" })).toEqual([denied.id]);
       expect(await found({ serverId })).toEqual([denied.id]);
       expect(await found({ agentId: newId() })).toEqual([]);
-      expect(await found({ agentIds: [] })).toEqual([]);
+      expect(await found({ agentOwner: newId() })).toEqual([]);
       expect(await read(({ approvals }) => approvals.countPending(NOW, agentId))).toBe(1);
       expect(await read(({ approvals }) => approvals.countPending(NOW))).toBeGreaterThanOrEqual(1);
       expect(await read(({ approvals }) => approvals.findOpen(expired.bindingHash, NOW))).toBeUndefined();

@@ -3,7 +3,7 @@ import type { AuditEventDraft } from "../../src/domain/audit-event.ts";
 import { toEvent } from "../../src/domain/audit-leaf.ts";
 import { newId } from "../../src/lib/ids.ts";
 import type { AuditFilter, AuditGroup, Store } from "../../src/store/ports.ts";
-import { aDraft, toUnplaced } from "../harness/entities.ts";
+import { aDraft, anAgent, toUnplaced } from "../harness/entities.ts";
 
 const STRANGE = 'Zoë 🦊 \u202E "q" \'%_ \\ \0 \u{F0000}0 \u{F0000}';
 
@@ -173,6 +173,19 @@ export function auditConformance(storeOf: () => Store): void {
       ]);
       expect((await list({ serverId: server })).total).toBe(2);
       expect((await list({ agentId: agent })).total).toBe(2);
+    });
+
+    test("finds the events of one member's agents, however many they are, and nothing for who has none", async () => {
+      const owner = newId();
+      const own = Array.from({ length: 201 }, () => anAgent({ owner }));
+      await storeOf().transaction(async ({ agents }) => {
+        for (const agent of [...own, anAgent({ owner: newId() }), anAgent()]) await agents.insert(agent);
+      });
+      const actors = [...own, anAgent()].map(({ id, name }) => ({ actor: { type: "agent", id, name } as const }));
+      await append(actors);
+      expect((await list({ agentOwner: owner })).total).toBe(201);
+      expect(await list({ agentOwner: newId() })).toMatchObject({ items: [], total: 0 });
+      expect(await group({ agentOwner: newId() }, "actor")).toMatchObject({ items: [], total: 0 });
     });
 
     test("pages in both orders, stable while events are added", async () => {

@@ -11,6 +11,7 @@ import { getVisibleServer } from "../servers/visible-server.ts";
 import { agentFields } from "./agent-fields.ts";
 import { COMPLIANCE_STATES, complianceSince } from "./compliance.ts";
 import { AgentOutput, showAgents } from "./agent-output.ts";
+import { ownerSeen } from "./own-agents.ts";
 
 const Input = z.object({
   type: agentFields.type.optional().describe("Only agents of this type"),
@@ -22,9 +23,6 @@ const Input = z.object({
   query: QueryField,
   ...pageInput,
 });
-
-/** Owner of nothing: the filter of a `member` key that no member answers for. */
-const NOBODY = "00000000-0000-0000-0000-000000000000";
 
 /** The registered agents, page by page. */
 export const listAgents = defineOperation({
@@ -56,16 +54,16 @@ async function toFilter(input: z.output<typeof Input>, context: HandleContext): 
   const serverId = input.server === undefined ? undefined : (await getVisibleServer(input.server, context)).id;
   const groupId = input.group === undefined ? undefined : await visibleGroupId(input.group, context);
   const asked = input.owner === undefined ? undefined : await visibleOwnerId(input.owner, context);
-  const own = caller.memberId ?? NOBODY;
   const compliance = input.compliance === undefined ? undefined : { state: input.compliance, ...complianceSince(now) };
-  return { type, status, query, serverId, groupId, compliance, owner: caller.role === "member" ? own : asked };
+  return { type, status, query, serverId, groupId, compliance, owner: ownerSeen(caller) ?? asked };
 }
 
 /** For a `member`, only the groups of its own agents exist. */
 async function visibleGroupId(ref: string, { repositories, caller }: HandleContext): Promise<string> {
   const groupId = await requireGroupId(ref, repositories);
-  if (caller.role !== "member") return groupId;
-  const { items } = await repositories.agents.list({ owner: caller.memberId ?? NOBODY, groupId }, { limit: 1 });
+  const owner = ownerSeen(caller);
+  if (owner === undefined) return groupId;
+  const { items } = await repositories.agents.list({ owner, groupId }, { limit: 1 });
   if (items.length > 0) return groupId;
   throw unknownGroup(ref);
 }

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { APPROVAL_STATUSES } from "../../domain/approval.ts";
 import { READERS } from "../../domain/role.ts";
 import { getVisibleAgent } from "../agents/visible-agent.ts";
-import { ownAgentIds } from "../audit/own-agents.ts";
+import { ownerSeen } from "../agents/own-agents.ts";
 import { defineOperation } from "../define-operation.ts";
 import { pageInput, pageOutput, RefField, toPageAnswer, toPageRequest } from "../fields.ts";
 import { getVisibleServer } from "../servers/visible-server.ts";
@@ -34,7 +34,7 @@ export const listApprovals = defineOperation({
       status: input.status ?? ("pending" as const),
       agentId: input.agent === undefined ? undefined : (await getVisibleAgent(input.agent, context)).id,
       serverId: input.server === undefined ? undefined : (await getVisibleServer(input.server, context)).id,
-      agentIds: caller.role === "member" ? await ownAgentIds(caller, repositories) : undefined,
+      agentOwner: ownerSeen(caller),
       now,
     };
     const page = await repositories.approvals.list(filter, toPageRequest(input));

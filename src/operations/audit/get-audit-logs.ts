@@ -2,10 +2,10 @@ import { z } from "zod";
 import { ACTOR_TYPES, OUTCOMES } from "../../domain/audit-event.ts";
 import { READERS } from "../../domain/role.ts";
 import type { Repositories } from "../../store/ports.ts";
+import { ownerSeen } from "../agents/own-agents.ts";
 import type { HandleContext } from "../context.ts";
 import { defineOperation } from "../define-operation.ts";
 import { pageInput, RefField, text, TimeField, toPageAnswer, toPageRequest } from "../fields.ts";
-import { ownAgentIds } from "./own-agents.ts";
 import { AuditEventOutput, AuditGroupOutput, showAuditEvent, showAuditGroup } from "./event-output.ts";
 
 const Action = z
@@ -87,7 +87,6 @@ async function toFilter(input: Input, { repositories, caller }: HandleContext) {
   const serverId = input.server === undefined ? undefined : await idOf(input.server, repositories.servers);
   const agentId = input.agent === undefined ? undefined : await idOf(input.agent, repositories.agents);
   const policyId = input.policy === undefined ? undefined : await idOf(input.policy, repositories.policies);
-  const agentIds = caller.role === "member" ? await ownAgentIds(caller, repositories) : undefined;
   return {
     from,
     to,
@@ -102,7 +101,7 @@ async function toFilter(input: Input, { repositories, caller }: HandleContext) {
     query,
     serverId,
     agentId,
-    agentIds,
+    agentOwner: ownerSeen(caller),
     policyId,
   };
 }

@@ -2,6 +2,7 @@ import type { Approval } from "../../../domain/approval.ts";
 import type { Page, PageRequest } from "../../../lib/paging.ts";
 import type { ApprovalFilter, ApprovalRepository } from "../../approval-port.ts";
 import type { RepositoryContext } from "./context.ts";
+import { agentsOf } from "./matching.ts";
 import { countUpTo, toPage } from "./pages.ts";
 import { type Noun, notFound } from "../../../domain/not-found.ts";
 import { staleSave } from "./refusals.ts";
@@ -87,7 +88,7 @@ export class SqlApprovalRepository implements ApprovalRepository {
     return Number(numDeletedRows);
   }
 
-  #filtered({ status, agentId, serverId, agentIds, now }: ApprovalFilter) {
+  #filtered({ status, agentId, serverId, agentOwner, now }: ApprovalFilter) {
     let approvals = this.#context.db.selectFrom("approvals");
     if (status === "expired")
       approvals = approvals.where("status", "in", ["pending", "approved"]).where("expiresAt", "<=", now);
@@ -95,7 +96,7 @@ export class SqlApprovalRepository implements ApprovalRepository {
     if (status === "pending" || status === "approved") approvals = approvals.where("expiresAt", ">", now);
     if (agentId !== undefined) approvals = approvals.where("agentId", "=", agentId);
     if (serverId !== undefined) approvals = approvals.where("serverId", "=", serverId);
-    if (agentIds === undefined) return approvals;
-    return approvals.where((eb) => (agentIds.length === 0 ? eb.lit(false) : eb("agentId", "in", agentIds)));
+    if (agentOwner === undefined) return approvals;
+    return approvals.where("agentId", "in", agentsOf(this.#context.db, agentOwner));
   }
 }

@@ -2,7 +2,7 @@ import { type ExpressionBuilder, type Transaction } from "kysely";
 import type { AuditFilter } from "../../ports.ts";
 import type { Database } from "../schema.ts";
 import { toStoredText } from "./stored-text.ts";
-import { containsText, holdsObject, startsWith } from "./matching.ts";
+import { agentsOf, containsText, holdsObject, startsWith } from "./matching.ts";
 
 type Events = ExpressionBuilder<Database, "auditEvents">;
 
@@ -11,7 +11,7 @@ const EXACT = ["actorType", "resourceType", "serverId", "agentId", "outcome", "c
 
 /** The events that match the whole filter, without order. */
 export function filteredEvents(db: Transaction<Database>, filter: AuditFilter) {
-  const { from, to, actions, policyId } = filter;
+  const { from, to, actions, policyId, agentOwner } = filter;
   const [actor, resource, query] = [filter.actor, filter.resource, filter.query].map(storedForm);
   let events = db.selectFrom("auditEvents");
   if (from !== undefined) events = events.where("time", ">=", from);
@@ -20,7 +20,7 @@ export function filteredEvents(db: Transaction<Database>, filter: AuditFilter) {
     const value = filter[name];
     if (value !== undefined) events = events.where(name, "=", value);
   }
-  if (filter.agentIds !== undefined) events = events.where("agentId", "in", [...filter.agentIds]);
+  if (agentOwner !== undefined) events = events.where("agentId", "in", agentsOf(db, agentOwner));
   if (actor !== undefined)
     events = events.where((eb) => eb.or([eb("actorId", "=", actor), eb("actorName", "=", actor)]));
   if (resource !== undefined) {

@@ -1,4 +1,5 @@
-import { type Expression, type RawBuilder, type SqlBool, sql } from "kysely";
+import { type Expression, type RawBuilder, type SqlBool, type Transaction, sql } from "kysely";
+import type { Database } from "../schema.ts";
 
 /** Whether one of the columns contains the text; ASCII letters match in either case, `%` and `_` match themselves. */
 export function containsText(columns: readonly Expression<string | null>[], text: string): Expression<SqlBool> {
@@ -23,6 +24,11 @@ export function holdsId(column: Expression<string | null>, id: string): Expressi
 /** The same for a JSON array of objects with an `id`, which MUST be written without blanks. */
 export function holdsObject(column: Expression<string | null>, id: string): Expression<SqlBool> {
   return holdsJson(column, `"id":${JSON.stringify(id)}`);
+}
+
+/** The ids of the agents that this member answers for, as a query to look in: they can be more than a statement has parameters. */
+export function agentsOf(db: Transaction<Database>, memberId: string) {
+  return db.selectFrom("agents").select("id").where("owner", "=", memberId);
 }
 
 function holdsJson(column: Expression<string | null>, text: string): Expression<SqlBool> {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { escapeHidden, escapeHiddenText } from "./escape-hidden.ts";
+import { escapeHidden, escapeHiddenText, toVisibleJson } from "./escape-hidden.ts";
 
 test.each([
   ["bidi override", "a\u202eb", "a\\u{202e}b"],
@@ -25,10 +25,26 @@ test("reaches member names and nested values, and bounds length and depth", () =
     t: true,
     z: null,
   });
-  expect(String(escapeHidden("x".repeat(100_000)))).toHaveLength(65_537);
   let deep: unknown = "x";
   for (let level = 0; level < 1_000; level += 1) deep = [deep];
-  expect(JSON.stringify(escapeHidden(deep)).length).toBeLessThan(200);
+  expect(JSON.stringify(escapeHidden(deep)).length).toBeLessThan(250);
+});
+
+test("says what it leaves out, and leaves out nothing that fits", () => {
+  const whole = "x".repeat(65_536);
+  expect(escapeHidden([whole])).toEqual([whole]);
+  expect(escapeHidden([`${whole}yz`])).toEqual([`${whole}…[2 more characters are left out here]`]);
+  let deep: unknown = "x";
+  for (let level = 0; level < 65; level += 1) deep = [deep];
+  expect(JSON.stringify(escapeHidden(deep))).toContain("…[what lies deeper than 64 levels is left out here]");
+});
+
+test("writes JSON that shows what hides and parses to the same", () => {
+  const value = { "a\u200b": ["\u202e\u{e0041}\ud800\r\n\t", "❤️ 日本語", "y".repeat(70_000), "\\u200b"] };
+  const text = toVisibleJson(value);
+  expect(text).not.toMatch(/[\u200b\u202e\u{e0041}\r\t]/u);
+  expect(text).toContain("❤️ 日本語");
+  expect(JSON.parse(text)).toEqual(value);
 });
 
 test("cuts a text where it is told to", () => {

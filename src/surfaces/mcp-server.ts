@@ -60,7 +60,7 @@ async function callTool(request: CallToolRequest, context: ServerContext, sessio
       interaction: toInteraction(context, session, { callerId: caller.actor.id, operation: operation.name, input }),
       progress: toProgress(context),
     };
-    return toResult(await execute(operation, invocation, surface.runtime));
+    return toResult(await execute(operation, invocation, surface.runtime), operation);
   } catch (error) {
     if (error instanceof InputRequired) return error.result;
     const appError = toAppError(error);

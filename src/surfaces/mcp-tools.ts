@@ -1,6 +1,7 @@
 import type { CallToolResult, Tool } from "@modelcontextprotocol/server";
 import { escapeHidden } from "../lib/escape-hidden.ts";
 import type { AppError } from "../lib/errors.ts";
+import { escapeForeign } from "../operations/as-written.ts";
 import type { Answer, Operation } from "../operations/define-operation.ts";
 import { errorSchema, inputSchema, outputSchema } from "./json-schemas.ts";
 
@@ -42,8 +43,9 @@ function toWire(schema: { readonly type: "object"; readonly [keyword: string]: u
 }
 
 /** The text holds our own words; strings from outside are in the structured content only, made visible. */
-export function toResult({ output, summary }: Answer): CallToolResult {
-  return { content: [{ type: "text", text: summary }], structuredContent: toStructured(output) };
+export function toResult({ output, summary }: Answer, operation: Operation): CallToolResult {
+  const structuredContent = toStructured(escapeForeign(output, operation.output));
+  return { content: [{ type: "text", text: summary }], structuredContent };
 }
 
 export function toErrorResult({ code, message, details }: AppError): CallToolResult {
@@ -51,11 +53,10 @@ export function toErrorResult({ code, message, details }: AppError): CallToolRes
   return {
     isError: true,
     content: [{ type: "text", text: `${code}: ${message}` }],
-    structuredContent: toStructured({ error }),
+    structuredContent: toStructured(escapeHidden({ error })),
   };
 }
 
-function toStructured(value: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const escaped = escapeHidden(value);
+function toStructured(escaped: unknown): Record<string, unknown> {
   return typeof escaped === "object" && escaped !== null ? { ...escaped } : {};
 }

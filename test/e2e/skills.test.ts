@@ -181,3 +181,22 @@ test("deletes after confirmation only", async () => {
   // An agent that was limited to it is left with none, not with all.
   expect(at((await app.rest("GET /agents/limited")).body, "agent", "skills")).toEqual([]);
 });
+
+test("a model that reads a skill and writes it back over MCP changes nothing", async () => {
+  const hidden = "const zeroWidth = '\u200b';";
+  const code = `${FORMAT_DATE}\n// ${"long ".repeat(20_000)}\n${hidden}`;
+  const instructions = `${"Use it. ".repeat(12_000)}Then stop.`;
+  const base64 = Buffer.alloc(90_000, "binary").toString("base64");
+  await create("long-skill", { code, instructions, files: [{ path: "big.bin", base64 }] });
+  const client = await app.mcp(app.ownerKey);
+  const read = async () => {
+    const result = await client.callTool({ name: "get_skill", arguments: { id: "long-skill", includeFiles: true } });
+    return at(result, "structuredContent", "skill");
+  };
+  const before = await read();
+  expect(before).toMatchObject({ code, instructions, files: [{ base64 }] });
+  const written = { id: "long-skill", code: at(before, "code"), instructions: at(before, "instructions") };
+  await client.callTool({ name: "update_skill", arguments: written });
+  expect(at(await read(), "digest")).toBe(at(before, "digest"));
+  await client.close();
+});

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { AGENT_STATUSES, type Agent, type AgentSkill, type Assignment } from "../../domain/agent.ts";
 import { toRfc3339 } from "../../lib/clock.ts";
 import type { Repositories } from "../../store/ports.ts";
+import { asWritten } from "../as-written.ts";
 import type { HandleContext } from "../context.ts";
 import type { Policy } from "../../domain/policy.ts";
 import type { Snapshot } from "../../snapshot/snapshot.ts";
@@ -10,7 +11,7 @@ import { AppliedPolicy, policiesOfAgent, withChanges } from "../policies/policie
 import { complianceOf, ComplianceOutput } from "./compliance.ts";
 
 const Named = z.object({ id: z.string(), name: z.string() });
-const Globs = z.array(z.string());
+const Globs = asWritten(z.array(z.string()));
 
 export const AgentOutput = z.object({
   id: z.string(),

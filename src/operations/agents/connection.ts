@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Agent } from "../../domain/agent.ts";
+import { asWritten } from "../as-written.ts";
 import type { HandleContext } from "../context.ts";
 import { toClientConfig } from "./client-config.ts";
 
@@ -7,8 +8,7 @@ import { toClientConfig } from "./client-config.ts";
 export const ConnectionOutput = z.object({
   url: z.string().describe("Gateway URL of all its servers and skills behind one connection"),
   servers: z.record(z.string(), z.string()).describe("Gateway URL by server name"),
-  config: z
-    .string()
+  config: asWritten(z.string())
     .optional()
     .describe("Ready-to-paste client configuration; holds the key, so it is shown only once"),
   configPath: z.string().describe("Where this client reads it"),

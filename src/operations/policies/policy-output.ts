@@ -10,6 +10,7 @@ import {
 } from "../../domain/policy.ts";
 import { toRfc3339 } from "../../lib/clock.ts";
 import type { PolicyCounts, Repositories } from "../../store/ports.ts";
+import { asWritten } from "../as-written.ts";
 import { groupNames } from "../groups.ts";
 
 const Names = z.array(z.string()).optional();
@@ -27,7 +28,7 @@ const Resources = z.object({
   everything: z.boolean().optional(),
   servers: Names,
   groups: Names,
-  tools: Names,
+  tools: asWritten(z.array(z.string())).optional(),
   skills: Names,
 });
 
@@ -40,8 +41,10 @@ export const PolicyOutput = z.object({
   principals: Principals.extend({ except: Principals.optional() }).optional(),
   resources: Resources.extend({ except: Resources.optional() }).optional(),
   actions: z.array(z.enum(POLICY_ACTIONS)).optional(),
-  conditions: z.array(z.object({ field: z.string(), operator: z.string(), value: z.unknown().optional() })).optional(),
-  cedar: z.string().describe("The same as Cedar text, with ids for names"),
+  conditions: asWritten(
+    z.array(z.object({ field: z.string(), operator: z.string(), value: z.unknown().optional() })),
+  ).optional(),
+  cedar: asWritten(z.string().describe("The same as Cedar text, with ids for names")),
   audit: z.enum(AUDIT_PAYLOADS).optional(),
   violations: z.object({
     total: z.int(),

@@ -11,6 +11,7 @@ import {
 } from "../../domain/skill.ts";
 import { toRfc3339 } from "../../lib/clock.ts";
 import { checkSkillFiles, summarizeFiles } from "../../skills/package/skill-files.ts";
+import { asWritten } from "../as-written.ts";
 import type { HandleContext } from "../context.ts";
 import { toPackage } from "./skill-content.ts";
 import { type NeededServer, neededServers, statusOf } from "./skill-health.ts";
@@ -72,23 +73,23 @@ export const SkillOutput = SkillSummary.extend({
   shownVersion: z.int().describe("The version that the following fields are of"),
   state: z.enum(SKILL_VERSION_STATES),
   digest: z.string(),
-  instructions: z.string(),
-  code: z.string().optional(),
-  inputSchema: z.record(z.string(), z.unknown()).optional(),
-  outputSchema: z.record(z.string(), z.unknown()).optional(),
+  instructions: asWritten(z.string()),
+  code: asWritten(z.string()).optional(),
+  inputSchema: asWritten(z.record(z.string(), z.unknown())).optional(),
+  outputSchema: asWritten(z.record(z.string(), z.unknown())).optional(),
   timeoutMs: z.int().optional(),
-  tools: z.array(z.string()).optional(),
+  tools: asWritten(z.array(z.string())).optional(),
   license: z.string().optional(),
   compatibility: z.string().optional(),
-  metadata: z.record(z.string(), z.string()).optional(),
+  metadata: asWritten(z.record(z.string(), z.string())).optional(),
   allowedTools: z.string().optional(),
   files: z.array(
     z.object({
-      path: z.string(),
+      path: asWritten(z.string()),
       digest: z.string(),
       size: z.int(),
       isText: z.boolean(),
-      base64: z.string().optional(),
+      base64: asWritten(z.string()).optional(),
     }),
   ),
   usageCount: z.object({

@@ -2,7 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { startSurface, TEST_OPERATIONS, things, type SurfaceHarness } from "../../../test/harness/surface.ts";
+import { HOSTILE, startSurface, TEST_OPERATIONS, things, type SurfaceHarness } from "../../../test/harness/surface.ts";
 import { buildCli, runCli, type CliProcess, type CliSettings } from "./build-cli.ts";
 import { apiTarget } from "./run-operation.ts";
 
@@ -39,7 +39,8 @@ test("prints a table, and the whole answer as JSON", async () => {
   expect(table.exitCode).toBe(0);
   expect(table.out).toMatch(/^name +id +note\none +[0-9a-f-]{36} +nice\\u\{202e\}tool/);
   const json = await run("things list --json");
-  expect(JSON.parse(json.out)).toMatchObject({ items: [{ name: "one" }], total: 1 });
+  for (const hidden of "\u202e\u200b\u001b") expect(json.out).not.toContain(hidden);
+  expect(JSON.parse(json.out)).toMatchObject({ items: [{ name: "one", note: HOSTILE }], total: 1 });
 });
 
 test("reads options as the schema says", async () => {

@@ -1,4 +1,4 @@
-import { escapeHidden, escapeHiddenText } from "../../lib/escape-hidden.ts";
+import { escapeHiddenText, toVisibleJson } from "../../lib/escape-hidden.ts";
 import { readVariable } from "../../lib/read-variable.ts";
 import type { Operation } from "../../operations/define-operation.ts";
 import { secretsIn } from "../../operations/secret-members.ts";
@@ -62,7 +62,7 @@ function showImpact({ details }: Failure): string {
   return show({ impact: details?.["impact"] ?? {} });
 }
 
-/** Also JSON goes to terminals: what is invisible is escaped. */
+/** Also JSON goes to terminals, and from there into programs: what is invisible is escaped, and nothing is changed. */
 function toJson(value: unknown): string {
-  return `${JSON.stringify(escapeHidden(value), null, 2)}\n`;
+  return `${toVisibleJson(value)}\n`;
 }

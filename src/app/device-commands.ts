@@ -2,8 +2,10 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { AppError } from "../lib/errors.ts";
+import { toVisibleJson } from "../lib/escape-hidden.ts";
 import type { CliSettings } from "../surfaces/cli/build-cli.ts";
 import { attempt } from "./attempt.ts";
+import type { Receipt } from "./device/control-plane.ts";
 import { deviceNameOfHost } from "./device/device-name.ts";
 import type { ServicePlatform } from "./device/service-text.ts";
 
@@ -27,26 +29,34 @@ function addEnroll(device: Command, settings: CliSettings): void {
     .requiredOption("--key <key>", "A device key, or an organization key of role `scanner` or above that makes one")
     .option("--name <name>", "Unique name of the device", deviceNameOfHost())
     .option("--folder <path>", "Where the device keeps its key", FOLDER)
-    .action((options: { url: string; key: string; name: string; folder: string }) =>
-      attempt(settings, async () => {
-        const url = options.url.replace(/\/+$/, "");
-        if (!/^https?:$/.test(URL.canParse(url) ? new URL(url).protocol : "")) {
-          throw new AppError(
-            "invalid_input",
-            "`--url` is no http or https URL; give one such as https://runlayer.example.com",
-          );
-        }
-        const { enroll, submitReport } = await import("./device/control-plane.ts");
-        const { writeState } = await import("./device/device-state.ts");
-        const isOwnKey = options.key.startsWith("rl_device_");
-        const key = isOwnKey ? options.key : await enroll({ url, key: options.key }, options.name);
-        const { hashKey } = await submitReport({ url, key });
-        await writeState(options.folder, { url, key, hashKey });
-        settings.process.print(
-          "enrolled; `runlayer device report` reports, `runlayer device service` keeps it running\n",
-        );
-      }),
+    .option("--json", "Print the answer as JSON")
+    .action((options: EnrollFlags) => attempt(settings, () => enrollDevice(options, settings), options.json));
+}
+
+interface EnrollFlags {
+  readonly url: string;
+  readonly key: string;
+  readonly name: string;
+  readonly folder: string;
+  readonly json?: boolean;
+}
+
+async function enrollDevice(options: EnrollFlags, settings: CliSettings): Promise<void> {
+  const url = options.url.replace(/\/+$/, "");
+  if (!/^https?:$/.test(URL.canParse(url) ? new URL(url).protocol : "")) {
+    throw new AppError(
+      "invalid_input",
+      "`--url` is no http or https URL; give one such as https://runlayer.example.com",
     );
+  }
+  const { enroll, submitReport } = await import("./device/control-plane.ts");
+  const { writeState } = await import("./device/device-state.ts");
+  const { folder, json, name } = options;
+  const key = options.key.startsWith("rl_device_") ? options.key : await enroll({ url, key: options.key }, name);
+  const { hashKey } = await submitReport({ url, key });
+  await writeState(folder, { url, key, hashKey });
+  const line = "enrolled; `runlayer device report` reports, `runlayer device service` keeps it running";
+  settings.process.print(`${json === true ? toVisibleJson({ enrolled: true, url, folder }) : line}\n`);
 }
 
 interface ReportFlags {
@@ -54,6 +64,7 @@ interface ReportFlags {
   readonly allUsers?: boolean;
   readonly home?: readonly string[];
   readonly folder: string;
+  readonly json?: boolean;
 }
 
 function addReport(device: Command, settings: CliSettings): void {
@@ -64,17 +75,23 @@ function addReport(device: Command, settings: CliSettings): void {
     .option("--all-users", "Read the homes of everybody, as far as permitted")
     .option("--home <path...>", "Read only these homes, and no processes")
     .option("--folder <path>", "Where the device keeps its key", FOLDER)
-    .action(({ every, allUsers, home, folder }: ReportFlags) =>
-      attempt(settings, async () => {
-        const { reportForever, reportOnce } = await import("./device/reporter.ts");
-        const scope = { homes: home, isForAllUsers: allUsers === true };
-        const options = { folder, scope, log: logTo(settings) };
-        if (every === undefined) return reportOnce(options);
-        const stop = new AbortController();
-        for (const name of ["SIGTERM", "SIGINT"]) process.once(name, () => stop.abort());
-        return reportForever({ ...options, everyMs: every, signal: stop.signal });
-      }),
-    );
+    .option("--json", "Print a line of JSON for each report that was sent")
+    .action((flags: ReportFlags) => attempt(settings, () => report(flags, settings), flags.json));
+}
+
+async function report({ every, allUsers, home, folder, json }: ReportFlags, settings: CliSettings): Promise<void> {
+  const { reportForever, reportOnce } = await import("./device/reporter.ts");
+  const scope = { homes: home, isForAllUsers: allUsers === true };
+  const log = logTo(settings);
+  const onSent = (receipt: Receipt): void => {
+    if (json === true) settings.process.print(`${toVisibleJson(receipt, 0)}\n`);
+    else log(receipt.accepted ? "reported" : `not taken: ${receipt.reason ?? "no reason given"}`);
+  };
+  const options = { folder, scope, log, onSent };
+  if (every === undefined) return reportOnce(options);
+  const stop = new AbortController();
+  for (const name of ["SIGTERM", "SIGINT"]) process.once(name, () => stop.abort());
+  return reportForever({ ...options, everyMs: every, signal: stop.signal });
 }
 
 function logTo({ process: { printError } }: CliSettings): (line: string) => void {
@@ -89,12 +106,15 @@ function addService(device: Command, settings: CliSettings): void {
     .addOption(new Option("--for <system>", "System to write it for").choices(kinds).default(ownSystem()))
     .option("--every <time>", "Report this often", parseEvery, EVERY_MS)
     .option("--all-users", "Read the homes of everybody, as far as permitted")
-    .action(async (options: { for: ServicePlatform; every: number; allUsers?: boolean }) => {
+    .option("--json", "Print system, command and text of the file as JSON")
+    .action(async (options: { for: ServicePlatform; every: number; allUsers?: boolean; json?: boolean }) => {
       const { serviceText } = await import("./device/service-text.ts");
       const every = `${String(options.every / 60_000)}m`;
       const scope = options.allUsers === true ? ["--all-users"] : [];
       const command = [process.execPath, PROGRAM, "device", "report", "--every", every, ...scope];
-      settings.process.print(serviceText(options.for, { command }));
+      const text = serviceText(options.for, { command });
+      const answer = { system: options.for, command, text };
+      settings.process.print(options.json === true ? `${toVisibleJson(answer)}\n` : text);
     });
 }
 

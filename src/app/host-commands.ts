@@ -1,11 +1,14 @@
 import type { Command } from "commander";
 import { AppError } from "../lib/errors.ts";
+import { toVisibleJson } from "../lib/escape-hidden.ts";
 import { readVariable } from "../lib/read-variable.ts";
+import { createApiKey } from "../operations/api-keys/create-api-key.ts";
 import type { CliSettings } from "../surfaces/cli/build-cli.ts";
+import { callOrThrow } from "../surfaces/cli/call-api.ts";
+import { apiTarget } from "../surfaces/cli/run-operation.ts";
 import { readAgentKey } from "./agent-key.ts";
 import { attempt } from "./attempt.ts";
 import { addSkillCommands } from "./skill-commands.ts";
-import type { Config } from "./config.ts";
 import { addConnect } from "./connect-command.ts";
 import { readConfig } from "./serve-command.ts";
 
@@ -23,28 +26,46 @@ function addKeys(program: Command, settings: CliSettings): void {
     .description("Keys of last resort, directly on the data directory while no server runs.");
   keys
     .command("create")
-    .description("Make an owner key and print it once.")
+    .description("Make an owner key and print it once: on the server at RUNLAYER_URL, or on the data directory.")
     .option("--name <name>", "Unique name of the key", "host")
-    .action(({ name }: { name: string }) =>
-      attempt(settings, async () => {
-        const config = readHostConfig(settings);
-        const { createKeyOnHost } = await import("./host-keys.ts");
-        settings.process.print(`${await createKeyOnHost(config, name)}\n`);
-        settings.process.printError("this key is not shown again; store it now\n");
-      }),
+    .option("--json", "Print the answer as JSON")
+    .action(({ name, json }: { name: string; json?: boolean }) =>
+      attempt(
+        settings,
+        async () => {
+          const { print, printError } = settings.process;
+          const made = await createKey(name, settings);
+          print(json === true ? `${toVisibleJson(made)}\n` : `${String(made["secret"])}\n`);
+          printError("this key is not shown again; store it now\n");
+        },
+        json,
+      ),
     );
   keys
     .command("rotate-master")
     .description("Put every stored secret under a new master key. No API key is invalidated.")
     .option("--new-key-file <path>", "The new key, where the old one comes from a variable or a file of yours")
-    .action(({ newKeyFile }: { newKeyFile?: string }) =>
-      attempt(settings, async () => {
-        const config = readHostConfig(settings);
-        const { rotateMasterKey } = await import("./host-keys.ts");
-        const count = await rotateMasterKey(config, newKeyFile);
-        settings.process.print(`${count} records are under the new master key\n`);
-      }),
+    .option("--json", "Print the answer as JSON")
+    .action(({ newKeyFile, json }: { newKeyFile?: string; json?: boolean }) =>
+      attempt(
+        settings,
+        async () => {
+          refuseUrl(settings);
+          const { rotateMasterKey } = await import("./host-keys.ts");
+          const records = await rotateMasterKey(readConfig(settings, {}), newKeyFile);
+          const line = `${records} records are under the new master key`;
+          settings.process.print(`${json === true ? toVisibleJson({ records }) : line}\n`);
+        },
+        json,
+      ),
     );
+}
+
+/** Where a server is named, it makes the key, as create_api_key: with a key of its caller that may. */
+async function createKey(name: string, settings: CliSettings): Promise<Readonly<Record<string, unknown>>> {
+  if (hasUrl(settings)) return callOrThrow(createApiKey, { name, role: "owner" }, apiTarget(settings.process));
+  const { createKeyOnHost } = await import("./host-keys.ts");
+  return createKeyOnHost(readConfig(settings, {}), name);
 }
 
 function addStdio(program: Command, settings: CliSettings): void {
@@ -68,12 +89,14 @@ function addStdio(program: Command, settings: CliSettings): void {
     );
 }
 
-function readHostConfig(settings: CliSettings): Config {
-  if (readVariable(settings.process.env, "RUNLAYER_URL") !== undefined) {
-    throw new AppError(
-      "invalid_input",
-      "`keys` works on the data directory; unset RUNLAYER_URL, or use `runlayer api-keys create` on the server",
-    );
-  }
-  return readConfig(settings, {});
+function refuseUrl(settings: CliSettings): void {
+  if (!hasUrl(settings)) return;
+  throw new AppError(
+    "invalid_input",
+    "`keys rotate-master` works on the data directory while no server runs; unset RUNLAYER_URL",
+  );
+}
+
+function hasUrl({ process: { env } }: CliSettings): boolean {
+  return readVariable(env, "RUNLAYER_URL") !== undefined;
 }

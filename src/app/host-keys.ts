@@ -3,7 +3,7 @@ import { createOwnerKey, firstStart } from "../auth/first-start.ts";
 import { toHostEvent } from "../auth/host-event.ts";
 import { findMasterKeyId, loadPepper } from "../auth/pepper.ts";
 import { createSequencer } from "../audit/sequencer.ts";
-import { systemClock } from "../lib/clock.ts";
+import { systemClock, toRfc3339 } from "../lib/clock.ts";
 import { AppError } from "../lib/errors.ts";
 import { openStore } from "../store/open-store.ts";
 import type { Store } from "../store/ports.ts";
@@ -16,20 +16,24 @@ import { createVault } from "../vault/vault.ts";
  * `runlayer keys …`: what an operator does on the host, directly on the data directory. The store refuses while a server holds it.
  */
 
-/** Makes an owner key, for whoever lost theirs: access to the data directory is the proof of right. Gives the key. */
-export async function createKeyOnHost(config: Config, name: string): Promise<string> {
-  return withStore(config, async (store) => {
+const ASK_SERVER = "while a server runs, set RUNLAYER_URL and RUNLAYER_API_KEY, and the server makes the key";
+const STOP_SERVER = "if a server runs, stop it first";
+
+/** Makes an owner key, for whoever lost theirs: access to the data directory is the proof of right. Answers as create_api_key. */
+export async function createKeyOnHost(config: Config, name: string) {
+  return withStore(config, ASK_SERVER, async (store) => {
     const vault = createVault(
       loadMasterKey({ dataDir: config.dataDir, key: config.masterKey, keyFile: config.masterKeyFile }),
     );
     const pepper = await loadPepper(store, vault);
     const now = systemClock.now();
     await firstStart({ store, pepper, bootstrapKey: config.bootstrapKey, now });
-    const secret = await store.transaction((repositories) =>
+    const { key, secret } = await store.transaction((repositories) =>
       createOwnerKey({ name, origin: "host" }, { repositories, pepper, now }),
     );
     await createSequencer({ store }).close();
-    return secret;
+    const { id, kind, hint, role, createdAt } = key;
+    return { apiKey: { id, name, kind, hint, role, createdAt: toRfc3339(createdAt) }, secret };
   });
 }
 
@@ -47,7 +51,7 @@ export async function rotateMasterKey(config: Config, newKeyFile: string | undef
         : "give the new key in `--new-key-file`; afterwards set RUNLAYER_MASTER_KEY_FILE to that file",
     );
   }
-  return withStore(config, async (store) => {
+  return withStore(config, STOP_SERVER, async (store) => {
     const from = loadMasterKey({ dataDir: config.dataDir, key: config.masterKey, keyFile: config.masterKeyFile });
     const to = newKeyFile === undefined ? beginRotation(config.dataDir) : readKeyFile(newKeyFile, "--new-key-file");
     const count = await store.transaction(async (repositories) => {
@@ -63,8 +67,8 @@ export async function rotateMasterKey(config: Config, newKeyFile: string | undef
   });
 }
 
-async function withStore<T>(config: Config, work: (store: Store) => Promise<T>): Promise<T> {
-  const store = await openIdleStore(config);
+async function withStore<T>(config: Config, advice: string, work: (store: Store) => Promise<T>): Promise<T> {
+  const store = await openIdleStore(config, advice);
   const { dataDir } = config;
   try {
     settleRotation(dataDir, await findMasterKeyId(store));
@@ -74,12 +78,11 @@ async function withStore<T>(config: Config, work: (store: Store) => Promise<T>):
   }
 }
 
-async function openIdleStore({ dataDir, databaseUrl }: Config): Promise<Store> {
+async function openIdleStore({ dataDir, databaseUrl }: Config, advice: string): Promise<Store> {
   try {
     return await openStore({ dataDir, databaseUrl, clock: systemClock });
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    const advice = "while a server runs, set RUNLAYER_URL and use `runlayer api-keys`";
     throw new AppError(error.code, `${error.message}; ${advice}`, { cause: error });
   }
 }

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { toVisibleJson } from "../lib/escape-hidden.ts";
 import type { CliSettings } from "../surfaces/cli/build-cli.ts";
 
 /** `runlayer policies schema`: the Cedar schema that policies are checked against, without a server. */
@@ -7,8 +8,9 @@ export function addPolicySchema(program: Command, { process }: CliSettings): voi
   group
     .command("schema")
     .description("Print the Cedar schema that policies are checked against.")
-    .action(async () => {
+    .option("--json", "Print it as JSON")
+    .action(async ({ json }: { json?: boolean }) => {
       const { CEDAR_SCHEMA } = await import("../policy/schema.ts");
-      process.print(CEDAR_SCHEMA);
+      process.print(json === true ? `${toVisibleJson({ schema: CEDAR_SCHEMA })}\n` : CEDAR_SCHEMA);
     });
 }

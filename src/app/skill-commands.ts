@@ -1,9 +1,12 @@
 import type { Command } from "commander";
+import { toVisibleJson } from "../lib/escape-hidden.ts";
 import { readVariable } from "../lib/read-variable.ts";
 import type { CliSettings } from "../surfaces/cli/build-cli.ts";
 import { readAgentKey } from "./agent-key.ts";
 import { attempt } from "./attempt.ts";
-import { EXIT } from "../surfaces/cli/exit-codes.ts";
+import { EXIT, toExitCode } from "../surfaces/cli/exit-codes.ts";
+import { toLine } from "./skill-change.ts";
+import type { Pushed } from "./skill-sync.ts";
 
 const URL_DEFAULT = "http://127.0.0.1:7420";
 
@@ -11,46 +14,77 @@ const URL_DEFAULT = "http://127.0.0.1:7420";
 export function addSkillCommands(program: Command, settings: CliSettings): void {
   const skills = program.commands.find((command) => command.name() === "skills") ?? program.command("skills");
   const print = (line: string): void => settings.process.print(`${line}\n`);
-  addSync(skills, settings, print);
+  addPush(skills, settings);
+  addPull(skills, settings);
   addTest(skills, settings, print);
 }
 
-function addSync(skills: Command, settings: CliSettings, print: (line: string) => void): void {
+interface SyncFlags {
+  readonly dryRun?: boolean | undefined;
+  readonly json?: boolean | undefined;
+}
+
+function addPush(skills: Command, settings: CliSettings): void {
   skills
     .command("push")
     .description("Make the registry hold the skills of a folder: one folder for each skill; or the skill of a zip.")
     .argument("<dir>", "Folder of skills, or of one skill, or a file NAME.zip")
     .option("--dry-run", "Say what would change and change nothing")
     .option("--prune", "Also delete skills that the folder does not have")
-    .action((folder: string, options: { dryRun?: true; prune?: true }) =>
-      attempt(settings, async () => {
-        const { pushSkills } = await import("./skill-sync.ts");
-        const { lines, refusal } = await pushSkills(folder, {
-          ...options,
-          operations: settings.operations,
-          env: settings.process.env,
-        });
-        for (const line of lines) print(line);
-        if (refusal !== undefined) throw refusal;
-      }),
+    .option("--json", "Print what changes as JSON")
+    .action((folder: string, { json, ...options }: SyncFlags & { readonly prune?: true }) =>
+      attempt(
+        settings,
+        async () => {
+          const { pushSkills } = await import("./skill-sync.ts");
+          const pushed = await pushSkills(folder, { ...options, ...source(settings) });
+          printChanges(pushed, { settings, json, dryRun: options.dryRun });
+        },
+        json,
+      ),
     );
+}
+
+function addPull(skills: Command, settings: CliSettings): void {
   skills
     .command("pull")
     .description("Write the skills of the registry into a folder, each into a folder of its own.")
     .argument("<dir>", "Folder to write to")
     .option("--zip", "Write a file NAME.zip for each skill instead of a folder")
     .option("--dry-run", "Say what would change and change nothing")
-    .action((folder: string, options: { dryRun?: true; zip?: true }) =>
-      attempt(settings, async () => {
-        const { pullSkills } = await import("./skill-sync.ts");
-        const lines = await pullSkills(folder, {
-          ...options,
-          operations: settings.operations,
-          env: settings.process.env,
-        });
-        for (const line of lines) print(line);
-      }),
+    .option("--json", "Print what changes as JSON")
+    .action((folder: string, { json, ...options }: SyncFlags & { readonly zip?: true }) =>
+      attempt(
+        settings,
+        async () => {
+          const { pullSkills } = await import("./skill-sync.ts");
+          const changes = await pullSkills(folder, { ...options, ...source(settings) });
+          printChanges({ changes, refusal: undefined }, { settings, json, dryRun: options.dryRun });
+        },
+        json,
+      ),
     );
+}
+
+function source({ operations, process: { env } }: CliSettings) {
+  return { operations, env };
+}
+
+interface ChangesForm extends SyncFlags {
+  readonly settings: CliSettings;
+}
+
+/** Of a push that is refused, JSON holds the refusal too: it is one document. */
+function printChanges({ changes, refusal }: Pushed, { settings, json, dryRun = false }: ChangesForm): void {
+  const { process, setExitCode } = settings;
+  if (json === true) {
+    const error = refusal === undefined ? {} : { error: { code: refusal.code, message: refusal.message } };
+    process.print(`${toVisibleJson({ dryRun, skills: changes, ...error })}\n`);
+    if (refusal !== undefined) setExitCode(toExitCode(refusal.code));
+    return;
+  }
+  for (const change of changes) process.print(`${toLine(change, dryRun)}\n`);
+  if (refusal !== undefined) throw refusal;
 }
 
 function addTest(skills: Command, settings: CliSettings, print: (line: string) => void): void {
@@ -62,14 +96,18 @@ function addTest(skills: Command, settings: CliSettings, print: (line: string) =
     .option("--key-file <path>", "With --live: file that holds the agent's key; otherwise RUNLAYER_AGENT_KEY")
     .option("--json", "Print the report as JSON")
     .action((folder: string, { json, live, keyFile }: { json?: true; live?: true; keyFile?: string }) =>
-      attempt(settings, async () => {
-        const { runSkillTest } = await import("../skills/testing/run-skill-test.ts");
-        const { env } = settings.process;
-        const report = await (live === true ? testLive(folder, { env, keyFile }) : runSkillTest(folder));
-        if (json === true) print(JSON.stringify(report, undefined, 2));
-        else for (const line of toLines(report)) print(line);
-        if (!report.ok) settings.setExitCode(EXIT.found);
-      }),
+      attempt(
+        settings,
+        async () => {
+          const { runSkillTest } = await import("../skills/testing/run-skill-test.ts");
+          const { env } = settings.process;
+          const report = await (live === true ? testLive(folder, { env, keyFile }) : runSkillTest(folder));
+          if (json === true) print(toVisibleJson(report));
+          else for (const line of toLines(report)) print(line);
+          if (!report.ok) settings.setExitCode(EXIT.found);
+        },
+        json,
+      ),
     );
 }
 

@@ -10,11 +10,12 @@ import { digestSkill, type SkillPackage, toSkillFiles, toSkillPackage } from "..
 import { readSkillZip, writeSkillZip } from "../skills/package/skill-zip.ts";
 import { callOrThrow } from "../surfaces/cli/call-api.ts";
 import { apiTarget } from "../surfaces/cli/run-operation.ts";
+import type { SkillChange } from "./skill-change.ts";
 
 export interface SyncOptions {
   readonly operations: readonly Operation[];
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly dryRun?: true | undefined;
+  readonly dryRun?: boolean | undefined;
   /** Of a pull: a zip for each skill instead of a folder. */
   readonly zip?: true | undefined;
   /** Of a push: delete what the folder does not have. */
@@ -52,9 +53,9 @@ const Stored = z.object({
 
 const Changed = z.object({ scan: z.object({ state: z.string(), risk: z.string() }) });
 
-/** What a push did or would do, a line for each skill, and why it was refused, if it was. */
+/** What a push did or would do with each skill, and why it was refused, if it was. */
 export interface Pushed {
-  readonly lines: readonly string[];
+  readonly changes: readonly SkillChange[];
   readonly refusal: AppError | undefined;
 }
 
@@ -67,17 +68,17 @@ export async function pushSkills(source: string, options: SyncOptions): Promise<
     checked.push({ path, result: skill instanceof AppError ? skill : await check(skill, registered, options) });
   const refusal = toRefusal(checked);
   const isDryRun = options.dryRun === true;
-  if (refusal !== undefined) return { lines: isDryRun ? checked.map(toLine) : [], refusal };
+  if (refusal !== undefined) return { changes: isDryRun ? checked.map(toChange) : [], refusal };
   const skills = local.flatMap(({ skill }) => (skill instanceof AppError ? [] : [skill]));
-  const lines = isDryRun ? checked.map(toLine) : [];
-  for (const skill of isDryRun ? [] : skills) lines.push(await pushOne(skill, registered, options));
+  const changes = isDryRun ? checked.map(toChange) : [];
+  for (const skill of isDryRun ? [] : skills) changes.push(await pushOne(skill, registered, options));
   const names = new Set(skills.map(({ document }) => document.name));
   for (const name of registered.keys()) {
     if (names.has(name)) continue;
-    if (options.prune !== true) lines.push(`${name}: only in the registry; --prune deletes it`);
-    else lines.push(`${name}: ${await removeSkill(name, options)}`);
+    if (options.prune === true) await removeSkill(name, options);
+    changes.push({ name, change: options.prune === true ? "deleted" : "only_in_registry" });
   }
-  return { lines, refusal: undefined };
+  return { changes, refusal: undefined };
 }
 
 /** A skill of the source, or what is wrong with its files. */
@@ -88,7 +89,7 @@ interface LocalSkill {
 
 interface Checked {
   readonly path: string;
-  readonly result: string | AppError;
+  readonly result: SkillChange | AppError;
 }
 
 function check(skill: SkillPackage, registered: ReadonlyMap<string, number>, options: SyncOptions) {
@@ -99,9 +100,9 @@ async function pushOne(
   skill: SkillPackage,
   registered: ReadonlyMap<string, number>,
   options: SyncOptions,
-): Promise<string> {
+): Promise<SkillChange> {
   const { name } = skill.document;
-  return `${name}: ${await pushSkill(skill, registered.get(name), options)}`;
+  return { name, ...(await pushSkill(skill, registered.get(name), options)) };
 }
 
 /** The fault of one skill. Throws what would stop every skill: no answer, no valid key. */
@@ -122,8 +123,8 @@ const CONCERNS_ALL: ReadonlySet<ErrorCode> = new Set([
   "timeout",
 ]);
 
-function toLine({ path, result }: Checked): string {
-  return result instanceof AppError ? `${path}: refused: ${result.message}` : result;
+function toChange({ path, result }: Checked): SkillChange {
+  return result instanceof AppError ? { name: path, change: "refused", message: result.message } : result;
 }
 
 function toRefusal(checked: readonly Checked[]): AppError | undefined {
@@ -139,20 +140,18 @@ function toRefusal(checked: readonly Checked[]): AppError | undefined {
   );
 }
 
-/** Writes the registry's skills into a folder. Gives a line for each skill. */
-export async function pullSkills(folder: string, options: SyncOptions): Promise<readonly string[]> {
-  const lines: string[] = [];
+/** Writes the registry's skills into a folder. Gives what changed, for each skill. */
+export async function pullSkills(folder: string, options: SyncOptions): Promise<readonly SkillChange[]> {
+  const changes: SkillChange[] = [];
   for (const { name, latestVersion } of await listSkills(options)) {
     const skill = await getSkill(name, latestVersion, options);
     const target = join(folder, options.zip === true ? `${name}.zip` : name);
     const digest = await findDigest(target);
-    if (digest === skill.digest) lines.push(`${name}: unchanged`);
-    else {
-      if (options.dryRun !== true) await writeSkill(target, toSkillFiles(toPackage(skill)));
-      lines.push(`${name}: ${digest === undefined ? "new" : "changed"}`);
-    }
+    const isEqual = digest === skill.digest;
+    if (!isEqual && options.dryRun !== true) await writeSkill(target, toSkillFiles(toPackage(skill)));
+    changes.push({ name, change: isEqual ? "unchanged" : digest === undefined ? "new" : "changed" });
   }
-  return lines;
+  return changes;
 }
 
 async function readSource(source: string): Promise<readonly LocalSkill[]> {
@@ -200,26 +199,28 @@ function isZip(path: string): boolean {
   return path.endsWith(".zip");
 }
 
-async function pushSkill(skill: SkillPackage, version: number | undefined, options: SyncOptions): Promise<string> {
+async function pushSkill(
+  skill: SkillPackage,
+  version: number | undefined,
+  options: SyncOptions,
+): Promise<Omit<SkillChange, "name">> {
   const { name } = skill.document;
   const { given, whole } = toInput(skill);
   const dryRun = options.dryRun === true ? { dryRun: true } : {};
   if (version === undefined)
-    return `new${toStanding(await call("create_skill", { name, ...given, ...dryRun }, options))}`;
+    return { change: "new", ...toStanding(await call("create_skill", { name, ...given, ...dryRun }, options)) };
   const stored = await getSkill(name, version, options);
-  if (stored.digest === digestSkill(skill)) return "unchanged";
-  return `changed${toStanding(await call("update_skill", { id: name, ...whole, ...dryRun }, options))}`;
+  if (stored.digest === digestSkill(skill)) return { change: "unchanged" };
+  return { change: "changed", ...toStanding(await call("update_skill", { id: name, ...whole, ...dryRun }, options)) };
 }
 
-function toStanding(answer: unknown): string {
+function toStanding(answer: unknown): Pick<SkillChange, "standing"> {
   const { state, risk } = Changed.parse(answer).scan;
-  return state === "approved" ? "" : `, ${state} (risk ${risk})`;
+  return state === "approved" ? {} : { standing: { state, risk } };
 }
 
-async function removeSkill(name: string, options: SyncOptions): Promise<string> {
-  if (options.dryRun === true) return "would be deleted";
-  await call("delete_skill", { id: name, confirm: true }, options);
-  return "deleted";
+async function removeSkill(name: string, options: SyncOptions): Promise<void> {
+  if (options.dryRun !== true) await call("delete_skill", { id: name, confirm: true }, options);
 }
 
 async function listSkills(options: SyncOptions) {

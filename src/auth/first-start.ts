@@ -30,7 +30,7 @@ export async function firstStart({ store, pepper, bootstrapKey, now }: FirstStar
     if (organization === undefined) await foundOrganization(repositories, now);
     const context = { repositories, pepper, now };
     if (bootstrapKey !== undefined) return acceptBootstrapKey(bootstrapKey, context);
-    return createOwnerKey({ name: FIRST_KEY_NAME, origin: "first-start" }, context);
+    return (await createOwnerKey({ name: FIRST_KEY_NAME, origin: "first-start" }, context)).secret;
   });
 }
 
@@ -40,14 +40,13 @@ interface KeyContext {
   readonly now: number;
 }
 
-/** A new owner key made on the host, beside the running of any server. Gives the key itself. */
+/** A new owner key made on the host, beside the running of any server, with the secret itself. */
 export async function createOwnerKey(
   { name, origin }: { readonly name: string; readonly origin: KeyOrigin },
   context: KeyContext,
-): Promise<string> {
+): Promise<{ readonly key: ApiKey; readonly secret: string }> {
   const secret = generateApiKey("organization");
-  await insertOwnerKey(secret, { name, origin }, context);
-  return secret;
+  return { key: await insertOwnerKey(secret, { name, origin }, context), secret };
 }
 
 async function foundOrganization(repositories: Repositories, now: number): Promise<void> {
@@ -104,7 +103,7 @@ async function insertOwnerKey(
   secret: string,
   { name, origin }: { readonly name: string; readonly origin: KeyOrigin },
   { repositories, pepper, now }: KeyContext,
-): Promise<void> {
+): Promise<ApiKey> {
   const owner = await findActingOwner(repositories);
   const key: ApiKey = {
     id: newId(),
@@ -128,4 +127,5 @@ async function insertOwnerKey(
   await repositories.apiKeys.insert(key);
   const resource = { type: "apiKey", id: key.id, name: key.name };
   await repositories.audit.stage(toHostEvent("key.create", resource, { now, details: { role: key.role, origin } }));
+  return key;
 }

@@ -28,9 +28,9 @@ export function escapeHiddenText(text: string, charactersMax = CHARACTERS_MAX): 
  * JSON in which every hidden character is a `\uXXXX` escape: the very same value to who parses it, and safe to look at in a
  * terminal.
  */
-export function toVisibleJson(value: unknown): string {
+export function toVisibleJson(value: unknown, indent = 2): string {
   // Outside its strings JSON is plain ASCII without a hidden character, so that only what is inside strings is replaced.
-  return JSON.stringify(value, null, 2).replaceAll(HIDDEN, (character) =>
+  return JSON.stringify(value, null, indent).replaceAll(HIDDEN, (character) =>
     character.replaceAll(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`),
   );
 }

@@ -40,8 +40,10 @@ async function enroll(name: string, servers: object): Promise<TestDevice> {
   return device;
 }
 
+const ignore = (): void => undefined;
+
 function report({ home, folder }: TestDevice): Promise<void> {
-  return reportOnce({ folder, scope: { homes: [home], isForAllUsers: false }, log: () => undefined });
+  return reportOnce({ folder, scope: { homes: [home], isForAllUsers: false }, log: ignore, onSent: ignore });
 }
 
 const UPDATE = { hub: { command: "npx", args: ["-y", "@acme/hub@1.0.0"], env: { GITHUB_TOKEN: SECRET } } };
@@ -65,7 +67,8 @@ describe("device reporters", () => {
       reportForever({
         folder,
         scope: { homes: [home], isForAllUsers: false },
-        log: () => undefined,
+        log: ignore,
+        onSent: ignore,
         everyMs: 3_600_000,
         signal: stops[index]?.signal ?? AbortSignal.abort(),
       }),

@@ -76,6 +76,29 @@ test("a git folder and the registry are kept equal in both directions", async ()
   expect((await app.rest("GET /skills/other")).status).toBe(404);
 });
 
+test("says as JSON what a push and a pull change", async () => {
+  const source = join(folder, "as-json");
+  write(join(source, "in-json", "SKILL.md"), "---\nname: in-json\ndescription: d\n---\nWords.\n");
+  const push = async (...flags: string[]) => {
+    const { out, ...rest } = await skills("push", source, "--json", ...flags);
+    return { ...rest, answer: Object(JSON.parse(out)) };
+  };
+  const one = (change: string) => expect.arrayContaining([{ name: "in-json", change }]);
+  expect(await push("--dry-run")).toMatchObject({ exitCode: 0, answer: { dryRun: true, skills: one("new") } });
+  expect(await push()).toMatchObject({ exitCode: 0, answer: { dryRun: false, skills: one("new") } });
+  expect((await push()).answer).toMatchObject({ skills: one("unchanged") });
+  const pulled = await skills("pull", join(folder, "pulled-as-json"), "--json");
+  expect(JSON.parse(pulled.out)).toMatchObject({ skills: one("new") });
+  write(join(source, "in-json", "SKILL.md"), "---\nname: in-json\n---\nNo description.\n");
+  const refused = { exitCode: 2, err: "", answer: { error: { code: "invalid_input" } } };
+  expect(await push()).toMatchObject(refused);
+  expect(await push("--dry-run")).toMatchObject({ ...refused, answer: { skills: [{ change: "refused" }] } });
+  expect(JSON.parse((await skills("push", join(folder, "nowhere"), "--json")).out)).toMatchObject({
+    error: { code: "not_found" },
+  });
+  await app.rest("DELETE /skills/in-json", { confirm: true });
+});
+
 test("refuses a folder without skills, and a skill whose frontmatter is wrong, by its line", async () => {
   expect(await skills("push", join(folder, "nowhere"))).toMatchObject({ exitCode: 3 });
   cpSync(join(EXAMPLES, "format-date"), join(folder, "bad", "format-date"), { recursive: true });

@@ -1,6 +1,4 @@
-import { addConfigurationCommands } from "../../src/app/configuration-commands.ts";
-import { addHostCommands } from "../../src/app/host-commands.ts";
-import { addScanCommand } from "../../src/app/scan-commands.ts";
+import { addCommands } from "../../src/app/commands.ts";
 import { OPERATIONS } from "../../src/operations/index.ts";
 import { buildCli, runCli } from "../../src/surfaces/cli/build-cli.ts";
 
@@ -26,9 +24,7 @@ export async function runlayer(args: readonly string[], env: Readonly<Record<str
     setExitCode: (code: number) => void (exitCode = code),
   };
   const program = buildCli(settings);
-  addHostCommands(program, settings);
-  addConfigurationCommands(program, settings);
-  addScanCommand(program, settings);
+  addCommands(program, settings);
   await runCli(program, args, settings);
   return { exitCode, out, err };
 }

@@ -17,6 +17,12 @@ const CheckIn = z.object({
 
 export type CheckIn = z.output<typeof CheckIn>;
 
+/** What became of a report. */
+export interface Receipt {
+  readonly accepted: boolean;
+  readonly reason?: string;
+}
+
 const TIMEOUT_MS = 30_000;
 const ANSWER_BYTES_MAX = 1_048_576;
 

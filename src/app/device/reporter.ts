@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "../../lib/errors.ts";
-import { type CheckIn, submitReport } from "./control-plane.ts";
+import { type CheckIn, type Receipt, submitReport } from "./control-plane.ts";
 import { type DeviceState, dropPending, readPending, readState, writePending, writeState } from "./device-state.ts";
 import { makeReport, type ReportScope } from "./make-report.ts";
 
@@ -9,15 +9,17 @@ export interface ReporterOptions {
   readonly folder: string;
   readonly scope: ReportScope;
   readonly log: (line: string) => void;
+  /** Hears what the control plane said to each report that reached it. */
+  readonly onSent: (receipt: Receipt) => void;
 }
 
 /** Reports once. Throws `unavailable` where the control plane is away; the report is then kept and sent with the next. */
 export async function reportOnce(options: ReporterOptions): Promise<void> {
-  const { folder, scope, log } = options;
+  const { folder, scope } = options;
   const state = await readState(folder);
   const hashKey = state.hashKey ?? (await checkIn(folder, state)).hashKey;
   await writePending(folder, await makeReport(scope, hashKey));
-  await sendPending(folder, log);
+  await sendPending(options);
 }
 
 /**
@@ -37,7 +39,7 @@ export async function reportForever(
       dueAt = Date.now() + everyMs;
       await tolerate(async () => writePending(folder, await makeReport(scope, hashKey)), log);
     }
-    if (answer !== undefined) await tolerate(() => sendPending(folder, log), log);
+    if (answer !== undefined) await tolerate(() => sendPending(options), log);
     const pauseMs = (answer?.checkInSeconds ?? OFFLINE_SECONDS) * 1000;
     // The signal ends the pause; the loop then ends by itself.
     await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
@@ -52,12 +54,12 @@ async function checkIn(folder: string, state: DeviceState): Promise<CheckIn> {
   return answer;
 }
 
-async function sendPending(folder: string, log: (line: string) => void): Promise<void> {
+async function sendPending({ folder, onSent }: ReporterOptions): Promise<void> {
   const pending = await readPending(folder);
   if (pending === undefined) return;
   const { accepted, reason } = await submitReport(await readState(folder), pending);
   await dropPending(folder);
-  log(accepted ? "reported" : `not taken: ${reason ?? "no reason given"}`);
+  onSent({ accepted, ...(reason === undefined ? {} : { reason }) });
 }
 
 /** A control plane that is away is no reason to stop; a key that it refuses is. */

@@ -1,0 +1,80 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Command } from "commander";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { addCommands } from "../../src/app/commands.ts";
+import { OPERATIONS } from "../../src/operations/index.ts";
+import { buildCli } from "../../src/surfaces/cli/build-cli.ts";
+import { at, startTestApp, textAt, type TestApp } from "../harness/app.ts";
+import { runlayer } from "../harness/cli.ts";
+
+let app: TestApp;
+let folder: string;
+beforeAll(async () => {
+  app = await startTestApp();
+  folder = mkdtempSync(join(tmpdir(), "runlayer-host-"));
+});
+afterAll(async () => {
+  await app.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const parsed = (out: string): object => Object(JSON.parse(out));
+
+/** Speaks MCP on its standard output. */
+const WITHOUT_JSON = ["stdio"];
+
+test("every command answers JSON", () => {
+  const unused = (): void => undefined;
+  const settings = {
+    operations: OPERATIONS,
+    version: "0",
+    setExitCode: unused,
+    process: { env: {}, print: unused, printError: unused, confirm: undefined },
+  };
+  const program = buildCli(settings);
+  addCommands(program, settings);
+  const leaves = (command: Command): readonly Command[] =>
+    command.commands.length === 0 ? [command] : command.commands.flatMap(leaves);
+  const without = leaves(program).filter(({ options }) => !options.some(({ long }) => long === "--json"));
+  expect(without.map((command) => command.name())).toEqual(WITHOUT_JSON);
+});
+
+test("`keys create` makes the owner key on the server that is named", async () => {
+  const env = { RUNLAYER_URL: app.url, RUNLAYER_API_KEY: app.ownerKey };
+  const plain = await runlayer(["keys", "create", "--name", "over-rest"], env);
+  expect(plain).toMatchObject({ exitCode: 0, out: expect.stringMatching(/^rl_org_\w+\n$/) });
+  expect((await app.rest("GET /organization", {}, plain.out.trim())).status).toBe(200);
+  const json = await runlayer(["keys", "create", "--name", "as-json", "--json"], env);
+  expect(parsed(json.out)).toMatchObject({ apiKey: { name: "as-json", role: "owner" }, secret: expect.any(String) });
+  const again = await runlayer(["keys", "create", "--name", "as-json", "--json"], env);
+  expect([again.exitCode, parsed(again.out)]).toMatchObject([3, { error: { code: "conflict" } }]);
+});
+
+test("`keys` works on the data directory where no server is named, and answers JSON alike", async () => {
+  const env = { RUNLAYER_DATA_DIR: join(folder, "data") };
+  const made = await runlayer(["keys", "create", "--json"], env);
+  expect(parsed(made.out)).toMatchObject({ apiKey: { name: "host", role: "owner" }, secret: expect.any(String) });
+  const rotated = await runlayer(["keys", "rotate-master", "--json"], env);
+  expect(parsed(rotated.out)).toEqual({ records: expect.any(Number) });
+  const named = await runlayer(["keys", "rotate-master", "--json"], { ...env, RUNLAYER_URL: app.url });
+  expect([named.exitCode, parsed(named.out)]).toMatchObject([2, { error: { code: "invalid_input" } }]);
+});
+
+test("`device` answers JSON, never with the key", async () => {
+  const home = join(folder, "home");
+  mkdirSync(join(home, ".cursor"), { recursive: true });
+  writeFileSync(join(home, ".cursor/mcp.json"), '{"mcpServers":{"one":{"command":"npx","args":["one"]}}}');
+  const key = textAt((await app.rest("POST /devices", { name: "laptop" })).body, "key");
+  const place = ["--folder", join(folder, "state"), "--json"];
+  const enrolled = await runlayer(["device", "enroll", "--url", app.url, "--key", key, ...place], {});
+  expect(parsed(enrolled.out)).toEqual({ enrolled: true, url: app.url, folder: join(folder, "state") });
+  const reported = await runlayer(["device", "report", "--home", home, ...place], {});
+  expect([reported.out, reported.err]).toEqual(['{"accepted":true}\n', ""]);
+  const service = await runlayer(["device", "service", "--for", "systemd", "--json"], {});
+  expect(at(parsed(service.out), "text")).toContain("[Service]");
+  const failed = await runlayer(["device", "report", "--folder", join(folder, "nowhere"), "--json"], {});
+  expect(parsed(failed.out)).toHaveProperty("error");
+  expect(failed.exitCode).not.toBe(0);
+});

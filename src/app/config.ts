@@ -65,8 +65,21 @@ export function parseConfig(environment: Environment, defaultDataDir: string): C
   return config;
 }
 
-export function isLoopbackHost(host: string): boolean {
+function isLoopbackHost(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127(?:\.\d{1,3}){3}$/.test(host);
+}
+
+/**
+ * Whether only this machine reaches the installation. A public URL elsewhere, or a trusted proxy, means that others do through a
+ * proxy, whose connections come from loopback too.
+ */
+export function isOnLoopbackOnly({
+  host,
+  publicUrl,
+  trustedProxies,
+}: Pick<Config, "host" | "publicUrl" | "trustedProxies">): boolean {
+  if (!isLoopbackHost(host) || trustedProxies.length > 0) return false;
+  return publicUrl === undefined || isLoopbackHost(new URL(publicUrl).hostname.replace(/^\[(.*)\]$/, "$1"));
 }
 
 /** The data folder of a clone; beside the working directory where the package is installed as a dependency. */

@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { Core } from "./core.ts";
-import { isLoopbackHost } from "./config.ts";
+import { isOnLoopbackOnly } from "./config.ts";
 import { toAppError } from "../lib/errors.ts";
 import { READERS } from "../domain/role.ts";
 import type { Authenticate } from "../surfaces/authentication.ts";
@@ -12,8 +12,8 @@ export function createStatusHandlers(core: Core, authenticate: Authenticate): Re
     "/healthz": (_request, response) => respond(response, 200, { status: "ok" }),
     "/readyz": (_request, response) => void answerReadiness(core, response),
     "/metrics": (request, response, { ip }) => {
-      // Off loopback the figures name servers: they need a key that reads.
-      if (!isLoopbackHost(core.config.host)) {
+      // The figures name servers: whoever is not on this machine needs a key that reads.
+      if (!isOnLoopbackOnly(core.config)) {
         const outcome = authenticate({ authorization: request.headers.authorization, ip, kind: "organization" });
         if (!outcome.ok) return respond(response, 401, { code: "unauthenticated" });
         if (!READERS.includes(outcome.identity.caller.role)) return respond(response, 403, { code: "forbidden" });

@@ -42,3 +42,25 @@ test("a key given by environment is never printed", async () => {
   const other = await runProgram(["serve"], { ...environment, RUNLAYER_BOOTSTRAP_KEY: `rl_org_${"t".repeat(40)}` });
   expect([other.code, other.err]).toEqual([2, expect.stringContaining("RUNLAYER_BOOTSTRAP_KEY: differs")]);
 });
+
+test("gives its figures to who reads only, where a proxy brings others to it", async () => {
+  const key = `rl_org_${"s".repeat(40)}`;
+  const proxied = { RUNLAYER_PUBLIC_URL: "https://runlayer.example.com", RUNLAYER_BOOTSTRAP_KEY: key };
+  const program = await startProgram({ ...environment, ...proxied });
+  const url = `http://127.0.0.1:${environment["RUNLAYER_PORT"]}`;
+  const ask = (path: string, secret?: string) =>
+    fetch(url + path, { headers: secret === undefined ? {} : { authorization: `Bearer ${secret}` } });
+  const keyOf = async (role: string) => {
+    const made = await fetch(`${url}/api/v1/api-keys`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+      body: JSON.stringify({ name: `as-${role}`, role }),
+    });
+    return String(Object(await made.json()).secret);
+  };
+  expect((await ask("/metrics")).status).toBe(401);
+  expect((await ask("/metrics", await keyOf("member"))).status).toBe(403);
+  expect((await ask("/metrics", await keyOf("auditor"))).status).toBe(200);
+  for (const path of ["/healthz", "/readyz"]) expect((await ask(path)).status).toBe(200);
+  await program.stop();
+});

@@ -95,3 +95,35 @@ test("finds what was neglected, who violates, and tools that changed; each once"
   const again = await app.rest("POST /scans", { targets: ["registry"] });
   expect(at(again.body, "summary")).toMatchObject({ new: 0, resolved: 0 });
 });
+
+test("the operation of a finding succeeds as given, also after what it is about is gone or the finding is over", async () => {
+  await app.rest("POST /agents", { name: "idle-two", type: "cursor" });
+  const database = new Database(join(app.dataDir, "runlayer.db"));
+  database.prepare(`update "agents" set "created_at" = "created_at" - ${AGED_MS} where "name" = 'idle-two'`).run();
+  database.close();
+  await app.restart();
+  await app.rest("POST /scans", { targets: ["registry"] });
+  const find = async (status: string) => {
+    const found = await restAll(app, "GET /scan-results", { status });
+    return found.find((item) => at(item, "code") === "AGENT-UNUSED" && textAt(item, "evidence").includes("idle-two"));
+  };
+  const agent = (await app.rest("GET /agents/idle-two")).body;
+  expect(at(await find("open"), "operation")).toEqual({
+    tool: "update_agent",
+    arguments: { id: at(agent, "agent", "id"), status: "suspended" },
+  });
+  await app.rest("DELETE /agents/idle-two", { confirm: true });
+  const open = await find("open");
+  expect(at(open, "operation", "tool")).toBe("update_finding");
+  const client = await app.mcp();
+  const answer = await client.callTool({
+    name: "update_finding",
+    arguments: Object(at(open, "operation", "arguments")),
+  });
+  expect(answer.isError, JSON.stringify(answer)).not.toBe(true);
+  await app.rest("POST /scans", { targets: ["registry"] });
+  const resolved = await find("resolved");
+  expect(resolved).toMatchObject({ status: "resolved" });
+  expect(resolved).not.toHaveProperty("operation");
+  await client.close();
+});

@@ -1,5 +1,6 @@
 import type { Finding } from "../../domain/finding.ts";
 import { GUARDIANS, isGuardian, type Role } from "../../domain/role.ts";
+import type { Snapshot } from "../../snapshot/snapshot.ts";
 
 export interface ReadyOperation {
   readonly tool: string;
@@ -14,21 +15,24 @@ const MAY_CALL: Readonly<Record<string, readonly Role[]>> = {
 };
 
 /**
- * The operation that fixes a finding and succeeds as given for this role (contract section 4); undefined where the role may do nothing
- * about it. `isNameTaken` says which server names are gone.
+ * The operation that fixes a finding and succeeds as given for this role (contract section 4) with what is registered now; undefined
+ * where the role may do nothing about it, or nothing is left to do.
  */
 export function readyOperation(
-  { id, fix }: Pick<Finding, "id" | "fix">,
+  { id, fix, status }: Pick<Finding, "id" | "fix" | "status">,
   role: Role,
-  isNameTaken: (name: string) => boolean,
+  { serverIdByName, agentById }: Pick<Snapshot, "serverIdByName" | "agentById">,
 ): ReadyOperation | undefined {
+  if (status === "resolved") return undefined;
   if (fix.kind === "register" && mayRegister(fix, role)) {
     const { url, transport, allowPrivateNetwork } = fix;
-    const name = freeName(fix.name, isNameTaken);
+    const name = freeName(fix.name, (taken) => serverIdByName.has(taken));
     const exception = allowPrivateNetwork === undefined ? {} : { allowPrivateNetwork };
     return { tool: "create_mcp_server", arguments: { name, transport, url, ...exception } };
   }
-  if (fix.kind === "call" && MAY_CALL[fix.tool]?.includes(role) === true) {
+  // The only calls that findings ask for are about agents, and one that is gone since the scan has nothing left to lose.
+  const isTargetThere = fix.kind === "call" && agentById.has(String(fix.arguments["id"]));
+  if (fix.kind === "call" && isTargetThere && MAY_CALL[fix.tool]?.includes(role) === true) {
     return { tool: fix.tool, arguments: { ...fix.arguments } };
   }
   if (MAY_CALL["update_finding"]?.includes(role) !== true) return undefined;

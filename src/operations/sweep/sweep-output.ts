@@ -72,7 +72,9 @@ export const FindingOutput = z.object({
   operation: z
     .object({ tool: z.string(), arguments: z.record(z.string(), z.unknown()) })
     .optional()
-    .describe("The call that fixes it, ready for this caller; absent where the caller may do nothing about it"),
+    .describe(
+      "The call that fixes it, ready for this caller; absent where the caller may do nothing about it, or it is resolved",
+    ),
   frameworks: z.array(z.string()),
   instances: z.array(Instance).describe("Where it was seen, the first 100"),
   devices: z.int(),
@@ -116,10 +118,9 @@ export function showFinding(
   finding: Finding,
   { caller, services, now }: Pick<HandleContext, "caller" | "services" | "now">,
 ): z.output<typeof FindingOutput> {
-  const { serverIdByName } = services.snapshot();
   const [first] = finding.instances;
   const located = finding.instances.find(({ path }) => path !== undefined);
-  const operation = readyOperation(finding, caller.role, (name) => serverIdByName.has(name));
+  const operation = readyOperation(finding, caller.role, services.snapshot());
   const { id, kind, code, title, severity, confidence, identity, evidence, remediation, devices, users } = finding;
   return {
     id,

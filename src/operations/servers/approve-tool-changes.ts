@@ -8,7 +8,7 @@ export const ToolApprovals = z
   .union([
     z.literal(true),
     z
-      .array(z.object({ tool: z.string().min(1).max(256), digest: z.string().regex(/^[0-9a-f]{64}$/) }))
+      .array(z.strictObject({ tool: z.string().min(1).max(256), digest: z.string().regex(/^[0-9a-f]{64}$/) }))
       .min(1)
       .max(1000),
   ])

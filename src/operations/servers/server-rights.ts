@@ -49,6 +49,12 @@ function refuseStdioFields(change: ServerChange, server: Server | undefined): vo
   throw forbidden("only `owner` and `admin` create or change what a stdio server runs", touched ?? "transport");
 }
 
+/** Who may say what a stdio server runs may start it first; later starts are the gateway's. */
+export function checkStartRight(role: Role): void {
+  if (role === "owner" || role === "admin") return;
+  throw forbidden("only `owner` and `admin` start a stdio command that was never started", "confirm");
+}
+
 /** Throws `forbidden` where this installation does not start commands. */
 export function checkStdioAllowed(transport: Server["transport"], services: Services): void {
   if (transport !== "stdio" || services.isStdioAllowed) return;

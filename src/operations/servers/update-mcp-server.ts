@@ -2,7 +2,7 @@ import { z } from "zod";
 import { assertServerName } from "../../domain/names.ts";
 import type { Server, ServerTool } from "../../domain/server.ts";
 import { mergeTools } from "../../domain/tool-definition.ts";
-import { isGuardian } from "../../domain/role.ts";
+import { isGuardian, type Role } from "../../domain/role.ts";
 import { toRfc3339 } from "../../lib/clock.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { HandleContext, PrepareContext } from "../context.ts";
@@ -14,7 +14,14 @@ import { refuseScopedChange, requireGuardian } from "../policies/scoped-change.t
 import { requireVersion } from "../require-version.ts";
 import type { Discovery, ProbeTarget } from "../services.ts";
 import { approveToolChanges, ToolApprovals } from "./approve-tool-changes.ts";
-import { DiscoveryOutput, notContacted, showDiscovery, toHealth, toObserved } from "./discovery-output.ts";
+import {
+  DiscoveryOutput,
+  NOTHING_OBSERVED,
+  notContacted,
+  showDiscovery,
+  toHealth,
+  toObserved,
+} from "./discovery-output.ts";
 import {
   changeEndpoint,
   checkAddresses,
@@ -24,7 +31,7 @@ import {
 } from "./server-endpoint.ts";
 import { serverFields } from "./server-fields.ts";
 import { ServerOutput, showServer } from "./server-output.ts";
-import { checkServerRights, checkStdioAllowed } from "./server-rights.ts";
+import { checkServerRights, checkStartRight, checkStdioAllowed } from "./server-rights.ts";
 
 const CONTACT_TIMEOUT_MS = 15_000;
 
@@ -51,7 +58,10 @@ const Input = z.object({
   approveToolChanges: ToolApprovals.optional(),
   force: z.boolean().optional().describe("Store a new credential without trying it on the endpoint"),
   expectedVersion: ExpectedVersionField,
-  confirm: z.boolean().optional().describe("Start a changed `stdio` command now, to see what it offers"),
+  confirm: z
+    .boolean()
+    .optional()
+    .describe("Start a changed or never started `stdio` command now, to see what it offers"),
 });
 
 type Input = z.output<typeof Input>;
@@ -66,6 +76,8 @@ interface Contact {
   readonly seen: Server;
   readonly endpoint: ProbeTarget;
   readonly isEndpointChanged: boolean;
+  /** Nobody has seen yet what answers there. */
+  readonly isNew: boolean;
   readonly discovery: Discovery | undefined;
   readonly verified: z.output<typeof Rotation>["verified"] | undefined;
 }
@@ -87,12 +99,13 @@ export const updateMcpServer = defineOperation({
     const contact = await contactEndpoint(input, context);
     return (handleContext) => store(input, contact, handleContext);
   },
-  event: ({ server, rotation }, input) => ({
+  event: ({ server, rotation, discovery }, input) => ({
     resource: { type: "server", id: server.id, name: server.name },
     details: {
       changed: Object.keys(input).filter((field) => !NOT_CHANGES.has(field)),
       ...(input.status === undefined ? {} : { status: server.status }),
       ...(rotation === undefined ? {} : { credentialVerified: rotation.verified }),
+      ...(discovery === undefined ? {} : { discovery: discovery.state }),
     },
   }),
   summarize: ({ server, rotation }) =>
@@ -107,18 +120,24 @@ async function contactEndpoint(input: Input, context: PrepareContext): Promise<C
   const { caller, services } = context;
   const seen = await context.read((repositories) => repositories.servers.get(input.id));
   requireVersion(seen, input.expectedVersion);
-  if (input.name !== undefined) assertServerName(input.name);
-  checkServerRights(input, caller.role, seen);
-  for (const field of POLICY_FIELDS) if (input[field] !== undefined) requireGuardian(caller.role, field);
+  checkRights(input, seen, caller.role);
   const current = openEndpoint(seen, services.vault);
   const isEndpointChanged = ENDPOINT_FIELDS.some((field) => input[field] !== undefined);
   const endpoint = isEndpointChanged ? changeEndpoint(current, input) : current;
-  if (isEndpointChanged) checkStdioAllowed(endpoint.transport, services);
+  const isFirstStart = input.confirm === true && endpoint.transport === "stdio" && seen.protocolVersion === null;
+  if (isFirstStart) checkStartRight(caller.role);
+  if (isEndpointChanged || isFirstStart) checkStdioAllowed(endpoint.transport, services);
   if (isEndpointChanged) await checkAddresses(endpoint, services.probe);
-  const isQuiet = context.isDryRun || !isEndpointChanged;
-  const verified = isQuiet ? undefined : await verifyCredential(input, endpoint, context);
-  const discovery = isQuiet ? undefined : await discover(input, endpoint, context);
-  return { seen, endpoint, isEndpointChanged, discovery, verified };
+  const verified = isEndpointChanged ? await verifyCredential(input, endpoint, context) : undefined;
+  const discovery = isEndpointChanged || isFirstStart ? await discover(input, endpoint, context) : undefined;
+  const isNew = isFirstStart || endpoint.url !== seen.url;
+  return { seen, endpoint, isEndpointChanged, isNew, discovery, verified };
+}
+
+function checkRights(input: Input, seen: Server, role: Role): void {
+  if (input.name !== undefined) assertServerName(input.name);
+  checkServerRights(input, role, seen);
+  for (const field of POLICY_FIELDS) if (input[field] !== undefined) requireGuardian(role, field);
 }
 
 async function verifyCredential(
@@ -126,7 +145,7 @@ async function verifyCredential(
   endpoint: ProbeTarget,
   context: PrepareContext,
 ): Promise<Contact["verified"]> {
-  if (input.credential === undefined || endpoint.transport === "stdio") return undefined;
+  if (context.isDryRun || input.credential === undefined || endpoint.transport === "stdio") return undefined;
   if (input.force === true) return "skipped";
   const options = { timeoutMs: CONTACT_TIMEOUT_MS, signal: context.signal };
   const result = await context.services.probe.verifyCredential(endpoint, options);
@@ -138,7 +157,8 @@ async function verifyCredential(
   );
 }
 
-async function discover(input: Input, endpoint: ProbeTarget, context: PrepareContext): Promise<Discovery> {
+async function discover(input: Input, endpoint: ProbeTarget, context: PrepareContext): Promise<Discovery | undefined> {
+  if (context.isDryRun) return undefined;
   if (endpoint.transport === "stdio" && input.confirm !== true)
     return notContacted("not started without `confirm: true`");
   return context.services.probe.discover(endpoint, { timeoutMs: CONTACT_TIMEOUT_MS, signal: context.signal });
@@ -172,7 +192,7 @@ async function applyChange(
   return {
     ...current,
     ...(contact.isEndpointChanged ? sealEndpoint(current, { input, endpoint: contact.endpoint }, context) : {}),
-    ...(contact.discovery?.state === "ok" ? toObserved(contact.discovery) : {}),
+    ...(contact.discovery === undefined ? {} : observedBy(contact.discovery)),
     name: input.name ?? current.name,
     description: input.description === undefined ? current.description : input.description,
     groups: input.groups === undefined ? current.groups : await resolveGroups(input.groups, context),
@@ -182,6 +202,12 @@ async function applyChange(
     version: current.version + 1,
     updatedAt: now,
   };
+}
+
+/** A command that was not started is unknown, whatever was there before; an endpoint that does not answer is what it was. */
+function observedBy(discovery: Discovery): Partial<Server> {
+  if (discovery.state === "not_contacted") return NOTHING_OBSERVED;
+  return discovery.state === "ok" ? toObserved(discovery) : {};
 }
 
 function sealEndpoint(
@@ -213,8 +239,8 @@ async function saveObserved(
 ): Promise<void> {
   let tools: readonly ServerTool[] | undefined;
   if (contact.discovery?.state === "ok") {
-    // Whoever points a server elsewhere sees what it offers there; guardians accept it by doing so.
-    const isAccepted = isGuardian(caller.role) && contact.endpoint.url !== contact.seen.url;
+    // Whoever points a server elsewhere, or starts it first, sees what it offers there; guardians accept it by doing so.
+    const isAccepted = isGuardian(caller.role) && contact.isNew;
     const known = await repositories.servers.tools(server.id);
     tools = mergeTools(known, contact.discovery.tools, { serverId: server.id, seenAt: now, isAccepted });
   }

@@ -135,6 +135,22 @@ test("an operator's code waits for security; words do not", async () => {
   expect(at(free, "scan", "state")).toBe("approved");
 });
 
+test("an operator's version that allows more tools waits, one that allows fewer does not", async () => {
+  const allowed = async (allowedTools: string | null) => {
+    const { body } = await app.rest("PATCH /skills/allowing", { allowedTools }, operator);
+    return at(body, "scan", "state");
+  };
+  const made = await create("allowing", { instructions: "Use it.", allowedTools: "Read" }, operator);
+  expect(at(made, "scan", "state")).toBe("pending");
+  await app.rest("PATCH /skills/allowing", { allowedTools: "Read  Bash(git add:*) Bash(git status:*)" });
+  expect(await allowed("Bash(git status:*) Read")).toBe("approved");
+  expect(await allowed("Read Bash(git add:*)")).toBe("pending");
+  expect(await allowed("Read Bash(git status:*) git)")).toBe("pending");
+  expect(await allowed("Bash")).toBe("pending");
+  expect(await allowed(null)).toBe("approved");
+  expect(await allowed("Read")).toBe("pending");
+});
+
 test("an operator cannot rename a skill that a policy names", async () => {
   await create("ruled", { instructions: "Use it." });
   await create("unruled", { instructions: "Use it." });

@@ -45,15 +45,22 @@ function isBlocked({ risk }: JudgedSkill["scan"], { skillRiskAction }: Organizat
   return isBlockingRisk(risk) && (risk === "critical" ? skillRiskAction.critical : skillRiskAction.high) === "block";
 }
 
-/** Whether it runs other code, reaches other servers or tools, or brings other files that can be run. */
+/** Whether it runs other code, reaches other servers or tools, allows other tools, or brings other files that can be run. */
 function addsPower(content: SkillContent, before: SkillContent | undefined): boolean {
   const known = new Set(before?.servers.map(({ id }) => id));
   if (content.function !== undefined && content.function.code !== before?.function?.code) return true;
   if (content.servers.some(({ id }) => !known.has(id))) return true;
   if (before !== undefined && !areToolsWithin(content.tools, before.tools)) return true;
+  const allowed = new Set(namesIn(before?.allowedTools));
+  if (namesIn(content.allowedTools).some((name) => !allowed.has(name))) return true;
   return content.files.some(
     (file) => !WORDS_ONLY.test(file.path) && !before?.files.some((old) => isDeepStrictEqual(old, file)),
   );
+}
+
+/** The entries of `allowed-tools`: a name, or a name with what it is limited to in brackets, such as `Bash(git add:*)`. */
+function namesIn(allowedTools = ""): readonly string[] {
+  return allowedTools.match(/[^\s()]+(?:\([^()]*\))?|\S/g) ?? [];
 }
 
 function areToolsWithin(tools: SkillContent["tools"], before: SkillContent["tools"]): boolean {

@@ -14,25 +14,22 @@ export async function groupNames(
 }
 
 /** The ids of groups given by id or name. A name that is new brings its group into being: that is how groups are made. */
-export async function resolveGroups(
-  refs: readonly string[],
-  { repositories, services, now }: Pick<HandleContext, "repositories" | "services" | "now">,
-): Promise<readonly string[]> {
+export async function resolveGroups(refs: readonly string[], context: GroupContext): Promise<readonly string[]> {
   const ids = new Set<string>();
   for (const ref of refs) {
-    const found = (await repositories.groups.find(ref)) ?? (await createGroup(ref, { repositories, services, now }));
+    const found = (await context.repositories.groups.find(ref)) ?? (await createGroup(ref, context));
     ids.add(found.id);
   }
   return [...ids];
 }
 
-async function createGroup(
-  name: string,
-  { repositories, services, now }: Pick<HandleContext, "repositories" | "services" | "now">,
-): Promise<Group> {
+type GroupContext = Pick<HandleContext, "repositories" | "services" | "now" | "record">;
+
+async function createGroup(name: string, { repositories, services, now, record }: GroupContext): Promise<Group> {
   if (!isName(name)) throw new AppError("not_found", `no group \`${name}\`, and it is no name for a new one`);
   const group = { id: services.newId(), name, createdAt: now };
   await repositories.groups.insert(group);
+  await record("group.create", { resource: { type: "group", id: group.id, name } });
   return group;
 }
 

@@ -110,7 +110,27 @@ test("deletes after confirmation, revokes the keys and keeps the history", async
   await app.rest("DELETE /agents/leaving", { confirm: true });
   expect((await app.rest("GET /agents/leaving")).body["code"]).toBe("not_found");
   const history = await app.rest("GET /audit-events", { agent: id });
-  expect(at(history.body, "items")).toMatchObject([{ action: "agent.create" }, { action: "agent.delete" }]);
+  const own = { kind: "agent", agent: { id, name: "leaving" } };
+  expect(at(history.body, "items")).toMatchObject([
+    { action: "key.create", resource: { type: "apiKey" }, details: own },
+    { action: "agent.create" },
+    { action: "key.revoke", resource: { type: "apiKey" }, details: { ...own, reason: "agent deleted" } },
+    { action: "agent.delete" },
+  ]);
+});
+
+test("records the keys that a rotation ends and makes, without the key itself", async () => {
+  const made = await app.rest("POST /agents", { name: "renewing", type: "codex" });
+  const rotated = await app.rest("PATCH /agents/renewing", { rotateKey: true });
+  await app.rest("PATCH /agents/renewing", { rotateKey: true, dryRun: true });
+  const [first, second] = [made, rotated].map(({ body }) => at(body, "agent", "key", "id"));
+  const { body } = await app.rest("GET /audit-events", { agent: "renewing", resourceType: "apiKey" });
+  expect(at(body, "items")).toMatchObject([
+    { action: "key.create", resource: { id: first } },
+    { action: "key.revoke", resource: { id: first }, details: { reason: "rotated" } },
+    { action: "key.create", resource: { id: second } },
+  ]);
+  for (const answer of [made, rotated]) expect(JSON.stringify(body)).not.toContain(textAt(answer.body, "key"));
 });
 
 test("nobody without a key gets in", async () => {

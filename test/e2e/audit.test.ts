@@ -35,7 +35,7 @@ test.each([
   [{ resourceType: "agent" }, ["agent.create"]],
   [{ resource: "one" }, ["server.create"]],
   [{ server: "two" }, ["server.create"]],
-  [{ agent: "reader" }, ["agent.create"]],
+  [{ agent: "reader" }, ["key.create", "agent.create"]],
   [{ actor: "first-owner", action: "agent." }, ["agent.create"]],
   [{ actorType: "system" }, ["organization.create", "key.create"]],
   [{ outcome: "error" }, []],

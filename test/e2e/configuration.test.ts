@@ -95,8 +95,12 @@ test("makes everything in one transaction with an event each, and nothing the se
   const events = await app.rest("GET /audit-events", { correlationId });
   const items = events.body["items"];
   expect((Array.isArray(items) ? items : []).map((event) => at(event, "action"))).toEqual([
+    "group.create",
     "organization.update",
+    "group.create",
     "server.create",
+    "group.create",
+    "key.create",
     "agent.create",
     "policy.create",
     "policy.create",

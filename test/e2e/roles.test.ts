@@ -276,6 +276,9 @@ describe("fields that need more than the operation", () => {
     expect(at(listed.body, "items")).toMatchObject([{ name: "mos-agent" }]);
     expect((await app.rest("GET /agents/anothers-agent", undefined, key)).body["code"]).toBe("not_found");
     const events = await app.rest("GET /audit-events", {}, key);
-    expect(at(events.body, "items")).toMatchObject([{ action: "agent.create", resource: { name: "mos-agent" } }]);
+    expect(at(events.body, "items")).toMatchObject([
+      { action: "key.create", details: { agent: { name: "mos-agent" } } },
+      { action: "agent.create", resource: { name: "mos-agent" } },
+    ]);
   });
 });

@@ -6,14 +6,15 @@ import { createdBy } from "../created-by.ts";
 /** A new gateway key for an agent. Gives the key itself: shown once, in the answer of the call that made it. */
 export async function issueAgentKey(
   agent: Agent,
-  { repositories, services, caller, now }: HandleContext,
+  { repositories, services, caller, now, record }: HandleContext,
 ): Promise<string> {
   const { secret, hash, hint } = services.keys.create("agent");
   const id = services.newId();
+  // The random tail of a UUIDv7 keeps the name unique; people find the key by its agent.
+  const name = `agent-${id.slice(-12)}`;
   await repositories.apiKeys.insert({
     id,
-    // The random tail of a UUIDv7 keeps the name unique; people find the key by its agent.
-    name: `agent-${id.slice(-12)}`,
+    name,
     kind: "agent",
     origin: "operation",
     hash,
@@ -30,18 +31,22 @@ export async function issueAgentKey(
     ...NEVER_USED,
     version: 1,
   });
+  const details = { kind: "agent", agent: { id: agent.id, name: agent.name } };
+  await record("key.create", { resource: { type: "apiKey", id, name }, details });
   return secret;
 }
 
 /** Cuts off every key of an agent. Gives how many there were. */
 export async function revokeAgentKeys(
-  agentId: string,
+  agent: Agent,
   reason: string,
-  { repositories, now }: Pick<HandleContext, "repositories" | "now">,
+  { repositories, now, record }: Pick<HandleContext, "repositories" | "now" | "record">,
 ): Promise<number> {
-  const keys = await repositories.apiKeys.activeOfAgent(agentId, now);
+  const keys = await repositories.apiKeys.activeOfAgent(agent.id, now);
   for (const key of keys) {
     await repositories.apiKeys.save({ ...key, revoked: { at: now, reason }, version: key.version + 1 });
+    const details = { kind: "agent", reason, agent: { id: agent.id, name: agent.name } };
+    await record("key.revoke", { resource: { type: "apiKey", id: key.id, name: key.name }, details });
   }
   return keys.length;
 }

@@ -32,7 +32,7 @@ export const deleteAgent = defineOperation({
     const agent = await repositories.agents.get(id);
     requireVersion(agent, expectedVersion);
     const liveSessions = services.sessions.countByAgent(agent.id);
-    const keysRevoked = await revokeAgentKeys(agent.id, "agent deleted", context);
+    const keysRevoked = await revokeAgentKeys(agent, "agent deleted", context);
     const { changed, disabled } = await removeFromPolicies({ kind: "agent", id: agent.id }, context);
     await repositories.agents.delete(agent.id);
     return {

@@ -135,7 +135,7 @@ async function changeSkills(
 }
 
 async function rotateKey(agent: Agent, context: HandleContext): Promise<string> {
-  await revokeAgentKeys(agent.id, "rotated", context);
+  await revokeAgentKeys(agent, "rotated", context);
   return issueAgentKey(agent, context);
 }
 

@@ -42,10 +42,11 @@ export const enrollDevice = defineOperation({
       updatedAt: now,
     };
     await repositories.devices.insert(device);
+    // The random tail of a UUIDv7 keeps the name unique; people find the key by its device.
+    const keyName = `device-${keyId.slice(-12)}`;
     await repositories.apiKeys.insert({
       id: keyId,
-      // The random tail of a UUIDv7 keeps the name unique; people find the key by its device.
-      name: `device-${keyId.slice(-12)}`,
+      name: keyName,
       kind: "device",
       origin: "operation",
       hash,
@@ -61,6 +62,10 @@ export const enrollDevice = defineOperation({
       revoked: null,
       ...NEVER_USED,
       version: 1,
+    });
+    await context.record("key.create", {
+      resource: { type: "apiKey", id: keyId, name: keyName },
+      details: { kind: "device", device: { id, name } },
     });
     return { device: showDevice(device, context, hint), key: secret };
   },

@@ -32,8 +32,8 @@ export async function createKeyOnHost(config: Config, name: string) {
       createOwnerKey({ name, origin: "host" }, { repositories, pepper, now }),
     );
     await createSequencer({ store }).close();
-    const { id, kind, hint, role, createdAt } = key;
-    return { apiKey: { id, name, kind, hint, role, createdAt: toRfc3339(createdAt) }, secret };
+    const { id, kind, hint, role, createdAt, version } = key;
+    return { apiKey: { id, name, kind, hint, role, createdAt: toRfc3339(createdAt), version }, secret };
   });
 }
 

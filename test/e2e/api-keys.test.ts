@@ -125,6 +125,19 @@ test("revokes after confirmation, at once and for good", async () => {
   expect([again.status, at(again.body, "impact", "wasActive")]).toEqual([200, false]);
 });
 
+test("shows a key's version, and revokes only the version that the caller saw", async () => {
+  const made = await app.rest("POST /api-keys", { name: "versioned", role: "auditor" });
+  expect(at(made.body, "apiKey", "version")).toBe(1);
+  const revoke = (expectedVersion: number) =>
+    app.rest("POST /api-keys/versioned/revoke", { confirm: true, expectedVersion });
+  expect((await revoke(2)).body).toMatchObject({ code: "conflict", details: { version: 1 } });
+  expect(at((await revoke(1)).body, "apiKey")).toMatchObject({ status: "revoked", version: 2 });
+  // The same call again, as a client repeats it that heard no answer.
+  expect((await revoke(1)).status).toBe(200);
+  const listed = await app.rest("GET /api-keys", { query: "versioned" });
+  expect(at(listed.body, "items", 0, "version")).toBe(2);
+});
+
 test("revoking ends an open MCP session", async () => {
   const made = await app.rest("POST /api-keys", { name: "in-session", role: "auditor" });
   const client = await app.mcp(textAt(made.body, "secret"));

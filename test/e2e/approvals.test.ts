@@ -141,6 +141,9 @@ test("a held call of a session client stays open, tells its progress, and goes o
   });
   const organization = await app.rest("GET /organization");
   expect(JSON.stringify(organization.body)).toContain("approvals_pending");
+  const stale = { decision: "approve", expectedVersion: 7 };
+  const refused = await app.rest(`POST /approvals/${id}/decide`, stale, securityKey);
+  expect(refused.body).toMatchObject({ code: "conflict", details: { field: "expectedVersion", version: 1 } });
   const decided = await decide(id, "approve");
   expect(at(decided.body, "approval")).toMatchObject({ status: "approved", decidedBy: { name: "sec" } });
   expect(at(await call, "content", 0, "text")).toBe(JSON.stringify(args));

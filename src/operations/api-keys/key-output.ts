@@ -28,6 +28,7 @@ export const ApiKeyOutput = z.object({
   revokedAt: z.string().optional(),
   revokedReason: z.string().optional(),
   flags: z.array(z.enum(KEY_FLAGS)),
+  version: z.int(),
 });
 
 /** A key as it may be shown: never its hash, never itself. */
@@ -56,6 +57,7 @@ export async function showApiKey(
     expiresAt: key.expiresAt === null ? null : toRfc3339(key.expiresAt),
     ...showStatus(key, now),
     flags: keyStatus(key, now) === "active" ? flagsOf(key, now) : [],
+    version: key.version,
   };
 }
 

@@ -4,7 +4,8 @@ import { GUARDIANS, isRoleWithin } from "../../domain/role.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { HandleContext } from "../context.ts";
 import { defineOperation } from "../define-operation.ts";
-import { RefField, text } from "../fields.ts";
+import { ExpectedVersionField, RefField, text } from "../fields.ts";
+import { requireVersion } from "../require-version.ts";
 import { ApiKeyOutput, showApiKey } from "./key-output.ts";
 
 /** Cuts off an API key at once. Irreversible; revoking twice is not an error. */
@@ -21,6 +22,7 @@ export const revokeApiKey = defineOperation({
   input: z.object({
     id: RefField.describe("Key, by id or name, as list_api_keys shows it"),
     reason: text(500).optional().describe("Why; kept with the key and in the audit log"),
+    expectedVersion: ExpectedVersionField,
   }),
   output: z.object({
     apiKey: ApiKeyOutput,
@@ -34,10 +36,12 @@ export const revokeApiKey = defineOperation({
         .describe("Device that ends with its key: what only it showed is resolved by the next scan"),
     }),
   }),
-  async handle({ id, reason }, context) {
+  async handle({ id, reason, expectedVersion }, context) {
     const { repositories, services, now } = context;
     const key = await repositories.apiKeys.get(id);
     await refuseWiderKey(key, context);
+    // What is revoked cannot change any more, so that revoking it again is no error on any version.
+    if (key.revoked === null) requireVersion(key, expectedVersion);
     const revoked = key.revoked === null ? await save(key, { at: now, reason: reason ?? null }, context) : key;
     const apiKey = await showApiKey(revoked, context);
     const device = key.kind === "device" ? await repositories.devices.findByKey(key.id) : undefined;

@@ -3,8 +3,9 @@ import { approvalStatus, decideApproval as decide, type Approval } from "../../d
 import { GUARDIANS } from "../../domain/role.ts";
 import type { HandleContext } from "../context.ts";
 import { defineOperation, type EventFacts } from "../define-operation.ts";
-import { RefField, text } from "../fields.ts";
+import { ExpectedVersionField, RefField, text } from "../fields.ts";
 import { RecordedRefusal } from "../refused.ts";
+import { requireVersion } from "../require-version.ts";
 import { ApprovalOutput, showApproval } from "./approval-output.ts";
 
 const MINUTE_MS = 60_000;
@@ -13,6 +14,7 @@ const Input = z.object({
   id: RefField.describe("Approval, by its id"),
   decision: z.enum(["approve", "deny"]).describe("`approve` permits the one call, `deny` refuses it until it expires"),
   note: text(500).optional().describe("Why; kept with the approval and in the audit log"),
+  expectedVersion: ExpectedVersionField,
 });
 
 type Input = z.output<typeof Input>;
@@ -47,11 +49,12 @@ export const decideApproval = defineOperation({
     `Approval \`${approval.id}\` is ${approval.status}; it expires at ${approval.expiresAt}.`,
 });
 
-async function store({ id, decision, note }: Input, context: HandleContext) {
+async function store({ id, decision, note, expectedVersion }: Input, context: HandleContext) {
   const { repositories, caller, now } = context;
   const approval = await repositories.approvals.get(id);
   await refuseOwn(approval, context);
   refuseDecided(approval, context);
+  requireVersion(approval, expectedVersion);
   const { approvalTtlMinutes } = (await repositories.organization.get()).settings;
   const { type, id: actorId, name } = caller.actor;
   const decided = decide(approval, {

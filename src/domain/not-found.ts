@@ -8,6 +8,7 @@ export interface Noun {
 
 export const AGENT: Noun = { singular: "agent", listedBy: "list_agents" };
 export const MEMBER: Noun = { singular: "member", listedBy: "list_members" };
+export const POLICY: Noun = { singular: "policy", listedBy: "list_policies" };
 export const SERVER: Noun = { singular: "server", listedBy: "list_mcp_servers" };
 
 /** For what is not there, and word for word the same for what the caller may not see. */

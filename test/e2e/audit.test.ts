@@ -47,6 +47,35 @@ test.each([
   expect([...new Set(found)]).toEqual(actions);
 });
 
+test.each(["server", "agent", "policy"])(
+  "says that no %s has the name, and asks of a deleted one by its id",
+  async (kind) => {
+    expect(await list({ [kind]: "mistyped" })).toMatchObject({ code: "not_found", details: { kind, ref: "mistyped" } });
+    expect(await list({ [kind]: "019a0000-0000-7000-8000-000000000000" })).toMatchObject({ items: [], total: 0 });
+  },
+);
+
+test("to a member, what its agents have nothing to do with does not exist by name", async () => {
+  await app.rest("POST /members", { email: "mo@example.com", name: "Mo", role: "member" });
+  const made = await app.rest("POST /api-keys", { name: "mo-key", role: "member", member: "mo@example.com" });
+  const ask = async (filter: object) => (await app.rest("GET /audit-events", filter, textAt(made.body, "secret"))).body;
+  expect(await ask({})).toMatchObject({ items: [], total: 0 });
+  await app.rest("POST /policies", {
+    name: "hidden",
+    effect: "deny",
+    principals: { agents: ["reader"] },
+    resources: { tools: ["x"] },
+  });
+  for (const filter of [{ server: "two" }, { agent: "reader" }, { policy: "hidden" }])
+    expect(await ask(filter)).toMatchObject({ code: "not_found" });
+  await app.rest("POST /agents", { name: "mos", type: "codex", servers: ["two"], owner: "mo@example.com" });
+  expect(at(await ask({ agent: "mos" }), "items")).toMatchObject([
+    { action: "key.create" },
+    { action: "agent.create" },
+  ]);
+  expect(await ask({ server: "two" })).toMatchObject({ total: 0 });
+});
+
 test("groups by actor for an access review, with the keys that still open the door", async () => {
   const body = await list({ groupBy: "actor" });
   const { groups } = body;

@@ -1,11 +1,14 @@
 import { z } from "zod";
 import { ACTOR_TYPES, OUTCOMES } from "../../domain/audit-event.ts";
+import { notFound, POLICY } from "../../domain/not-found.ts";
 import { READERS } from "../../domain/role.ts";
-import type { Repositories } from "../../store/ports.ts";
+import { isUuid } from "../../lib/ids.ts";
 import { ownerSeen } from "../agents/own-agents.ts";
+import { getVisibleAgent } from "../agents/visible-agent.ts";
 import type { HandleContext } from "../context.ts";
 import { defineOperation } from "../define-operation.ts";
 import { pageInput, RefField, text, TimeField, toPageAnswer, toPageRequest } from "../fields.ts";
+import { getVisibleServer } from "../servers/visible-server.ts";
 import { AuditEventOutput, AuditGroupOutput, showAuditEvent, showAuditGroup } from "./event-output.ts";
 
 const Action = z
@@ -80,13 +83,13 @@ async function answer(input: Input, context: HandleContext) {
   return { ...rest, groups: items };
 }
 
-async function toFilter(input: Input, { repositories, caller }: HandleContext) {
+async function toFilter(input: Input, context: HandleContext) {
   const { from, to, actor, actorType, action, resource, resourceType, outcome, correlationId, sessionId, query } =
     input;
   const actions = typeof action === "string" ? [action] : action;
-  const serverId = input.server === undefined ? undefined : await idOf(input.server, repositories.servers);
-  const agentId = input.agent === undefined ? undefined : await idOf(input.agent, repositories.agents);
-  const policyId = input.policy === undefined ? undefined : await idOf(input.policy, repositories.policies);
+  const serverId = await idOf(input.server, async (name) => (await getVisibleServer(name, context)).id);
+  const agentId = await idOf(input.agent, async (name) => (await getVisibleAgent(name, context)).id);
+  const policyId = await idOf(input.policy, (name) => visiblePolicyId(name, context));
   return {
     from,
     to,
@@ -101,12 +104,22 @@ async function toFilter(input: Input, { repositories, caller }: HandleContext) {
     query,
     serverId,
     agentId,
-    agentOwner: ownerSeen(caller),
+    agentOwner: ownerSeen(context.caller),
     policyId,
   };
 }
 
-/** The id of an object by name; of one that is gone only the id itself is left. */
-async function idOf(ref: string, repository: Repositories["servers" | "agents" | "policies"]): Promise<string> {
-  return (await repository.find(ref))?.id ?? ref;
+/** The id of what is named. An id stands for itself: of what was deleted nothing else is left. */
+async function idOf(ref: string | undefined, find: (name: string) => Promise<string>): Promise<string | undefined> {
+  return ref === undefined || isUuid(ref) ? ref : find(ref);
+}
+
+/** For a `member`, only policies that decided something of its own agents exist. */
+async function visiblePolicyId(name: string, { repositories, caller }: HandleContext): Promise<string> {
+  const { id } = await repositories.policies.get(name);
+  const agentOwner = ownerSeen(caller);
+  if (agentOwner === undefined) return id;
+  const { items } = await repositories.audit.list({ policyId: id, agentOwner }, { limit: 1, order: "desc" });
+  if (items.length > 0) return id;
+  throw notFound(POLICY, name);
 }

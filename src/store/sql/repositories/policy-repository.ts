@@ -7,11 +7,9 @@ import type { RepositoryContext } from "./context.ts";
 import { containsText, holdsId } from "./matching.ts";
 import { countUpTo, toPage } from "./pages.ts";
 import { readPolicyCounts, readViolations } from "./policy-counting.ts";
-import { type Noun, notFound } from "../../../domain/not-found.ts";
+import { notFound, POLICY } from "../../../domain/not-found.ts";
 import { staleSave, taken } from "./refusals.ts";
 import { toPolicy, toPolicyRow } from "./stored-policy.ts";
-
-const NOUN: Noun = { singular: "policy", listedBy: "list_policies" };
 
 /** Alternatives in one statement; both databases take many more. */
 const KEYS_PER_QUERY = 100;
@@ -25,7 +23,7 @@ export class SqlPolicyRepository implements PolicyRepository {
 
   async get(ref: Ref): Promise<Policy> {
     const found = await this.find(ref);
-    if (found === undefined) throw notFound(NOUN, ref);
+    if (found === undefined) throw notFound(POLICY, ref);
     return found;
   }
 
@@ -90,7 +88,7 @@ export class SqlPolicyRepository implements PolicyRepository {
       .where("id", "=", policy.id)
       .where("version", "=", policy.version - 1)
       .executeTakeFirstOrThrow();
-    if (numUpdatedRows === 0n) throw staleSave(NOUN, policy, (await this.find(policy.id))?.version);
+    if (numUpdatedRows === 0n) throw staleSave(POLICY, policy, (await this.find(policy.id))?.version);
     this.#context.touch({ kind: "policy", id: policy.id });
   }
 
@@ -99,7 +97,7 @@ export class SqlPolicyRepository implements PolicyRepository {
       .deleteFrom("policies")
       .where("id", "=", id)
       .executeTakeFirstOrThrow();
-    if (numDeletedRows === 0n) throw notFound(NOUN, id);
+    if (numDeletedRows === 0n) throw notFound(POLICY, id);
     this.#context.touch({ kind: "policy", id });
   }
 
@@ -120,7 +118,7 @@ export class SqlPolicyRepository implements PolicyRepository {
       .select("id")
       .where("name", "=", name)
       .executeTakeFirst();
-    if (holder !== undefined && holder.id !== id) throw taken(NOUN, "name", name);
+    if (holder !== undefined && holder.id !== id) throw taken(POLICY, "name", name);
   }
 
   #filtered({ effect, mode, mention, ids, query }: PolicyFilter) {

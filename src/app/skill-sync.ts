@@ -27,7 +27,9 @@ const PAGE_ROWS = 200;
 const Schema = z.record(z.string(), z.unknown());
 
 const Page = z.object({
-  items: z.array(z.object({ id: z.string(), name: z.string(), latestVersion: z.int() })),
+  items: z.array(
+    z.object({ id: z.string(), name: z.string(), servingVersion: z.int().nullable(), latestVersion: z.int() }),
+  ),
   nextCursor: z.string().optional(),
 });
 
@@ -140,11 +142,19 @@ function toRefusal(checked: readonly Checked[]): AppError | undefined {
   );
 }
 
-/** Writes the registry's skills into a folder. Gives what changed, for each skill. */
+/** Writes the registry's skills into a folder, each as agents get it: what nobody approved is left out. Gives what changed, for each. */
 export async function pullSkills(folder: string, options: SyncOptions): Promise<readonly SkillChange[]> {
   const changes: SkillChange[] = [];
-  for (const { name, latestVersion } of await listSkills(options)) {
-    const skill = await getSkill(name, latestVersion, options);
+  for (const { name, servingVersion, latestVersion } of await listSkills(options)) {
+    if (servingVersion === null) {
+      changes.push({
+        name,
+        change: "left_out",
+        message: `version ${latestVersion} is not approved, and agents get none`,
+      });
+      continue;
+    }
+    const skill = await getSkill(name, servingVersion, options);
     const target = join(folder, options.zip === true ? `${name}.zip` : name);
     const digest = await findDigest(target);
     const isEqual = digest === skill.digest;

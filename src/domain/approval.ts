@@ -43,7 +43,7 @@ export interface Approval {
   /** Of the tool's accepted definition, or of the skill's version. */
   readonly toolDigest: string | null;
   readonly argumentsHash: string;
-  /** What the audit log keeps of the arguments too; secrets are masked. */
+  /** What the audit log keeps of the arguments too, but that texts are not cut; secrets are masked. */
   readonly payload: Readonly<Record<string, unknown>>;
   readonly policies: readonly NamedRef[];
   /** Shared by the events of the hold, of the decision and of the call. */

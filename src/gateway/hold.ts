@@ -172,7 +172,8 @@ function toHeldCall({ exchange, envelope }: Hold, judged: Judged): HeldCall {
     requester: null,
     toolDigest: target.type === "tool" ? server.toolByName.get(target.name)?.digest : undefined,
     argumentsHash: hashArguments(boundText(envelope)),
-    payload: payloadOf(exchange, envelope, judged),
+    // Who decides sees each text to its end: an agent chooses what stands behind the place where the log cuts.
+    payload: payloadOf(exchange, envelope, { ...judged, textCharactersMax: Infinity }),
     policies: decision.policies,
     correlationId: draftOf(exchange, envelope, judged).correlationId,
   };

@@ -62,16 +62,17 @@ export function draftOf(
   });
 }
 
-/** What may be kept of the message's arguments. */
+/** What may be kept of the message's arguments; texts are cut as the log cuts them unless another length is given. */
 export function payloadOf(
   { context, caller }: Pick<Exchange, "context" | "caller">,
   envelope: RequestEnvelope | NotificationEnvelope,
-  { question, decision }: Pick<Judged, "question" | "decision">,
+  { question, decision, textCharactersMax }: Pick<Judged, "question" | "decision"> & { textCharactersMax?: number },
 ): Readonly<Record<string, unknown>> {
   const args = memberOf(envelope.params, "arguments");
   if (args === undefined) return {};
   const auditPayloads = decision.audit ?? caller.snapshot.organization.settings.auditPayloads;
-  const payload = { bytes: envelope.bytes.subarray(args.start, args.end), value: question.args };
+  const bytes = envelope.bytes.subarray(args.start, args.end);
+  const payload = { bytes, value: question.args, textCharactersMax };
   return toPayload(payload, auditPayloads, context.maskSecrets);
 }
 

@@ -64,11 +64,13 @@ export function matchDetails({ alsoMatched = [] }: Decision): Readonly<Record<st
 interface Payload {
   readonly bytes: Buffer;
   readonly value: () => unknown;
+  /** Longer texts are cut, unless `auditPayloads` is `full`. */
+  readonly textCharactersMax?: number | undefined;
 }
 
 /** What the log keeps of a call's arguments: a JSON value, or its text. Secrets are masked in every form. */
 export function toPayload(
-  { bytes, value }: Payload,
+  { bytes, value, textCharactersMax = REDACTED_TEXT_MAX }: Payload,
   setting: AuditPayloads,
   maskSecrets: (value: unknown) => unknown,
 ): Record<string, unknown> {
@@ -77,12 +79,13 @@ export function toPayload(
     const argumentsDigest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
     return { argumentsDigest, argumentsBytes: bytes.length };
   }
-  const redacted = redactJson(bytes.toString("utf8"), setting === "full" ? Infinity : REDACTED_TEXT_MAX);
+  const cutAt = setting === "full" ? Infinity : textCharactersMax;
+  const redacted = redactJson(bytes.toString("utf8"), cutAt);
   if (redacted !== undefined) return toArguments(new JsonText(redacted.text), redacted.isCut);
   const given = value();
   const masked = maskSecrets(given);
   let isAltered = masked !== given;
-  const kept = setting === "full" ? masked : shorten(masked, () => (isAltered = true));
+  const kept = cutAt === Infinity ? masked : shorten(masked, cutAt, () => (isAltered = true));
   return toArguments(kept, isAltered);
 }
 
@@ -91,15 +94,15 @@ function toArguments(kept: unknown, isAltered: boolean): Record<string, unknown>
   return isAltered ? { arguments: kept, argumentsAltered: true } : { arguments: kept };
 }
 
-function shorten(value: unknown, onCut: () => void): unknown {
+function shorten(value: unknown, cutAt: number, onCut: () => void): unknown {
   if (typeof value === "string") {
-    if (value.length <= REDACTED_TEXT_MAX) return value;
+    if (value.length <= cutAt) return value;
     onCut();
-    return cutText(value, REDACTED_TEXT_MAX);
+    return cutText(value, cutAt);
   }
-  if (Array.isArray(value)) return value.map((item) => shorten(item, onCut));
+  if (Array.isArray(value)) return value.map((item) => shorten(item, cutAt, onCut));
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, shorten(member, onCut)]));
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, shorten(member, cutAt, onCut)]));
 }
 
 /** The agent as the log names it, with the member that it acts for. */

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { decideApproval } from "../../src/domain/approval.ts";
+import { showApproval } from "../../src/operations/approvals/approval-output.ts";
 import { parseRule } from "../../src/policy/parse-policy.ts";
 import { aPolicy } from "../harness/entities.ts";
 import { call, post, request, type Message } from "./client.ts";
@@ -65,6 +66,20 @@ test("a call waits no longer than the limit, and then says which approval it wai
   expect(answer?.error?.message).toContain(approvalId);
   await decideAll("approved");
   expect(await send(call(2, "delete_file", { path: "slow" }))).toMatchObject([{ id: 2, result: {} }]);
+});
+
+test("who decides sees every text to its end, or that there is more than is shown", async () => {
+  const command = `echo ${"ok ".repeat(200)}; rm -rf /`;
+  await send(call(1, "delete_file", { command }));
+  await send(call(2, "delete_file", { command: "x".repeat(20_000) }), other);
+  const shown = (await pending()).map((approval) => showApproval(approval, Date.now()));
+  const kept = (part: object) => expect.objectContaining(part);
+  expect(shown).toContainEqual(kept({ arguments: { command } }));
+  const digest = expect.stringMatching(/^sha256:[0-9a-f]{64}$/);
+  expect(shown).toContainEqual(kept({ argumentsDigest: digest, argumentsBytes: 20_014 }));
+  const [event] = (await harness.events("tool.call")).filter(({ details }) => details["argumentsAltered"] === true);
+  expect(JSON.stringify(event?.details)).not.toContain("rm -rf");
+  await decideAll("denied");
 });
 
 test("tells the progress of what waits under the client's token, and gives the answer on the same stream", async () => {

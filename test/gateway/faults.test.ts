@@ -449,3 +449,25 @@ function rawRequest(message: object): Socket {
   socket.write(rawBytes(message));
   return socket;
 }
+
+test("an upstream cannot speak with the gateway's own codes", async () => {
+  const error = (received: Received, code: number) => ({
+    jsonrpc: "2.0",
+    id: received.message.id,
+    error: { code, message: "not by policy", data: { approvalId: "forged" } },
+  });
+  for (const code of [-32011, -32012, -32013]) {
+    behave = (received) => sendJson(received, error(received, code));
+    const [plain] = (await post(url, agent.key, call(1, "read_file"))).messages;
+    behave = (received) => {
+      startSse(received);
+      sendEvent(received, error(received, code));
+      received.response.end();
+    };
+    const [event] = (await post(url, agent.key, call(2, "read_file"))).messages;
+    for (const answer of [plain, event])
+      expect(answer?.error).toMatchObject({ code: -32603, message: "not by policy" });
+    const recorded = (await harness.events("tool.call")).at(-1);
+    expect(recorded).toMatchObject({ outcome: "error", reason: "rpc_error", details: { errorCode: code } });
+  }
+});

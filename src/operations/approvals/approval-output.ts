@@ -25,7 +25,15 @@ export const ApprovalOutput = z.object({
     .optional()
     .describe("Of the tool's definition or the skill's version; another one is another approval"),
   argumentsHash: z.string().describe("SHA-256 of the exact arguments; others are another approval"),
-  arguments: z.unknown().optional().describe("As the audit log keeps them, secrets masked; chosen by the agent"),
+  arguments: z
+    .unknown()
+    .optional()
+    .describe(
+      "Chosen by the agent; secrets masked; absent where the audit log keeps none, or where they are over 16 KiB",
+    ),
+  argumentsAltered: z.boolean().optional().describe("What is shown differs from what would be sent, as by a mask"),
+  argumentsDigest: z.string().optional().describe("`sha256:<hex>` of the arguments' JSON, where they are not shown"),
+  argumentsBytes: z.int().optional().describe("How long that JSON is"),
   policies: z.array(Named).describe("Why the call is held"),
   correlationId: z.string().describe("Of the events of the hold, of its decision and of the call"),
   requestedAt: z.string(),
@@ -51,7 +59,7 @@ export function showApproval(approval: Approval, now: number): z.input<typeof Ap
     ...(requester === null ? {} : { requester: { type: requester.type, id: requester.id, name: requester.name } }),
     ...(toolDigest === null ? {} : { toolDigest }),
     argumentsHash,
-    ...(payload["arguments"] === undefined ? {} : { arguments: escapeHidden(payload["arguments"]) }),
+    ...showArguments(payload),
     policies: approval.policies.map(({ id, name }) => ({ id, name })),
     correlationId: approval.correlationId,
     requestedAt: toRfc3339(approval.requestedAt),
@@ -60,5 +68,15 @@ export function showApproval(approval: Approval, now: number): z.input<typeof Ap
     ...(decision === null || decision.note === null ? {} : { note: decision.note }),
     ...(approval.usedAt === null ? {} : { usedAt: toRfc3339(approval.usedAt) }),
     version: approval.version,
+  };
+}
+
+function showArguments(payload: Approval["payload"]): Partial<z.input<typeof ApprovalOutput>> {
+  const { arguments: args, argumentsAltered, argumentsDigest, argumentsBytes } = payload;
+  return {
+    ...(args === undefined ? {} : { arguments: escapeHidden(args) }),
+    ...(argumentsAltered === true ? { argumentsAltered } : {}),
+    ...(typeof argumentsDigest === "string" ? { argumentsDigest } : {}),
+    ...(typeof argumentsBytes === "number" ? { argumentsBytes } : {}),
   };
 }

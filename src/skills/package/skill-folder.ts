@@ -1,4 +1,5 @@
-import { lstat, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { lstat, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AppError } from "../../lib/errors.ts";
 import { checkSkillFiles, fileTooLarge, PACKAGE_LIMITS, packageTooLarge, type SkillFile } from "./skill-files.ts";
@@ -10,13 +11,20 @@ export async function readSkillFolder(folder: string): Promise<readonly SkillFil
   return checkSkillFiles(files);
 }
 
-/** Writes files below a folder and creates what is missing. Existing files of the same name are overwritten. */
+/**
+ * Makes a folder hold exactly these files, as `readSkillFolder` reads it: what is missing is created, what is there is overwritten, and
+ * what the skill does not have any more is removed, because it would run, and come back with the next push.
+ */
 export async function writeSkillFolder(folder: string, files: readonly SkillFile[]): Promise<void> {
-  for (const { path, bytes } of checkSkillFiles(files)) {
+  const wanted = checkSkillFiles(files);
+  const before = existsSync(folder) ? await readSkillFolder(folder) : [];
+  for (const { path, bytes } of wanted) {
     const target = join(folder, path);
     await mkdir(dirname(target), { recursive: true });
     await writeFile(target, bytes);
   }
+  const kept = new Set(wanted.map(({ path }) => path));
+  for (const { path } of before) if (!kept.has(path)) await rm(join(folder, path));
 }
 
 async function readInto(files: SkillFile[], folder: string, prefix: string): Promise<void> {

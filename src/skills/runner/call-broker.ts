@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "../../lib/errors.ts";
 import type { CallRefusal, CallReply, GuestCall } from "../sandbox/protocol.ts";
 import type { SandboxLimits } from "../sandbox/limits.ts";
@@ -33,6 +34,9 @@ export class CallBroker {
   readonly #waiting: (() => void)[] = [];
   /** Approvals that calls of this run wait for, oldest first; one may be waited for twice. */
   readonly #held: string[] = [];
+  /** Gives up the calls that wait for an approval. */
+  readonly #giveUps = new Set<() => void>();
+  #isEnding = false;
   #open = 0;
   #journalBytes = 0;
   #callsMade = 0;
@@ -72,6 +76,19 @@ export class CallBroker {
     const reply = undeclared === undefined ? await this.#once(key, request) : refuse("forbidden", undeclared);
     if (!reply.ok) this.#refusals.set(call, reply.error);
     return reply;
+  }
+
+  /**
+   * The run ends and will be continued: calls that were sent are waited for, `waitMs` at most, so that the continued run has their
+   * answers and neither repeats nor loses them. No further one is sent.
+   */
+  async finish(waitMs: number): Promise<void> {
+    this.#isEnding = true;
+    for (const giveUp of this.#giveUps) giveUp();
+    const late = new AbortController();
+    const made = Promise.allSettled(this.#replies.values());
+    await Promise.race([made, sleep(waitMs, undefined, { signal: late.signal, ref: false }).catch(() => undefined)]);
+    late.abort();
   }
 
   restarted(): void {
@@ -115,7 +132,7 @@ export class CallBroker {
   }
 
   async #make(key: string, request: GuestCall): Promise<CallReply> {
-    if (this.#parts.signal.aborted) return refuse("timeout", "the run was cancelled");
+    if (this.#isEnding || this.#parts.signal.aborted) return refuse("timeout", "the run was cancelled");
     const { server, tool } = request;
     this.#callsMade += 1;
     this.#parts.onProgress({ type: "call", server, tool, state: "started" });
@@ -159,6 +176,8 @@ export class CallBroker {
     let release: (() => void) | undefined;
     const onHeld = (approvalId: string): void => {
       const giveUp = (): void => end.resolve({ status: "held", approvalId });
+      if (this.#isEnding) return giveUp();
+      this.#giveUps.add(giveUp);
       release ??= this.#hold(request, approvalId, giveUp);
       // The run ends first: what was held is not sent, or needs another approval to be sent again.
       signal.addEventListener("abort", giveUp, { once: true });

@@ -38,6 +38,12 @@ const held: Answer = async (_call, options) => {
   return { status: "success", json: "1" };
 };
 
+const NOTHING: ToolCallOptions = {
+  signal: new AbortController().signal,
+  onHeld: () => undefined,
+  onProgress: () => undefined,
+};
+
 const echo: Answer = async ({ argumentsJson }) => ({ status: "success", json: argumentsJson });
 
 test("runs with tools as the caller and reports usage, logs and progress", async () => {
@@ -104,6 +110,27 @@ test("a rerun is given the calls that were made and makes only the others", asyn
   const second = await runner.run({ skill: skill(body), input: {}, caller: CALLER, journal: first.journal });
   expect(second).toMatchObject({ status: "completed", output: { done: true }, usage: { calls: 1 } });
   expect(calls.map((call) => call.tool)).toEqual(["list", "list", "close", "close"]);
+});
+
+test("a run that is given up as held waits for its other calls, and neither repeats nor loses them", async () => {
+  let isApproved = false;
+  const { runner, calls } = start(async (call, { signal }) => {
+    if (call.tool === "close") return isApproved ? echo(call, NOTHING) : { status: "held", approvalId: "a-1" };
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    if (signal.aborted) return { status: "refused", wasSent: true, error: { code: "timeout", message: "aborted" } };
+    return { status: "success", json: '"sent"' };
+  });
+  const body = "return Promise.all([callTool('github', 'send'), callTool('github', 'close')])";
+  const first = await runner.run({ skill: skill(body), input: {}, caller: CALLER });
+  expect(first).toMatchObject({
+    status: "held",
+    approvalId: "a-1",
+    journal: [{ reply: { ok: true, json: '"sent"' } }],
+  });
+  isApproved = true;
+  const second = await runner.run({ skill: skill(body), input: {}, caller: CALLER, journal: first.journal });
+  expect(second).toMatchObject({ status: "completed", output: ["sent", {}] });
+  expect(calls.map(({ tool }) => tool)).toEqual(["send", "close", "close"]);
 });
 
 test("a recorded answer is given again only to who might still ask for it", async () => {

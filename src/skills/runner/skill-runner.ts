@@ -71,6 +71,8 @@ export interface SkillRunner {
 
 const HELD_RUNS_MAX = 16;
 const HOLD_MS_MAX = 5 * 60_000;
+/** How long a run that is given up as `held` waits for its other calls. */
+const FINISH_MS_MAX = 10_000;
 
 export function createSkillRunner(options: SkillRunnerOptions): SkillRunner {
   const sandbox = new Sandbox(options.sandbox);
@@ -136,7 +138,9 @@ class SkillRun {
       if (signal?.aborted === true) return this.#toResult({ ok: false, error: CANCELLED, cpuMs: 0 });
       this.#sandboxRun = this.#start(job);
       signal?.addEventListener("abort", onAbort, { once: true });
-      return this.#toResult(await this.#sandboxRun.result);
+      const result = await this.#sandboxRun.result;
+      if (this.#approvalId !== undefined) await this.#broker.finish(FINISH_MS_MAX);
+      return this.#toResult(result);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       return this.#toResult({ ok: false, error: { code: error.code, message: error.message }, cpuMs: 0 });

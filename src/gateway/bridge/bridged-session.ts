@@ -32,6 +32,8 @@ export class BridgedSession implements ChannelListener {
   readonly #onClosed: () => void;
   readonly #open = new Map<RpcId, OpenRequest>();
   readonly #backlog: Buffer[] = [];
+  /** Whose clients do not keep up: while there is one, the channel waits. */
+  readonly #slow = new Set<UpstreamSink>();
   #stream: UpstreamSink | undefined;
   #fault: UpstreamFault | undefined;
 
@@ -61,29 +63,21 @@ export class BridgedSession implements ChannelListener {
         sink.head(202, {});
         sink.end();
       });
-    return {
-      abort: () => this.#cancel(envelope, sink),
-      pause: () => this.#channel.pause(),
-      resume: () => this.#channel.resume(),
-    };
+    return this.#toCall(sink, () => this.#cancel(envelope, sink));
   }
 
   /** The stream for what the server says on its own. A later one takes the place of an earlier. */
   listen(sink: UpstreamSink): UpstreamCall {
     setImmediate(() => {
       if (this.#fault !== undefined) return sink.fail(this.#fault);
-      this.#stream?.end();
+      this.#endStream();
       this.#stream = sink;
       sink.head(200, STREAM_HEADERS);
       for (const message of this.#backlog.splice(0)) sink.data(toEvent(message));
     });
-    return {
-      abort: () => {
-        if (this.#stream === sink) this.#stream = undefined;
-      },
-      pause: () => this.#channel.pause(),
-      resume: () => this.#channel.resume(),
-    };
+    return this.#toCall(sink, () => {
+      if (this.#stream === sink) this.#stream = undefined;
+    });
   }
 
   /** Ends the session and everything that is open in it. */
@@ -108,8 +102,34 @@ export class BridgedSession implements ChannelListener {
     this.#onClosed();
     for (const { sink } of this.#open.values()) sink.fail(fault);
     this.#open.clear();
-    this.#stream?.end();
+    this.#endStream();
+  }
+
+  #toCall(sink: UpstreamSink, abort: () => void): UpstreamCall {
+    return {
+      abort: () => {
+        abort();
+        this.#keepsUp(sink);
+      },
+      pause: () => {
+        this.#slow.add(sink);
+        this.#channel.pause();
+      },
+      resume: () => this.#keepsUp(sink),
+    };
+  }
+
+  /** A slow call holds up the channel, which it shares with all others of the session, but never beyond its own end. */
+  #keepsUp(sink: UpstreamSink): void {
+    if (this.#slow.delete(sink) && this.#slow.size === 0) this.#channel.resume();
+  }
+
+  #endStream(): void {
+    const stream = this.#stream;
     this.#stream = undefined;
+    if (stream === undefined) return;
+    stream.end();
+    this.#keepsUp(stream);
   }
 
   #startRequest(envelope: Extract<Envelope, { kind: "request" }>, sink: UpstreamSink): void {
@@ -130,6 +150,7 @@ export class BridgedSession implements ChannelListener {
     this.#open.delete(id);
     request.sink.data(toEvent(bytes));
     request.sink.end();
+    this.#keepsUp(request.sink);
   }
 
   /**

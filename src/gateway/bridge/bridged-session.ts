@@ -21,6 +21,12 @@ interface OpenRequest {
   readonly progressToken: unknown;
 }
 
+interface CallSteps {
+  readonly start: () => void;
+  /** What was given up before it started was never sent. */
+  readonly abort: (hasStarted: boolean) => void;
+}
+
 /**
  * One session with a server that speaks in single messages, seen from the gateway as streamable HTTP: requests get a stream of
  * their own that ends with their answer. Messages keep their bytes; nothing is built from them and written again.
@@ -55,28 +61,33 @@ export class BridgedSession implements ChannelListener {
   /** Sends a message of the client on; `bytes` is one JSON-RPC message that the gateway has parsed before. */
   post(bytes: Buffer, sink: UpstreamSink): UpstreamCall {
     const envelope = parseUpstreamEnvelope(bytes);
-    // The caller has to have the call before its sink hears anything.
-    if (envelope.kind === "request") setImmediate(() => this.#startRequest(envelope, sink));
-    else
-      setImmediate(() => {
+    return this.#begin(sink, {
+      start: () => {
+        if (envelope.kind === "request") return this.#startRequest(envelope, sink);
         this.#channel.send(bytes);
         sink.head(202, {});
         sink.end();
-      });
-    return this.#toCall(sink, () => this.#cancel(envelope, sink));
+      },
+      abort: (hasStarted) => {
+        if (hasStarted) this.#cancel(envelope, sink);
+        else if (isOpening(envelope)) this.end();
+      },
+    });
   }
 
   /** The stream for what the server says on its own. A later one takes the place of an earlier. */
   listen(sink: UpstreamSink): UpstreamCall {
-    setImmediate(() => {
-      if (this.#fault !== undefined) return sink.fail(this.#fault);
-      this.#endStream();
-      this.#stream = sink;
-      sink.head(200, STREAM_HEADERS);
-      for (const message of this.#backlog.splice(0)) sink.data(toEvent(message));
-    });
-    return this.#toCall(sink, () => {
-      if (this.#stream === sink) this.#stream = undefined;
+    return this.#begin(sink, {
+      start: () => {
+        if (this.#fault !== undefined) return sink.fail(this.#fault);
+        this.#endStream();
+        this.#stream = sink;
+        sink.head(200, STREAM_HEADERS);
+        for (const message of this.#backlog.splice(0)) sink.data(toEvent(message));
+      },
+      abort: () => {
+        if (this.#stream === sink) this.#stream = undefined;
+      },
     });
   }
 
@@ -105,10 +116,17 @@ export class BridgedSession implements ChannelListener {
     this.#endStream();
   }
 
-  #toCall(sink: UpstreamSink, abort: () => void): UpstreamCall {
+  #begin(sink: UpstreamSink, { start, abort }: CallSteps): UpstreamCall {
+    let hasStarted = false;
+    // The caller has to have the call before its sink hears anything.
+    const starting = setImmediate(() => {
+      hasStarted = true;
+      start();
+    });
     return {
       abort: () => {
-        abort();
+        clearImmediate(starting);
+        abort(hasStarted);
         this.#keepsUp(sink);
       },
       pause: () => {
@@ -172,10 +190,14 @@ export class BridgedSession implements ChannelListener {
   #cancel(envelope: Envelope, sink: UpstreamSink): void {
     if (envelope.kind !== "request" || this.#open.get(envelope.id)?.sink !== sink) return;
     this.#open.delete(envelope.id);
-    if (envelope.method === "initialize") return this.end();
+    if (isOpening(envelope)) return this.end();
     const params = { requestId: envelope.id, reason: "the client has gone" };
     this.#channel.send(Buffer.from(JSON.stringify({ jsonrpc: "2.0", method: "notifications/cancelled", params })));
   }
+}
+
+function isOpening(envelope: Envelope): boolean {
+  return envelope.kind === "request" && envelope.method === "initialize";
 }
 
 function toEvent(message: Buffer): Buffer {

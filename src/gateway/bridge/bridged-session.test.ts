@@ -1,0 +1,62 @@
+import { setImmediate } from "node:timers/promises";
+import { PassThrough } from "node:stream";
+import { expect, test } from "vitest";
+import type { UpstreamSink } from "../upstream.ts";
+import { BridgedSession } from "./bridged-session.ts";
+import { StdioChannel } from "./stdio-channel.ts";
+
+const PING = Buffer.from('{"jsonrpc":"2.0","id":1,"method":"ping"}');
+const OPENING = Buffer.from('{"jsonrpc":"2.0","id":1,"method":"initialize"}');
+const NOTE = Buffer.from('{"jsonrpc":"2.0","method":"notifications/initialized"}');
+
+test.each([
+  ["request", PING],
+  ["notification", NOTE],
+])("sends no %s that is given up in the turn in which it came", async (_, message) => {
+  const { session, stdin } = start();
+  const { sink, heard } = listener();
+  session.post(message, sink).abort();
+  await setImmediate();
+  expect([stdin.read(), heard, session.isBusy]).toEqual([null, [], false]);
+});
+
+test("keeps no stream that is given up in the turn in which it came", async () => {
+  const { session } = start();
+  const { sink, heard } = listener();
+  session.listen(sink).abort();
+  await setImmediate();
+  expect([heard, session.isBusy]).toEqual([[], false]);
+});
+
+test("ends with an opening that is given up in the turn in which it came", async () => {
+  const { session, isClosed } = start();
+  session.post(OPENING, listener().sink).abort();
+  await setImmediate();
+  expect(isClosed()).toBe(true);
+});
+
+/** A session with a child of which the test is the far end. */
+function start() {
+  const stdin = new PassThrough();
+  const stdout = new PassThrough();
+  const child = { stdin, stdout, exited: new Promise<never>(() => undefined), stop: () => Promise.resolve() };
+  let closed = false;
+  const session = new BridgedSession("s", 0, {
+    connect: (channel) => new StdioChannel(Promise.resolve(child), channel),
+    onClosed: () => {
+      closed = true;
+    },
+  });
+  return { session, stdin, isClosed: () => closed };
+}
+
+function listener(): { readonly sink: UpstreamSink; readonly heard: string[] } {
+  const heard: string[] = [];
+  const sink: UpstreamSink = {
+    head: () => void heard.push("head"),
+    data: () => void heard.push("data"),
+    end: () => void heard.push("end"),
+    fail: () => void heard.push("fail"),
+  };
+  return { sink, heard };
+}

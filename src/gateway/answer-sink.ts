@@ -49,8 +49,7 @@ export class AnswerSink implements UpstreamSink {
     if (this.#bytes + chunk.length > limit) return this.#overflow();
     this.#bytes += chunk.length;
     this.#chunks.push(chunk);
-    if (this.#mode === "json" && !this.#exchange.hold(chunk.length))
-      this.#exchange.fail({ kind: "unavailable", text: "too many large answers at one time" });
+    if (this.#mode === "json" && !this.#exchange.hold(this.#bytes)) this.#exchange.failUnread();
   }
 
   end(): void {

@@ -9,6 +9,7 @@ import type { LiveView } from "../snapshot/live-view.ts";
 import type { AggregateOptions } from "./aggregate/ports.ts";
 import type { ApprovalStore } from "./approvals.ts";
 import type { Continuations } from "./continuations.ts";
+import type { HeldBytes } from "./held-bytes.ts";
 import type { HeldCalls } from "./held-calls.ts";
 import type { IssuedTasks } from "./issued-tasks.ts";
 import type { ListFilter } from "./lists.ts";
@@ -27,6 +28,8 @@ export interface GatewayLimits {
   readonly answerBytesMax: number;
   /** Of all answers that are held in memory at one time. */
   readonly heldBytesMax: number;
+  /** Of these, answers of one agent. */
+  readonly heldBytesPerAgentMax: number;
   /** A client that takes nothing for so long is cut off. */
   readonly stalledClientMs: number;
   /** Calls that wait open for an approval on this node; one more is told to come back. */
@@ -43,6 +46,8 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   // Images and files come in base64 in one message.
   answerBytesMax: 32 * 1024 * 1024,
   heldBytesMax: 256 * 1024 * 1024,
+  // Two answers of the largest size, and no agent can take what all need.
+  heldBytesPerAgentMax: 64 * 1024 * 1024,
   stalledClientMs: 120_000,
   heldCallsMax: 200,
   heldCallsPerAgentMax: 50,
@@ -101,17 +106,11 @@ export interface GatewayContext extends Omit<GatewayOptions, "limits" | "sealKey
   readonly issuedTasks: IssuedTasks;
   readonly exchanges: LiveExchanges;
   readonly lists: ListFilter;
-  readonly heldBytes: Tally;
+  readonly heldBytes: HeldBytes;
   readonly heldCalls: HeldCalls;
   readonly continuations: Continuations;
   /** Calls whose stream ended before their answer, until a resumed stream brings it. */
   readonly suspended: SuspendedCalls;
   /** A name that a caller chose, as the log may keep it. */
   readonly maskName: (name: string) => string;
-}
-
-/** A running sum. */
-export interface Tally {
-  /** Gives the new sum. */
-  add(amount: number): number;
 }

@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { newId } from "../lib/ids.ts";
 import { recheck, type AccessRefusal } from "./access.ts";
-import type { HealthState } from "../domain/server.ts";
 import type { GatewayContext } from "./context.ts";
 import type { Caller } from "./decide.ts";
 import { mayListOtherwise } from "./rights-change.ts";
-import { phraseOf } from "./fault-phrase.ts";
+import { healthOf, refusalOf, unreadRefusal } from "./fault-report.ts";
 import { listChanges } from "./list-changes.ts";
 import { formatSse } from "./sse.ts";
+import { cutOffStalled } from "./http/cut-off-stalled.ts";
 import { errorMessage, respondJson, respondProblem, respondRefusal } from "./http/respond.ts";
 import type { LiveExchange } from "./live-exchanges.ts";
 import type { ParentCall } from "./parent-call.ts";
@@ -17,18 +17,11 @@ import type { HandleScope } from "./seal.ts";
 import type { Session } from "./sessions.ts";
 import type { Upstream, UpstreamCall, UpstreamFault, UpstreamRequest, UpstreamSink } from "./upstream.ts";
 
-/** A fault of one call says less than one of the connection. */
-const HEALTH_BY_FAULT: Readonly<Record<UpstreamFault["kind"], HealthState>> = {
-  unreachable: "unreachable",
-  unavailable: "unreachable",
-  timeout: "degraded",
-  reset: "degraded",
-  refused: "degraded",
-  credential: "unauthorized",
-};
-
 /** More than a socket takes at once means a client that does not read. */
 const UNREAD_BYTES_MAX = 64 * 1024;
+
+/** What is smaller is not counted as held, so that it always passes: the number of connections bounds it. */
+const COUNTED_BYTES_MIN = 64 * 1024;
 
 /** One HTTP request of a client with what it causes upstream. Ends both sides together, whichever ends first. */
 export class Exchange implements LiveExchange {
@@ -155,25 +148,19 @@ export class Exchange implements LiveExchange {
     this.pending?.markAnswered();
     this.pending?.settle({ outcome: "error", reason: `upstream_${fault.kind}`, details: { fault: fault.text } });
     this.context.metrics?.upstreamFailed(server.name, fault.kind);
-    this.context.observer?.health(server.id, {
-      state: HEALTH_BY_FAULT[fault.kind],
-      latencyMs: null,
-      error: fault.text,
-    });
+    this.context.observer?.health(server.id, healthOf(fault));
     this.context.onProblem(`server \`${server.name}\`: ${fault.text}`, fault.cause);
-    const isTimeout = fault.kind === "timeout";
-    const refusal = new RpcRefusal(
-      {
-        status: isTimeout ? 504 : 502,
-        code: RPC_CODES.internalError,
-        message: `server \`${server.name}\` ${phraseOf(fault)}`,
-      },
-      {
-        data: { type: isTimeout ? "runlayer.timeout" : "runlayer.upstream_error", correlationId: this.correlationId },
-      },
-    );
+    const refusal = refusalOf(fault, { serverName: server.name, correlationId: this.correlationId });
     // An upstream may fail before the decision is on the disk.
     this.whenDurable(() => this.refuse(refusal));
+  }
+
+  /** Too much waits in memory for clients to take it. That is no fault of the server's: only the agent and the log are told. */
+  failUnread(): void {
+    if (this.#isOver) return;
+    this.#call?.abort();
+    this.pending?.settle({ outcome: "error", reason: "unread_answers" });
+    this.whenDurable(() => this.refuse(unreadRefusal(this.correlationId)));
   }
 
   /** Answers with an error of our own, in whatever form the answer has begun. */
@@ -182,8 +169,8 @@ export class Exchange implements LiveExchange {
     const { idText } = this;
     if (response.destroyed || response.writableEnded) return;
     if (!response.headersSent) return respondRefusal(response, refusal, idText);
-    if (this.pending === undefined && !this.#isAnswerStream) return void response.end();
-    response.end(formatSse({ data: errorMessage(idText, refusal), id: undefined, type: "message", retry: undefined }));
+    if (this.pending === undefined && !this.#isAnswerStream) return this.end();
+    this.end(formatSse({ data: errorMessage(idText, refusal), id: undefined, type: "message", retry: undefined }));
   }
 
   /** Answers with one message of JSON, in whatever form the answer has begun. */
@@ -191,10 +178,18 @@ export class Exchange implements LiveExchange {
     body: Buffer,
     { status = 200, headers = {} }: { status?: number; headers?: Readonly<Record<string, string>> } = {},
   ): void {
-    const { response } = this;
-    if (!this.#isAnswerStream) return respondJson(response, { status, body, headers });
-    if (response.destroyed || response.writableEnded) return;
-    response.end(formatSse({ data: body, id: undefined, type: "message", retry: undefined }));
+    const { response, context } = this;
+    if (this.#isAnswerStream && (response.destroyed || response.writableEnded)) return;
+    if (this.#isAnswerStream)
+      return this.end(formatSse({ data: body, id: undefined, type: "message", retry: undefined }));
+    respondJson(response, { status, body, headers });
+    cutOffStalled(response, context.limits.stalledClientMs);
+  }
+
+  /** Ends the stream of events that the answer has begun as, with a last one if there is one. */
+  end(last?: Buffer): void {
+    this.response.end(last);
+    cutOffStalled(this.response, this.context.limits.stalledClientMs);
   }
 
   /** Sends an event before the answer, which then comes as one too. */
@@ -270,10 +265,14 @@ export class Exchange implements LiveExchange {
     return isOpening && this.session !== undefined ? { "mcp-session-id": this.session.sealed } : {};
   }
 
-  /** Counts bytes of an answer that is held in memory until it is complete. False where all answers together hold too much. */
+  /** Says how many bytes of its answer are in memory by now. False where answers, the agent's own or all together, hold too much. */
   hold(bytes: number): boolean {
-    this.#heldBytes += bytes;
-    return this.context.heldBytes.add(bytes) <= this.context.limits.heldBytesMax;
+    const counted = bytes < COUNTED_BYTES_MIN ? 0 : bytes;
+    const more = counted - this.#heldBytes;
+    // What has ended holds nothing, whoever still says so.
+    if (more === 0 || this.#isOver) return true;
+    this.#heldBytes = counted;
+    return this.context.heldBytes.add(this.caller.agent.agent.id, more);
   }
 
   get correlationId(): string | undefined {
@@ -288,8 +287,8 @@ export class Exchange implements LiveExchange {
   }
 
   #over(): void {
+    this.hold(0);
     this.#isOver = true;
-    this.context.heldBytes.add(-this.#heldBytes);
     this.context.exchanges.remove(this);
   }
 }

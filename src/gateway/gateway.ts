@@ -5,12 +5,13 @@ import { type Aggregate, createAggregate } from "./aggregate/aggregate.ts";
 import { createInnerHttp, type InnerOrigin } from "./aggregate/inner-http.ts";
 import { handleMessage } from "./client-messages.ts";
 import { Continuations } from "./continuations.ts";
-import { DEFAULT_LIMITS, type GatewayContext, type GatewayOptions, type Tally } from "./context.ts";
+import { DEFAULT_LIMITS, type GatewayContext, type GatewayOptions } from "./context.ts";
 import { endSessionById } from "./end-session.ts";
 import { challengeOf, Exchange } from "./exchange.ts";
 import { ClientGoneError, readBody } from "./http/read-body.ts";
 import { checkPostHeaders, MODERN_VERSION, one, protocolVersionOf } from "./http/request-headers.ts";
 import { respondProblem, respondRefusal } from "./http/respond.ts";
+import { HeldBytes } from "./held-bytes.ts";
 import { HeldCalls } from "./held-calls.ts";
 import { createIssuedTasks } from "./issued-tasks.ts";
 import { rememberCallers } from "./known-callers.ts";
@@ -133,7 +134,7 @@ function createContext(options: GatewayOptions): GatewayContext {
     issuedTasks: createIssuedTasks(),
     exchanges: createLiveExchanges(),
     lists: new ListFilter(),
-    heldBytes: createTally(),
+    heldBytes: new HeldBytes(allLimits),
     suspended: new SuspendedCalls(),
     maskName: createNameMask(options.maskSecrets),
   };
@@ -267,14 +268,4 @@ function endForbidden(context: GatewayContext, session: Session): void {
   context.sessions.end(session);
   context.upstreams.endSession(session, session.upstreamId);
   recordEnd(context, session, "access_ended");
-}
-
-function createTally(): Tally {
-  let sum = 0;
-  return {
-    add(amount) {
-      sum += amount;
-      return sum;
-    },
-  };
 }

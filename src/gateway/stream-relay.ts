@@ -198,7 +198,7 @@ export class StreamRelay {
   }
 
   #finish(): void {
-    const { pending, session, context, response } = this.#exchange;
+    const { pending, session, context } = this.#exchange;
     if (pending !== undefined && !pending.isSettled) {
       if (this.#hasEventId && session !== undefined) context.suspended.add(session.id, pending, context.clock.now());
       else {
@@ -206,7 +206,7 @@ export class StreamRelay {
         return this.#exchange.fail(fault);
       }
     }
-    response.end();
+    this.#exchange.end();
   }
 }
 

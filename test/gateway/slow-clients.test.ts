@@ -1,5 +1,4 @@
 import { writeFileSync } from "node:fs";
-import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -7,6 +6,7 @@ import { createStdioSupervisor, type StdioSupervisor } from "../../src/gateway/s
 import { makeStdioPlace, type StdioPlace } from "../fixtures/mcp/stdio-place.ts";
 import { call, post, request } from "./client.ts";
 import { startHarness, type AgentKey, type Harness } from "./harness.ts";
+import { rawRequest } from "./raw-request.ts";
 import { startSseUpstream } from "./sse-upstream.ts";
 import type { TestUpstream } from "./upstream.ts";
 
@@ -67,7 +67,7 @@ test.each(KINDS)("goes on with a session after an answer that is larger than the
 test.each(KINDS)("goes on with a session whose client left a call without reading it (%s)", async (name) => {
   const session = await open(name);
   const params = { name: "chatter", arguments: {}, _meta: { progressToken: 1 } };
-  const socket = rawRequest(name, session, request(2, "tools/call", params));
+  const socket = rawRequest(urlOf(name), request(2, "tools/call", params), { key: agent.key, headers: session });
   socket.pause();
   await sleep(1000);
   expect(harness.gateway.liveExchanges).toBe(1);
@@ -89,22 +89,9 @@ async function open(name: string): Promise<Record<string, string>> {
 
 function use(name: string, headers: Record<string, string>, message: object) {
   const signal = AbortSignal.timeout(5000);
-  return post(`${harness.url}/gateway/${name}/mcp`, agent.key, message, { headers, signal });
+  return post(urlOf(name), agent.key, message, { headers, signal });
 }
 
-/** A client that does not have to read. */
-function rawRequest(name: string, headers: Record<string, string>, message: object): Socket {
-  const { hostname, port } = new URL(harness.url);
-  const body = JSON.stringify(message);
-  const lines = Object.entries({
-    host: "x",
-    authorization: `Bearer ${agent.key}`,
-    "content-type": "application/json",
-    accept: "application/json, text/event-stream",
-    "content-length": body.length,
-    ...headers,
-  }).map(([header, value]) => `${header}: ${value}`);
-  const socket = connect(Number(port), hostname);
-  socket.write(`POST /gateway/${name}/mcp HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n${body}`);
-  return socket;
+function urlOf(name: string): string {
+  return `${harness.url}/gateway/${name}/mcp`;
 }

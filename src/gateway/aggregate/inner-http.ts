@@ -38,8 +38,12 @@ export function createInnerHttp(serve: ServeInner): InnerHttp {
   });
   const connect = (origin: InnerOrigin): Duplex => {
     const [near, far] = duplexPair();
-    // A socket's own way to close after what was written; the gateway uses it to cut off who lost the right.
-    const socket = Object.assign(far, { destroySoon: () => void far.end(() => far.destroy()) });
+    const socket = Object.assign(far, {
+      // A socket's own way to close after what was written; the gateway uses it to cut off who lost the right.
+      destroySoon: () => void far.end(() => far.destroy()),
+      // Who reads here is the gateway itself; what it waits for has limits of its own.
+      setTimeout: () => far,
+    });
     origins.set(socket, origin);
     open.add(near);
     near.on("close", () => {

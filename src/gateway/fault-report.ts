@@ -1,0 +1,39 @@
+import type { HealthState, ServerHealth } from "../domain/server.ts";
+import { phraseOf } from "./fault-phrase.ts";
+import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
+import type { UpstreamFault } from "./upstream.ts";
+
+/** A fault of one call says less than one of the connection. */
+const HEALTH_BY_FAULT: Readonly<Record<UpstreamFault["kind"], HealthState>> = {
+  unreachable: "unreachable",
+  unavailable: "unreachable",
+  timeout: "degraded",
+  reset: "degraded",
+  refused: "degraded",
+  credential: "unauthorized",
+};
+
+/** What a failed call says of its server. */
+export function healthOf({ kind, text }: UpstreamFault): Pick<ServerHealth, "state" | "latencyMs" | "error"> {
+  return { state: HEALTH_BY_FAULT[kind], latencyMs: null, error: text };
+}
+
+/** What the client is told of it. */
+export function refusalOf(
+  fault: UpstreamFault,
+  { serverName, correlationId }: { readonly serverName: string; readonly correlationId: string | undefined },
+): RpcRefusal {
+  const isTimeout = fault.kind === "timeout";
+  const message = `server \`${serverName}\` ${phraseOf(fault)}`;
+  const data = { type: isTimeout ? "runlayer.timeout" : "runlayer.upstream_error", correlationId };
+  return new RpcRefusal({ status: isTimeout ? 504 : 502, code: RPC_CODES.internalError, message }, { data });
+}
+
+/** What the client is told where its answer found no room in memory. The server has done what it was asked for. */
+export function unreadRefusal(correlationId: string | undefined): RpcRefusal {
+  const message =
+    "the answer was dropped: too much that was answered before waits to be read; the call may have had its effect, so look before you repeat it";
+  const data = { type: "runlayer.unread_answers", correlationId };
+  // Not the code of the gateway's other refusals: what they refuse was never sent.
+  return new RpcRefusal({ status: 503, code: RPC_CODES.internalError, message }, { data });
+}

@@ -1,0 +1,16 @@
+import type { ServerResponse } from "node:http";
+
+/** Whoever takes an answer, however slowly, has it by then. */
+const TAKING_MS_MAX = 10 * 60_000;
+
+/**
+ * Cuts off a client that does not take the answer that has just been ended: nothing of it for `stalledMs`, or not all of it in ten
+ * minutes. Sets nothing up for an answer that the socket took at once, as it takes most.
+ */
+export function cutOffStalled(response: ServerResponse, stalledMs: number): void {
+  if (response.writableLength === 0 || response.destroyed) return;
+  // Node looks at what the socket still has to send before it says that nothing moves.
+  response.setTimeout(stalledMs, () => response.destroy());
+  const timer = setTimeout(() => response.destroy(), TAKING_MS_MAX).unref();
+  response.once("close", () => clearTimeout(timer));
+}

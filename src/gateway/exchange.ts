@@ -272,7 +272,8 @@ export class Exchange implements LiveExchange {
     // What has ended holds nothing, whoever still says so.
     if (more === 0 || this.#isOver) return true;
     this.#heldBytes = counted;
-    return this.context.heldBytes.add(this.caller.agent.agent.id, more);
+    const isWithin = this.context.heldBytes.add(this.caller.agent.agent.id, more);
+    return isWithin || more < 0;
   }
 
   get correlationId(): string | undefined {

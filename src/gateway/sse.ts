@@ -40,6 +40,11 @@ export class SseParser {
     this.#bytesMax = bytesMax;
   }
 
+  /** Of the event that is not finished. */
+  get heldBytes(): number {
+    return this.#dataBytes + this.#restBytes;
+  }
+
   /** The events that this chunk completes. */
   push(chunk: Buffer): SseEvent[] {
     const events: SseEvent[] = [];

@@ -29,9 +29,11 @@ export class StreamRelay {
   readonly #exchange: Exchange;
   readonly #parser: SseParser;
   readonly #queue: SseEvent[] = [];
+  /** Of the queue and of the event that the client is taking. */
   #queuedBytes = 0;
   #isPumping = false;
   #hasEnded = false;
+  #hasFailed = false;
   #hasEventId = false;
   #fault: UpstreamFault | undefined;
 
@@ -44,22 +46,27 @@ export class StreamRelay {
   }
 
   push(chunk: Buffer): void {
+    if (this.#hasFailed) return;
     try {
       for (const event of this.#parser.push(chunk)) {
         this.#queue.push(event);
-        this.#queuedBytes += event.data?.length ?? 0;
+        this.#queuedBytes += sizeOf(event);
       }
     } catch (error) {
       if (!(error instanceof SseOverflowError)) throw error;
-      // What waits for the record of the call must not leave in front of the error.
-      this.#queue.length = 0;
+      this.#drop();
       return this.#exchange.fail({ kind: "refused", text: "an event of its stream is too large" });
+    }
+    if (!this.#hold()) {
+      this.#drop();
+      return this.#exchange.failUnread();
     }
     if (this.#queuedBytes > QUEUE_BYTES_MAX) this.#exchange.pause();
     this.#pump();
   }
 
   end(): void {
+    if (this.#hasFailed) return;
     this.#hasEnded = true;
     this.#pump();
   }
@@ -67,6 +74,16 @@ export class StreamRelay {
   fail(fault: UpstreamFault): void {
     this.#fault = fault;
     this.end();
+  }
+
+  /** What waits for the record of the call must not leave in front of the error. */
+  #drop(): void {
+    this.#hasFailed = true;
+    this.#queue.length = 0;
+  }
+
+  #hold(): boolean {
+    return this.#exchange.hold(this.#queuedBytes + this.#parser.heldBytes);
   }
 
   #pump(): void {
@@ -82,21 +99,17 @@ export class StreamRelay {
 
   async #drain(): Promise<void> {
     this.#writeHead();
-    for (let event = this.#next(); event !== undefined; event = this.#next()) {
+    for (let event = this.#queue.shift(); event !== undefined; event = this.#queue.shift()) {
       const relayed = this.#relay(event);
       const bytes = relayed instanceof Promise ? await relayed : relayed;
       if (this.#exchange.isOver || this.#exchange.response.writableEnded) return;
       if (bytes !== undefined && !this.#exchange.response.write(bytes)) await this.#drained();
+      this.#queuedBytes -= sizeOf(event);
+      this.#hold();
     }
     this.#isPumping = false;
     if (this.#hasEnded) this.#finish();
     else this.#exchange.resume();
-  }
-
-  #next(): SseEvent | undefined {
-    const event = this.#queue.shift();
-    this.#queuedBytes -= event?.data?.length ?? 0;
-    return event;
   }
 
   #openSoon(delayMs: number): void {
@@ -208,6 +221,10 @@ export class StreamRelay {
     }
     this.#exchange.end();
   }
+}
+
+function sizeOf({ data }: SseEvent): number {
+  return data?.length ?? 0;
 }
 
 function toEnvelope(data: Buffer): Envelope | undefined {

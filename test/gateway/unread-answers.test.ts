@@ -4,7 +4,7 @@ import { afterEach, beforeAll, afterAll, expect, test } from "vitest";
 import { call, post } from "./client.ts";
 import { startHarness, type AgentKey, type Harness } from "./harness.ts";
 import { rawRequest } from "./raw-request.ts";
-import { result, sendJson, startUpstream, type TestUpstream } from "./upstream.ts";
+import { result, sendEvent, sendJson, startSse, startUpstream, type TestUpstream } from "./upstream.ts";
 
 const MB = 1024 * 1024;
 /** More than the buffers of a connection take while nobody reads. */
@@ -25,8 +25,12 @@ const sockets: Socket[] = [];
 
 beforeAll(async () => {
   upstream = await startUpstream((received) => {
-    const { bytes = 10 } = { ...Object(received.message.params?.["arguments"]) };
-    sendJson(received, result(received, { content: [{ type: "text", text: "x".repeat(Number(bytes)) }] }));
+    const { bytes = 10, isStream } = { ...Object(received.message.params?.["arguments"]) };
+    const answer = result(received, { content: [{ type: "text", text: "x".repeat(Number(bytes)) }] });
+    if (isStream !== true) return sendJson(received, answer);
+    startSse(received);
+    sendEvent(received, answer);
+    received.response.end();
   });
   const observer = {
     health: (_: string, { state }: { readonly state: string }) => void health.push(state),
@@ -60,17 +64,22 @@ afterAll(async () => {
   await impatient.close();
 });
 
-test("keeps one agent that does not read its answers from taking the memory of all", async () => {
-  health.length = 0;
-  await leaveAllUnread([greedy, greedy]);
-  const refused = await post(url, greedy.key, call(3, "a", { bytes: LARGE }));
-  expect([refused.status, refused.messages[0]?.error?.code]).toEqual([503, -32603]);
-  expect(refused.messages[0]?.error?.data).toMatchObject({ type: "runlayer.unread_answers" });
-  expect((await harness.events("tool.call")).at(-1)).toMatchObject({ outcome: "error", reason: "unread_answers" });
-  expect((await post(url, greedy.key, call(4, "a"))).status).toBe(200);
-  expect((await post(url, other.key, call(5, "a", { bytes: LARGE }))).text.length).toBeGreaterThan(LARGE);
-  expect(new Set(health)).toEqual(new Set(["ok"]));
-});
+test.each([false, true])(
+  "keeps one agent that reads no answers from taking the memory of all (stream: %s)",
+  async (isStream) => {
+    health.length = 0;
+    await leaveAllUnread([greedy, greedy], isStream);
+    const refused = await post(url, greedy.key, call(3, "a", { bytes: LARGE, isStream }));
+    expect(refused.messages).toMatchObject([
+      { id: 3, error: { code: -32603, data: { type: "runlayer.unread_answers" } } },
+    ]);
+    if (!isStream) expect(refused.status).toBe(503);
+    expect((await harness.events("tool.call")).at(-1)).toMatchObject({ outcome: "error", reason: "unread_answers" });
+    expect((await post(url, greedy.key, call(4, "a", { isStream }))).status).toBe(200);
+    expect((await post(url, other.key, call(5, "a", { bytes: LARGE, isStream }))).text.length).toBeGreaterThan(LARGE);
+    expect(new Set(health)).toEqual(new Set(["ok"]));
+  },
+);
 
 test("passes small answers to everybody, however much waits to be read", async () => {
   await leaveAllUnread([greedy, greedy, other, other, third]);
@@ -80,7 +89,7 @@ test("passes small answers to everybody, however much waits to be read", async (
 });
 
 test("cuts off a client that takes nothing of a large answer", async () => {
-  leaveUnread(impatientUrl, cutOff, 1);
+  leaveUnread(impatientUrl, cutOff, { id: 1, isStream: false });
   await expect.poll(() => impatient.gateway.liveExchanges).toBe(1);
   await expect.poll(() => impatient.gateway.liveExchanges, { timeout: 5000 }).toBe(0);
 });
@@ -101,15 +110,19 @@ test("lets a client take a large answer as slowly as it can", async () => {
 });
 
 /** Until each has its answer, as far as the gateway is concerned. */
-async function leaveAllUnread(agents: readonly AgentKey[]): Promise<void> {
+async function leaveAllUnread(agents: readonly AgentKey[], isStream = false): Promise<void> {
   const answered = async () => (await harness.events("tool.call")).length;
   const before = await answered();
-  for (const [id, agent] of agents.entries()) leaveUnread(url, agent, id);
+  for (const [id, agent] of agents.entries()) leaveUnread(url, agent, { id, isStream });
   await expect.poll(answered, { timeout: 10_000 }).toBe(before + agents.length);
 }
 
-function leaveUnread(to: string, { key }: AgentKey, id: number): void {
-  const socket = rawRequest(to, call(id, "a", { bytes: LARGE }), { key });
+function leaveUnread(
+  to: string,
+  { key }: AgentKey,
+  { id, isStream }: { readonly id: number; readonly isStream: boolean },
+): void {
+  const socket = rawRequest(to, call(id, "a", { bytes: LARGE, isStream }), { key });
   socket.pause();
   sockets.push(socket);
 }

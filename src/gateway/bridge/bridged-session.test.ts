@@ -35,6 +35,20 @@ test("ends with an opening that is given up in the turn in which it came", async
   expect(isClosed()).toBe(true);
 });
 
+test("keeps the latest messages for a client that has no stream open, up to a bound", async () => {
+  const { session } = start();
+  const news = (count: number, bytes: number): Buffer =>
+    Buffer.from(`{"jsonrpc":"2.0","method":"n","params":{"count":${count},"text":"${"x".repeat(bytes)}"}}`);
+  for (let count = 0; count < 5; count += 1) session.message(news(count, 400_000));
+  for (let count = 5; count < 8; count += 1) session.message(news(count, 1));
+  session.message(news(8, 2_000_000));
+  session.message(news(9, 1));
+  const { sink, texts } = listener();
+  session.listen(sink);
+  await setImmediate();
+  expect(texts.map((text) => /"count":(\d)/.exec(text)?.[1])).toEqual(["3", "4", "5", "6", "7", "9"]);
+});
+
 /** A session with a child of which the test is the far end. */
 function start() {
   const stdin = new PassThrough();
@@ -50,13 +64,23 @@ function start() {
   return { session, stdin, isClosed: () => closed };
 }
 
-function listener(): { readonly sink: UpstreamSink; readonly heard: string[] } {
+interface Heard {
+  readonly sink: UpstreamSink;
+  readonly heard: string[];
+  readonly texts: string[];
+}
+
+function listener(): Heard {
   const heard: string[] = [];
+  const texts: string[] = [];
   const sink: UpstreamSink = {
     head: () => void heard.push("head"),
-    data: () => void heard.push("data"),
+    data: (chunk) => {
+      heard.push("data");
+      texts.push(chunk.toString("utf8"));
+    },
     end: () => void heard.push("end"),
     fail: () => void heard.push("fail"),
   };
-  return { sink, heard };
+  return { sink, heard, texts };
 }

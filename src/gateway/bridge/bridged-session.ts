@@ -8,10 +8,9 @@ import {
 } from "../envelope/envelope.ts";
 import { formatSse } from "../sse.ts";
 import type { UpstreamCall, UpstreamFault, UpstreamSink } from "../upstream.ts";
+import { Backlog } from "./backlog.ts";
 import { parseMessage, type ChannelListener, type MessageChannel } from "./message-channel.ts";
 
-/** Messages of the server for a client that has no stream open; the oldest are dropped beyond it. */
-const BACKLOG_MAX = 64;
 const NEWS = /\/(?:list_changed|updated)$/;
 const STREAM_HEADERS = { "content-type": "text/event-stream" };
 
@@ -37,7 +36,7 @@ export class BridgedSession implements ChannelListener {
   readonly #channel: MessageChannel;
   readonly #onClosed: () => void;
   readonly #open = new Map<RpcId, OpenRequest>();
-  readonly #backlog: Buffer[] = [];
+  readonly #backlog = new Backlog();
   /** Whose clients do not keep up: while there is one, the channel waits. */
   readonly #slow = new Set<UpstreamSink>();
   #stream: UpstreamSink | undefined;
@@ -83,7 +82,7 @@ export class BridgedSession implements ChannelListener {
         this.#endStream();
         this.#stream = sink;
         sink.head(200, STREAM_HEADERS);
-        for (const message of this.#backlog.splice(0)) sink.data(toEvent(message));
+        for (const message of this.#backlog.take()) sink.data(toEvent(message));
       },
       abort: () => {
         if (this.#stream === sink) this.#stream = undefined;
@@ -103,8 +102,7 @@ export class BridgedSession implements ChannelListener {
     if (envelope.kind === "response") return this.#answer(envelope.id, bytes);
     const sink = this.#sinkFor(envelope);
     if (sink !== undefined) return sink.data(toEvent(bytes));
-    this.#backlog.push(bytes);
-    if (this.#backlog.length > BACKLOG_MAX) this.#backlog.shift();
+    this.#backlog.add(bytes);
   }
 
   closed(fault: UpstreamFault): void {
@@ -165,8 +163,9 @@ export class BridgedSession implements ChannelListener {
   #answer(id: RpcId | null, bytes: Buffer): void {
     const request = id === null ? undefined : this.#open.get(id);
     if (request === undefined || id === null) return;
-    this.#open.delete(id);
     request.sink.data(toEvent(bytes));
+    // It may have been given up over its answer.
+    if (!this.#open.delete(id)) return;
     request.sink.end();
     this.#keepsUp(request.sink);
   }

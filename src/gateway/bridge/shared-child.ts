@@ -4,6 +4,7 @@ import { KeptChild } from "../stdio/kept-child.ts";
 import { MESSAGE_BYTES_MAX, parseMessage, type ChannelListener, type MessageChannel } from "./message-channel.ts";
 import { SharedWire, type Seat } from "./shared-wire.ts";
 import { faultOfStart, type BridgedChild } from "./stdio-channel.ts";
+import { WaitingMessages } from "./waiting-messages.ts";
 
 export interface SharedChildrenOptions {
   readonly clock: Clock;
@@ -93,7 +94,7 @@ class SharedChannel implements MessageChannel, ChannelListener {
   #isJoining = false;
   #isClosed = false;
   #isPaused = false;
-  #unsent: Buffer[] = [];
+  readonly #unsent = new WaitingMessages();
   #unread: Buffer[] = [];
   #unreadBytes = 0;
 
@@ -105,7 +106,7 @@ class SharedChannel implements MessageChannel, ChannelListener {
   send(message: Buffer): void {
     if (this.#isClosed) return;
     if (this.#membership !== undefined) return this.#membership.wire.send(this.#membership.seat, message);
-    this.#unsent.push(message);
+    if (!this.#unsent.add(message)) return this.closed({ kind: "unavailable", text: "it takes too long to start" });
     if (this.#isJoining) return;
     this.#isJoining = true;
     this.#find(versionIn(message))
@@ -130,7 +131,7 @@ class SharedChannel implements MessageChannel, ChannelListener {
 
   close(): void {
     this.#isClosed = true;
-    this.#unsent = [];
+    this.#unsent.take();
     this.#unread = [];
     this.#membership?.leave();
     this.#membership = undefined;
@@ -153,7 +154,7 @@ class SharedChannel implements MessageChannel, ChannelListener {
   #joined(membership: Membership): void {
     if (this.#isClosed) return membership.leave();
     this.#membership = membership;
-    for (const message of this.#unsent.splice(0)) this.send(message);
+    for (const message of this.#unsent.take()) this.send(message);
   }
 }
 

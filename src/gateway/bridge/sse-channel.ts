@@ -2,9 +2,13 @@ import { one } from "../http/request-headers.ts";
 import { SseOverflowError, SseParser } from "../sse.ts";
 import type { Upstream, UpstreamCall, UpstreamFault, UpstreamSink } from "../upstream.ts";
 import { MESSAGE_BYTES_MAX, type ChannelListener, type MessageChannel } from "./message-channel.ts";
+import { WAITING_BYTES_MAX, WaitingMessages } from "./waiting-messages.ts";
 
 /** Reaches addresses of one server with its credential. */
 export type ReachUrl = (url: URL) => Upstream;
+
+/** The endpoint is the first event, and a server that has sent its head knows it. */
+const ENDPOINT_MS = 10_000;
 
 /** The HTTP with SSE transport of 2024-11-05: one stream down, whose first event says where messages go up. */
 export class SseChannel implements MessageChannel, UpstreamSink {
@@ -13,8 +17,11 @@ export class SseChannel implements MessageChannel, UpstreamSink {
   readonly #listener: ChannelListener;
   readonly #parser = new SseParser(MESSAGE_BYTES_MAX);
   readonly #stream: UpstreamCall;
+  readonly #waiting = new WaitingMessages();
   #endpoint: Upstream | undefined;
-  #waiting: Buffer[] = [];
+  #endpointTimer: NodeJS.Timeout | undefined;
+  /** Of messages that were sent up and not yet taken. */
+  #untakenBytes = 0;
   #isClosed = false;
 
   constructor(url: URL, reach: ReachUrl, listener: ChannelListener) {
@@ -26,9 +33,8 @@ export class SseChannel implements MessageChannel, UpstreamSink {
 
   send(message: Buffer): void {
     if (this.#isClosed) return;
-    if (this.#endpoint === undefined) return void this.#waiting.push(message);
-    const headers = ["content-type", "application/json"];
-    this.#endpoint.send({ method: "POST", headers, body: message }, new SentMessage((fault) => this.fail(fault)));
+    if (this.#endpoint !== undefined) return this.#post(this.#endpoint, message);
+    if (!this.#waiting.add(message)) this.fail({ kind: "unavailable", text: "it takes too long to name its endpoint" });
   }
 
   pause(): void {
@@ -42,6 +48,8 @@ export class SseChannel implements MessageChannel, UpstreamSink {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    clearTimeout(this.#endpointTimer);
+    this.#waiting.take();
     this.#stream.abort();
   }
 
@@ -49,7 +57,10 @@ export class SseChannel implements MessageChannel, UpstreamSink {
     if (status === 401 || status === 403)
       return this.fail({ kind: "credential", text: `it refused the gateway's credential (HTTP ${status})` });
     const isStream = one(headers["content-type"])?.startsWith("text/event-stream") === true;
-    if (status !== 200 || !isStream) this.fail({ kind: "refused", text: `it gave no event stream (HTTP ${status})` });
+    if (status !== 200 || !isStream)
+      return this.fail({ kind: "refused", text: `it gave no event stream (HTTP ${status})` });
+    const fault = { kind: "timeout", text: "it named no endpoint for messages" } as const;
+    this.#endpointTimer = setTimeout(() => this.fail(fault), ENDPOINT_MS);
   }
 
   data(chunk: Buffer): void {
@@ -80,22 +91,36 @@ export class SseChannel implements MessageChannel, UpstreamSink {
     // The credential goes to the registered origin and nowhere else, whatever the stream says.
     if (url?.origin !== this.#url.origin)
       return this.fail({ kind: "refused", text: "its message endpoint is elsewhere" });
+    clearTimeout(this.#endpointTimer);
     this.#endpoint = this.#reach(url);
-    for (const message of this.#waiting) this.send(message);
-    this.#waiting = [];
+    for (const message of this.#waiting.take()) this.send(message);
+  }
+
+  #post(endpoint: Upstream, message: Buffer): void {
+    this.#untakenBytes += message.length;
+    if (this.#untakenBytes > WAITING_BYTES_MAX)
+      return this.fail({ kind: "refused", text: "it does not take its messages" });
+    const headers = ["content-type", "application/json"];
+    const sent = new SentMessage((fault) => {
+      this.#untakenBytes -= message.length;
+      if (fault !== undefined) this.fail(fault);
+    });
+    endpoint.send({ method: "POST", headers, body: message }, sent);
   }
 }
 
 /** The answer to a message sent up says only whether it was taken. */
 class SentMessage implements UpstreamSink {
-  readonly #onFault: (fault: UpstreamFault) => void;
+  readonly #onDone: (fault: UpstreamFault | undefined) => void;
+  #isDone = false;
 
-  constructor(onFault: (fault: UpstreamFault) => void) {
-    this.#onFault = onFault;
+  /** `onDone` is called once. */
+  constructor(onDone: (fault: UpstreamFault | undefined) => void) {
+    this.#onDone = onDone;
   }
 
   head(status: number): void {
-    if (status >= 300) this.#onFault({ kind: "refused", text: `it did not take a message (HTTP ${status})` });
+    if (status >= 300) this.#finish({ kind: "refused", text: `it did not take a message (HTTP ${status})` });
   }
 
   data(): void {
@@ -104,9 +129,16 @@ class SentMessage implements UpstreamSink {
 
   end(): void {
     // Taken; the answer comes on the stream.
+    this.#finish(undefined);
   }
 
   fail(fault: UpstreamFault): void {
-    this.#onFault(fault);
+    this.#finish(fault);
+  }
+
+  #finish(fault: UpstreamFault | undefined): void {
+    if (this.#isDone) return;
+    this.#isDone = true;
+    this.#onDone(fault);
   }
 }

@@ -2,6 +2,7 @@ import type { Readable, Writable } from "node:stream";
 import { AppError } from "../../lib/errors.ts";
 import type { UpstreamFault } from "../upstream.ts";
 import { MESSAGE_BYTES_MAX, type ChannelListener, type MessageChannel } from "./message-channel.ts";
+import { WaitingMessages } from "./waiting-messages.ts";
 
 /** What the bridge needs of a supervised child. */
 export interface BridgedChild {
@@ -22,7 +23,7 @@ const UNREAD_BYTES_MAX = 64 * 1024 * 1024;
 export class StdioChannel implements MessageChannel {
   readonly #listener: ChannelListener;
   #child: BridgedChild | undefined;
-  #waiting: Buffer[] = [];
+  readonly #waiting = new WaitingMessages();
   #rest: Buffer[] = [];
   #restBytes = 0;
   #isClosed = false;
@@ -38,7 +39,7 @@ export class StdioChannel implements MessageChannel {
 
   send(message: Buffer): void {
     if (this.#isClosed) return;
-    if (this.#child === undefined) return void this.#waiting.push(message);
+    if (this.#child === undefined) return this.#keep(message);
     const { stdin } = this.#child;
     stdin.write(toLine(message));
     if (stdin.writableLength > UNREAD_BYTES_MAX) this.#end({ kind: "refused", text: "it does not read its messages" });
@@ -72,8 +73,11 @@ export class StdioChannel implements MessageChannel {
       this.#end({ kind: "reset", text: `its process ended (${signal ?? `exit code ${code ?? "unknown"}`})` }),
     );
     if (this.#isPaused) child.stdout.pause();
-    for (const message of this.#waiting) this.send(message);
-    this.#waiting = [];
+    for (const message of this.#waiting.take()) this.send(message);
+  }
+
+  #keep(message: Buffer): void {
+    if (!this.#waiting.add(message)) this.#end({ kind: "unavailable", text: "it takes too long to start" });
   }
 
   #read(chunk: Buffer): void {
@@ -100,7 +104,7 @@ export class StdioChannel implements MessageChannel {
 
   #stop(): void {
     this.#rest = [];
-    this.#waiting = [];
+    this.#waiting.take();
     this.#child?.stop().catch(() => {
       // Its supervisor has said why.
     });

@@ -1,0 +1,34 @@
+import { expect, test } from "vitest";
+import { systemClock } from "../../lib/clock.ts";
+import type { UpstreamFault } from "../upstream.ts";
+import type { ChannelListener, MessageChannel } from "./message-channel.ts";
+import { SharedChildren } from "./shared-child.ts";
+import { StdioChannel, type BridgedChild } from "./stdio-channel.ts";
+
+const MB = 1024 * 1024;
+const never = new Promise<BridgedChild>(() => undefined);
+
+test.each([
+  ["of its own", (listener: ChannelListener): MessageChannel => new StdioChannel(never, listener)],
+  [
+    "that it shares",
+    (listener: ChannelListener): MessageChannel => {
+      const children = new SharedChildren({ clock: systemClock, idleMs: 1000 });
+      return children.connect({ serverId: "s", id: "1", label: "s", start: () => never }, listener);
+    },
+  ],
+])("keeps a session's messages for a child %s that does not start up to a bound", (_, connect) => {
+  const faults: UpstreamFault[] = [];
+  const channel = connect({ message: () => undefined, closed: (fault) => void faults.push(fault) });
+  for (let count = 0; count < 4; count += 1) channel.send(Buffer.alloc(4 * MB, " "));
+  expect(faults).toEqual([]);
+  channel.send(Buffer.alloc(1, " "));
+  expect(faults).toMatchObject([{ kind: "unavailable" }]);
+});
+
+test("keeps a session's messages for a child that does not start up to a number", () => {
+  const faults: UpstreamFault[] = [];
+  const channel = new StdioChannel(never, { message: () => undefined, closed: (fault) => void faults.push(fault) });
+  for (let count = 0; count < 1001; count += 1) channel.send(Buffer.from("{}"));
+  expect(faults).toHaveLength(1);
+});

@@ -7,6 +7,7 @@ import { errorMessage, respondEmpty } from "./http/respond.ts";
 import type { PendingCall } from "./pending-call.ts";
 import { RpcRefusal } from "./rpc-refusal.ts";
 import { StreamRelay } from "./stream-relay.ts";
+import { recordEnd } from "./upkeep.ts";
 import type { UpstreamFault, UpstreamSink } from "./upstream.ts";
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
@@ -111,7 +112,7 @@ export class AnswerSink implements UpstreamSink {
     const body = this.#body();
     const envelope = parsed(body);
     const isOwn = isErrorTo(envelope, pending?.facts.envelope.id);
-    if (this.#status === 404) this.#exchange.dropSession();
+    if (this.#status === 404) this.#dropSession();
     if (!isOwn && this.#status >= 500)
       return this.#exchange.fail({ kind: "refused", text: `it answered with HTTP status ${this.#status}` });
     const idText = pending?.facts.envelope.idText ?? "null";
@@ -121,6 +122,12 @@ export class AnswerSink implements UpstreamSink {
       pending?.settle({ outcome: "error", reason: "rpc_error", details: { status: this.#status } });
       this.#exchange.answer(answer, { status: this.#status });
     });
+  }
+
+  /** The server does not know the session any more. */
+  #dropSession(): void {
+    const { session, context } = this.#exchange;
+    if (session !== undefined && context.sessions.end(session)) recordEnd(context, session, "ended_by_server");
   }
 
   /** No content: right for notifications and answers, no answer to a request. */

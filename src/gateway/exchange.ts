@@ -255,11 +255,6 @@ export class Exchange implements LiveExchange {
     this.session = this.context.sessions.open(this.scope, { id, upstreamId, keyId: key.id, client });
   }
 
-  /** The upstream does not know the session any more. */
-  dropSession(): void {
-    if (this.session !== undefined) this.context.sessions.end(this.session);
-  }
-
   get answerHeaders(): Readonly<Record<string, string>> {
     const isOpening = this.pending?.facts.envelope.method === "initialize" && this.session !== undefined;
     return isOpening && this.session !== undefined ? { "mcp-session-id": this.session.sealed } : {};

@@ -31,7 +31,8 @@ export interface Sessions {
   ): Session;
   /** Undefined for an id that was not issued to this agent at this server. */
   find(scope: HandleScope, sealed: string, keyId: string): Session | undefined;
-  end(session: Session): void;
+  /** False where it had ended before. */
+  end(session: Session): boolean;
   /** As `end`, and the id that the client has is not accepted again here, whatever it says of itself. */
   endForGood(session: Session): void;
   list(): readonly Session[];
@@ -70,7 +71,7 @@ export function createSessions(sealer: Sealer, clock: Clock): Sessions {
       const now = clock.now();
       return add({ ...scope, id, sealed, upstreamId, openedAt: now, lastSeenAt: now, client: undefined, keyId });
     },
-    end: ({ sealed }) => void live.delete(sealed),
+    end: ({ sealed }) => live.delete(sealed),
     endForGood({ sealed }) {
       live.delete(sealed);
       ended.add(sealed);

@@ -156,6 +156,18 @@ test("sends no answer whose right was taken after the question, and tells the up
   stream.close();
 });
 
+test("records the end of a session that the server does not know any more, once", async () => {
+  const session = await openSession(alice);
+  behave = ({ response }) => void response.writeHead(404).end();
+  const answers = [1, 2].map((id) => post(url, alice.key, call(id, "a"), { headers: session }));
+  expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([404, 404]);
+  const [ended, ...others] = await harness.events("session.end");
+  const opened = (await harness.events("session.open")).at(-1);
+  expect(ended).toMatchObject({ outcome: "success", details: { reason: "ended_by_server" } });
+  expect([ended?.sessionId, others]).toEqual([opened?.sessionId, []]);
+  expect(harness.gateway.sessions().some(({ id }) => id === ended?.sessionId)).toBe(false);
+});
+
 test("answers an unknown question of the server in the client's stead", async () => {
   behave = (received) => {
     startSse(received);

@@ -1,6 +1,7 @@
-import { finishAnswer } from "./answer.ts";
+import { finishAnswer, type FinishedAnswer } from "./answer.ts";
 import { decideInputRequests } from "./input-requests.ts";
-import { parseUpstreamEnvelope, type Envelope, type RpcId } from "./envelope/envelope.ts";
+import { parseUpstreamEnvelope, type Envelope, type ResponseEnvelope, type RpcId } from "./envelope/envelope.ts";
+import { JsonFaultError } from "./envelope/json-scanner.ts";
 import type { Exchange } from "./exchange.ts";
 import { one } from "./http/request-headers.ts";
 import { errorMessage, respondEmpty } from "./http/respond.ts";
@@ -94,10 +95,12 @@ export class AnswerSink implements UpstreamSink {
     const finish = (refusal?: RpcRefusal): void => {
       if (this.#exchange.isOver) return;
       if (refusal !== undefined) return refuseAnswer(this.#exchange, pending, refusal);
-      const { bytes, end } = finishAnswer(envelope, pending, this.#exchange);
-      this.#exchange.answer(bytes, { headers: this.#exchange.answerHeaders });
+      const finished = finishedOf(envelope, pending, this.#exchange);
+      if (finished === undefined)
+        return this.#exchange.fail({ kind: "refused", text: "an entry of its answer can be read in two ways" });
+      this.#exchange.answer(finished.bytes, { headers: this.#exchange.answerHeaders });
       // In the same turn of the loop: no message that the answer leads to can be read before.
-      pending.settle(end);
+      pending.settle(finished.end);
     };
     const asked = decideInputRequests(envelope, this.#exchange);
     if (asked === undefined) return this.#exchange.whenDurable(() => finish());
@@ -151,6 +154,16 @@ export class AnswerSink implements UpstreamSink {
 function refuseAnswer(exchange: Exchange, pending: PendingCall, refusal: RpcRefusal): void {
   pending.settle({ outcome: "error", reason: "question_refused" });
   exchange.answer(errorMessage(pending.facts.envelope.idText, refusal), { headers: exchange.answerHeaders });
+}
+
+/** Undefined where an entry of a list can be read in two ways: an entry's own names are looked at only where it matters. */
+function finishedOf(envelope: ResponseEnvelope, pending: PendingCall, exchange: Exchange): FinishedAnswer | undefined {
+  try {
+    return finishAnswer(envelope, pending, exchange);
+  } catch (error) {
+    if (error instanceof JsonFaultError) return undefined;
+    throw error;
+  }
 }
 
 function isErrorTo(envelope: Envelope | undefined, id: RpcId | undefined): boolean {

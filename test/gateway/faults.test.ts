@@ -177,6 +177,24 @@ test.each(faults)(
   },
 );
 
+test.each([
+  ["tools/list", '{"tools":[{"name":"a","name":"b"}]}', "tool.list"],
+  ["tools/call", '{"content":[],"tasks":[{"taskId":"t-1","taskId":"t-2"}]}', "tool.call"],
+])("refuses an answer to `%s` with an entry that can be read in two ways", async (method, answer, event) => {
+  for (const isStream of [false, true]) {
+    behave = (received) => {
+      const text = `{"jsonrpc":"2.0","id":"two","result":${answer}}`;
+      if (!isStream) return sendJson(received, text);
+      startSse(received);
+      received.response.end(`data: ${text}\n\n`);
+    };
+    const refused = await post(url, agent.key, request("two", method, { name: "a" }));
+    expect(refused.messages).toMatchObject([{ id: "two", error: { code: -32603, message: /^server `s` / } }]);
+    if (!isStream) expect(refused.status).toBe(502);
+    expect((await harness.events(event)).at(-1)).toMatchObject({ outcome: "error", reason: "upstream_refused" });
+  }
+});
+
 test("says that an upstream refuses connections", async () => {
   const answer = await post(`${harness.url}/gateway/dead/mcp`, agent.key, call(1, "a"));
   expect(answer.status).toBe(502);

@@ -9,6 +9,7 @@ import { call, openStream, post, request, streamInit } from "./client.ts";
 import { startHarness, type AgentKey, type Harness } from "./harness.ts";
 import {
   plainServer,
+  result,
   sendEvent,
   sendJson,
   startSse,
@@ -30,12 +31,22 @@ let isDiskFull = false;
 let isKnownFull = false;
 let hasStaged = false;
 let stageDelayMs = 0;
+/** A mistake of ours in the middle of an answer. */
+let isObserverBroken = false;
 
 beforeAll(async () => {
   harness = await startHarness({
     headersTimeoutMs: 1000,
     limits: { answerBytesMax: ANSWER_BYTES_MAX, heldBytesMax: 4 * ANSWER_BYTES_MAX, stalledClientMs: 500 },
     wrapAudit: failingWhenFull,
+    observer: {
+      toolsListed: () => {
+        if (isObserverBroken) throw new Error("planted");
+      },
+      health: () => undefined,
+      keyUsed: () => undefined,
+      keyDenied: () => undefined,
+    },
   });
   upstream = await startUpstream((received) => behave(received));
   server = await harness.addServer({ name: "s", url: `${upstream.url}/mcp` });
@@ -193,6 +204,33 @@ test.each([
     if (!isStream) expect(refused.status).toBe(502);
     expect((await harness.events(event)).at(-1)).toMatchObject({ outcome: "error", reason: "upstream_refused" });
   }
+});
+
+test("ends one connection over a mistake of its own, and goes on", async () => {
+  behave = (received) => sendJson(received, result(received, { tools: [{ name: "new", inputSchema: {} }] }));
+  isObserverBroken = true;
+  await expect(post(url, agent.key, request(1, "tools/list"))).rejects.toThrow();
+  isObserverBroken = false;
+  await expect.poll(() => harness.gateway.liveExchanges).toBe(0);
+  expect((await harness.events("tool.list")).at(-1)).toMatchObject({ outcome: "error", reason: "internal" });
+  behave = plainServer;
+  expect((await post(url, agent.key, call(2, "a"))).status).toBe(200);
+});
+
+test("lets nothing that waited for the record leave before the error that ended its call", async () => {
+  await harness.setSettings({ auditDurability: "before-answer" });
+  stageDelayMs = 300;
+  behave = async (received) => {
+    startSse(received);
+    sendEvent(received, { jsonrpc: "2.0", method: "notifications/message", params: { data: "early" } });
+    await sleep(50);
+    received.response.end(`data: ${"x".repeat(2 * ANSWER_BYTES_MAX)}`);
+  };
+  const answer = await post(url, agent.key, call("late", "a"));
+  stageDelayMs = 0;
+  await harness.setSettings({ auditDurability: "before-dispatch" });
+  expect(answer.messages).toMatchObject([{ id: "late", error: { code: -32603 } }]);
+  expect((await harness.events("tool.call")).at(-1)).toMatchObject({ outcome: "error", reason: "upstream_refused" });
 });
 
 test("says that an upstream refuses connections", async () => {

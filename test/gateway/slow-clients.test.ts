@@ -72,7 +72,7 @@ test.each(KINDS)("goes on with a session whose client left a call without readin
   await sleep(1000);
   expect(harness.gateway.liveExchanges).toBe(1);
   socket.destroy();
-  await expect.poll(() => harness.gateway.liveExchanges).toBe(0);
+  await expect.poll(() => harness.gateway.liveExchanges, { timeout: 10_000 }).toBe(0);
   expect((await use(name, session, call(3, "env"))).messages).toMatchObject([{ id: 3, result: {} }]);
 });
 
@@ -88,7 +88,7 @@ async function open(name: string): Promise<Record<string, string>> {
 }
 
 function use(name: string, headers: Record<string, string>, message: object) {
-  const signal = AbortSignal.timeout(5000);
+  const signal = AbortSignal.timeout(15_000);
   return post(urlOf(name), agent.key, message, { headers, signal });
 }
 

@@ -55,7 +55,7 @@ beforeAll(async () => {
 
 afterEach(async () => {
   for (const socket of sockets.splice(0)) socket.destroy();
-  await expect.poll(() => harness.gateway.liveExchanges).toBe(0);
+  await expect.poll(() => harness.gateway.liveExchanges, { timeout: 10_000 }).toBe(0);
 });
 
 afterAll(async () => {
@@ -90,8 +90,8 @@ test("passes small answers to everybody, however much waits to be read", async (
 
 test("cuts off a client that takes nothing of a large answer", async () => {
   leaveUnread(impatientUrl, cutOff, { id: 1, isStream: false });
-  await expect.poll(() => impatient.gateway.liveExchanges).toBe(1);
-  await expect.poll(() => impatient.gateway.liveExchanges, { timeout: 5000 }).toBe(0);
+  await expect.poll(() => impatient.gateway.liveExchanges, { interval: 5 }).toBe(1);
+  await expect.poll(() => impatient.gateway.liveExchanges, { timeout: 10_000 }).toBe(0);
 });
 
 test("lets a client take a large answer as slowly as it can", async () => {

@@ -1,3 +1,5 @@
+import { AppError } from "../lib/errors.ts";
+
 /** JSON-RPC and MCP error codes that the gateway answers with. */
 export const RPC_CODES = {
   parseError: -32700,
@@ -49,4 +51,12 @@ export class RpcRefusal extends Error {
   static parseError(message: string): RpcRefusal {
     return new RpcRefusal({ status: 400, code: RPC_CODES.parseError, message });
   }
+}
+
+/** The refusal that an error stands for: itself, or that a message could not be recorded. Undefined for every other. */
+export function asRefusal(error: unknown): RpcRefusal | undefined {
+  if (error instanceof RpcRefusal) return error;
+  if (!(error instanceof AppError) || error.code !== "unavailable") return undefined;
+  const message = "the gateway cannot record this message now, so it refuses it; try again later";
+  return new RpcRefusal({ status: 503, code: RPC_CODES.unavailable, message }, { cause: error });
 }

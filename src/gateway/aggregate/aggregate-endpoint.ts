@@ -9,7 +9,7 @@ import { challengeOf } from "../exchange.ts";
 import { readBody } from "../http/read-body.ts";
 import { one } from "../http/request-headers.ts";
 import { respondProblem, respondRefusal } from "../http/respond.ts";
-import { RpcRefusal } from "../rpc-refusal.ts";
+import { asRefusal, RpcRefusal } from "../rpc-refusal.ts";
 import type { Aggregate } from "./aggregate.ts";
 import { createAggregateServer, type ServerParts } from "./aggregate-server.ts";
 import { AggregateSessions } from "./aggregate-sessions.ts";
@@ -43,8 +43,10 @@ export function createAggregateEndpoint(
       try {
         await serve({ request, response }, { parts, sessions, modern });
       } catch (error) {
-        if (!(error instanceof RpcRefusal)) throw error;
-        respondRefusal(response, error);
+        const refusal = asRefusal(error);
+        if (refusal === undefined) throw error;
+        if (error !== refusal) context.onProblem("a decision could not be recorded", error);
+        respondRefusal(response, refusal);
       }
     },
     trial: (run) => runs.trial(run),

@@ -9,12 +9,12 @@ import {
   type Tool,
 } from "@modelcontextprotocol/server";
 import { SkillsExtension } from "@modelcontextprotocol/server/ext/skills";
-import { AppError } from "../../lib/errors.ts";
 import type { ToolDefinition } from "../../domain/server.ts";
 import type { GatewayContext } from "../context.ts";
 import { matchDetails, subjectOf, toDraft } from "../record.ts";
-import { RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
+import { asRefusal, RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
 import { askerOf, type Connection } from "./connections.ts";
+import { refusalOf } from "./inner-outcome.ts";
 import { innerArgumentsOf } from "./own-arguments.ts";
 import type { SkillRunner } from "./ports.ts";
 import { GATEWAY_RESOURCE, toAggregateDraft } from "./record.ts";
@@ -79,13 +79,8 @@ export async function refusable<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof RpcRefusal) throw new ProtocolError(error.code, error.message, error.data);
-    if (error instanceof AppError && error.code === "unavailable")
-      throw new ProtocolError(
-        RPC_CODES.unavailable,
-        "the gateway cannot record this message now, so it refuses it; try again later",
-      );
-    throw error;
+    const refusal = asRefusal(error) ?? refusalOf(error);
+    throw refusal === undefined ? error : new ProtocolError(refusal.code, refusal.message, refusal.data);
   }
 }
 

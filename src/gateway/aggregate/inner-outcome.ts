@@ -1,6 +1,6 @@
-import { type CallToolResult, ProtocolError } from "@modelcontextprotocol/client";
+import { type CallToolResult, ProtocolError, SdkHttpError } from "@modelcontextprotocol/client";
 import type { DecidingPolicy } from "../decide.ts";
-import { RPC_CODES } from "../rpc-refusal.ts";
+import { RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
 import type { InnerCallOutcome, InnerRefusal } from "./ports.ts";
 
 const TEXT_MAX = 2000;
@@ -26,6 +26,36 @@ export function toFailure(error: unknown, signal: AbortSignal): InnerCallOutcome
   if (code === RPC_CODES.approvalPending && approvalId !== undefined) return { status: "held", approvalId };
   const isOurs = code === RPC_CODES.approvalPending || code === RPC_CODES.unavailable;
   return { status: "refused", wasSent: !isOurs, error: { code: isOurs ? "unavailable" : "upstream_error", message } };
+}
+
+/**
+ * What a call was refused with in HTTP's way, before an answer of its own had begun: as the client of the server's own path is
+ * told. Undefined for every other error.
+ */
+export function refusalOf(error: unknown): RpcRefusal | undefined {
+  if (!(error instanceof SdkHttpError)) return undefined;
+  const refused = memberOf(parseJson(error.data["text"]), "error");
+  const message = memberText(refused, "message");
+  if (message === undefined) return undefined;
+  const code = memberOf(refused, "code");
+  const { status } = error;
+  if (typeof code === "number") return new RpcRefusal({ status, code, message }, { data: dataOf(refused) });
+  return new RpcRefusal({ status, code: status === 503 ? RPC_CODES.unavailable : RPC_CODES.denied, message });
+}
+
+function dataOf(refused: unknown): Readonly<Record<string, unknown>> | undefined {
+  const data = memberOf(refused, "data");
+  return typeof data === "object" && data !== null ? Object.fromEntries(Object.entries(data)) : undefined;
+}
+
+function parseJson(text: unknown): unknown {
+  try {
+    const value: unknown = typeof text === "string" ? JSON.parse(text) : undefined;
+    return value;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
 }
 
 function toDenial(message: string, data: unknown): InnerRefusal {

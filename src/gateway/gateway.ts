@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { accessAs, clientOf, identify, type Access } from "./access.ts";
 import { type Aggregate, createAggregate } from "./aggregate/aggregate.ts";
-import { createInnerHttp, type InnerOrigin } from "./aggregate/inner-http.ts";
+import { createInnerHttp, type InnerOrigin, SESSION_GONE_HEADER } from "./aggregate/inner-http.ts";
 import { handleMessage } from "./client-messages.ts";
 import { Continuations } from "./continuations.ts";
 import { DEFAULT_LIMITS, type GatewayContext, type GatewayOptions } from "./context.ts";
@@ -167,7 +167,18 @@ async function serve(context: GatewayContext, http: Http): Promise<void> {
 async function serveInner(context: GatewayContext, http: Http, origin: InnerOrigin): Promise<void> {
   const access = accessAs(origin, context.liveView.current, context.clock.now());
   if (!access.ok) return respondProblem(http.response, access.refusal);
-  await serveExchange(new Exchange(context, { ...http, inner: origin }, access.caller));
+  const exchange = new Exchange(context, { ...http, inner: origin }, access.caller);
+  if (!isSessionGone(exchange)) return serveExchange(exchange);
+  http.response.setHeader(SESSION_GONE_HEADER, "true");
+  respondRefusal(http.response, noSuchSession());
+}
+
+/** Whether a message is of a session that is over, as far as it is known here: then no server gets it. */
+function isSessionGone({ request, context, scope, caller }: Exchange): boolean {
+  const sealed = sealedSessionOf(request);
+  if (request.method !== "POST" || sealed === undefined) return false;
+  const session = context.sessions.find(scope, sealed, caller.key.id);
+  return session === undefined || context.upstreams.hasEnded(caller.server, scope, session.upstreamId);
 }
 
 async function serveExchange(exchange: Exchange): Promise<void> {
@@ -202,15 +213,20 @@ async function route(exchange: Exchange): Promise<void> {
 
 /** The session that the client names. An id that is not its own looks like one that has ended (MCP: 404, start anew). */
 function findSession({ request, context, scope, caller }: Exchange): Session | undefined {
-  const sealed = one(request.headers["mcp-session-id"]);
-  if (sealed === undefined || protocolVersionOf(request.headers) === MODERN_VERSION) return undefined;
+  const sealed = sealedSessionOf(request);
+  if (sealed === undefined) return undefined;
   const session = context.sessions.find(scope, sealed, caller.key.id);
-  if (session !== undefined) return session;
-  throw new RpcRefusal({
-    status: 404,
-    code: RPC_CODES.invalidRequest,
-    message: "no such session; start a new one with `initialize`",
-  });
+  if (session === undefined) throw noSuchSession();
+  return session;
+}
+
+function sealedSessionOf({ headers }: IncomingMessage): string | undefined {
+  return protocolVersionOf(headers) === MODERN_VERSION ? undefined : one(headers["mcp-session-id"]);
+}
+
+function noSuchSession(): RpcRefusal {
+  const message = "no such session; start a new one with `initialize`";
+  return new RpcRefusal({ status: 404, code: RPC_CODES.invalidRequest, message });
 }
 
 async function refuseAccess(

@@ -42,4 +42,6 @@ export interface Upstreams {
   of(server: ServerView, scope: HandleScope): Upstream;
   /** Ends what is kept for a session whose agent lost its right, on our side. */
   endSession(scope: HandleScope, upstreamId: string): void;
+  /** Whether a session is over as far as it is known on our side: the server would get nothing of it. */
+  hasEnded(server: ServerView, scope: HandleScope, upstreamId: string): boolean;
 }

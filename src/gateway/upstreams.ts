@@ -26,6 +26,8 @@ export function createUpstreams({ egress, credentials, bridged }: UpstreamsOptio
       return found;
     },
     endSession: (scope, upstreamId) => bridged.endSession(scope, upstreamId),
+    hasEnded: (server, scope, upstreamId) =>
+      server.server.transport !== "streamable-http" && bridged.hasEnded(server, scope, upstreamId),
   };
 }
 

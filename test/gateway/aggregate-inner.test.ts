@@ -97,6 +97,88 @@ const callStateless = (name: string, signal?: AbortSignal): Promise<Posted> =>
     ...(signal === undefined ? {} : { signal }),
   });
 
+const requestsTo = (method: string): number =>
+  upstream.received.filter((received) => received.message.method === method || received.method === method).length;
+
+test("a stateless request leaves no session and no child behind", async () => {
+  for (let count = 0; count < 3; count += 1)
+    expect((await callStateless("child__env")).messages).toMatchObject([{ id: 2, result: {} }]);
+  await expect.poll(() => harness.bridge.sessionCount).toBe(0);
+  const before = requestsTo("DELETE");
+  expect((await callStateless("http__read_file")).messages).toMatchObject([{ id: 2, result: {} }]);
+  await expect.poll(() => requestsTo("DELETE")).toBe(before + 1);
+  await expect.poll(() => harness.gateway.liveExchanges).toBe(0);
+  const ended = (await harness.events("session.end")).filter(({ sessionId }) => sessionId !== undefined);
+  expect(ended.at(-1)).toMatchObject({ details: { reason: "client" } });
+  expect(harness.gateway.sessions()).toEqual([]);
+});
+
+test("the end of a session ends those that it opened at servers", async () => {
+  const headers = await openSession();
+  expect((await callIn(headers, "child__env")).messages).toMatchObject([{ id: 2, result: {} }]);
+  expect(harness.bridge.sessionCount).toBe(1);
+  await fetch(url, { method: "DELETE", headers: { authorization: `Bearer ${agent.key}`, ...headers } });
+  await expect.poll(() => harness.bridge.sessionCount).toBe(0);
+});
+
+test("a call of a stateless client that goes away is given up, and its session ends", async () => {
+  const sent = Promise.withResolvers<void>();
+  behave = () => sent.resolve();
+  const controller = new AbortController();
+  const before = requestsTo("DELETE");
+  const gone = callStateless("http__read_file", controller.signal).catch(() => undefined);
+  await sent.promise;
+  controller.abort();
+  await gone;
+  await expect.poll(() => requestsTo("DELETE")).toBe(before + 1);
+  await expect.poll(() => harness.gateway.liveExchanges).toBe(0);
+  expect((await harness.events("tool.call")).at(-1)).toMatchObject({ reason: "client_disconnected" });
+});
+
+test("a session that an administrator ends takes its call with it: it is not sent again, and the next one begins anew", async () => {
+  const sent = Promise.withResolvers<void>();
+  behave = () => sent.resolve();
+  const headers = await openSession();
+  const before = requestsTo("tools/call");
+  const waiting = callIn(headers, "http__write_file");
+  await sent.promise;
+  const [inner] = harness.gateway.sessions().filter(({ serverId }) => serverId !== undefined);
+  expect(harness.gateway.endSession(inner?.id ?? "")).toBe(true);
+  expect((await waiting).messages[0]?.error?.message).toContain("ended this session");
+  expect(requestsTo("tools/call")).toBe(before + 1);
+  behave = plainServer;
+  expect((await callIn(headers, "http__write_file")).messages).toMatchObject([{ id: 2, result: {} }]);
+});
+
+test("a call that a server answers with 404 is not sent again", async () => {
+  behave = (received) => {
+    const error = { code: -32_600, message: "no such session; start a new one with `initialize`" };
+    sendJson(received, { jsonrpc: "2.0", id: null, error }, { status: 404 });
+  };
+  const headers = await openSession();
+  const before = requestsTo("tools/call");
+  expect((await callIn(headers, "http__write_file")).messages).toMatchObject([{ id: 2, error: { code: -32_600 } }]);
+  expect(requestsTo("tools/call")).toBe(before + 1);
+  behave = plainServer;
+  const opened = requestsTo("initialize");
+  expect((await callIn(headers, "http__write_file")).messages).toMatchObject([{ id: 2, result: {} }]);
+  expect(requestsTo("initialize")).toBe(opened + 1);
+});
+
+test("a call for a session that had ended before is sent in a new one", async () => {
+  const headers = await openSession();
+  for (const name of ["http__read_file", "child__env"]) {
+    expect((await callIn(headers, name)).messages).toMatchObject([{ result: {} }]);
+    for (const { id, serverId } of harness.gateway.sessions())
+      if (serverId !== undefined) harness.gateway.endSession(id);
+    expect((await callIn(headers, name)).messages).toMatchObject([{ result: {} }]);
+  }
+  expect((await callIn(headers, "child__crash")).messages).toMatchObject([{ error: {} }]);
+  const calls = (await harness.events("tool.call")).length;
+  expect((await callIn(headers, "child__env")).messages).toMatchObject([{ result: {} }]);
+  expect((await harness.events("tool.call")).length).toBe(calls + 1);
+});
+
 test("says that it cannot record, wherever it is asked", async () => {
   const headers = await openSession();
   isDiskFull = true;

@@ -103,6 +103,8 @@ function createModern(parts: ServerParts, toClients: (agent: Agent) => InnerClie
   });
   return {
     async handle(request, { response, body, agent, names }) {
+      // Its `close` is over: nothing would end what it opens.
+      if (response.destroyed) return;
       const clients = toClients(agent);
       const { ip, client, key } = agent;
       const agentId = agent.agent.agent.id;

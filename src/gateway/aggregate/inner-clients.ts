@@ -1,14 +1,14 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import {
   type CallToolResult,
-  Client,
+  type Client,
   type RequestOptions,
-  SdkError,
-  StreamableHTTPClientTransport,
+  SdkHttpError,
   type Tool,
 } from "@modelcontextprotocol/client";
 import type { ParentCall } from "../parent-call.ts";
 import { putArguments } from "./own-arguments.ts";
+import { InnerConnection, SessionGoneError } from "./inner-connection.ts";
 import type { Fetch, InnerHttp, InnerOrigin } from "./inner-http.ts";
 
 /** Whose calls these are. */
@@ -45,9 +45,10 @@ const LIST_MS_MAX = 5000;
  */
 export class InnerClients {
   readonly #http: InnerHttp;
-  readonly #clients = new Map<string, Promise<Client>>();
+  readonly #connections = new Map<string, Promise<InnerConnection>>();
   readonly #sending = new AsyncLocalStorage<Sending>();
   #subject: InnerSubject;
+  #isClosed = false;
 
   constructor(http: InnerHttp, subject: InnerSubject) {
     this.#http = http;
@@ -82,15 +83,11 @@ export class InnerClients {
     return tools;
   }
 
-  /** Forgets the connection to a server, so that the next call opens a new one. */
-  drop(serverId: string): void {
-    const client = this.#clients.get(serverId);
-    this.#clients.delete(serverId);
-    void client?.then((opened) => opened.close()).catch(() => undefined);
-  }
-
+  /** Ends what is on its way, and at each server the session that was opened there. Nothing is sent from then on. */
   close(): void {
-    for (const serverId of this.#clients.keys()) this.drop(serverId);
+    this.#isClosed = true;
+    for (const opening of this.#connections.values()) follow(opening, (connection) => connection.end());
+    this.#connections.clear();
   }
 
   async #use<T>(
@@ -98,38 +95,43 @@ export class InnerClients {
     { parent, argumentsJson }: Sending,
     work: (client: Client) => Promise<T>,
   ): Promise<T> {
-    const sending = { parent, argumentsJson };
-    const client = await this.#connect(serverId);
+    const send = async (opening: Promise<InnerConnection>): Promise<T> => {
+      const connection = await opening;
+      return this.#sending.run({ parent, argumentsJson }, () => connection.use(work));
+    };
+    const opening = this.#connect(serverId);
     try {
-      return await this.#sending.run(sending, () => work(client));
+      return await send(opening);
     } catch (error) {
-      if (!isSessionGone(error)) throw error;
-      // The session ended (a new credential, an idle server): nothing was sent, so that it is safe to begin again.
-      this.drop(serverId);
-      const fresh = await this.#connect(serverId);
-      return this.#sending.run(sending, () => work(fresh));
+      if (!isSessionOver(error)) throw error;
+      this.#leave(serverId, opening);
+      // Whoever else says 404 may have acted on the message before: only what was certainly not sent is sent again.
+      if (!(error instanceof SessionGoneError)) throw error;
+      return send(this.#connect(serverId));
     }
   }
 
-  async #connect(serverId: string): Promise<Client> {
-    const known = this.#clients.get(serverId);
+  /** The next call opens a new connection; what is on its way on this one goes on. */
+  #leave(serverId: string, opening: Promise<InnerConnection>): void {
+    if (this.#connections.get(serverId) === opening) this.#connections.delete(serverId);
+    follow(opening, (connection) => connection.retire());
+  }
+
+  #connect(serverId: string): Promise<InnerConnection> {
+    const known = this.#connections.get(serverId);
     if (known !== undefined) return known;
     const opening = this.#open(serverId);
-    this.#clients.set(serverId, opening);
-    opening.catch(() => this.#clients.delete(serverId));
+    this.#connections.set(serverId, opening);
+    opening.catch(() => this.#leave(serverId, opening));
     return opening;
   }
 
-  async #open(serverId: string): Promise<Client> {
-    const client = new Client(
-      { name: "runlayer", version: "1" },
-      { versionNegotiation: { mode: "auto" }, capabilities: {} },
-    );
-    const transport = new StreamableHTTPClientTransport(new URL(`http://gateway.internal/gateway/${serverId}/mcp`), {
-      fetch: this.#fetch(serverId),
-    });
-    await this.#sending.exit(() => client.connect(transport));
-    return client;
+  async #open(serverId: string): Promise<InnerConnection> {
+    // Nobody would end it.
+    if (this.#isClosed) throw new Error("the client of these calls has gone");
+    const connection = new InnerConnection(serverId, this.#fetch(serverId));
+    await this.#sending.exit(() => connection.open());
+    return connection;
   }
 
   #fetch(serverId: string): Fetch {
@@ -146,6 +148,11 @@ export class InnerClients {
   }
 }
 
-function isSessionGone(error: unknown): boolean {
-  return error instanceof SdkError && "status" in error && error.status === 404;
+function isSessionOver(error: unknown): boolean {
+  return error instanceof SessionGoneError || (error instanceof SdkHttpError && error.status === 404);
+}
+
+/** Does something with a connection when it is open; one that does not open has ended by itself. */
+function follow(opening: Promise<InnerConnection>, then: (connection: InnerConnection) => void): void {
+  opening.then(then, () => undefined);
 }

@@ -13,6 +13,12 @@ export interface InnerOrigin {
   readonly parent: ParentCall | undefined;
 }
 
+/**
+ * In answers to the gateway itself alone: the message was sent to no server, because its session had ended before. No server can
+ * say so, for its headers do not pass.
+ */
+export const SESSION_GONE_HEADER = "runlayer-session-gone";
+
 export type ServeInner = (
   http: { readonly request: IncomingMessage; readonly response: ServerResponse },
   origin: InnerOrigin,

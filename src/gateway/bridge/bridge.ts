@@ -62,6 +62,7 @@ export function createBridge(options: BridgeOptions): Bridge {
   return {
     of: (server, scope) => createBridged(server, scope, { options, sessions, children }),
     endSession: (scope, upstreamId) => sessions.get(keyOf(scope, upstreamId))?.end(),
+    hasEnded: (_server, scope, upstreamId) => !sessions.has(keyOf(scope, upstreamId)),
     get sessionCount() {
       return sessions.size;
     },

@@ -1,26 +1,49 @@
+import type { ClientTaskScope } from "./client-tasks.ts";
 import { decide, refusalMessage, type Decision, type Question } from "./decide.ts";
 import { readMeta, type ResponseEnvelope } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
+import { openHandlesOfOthers, rememberClientTasks } from "./handles.ts";
 import { errorMessage } from "./http/respond.ts";
 import { SERVER_REQUESTS } from "./methods.ts";
 import { matchDetails, subjectOf, toDraft } from "./record.ts";
+import { reasonOf } from "./refuse-unfit.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
 import type { ServerRequest } from "./server-requests.ts";
+import type { Edit } from "./splice.ts";
 import { postToUpstream } from "./upstream-headers.ts";
 
 /**
- * Lets a client's answer pass to the upstream that asked for it, once, and only while the agent may still give it. Throws
- * `RpcRefusal` for every other; it is on record then.
+ * Lets a client's answer pass to the upstream that asked for it, once, and only while the agent may still give it: gives what
+ * changes of it on its way. Throws `RpcRefusal` for every other; it is on record then.
  */
-export async function admitAnswer(exchange: Exchange, envelope: ResponseEnvelope): Promise<void> {
+export async function admitAnswer(exchange: Exchange, envelope: ResponseEnvelope): Promise<readonly Edit[]> {
   const { context, scope, session } = exchange;
   const { id } = envelope;
   readMeta(envelope.bytes, envelope.result);
+  // Before the request is taken: it stays open for an answer that can be passed on.
+  const edits = await openedHandles(exchange, envelope);
   const asked = id === null ? undefined : context.serverRequests.take({ ...scope, sessionId: session?.id, id });
   if (asked === undefined) throw await refuseUnasked(exchange);
   const { question, decision } = decideAnew(exchange, asked);
   if (decision.effect !== "allow") throw await refuseAnswer(exchange, asked, { envelope, question, decision });
+  rememberClientTasks(envelope, taskScopeOf(exchange), context);
   settle(exchange, asked, envelope.error === undefined ? { outcome: "success" } : REFUSED_BY_CLIENT);
+  return edits;
+}
+
+/** Where the tasks that the client runs for this upstream are known. */
+export function taskScopeOf({ scope, session }: Exchange): ClientTaskScope {
+  return { ...scope, sessionId: session?.id };
+}
+
+async function openedHandles(exchange: Exchange, envelope: ResponseEnvelope): Promise<readonly Edit[]> {
+  try {
+    return openHandlesOfOthers(envelope, taskScopeOf(exchange), exchange.context);
+  } catch (error) {
+    const reason = reasonOf(error);
+    if (reason !== undefined) await recordRefused(exchange, reason);
+    throw error;
+  }
 }
 
 const REFUSED_BY_CLIENT = { outcome: "error", reason: "client_refused" } as const;
@@ -34,10 +57,14 @@ function decideAnew({ caller, context }: Exchange, { method }: ServerRequest) {
   return { question, decision: decide(caller, question, context.clock.now()) };
 }
 
-async function refuseUnasked({ context, caller, session }: Exchange): Promise<RpcRefusal> {
+async function recordRefused({ context, caller, session }: Exchange, reason: string): Promise<void> {
   const facts = { event: "message.refused", time: context.clock.now(), sessionId: session?.id };
   const draft = toDraft(subjectOf(caller), { ...facts, details: { kind: "answer" } });
-  await context.audit.record({ ...draft, outcome: "denied", reason: "not_asked" });
+  await context.audit.record({ ...draft, outcome: "denied", reason });
+}
+
+async function refuseUnasked(exchange: Exchange): Promise<RpcRefusal> {
+  await recordRefused(exchange, "not_asked");
   return RpcRefusal.invalidRequest(
     "this answer is to no request that was sent to you in this session, or it was given before; answer each request once",
   );

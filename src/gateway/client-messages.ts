@@ -12,20 +12,21 @@ import {
   type ResponseEnvelope,
 } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
-import { openHandles } from "./handles.ts";
+import { openHandles, openHandlesOfOthers } from "./handles.ts";
 import { tied } from "./held-refusal.ts";
 import { passHold, type Released } from "./hold.ts";
 import { one } from "./http/request-headers.ts";
 import { respondEmpty } from "./http/respond.ts";
 import { admitInputResponses } from "./input-requests.ts";
-import { draftOf, judge, refuseDenied } from "./judge.ts";
+import { draftOf, judge, refuseDenied, type Judged } from "./judge.ts";
 import { CLIENT_NOTIFICATIONS, clientRequestRule } from "./methods.ts";
 import { isModern, modernHeaders } from "./modern.ts";
 import { PendingCall } from "./pending-call.ts";
 import { subjectOf, toDraft } from "./record.ts";
+import { recordUnfit } from "./refuse-unfit.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
-import { admitAnswer } from "./client-answers.ts";
-import { splice } from "./splice.ts";
+import { admitAnswer, taskScopeOf } from "./client-answers.ts";
+import { splice, type Edit } from "./splice.ts";
 import { postHeaders } from "./upstream-headers.ts";
 
 /** What upstreams take at least, mostly: a decision that is durable only then delays no answer, and shares its write with more. */
@@ -49,19 +50,23 @@ async function route(exchange: Exchange, envelope: Envelope): Promise<void> {
   if (modern) exchange.session = undefined;
   if (envelope.kind === "request") return handleRequest(exchange, envelope, modern);
   if (envelope.kind === "notification") return handleNotification(exchange, envelope);
-  await admitAnswer(exchange, envelope);
-  forward(exchange, envelope);
+  forward(exchange, envelope, await admitAnswer(exchange, envelope));
 }
 
 async function handleRequest(exchange: Exchange, given: RequestEnvelope, modern: boolean): Promise<void> {
   const rule = clientRequestRule(given.method, modern);
   if (rule === undefined) throw await unknownMethod(exchange, given, modern);
   const { envelope, answer } = modern ? takeAnswer(given, exchange) : { envelope: given, answer: undefined };
-  const judged = judge(exchange, envelope, rule);
-  if (judged.decision.effect === "deny") return refuseDenied(exchange, envelope, judged);
-  // Before a person is asked: a message that is refused anyway is not worth anybody's time.
-  const edits = openHandles(envelope, exchange.scope, exchange.context);
-  const headers = modern ? checkedHeaders(exchange, envelope) : [];
+  let judged: Judged | undefined;
+  let outgoing: Outgoing;
+  try {
+    judged = judge(exchange, envelope, rule);
+    if (judged.decision.effect === "deny") return await refuseDenied(exchange, envelope, judged);
+    // Before a person is asked: a message that is refused anyway is not worth anybody's time.
+    outgoing = prepare(exchange, envelope, modern);
+  } catch (error) {
+    throw await recordUnfit(exchange, { envelope, rule, judged }, error);
+  }
   if (modern && memberOf(envelope.params, "inputResponses") !== undefined)
     await admitInputResponses(envelope, exchange);
   const isHeld = judged.decision.effect === "held";
@@ -75,8 +80,20 @@ async function handleRequest(exchange: Exchange, given: RequestEnvelope, modern:
     await pending.durable;
     if (!exchange.refresh()) return;
   }
-  const body = splice(envelope.bytes, edits);
-  exchange.send({ method: "POST", headers: postHeaders(exchange, headers), body }, new AnswerSink(exchange));
+  const body = splice(envelope.bytes, outgoing.edits);
+  exchange.send({ method: "POST", headers: postHeaders(exchange, outgoing.headers), body }, new AnswerSink(exchange));
+}
+
+/** What changes of a request on its way, and the headers that it needs. */
+interface Outgoing {
+  readonly edits: readonly Edit[];
+  readonly headers: readonly string[];
+}
+
+/** Throws `RpcRefusal` for what the agent was not given, and for headers that lie. */
+function prepare(exchange: Exchange, envelope: RequestEnvelope, modern: boolean): Outgoing {
+  const edits = openHandles(envelope, exchange.scope, exchange.context);
+  return { edits, headers: modern ? checkedHeaders(exchange, envelope) : [] };
 }
 
 /** The messages that came together leave first; what is recorded of them is put together while their upstreams work. */
@@ -122,15 +139,21 @@ async function handleNotification(exchange: Exchange, envelope: NotificationEnve
   // What waits here has never been at the upstream.
   if (envelope.method === "notifications/cancelled" && cancelHeld(exchange, envelope))
     return respondEmpty(exchange.response, 202);
-  forward(exchange, envelope);
+  let edits: readonly Edit[];
+  try {
+    edits = openHandlesOfOthers(envelope, taskScopeOf(exchange), exchange.context);
+  } catch (error) {
+    throw await recordUnfit(exchange, { envelope, rule, judged }, error);
+  }
+  forward(exchange, envelope, edits);
 }
 
 function cancelHeld(exchange: Exchange, { bytes, params }: NotificationEnvelope): boolean {
   return exchange.context.heldCalls.cancel(exchange, valueAt(bytes, memberOf(params, "requestId")));
 }
 
-function forward(exchange: Exchange, envelope: NotificationEnvelope | ResponseEnvelope): void {
-  const body = splice(envelope.bytes, openHandles(envelope, exchange.scope, exchange.context));
+function forward(exchange: Exchange, envelope: NotificationEnvelope | ResponseEnvelope, edits: readonly Edit[]): void {
+  const body = splice(envelope.bytes, edits);
   const method = one(exchange.request.headers["mcp-method"]);
   const modern = method === undefined || envelope.kind === "response" ? [] : ["mcp-method", envelope.method];
   exchange.send({ method: "POST", headers: postHeaders(exchange, modern), body }, new AnswerSink(exchange));

@@ -8,6 +8,7 @@ import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { LiveView } from "../snapshot/live-view.ts";
 import type { AggregateOptions } from "./aggregate/ports.ts";
 import type { ApprovalStore } from "./approvals.ts";
+import type { ClientTasks } from "./client-tasks.ts";
 import type { Continuations } from "./continuations.ts";
 import type { HeldBytes } from "./held-bytes.ts";
 import type { HeldCalls } from "./held-calls.ts";
@@ -104,6 +105,7 @@ export interface GatewayContext extends Omit<GatewayOptions, "limits" | "sealKey
   readonly sessions: Sessions;
   readonly serverRequests: ServerRequests;
   readonly issuedTasks: IssuedTasks;
+  readonly clientTasks: ClientTasks;
   readonly exchanges: LiveExchanges;
   readonly lists: ListFilter;
   readonly heldBytes: HeldBytes;

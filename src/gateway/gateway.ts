@@ -4,6 +4,7 @@ import { accessAs, clientOf, identify, type Access } from "./access.ts";
 import { type Aggregate, createAggregate } from "./aggregate/aggregate.ts";
 import { createInnerHttp, type InnerOrigin, SESSION_GONE_HEADER } from "./aggregate/inner-http.ts";
 import { handleMessage } from "./client-messages.ts";
+import { createClientTasks } from "./client-tasks.ts";
 import { Continuations } from "./continuations.ts";
 import { DEFAULT_LIMITS, type GatewayContext, type GatewayOptions } from "./context.ts";
 import { endSessionById } from "./end-session.ts";
@@ -132,6 +133,7 @@ function createContext(options: GatewayOptions): GatewayContext {
       options.audit.settle(decisionId, { outcome: "error", durationMs, reason: "no_answer" });
     }),
     issuedTasks: createIssuedTasks(),
+    clientTasks: createClientTasks(),
     exchanges: createLiveExchanges(),
     lists: new ListFilter(),
     heldBytes: new HeldBytes(allLimits),

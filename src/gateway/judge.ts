@@ -4,7 +4,7 @@ import { decide, refusalMessage, toQuestion, type DecidingPolicy, type Decision,
 import type { Target } from "./decide.ts";
 import { memberOf, valueAt, type NotificationEnvelope, type RequestEnvelope } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
-import { toolOfTask } from "./handles.ts";
+import { toolOfTask, UnknownHandle } from "./handles.ts";
 import { errorMessage } from "./http/respond.ts";
 import type { MethodRule } from "./methods.ts";
 import { matchDetails, subjectOf, toDraft, toPayload } from "./record.ts";
@@ -18,11 +18,14 @@ export interface Judged {
   readonly decision: Decision;
 }
 
-/** Decides on everything that the message names, as of the exchange's snapshot; the first denial counts. */
+/**
+ * Decides on everything that the message names, as of the exchange's snapshot; the first denial counts. Throws `RpcRefusal` where it
+ * names nothing that could be decided.
+ */
 export function judge(exchange: Exchange, envelope: RequestEnvelope | NotificationEnvelope, rule: MethodRule): Judged {
   const { scope, context, caller } = exchange;
   const targets = readTargets(rule, envelope, {
-    toolOfTask: (sealed) => toolOfTask(sealed, scope, context),
+    toolOfTask: (sealed) => toolOfTask(sealed, scope, context) ?? refuseTask(),
     serverName: caller.server.server.name,
   });
   const args = once(() => valueAt(envelope.bytes, memberOf(envelope.params, "arguments")));
@@ -34,6 +37,10 @@ export function judge(exchange: Exchange, envelope: RequestEnvelope | Notificati
   let judged = judgeOne(first);
   for (const target of rest) if (judged.decision.effect === "allow") judged = judgeOne(target);
   return judged;
+}
+
+function refuseTask(): never {
+  throw new UnknownHandle("task");
 }
 
 /** What is recorded of an exchange with a decision. */
@@ -107,7 +114,10 @@ export async function refuseDenied(exchange: Exchange, envelope: RequestEnvelope
 }
 
 /** Resolves when the event of the refusal is durable; rejects with `unavailable` where it cannot be. */
-export async function recordRefusal(exchange: Exchange, { draft, outcome, reason }: Refusal): Promise<void> {
+export async function recordRefusal(
+  exchange: Exchange,
+  { draft, outcome, reason }: Pick<Refusal, "draft" | "outcome" | "reason">,
+): Promise<void> {
   const { context, caller } = exchange;
   const durationMs = performance.now() - exchange.receivedAt;
   await context.audit.record({ ...draft, outcome, reason, durationMs });

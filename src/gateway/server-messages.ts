@@ -1,12 +1,12 @@
 import { decide, toQuestion, type Target } from "./decide.ts";
 import { memberOf, textAt, valueAt, type NotificationEnvelope, type RequestEnvelope } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
-import { sealOwnHandles } from "./handles.ts";
+import { namesClientTasks, sealOwnHandles } from "./handles.ts";
 import { errorMessage } from "./http/respond.ts";
 import { SERVER_NOTIFICATIONS, SERVER_REQUESTS } from "./methods.ts";
 import { matchDetails, subjectOf, toDraft } from "./record.ts";
 import { RPC_CODES } from "./rpc-refusal.ts";
-import { splice } from "./splice.ts";
+import { splice, type Edit } from "./splice.ts";
 import { postToUpstream } from "./upstream-headers.ts";
 
 /** Whether a notification of an upstream may pass to the client. Unknown ones and such about what is not assigned may not. */
@@ -34,7 +34,7 @@ export async function relayServerRequest(envelope: RequestEnvelope, exchange: Ex
     return undefined;
   }
   const { context, caller, session, scope } = exchange;
-  const edits = sealOwnHandles(envelope, scope, context);
+  const edits = editsOf(envelope, exchange);
   if (edits === undefined) {
     const message = "`taskId` is not one that this client was given";
     answerForClient(envelope, exchange, { code: RPC_CODES.invalidParams, message });
@@ -71,6 +71,12 @@ export async function relayServerRequest(envelope: RequestEnvelope, exchange: Ex
     startedAt: context.clock.now(),
   });
   return splice(envelope.bytes, edits);
+}
+
+/** Undefined where it is about a task that is not this client's. */
+function editsOf(envelope: RequestEnvelope, { scope, session, context }: Exchange): readonly Edit[] | undefined {
+  if (!envelope.method.startsWith("tasks/")) return sealOwnHandles(envelope, scope, context);
+  return namesClientTasks(envelope, { ...scope, sessionId: session?.id }, context) ? [] : undefined;
 }
 
 function answerForClient(

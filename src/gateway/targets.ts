@@ -15,7 +15,7 @@ import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
 export function readTargets(
   rule: MethodRule,
   envelope: RequestEnvelope | NotificationEnvelope,
-  { toolOfTask, serverName }: { toolOfTask: (taskId: string) => string | undefined; serverName: string },
+  { toolOfTask, serverName }: { toolOfTask: (taskId: string) => string; serverName: string },
 ): readonly [Target, ...Target[]] {
   const text = (parent: { readonly members: readonly Member[] } | undefined, name: string): string =>
     requiredText(envelope.bytes, memberOf(parent, name), name);
@@ -29,10 +29,8 @@ export function readTargets(
       return [{ type: "server", name: serverName }];
     case "reference":
       return [readReference(envelope.bytes, memberOf(envelope.params, "ref"))];
-    case "task": {
-      const tool = toolOfTask(text(envelope.params, "taskId"));
-      return [{ type: "tool", name: tool ?? refuse("`taskId` names no task of yours") }];
-    }
+    case "task":
+      return [{ type: "tool", name: toolOfTask(text(envelope.params, "taskId")) }];
     case "subscription":
       return readSubscription(envelope, serverName);
     default:

@@ -126,6 +126,15 @@ test.each<readonly [string, typeof SEARCH | typeof REGION, Lies, number]>([
   expect(upstream.received.length).toBe(before);
 });
 
+test("has one event for a call whose headers lie about what was decided", async () => {
+  const before = (await harness.events()).length;
+  await send(alice, SEARCH, { headers: { "mcp-name": "safe" } });
+  const events = (await harness.events()).slice(before);
+  expect(events).toMatchObject([
+    { action: "tool.call", outcome: "denied", reason: "header_mismatch", details: { tool: "search" } },
+  ]);
+});
+
 test("passes an argument's header that says what the body says", async () => {
   const encoded = `=?base64?${Buffer.from("é").toString("base64")}?=`;
   const answer = await send(alice, REGION, { headers: { "mcp-param-region": encoded } });
@@ -146,6 +155,12 @@ test("seals request state to its agent", async () => {
   expect(upstream.received.at(-1)?.message.params?.["requestState"]).toBe("st-1");
   const stolen = await send(bob, { method: "tools/call", params: { name: "state", requestState: state } });
   expect(stolen.messages).toMatchObject([{ error: { code: -32602 } }]);
+  expect((await harness.events("tool.call")).at(-1)).toMatchObject({
+    actor: { name: "bob" },
+    outcome: "denied",
+    reason: "unknown_handle",
+    details: { tool: "state" },
+  });
 });
 
 test("denies a subscription to a resource that is not assigned", async () => {

@@ -236,6 +236,8 @@ test("seals task ids and gives the upstream its own back", async () => {
   ]) {
     const refused = await post(url, key, request(2, "tasks/cancel", { taskId: id }));
     expect(refused.messages[0]?.error?.code).toBe(-32602);
+    const event = (await harness.events("task.cancel")).at(-1);
+    expect(event).toMatchObject({ outcome: "denied", reason: "unknown_handle" });
   }
   expect(upstream.received.length).toBe(before);
 });

@@ -1,7 +1,7 @@
 import type { DecisionDraft, Outcome, Settlement } from "../domain/audit-event.ts";
 import type { GatewayContext } from "./context.ts";
 import type { ApprovedCall } from "./continuations.ts";
-import type { RequestEnvelope } from "./envelope/envelope.ts";
+import { memberOf, type RequestEnvelope } from "./envelope/envelope.ts";
 import type { MethodRule } from "./methods.ts";
 
 export interface CallFacts {
@@ -23,15 +23,16 @@ export interface CallEnd {
 }
 
 const DURABLE = Promise.resolve();
+const NO_BYTES = Buffer.alloc(0);
 
 /**
  * A request of a client between its decision and its outcome. It becomes exactly one audit event, however it ends: whatever
  * needs the recorded decision, or ends the call, stages it unless it is staged.
  */
 export class PendingCall {
-  readonly facts: CallFacts;
   isDurable: boolean;
-  readonly #context: GatewayContext;
+  #facts: CallFacts;
+  readonly #context: Pick<GatewayContext, "audit" | "metrics">;
   readonly #isRecorded: boolean;
   #toDraft: (() => DecisionDraft) | undefined;
   #draft: DecisionDraft | undefined;
@@ -41,12 +42,29 @@ export class PendingCall {
   #answeredAt: number | undefined;
 
   /** `toDraft` builds the decision that is staged; undefined for what is not recorded when it is allowed. */
-  constructor(context: GatewayContext, facts: CallFacts, toDraft: (() => DecisionDraft) | undefined) {
+  constructor(
+    context: Pick<GatewayContext, "audit" | "metrics">,
+    facts: CallFacts,
+    toDraft: (() => DecisionDraft) | undefined,
+  ) {
     this.#context = context;
-    this.facts = facts;
+    this.#facts = facts;
     this.#toDraft = toDraft;
     this.#isRecorded = toDraft !== undefined;
     this.isDurable = !this.#isRecorded;
+  }
+
+  get facts(): CallFacts {
+    return this.#facts;
+  }
+
+  /** Keeps of the message only what an answer is read by: the call may wait for minutes now, and its message be large. */
+  letGoOfMessage(): void {
+    const { envelope } = this.#facts;
+    const { params } = envelope;
+    const cursor = memberOf(params, "cursor");
+    const kept = params === undefined ? undefined : { ...params, members: cursor === undefined ? [] : [cursor] };
+    this.#facts = { ...this.#facts, envelope: { ...envelope, bytes: NO_BYTES, params: kept } };
   }
 
   /** The decision as it is staged. */

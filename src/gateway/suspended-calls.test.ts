@@ -1,0 +1,58 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { aDecision, allEvents, newFolder, openAudit, removeFolder, type AuditParts } from "../../test/harness/audit.ts";
+import { parseEnvelope } from "./envelope/envelope.ts";
+import { PendingCall } from "./pending-call.ts";
+import { SuspendedCalls } from "./suspended-calls.ts";
+
+let folder: string;
+let audit: AuditParts;
+
+beforeEach(async () => {
+  folder = newFolder();
+  audit = await openAudit(folder);
+});
+
+afterEach(async () => {
+  await audit.log.close();
+  await audit.store.close();
+  removeFolder(folder);
+});
+
+/** A call that is on record, or one of a method that is not recorded when it is allowed. */
+function aCall(id: number, { params = {}, isRecorded = true }: { params?: object; isRecorded?: boolean } = {}) {
+  const envelope = parseEnvelope(Buffer.from(JSON.stringify({ jsonrpc: "2.0", id, method: "tools/list", params })));
+  if (envelope.kind !== "request") throw new Error("a request was written");
+  const rule = { action: "call_tool", target: "tool", event: "tool.call" } as const;
+  const facts = { envelope, rule, tool: "a", serverName: "s", receivedAt: performance.now() };
+  return new PendingCall({ audit: audit.log }, facts, isRecorded ? aDecision : undefined);
+}
+
+test("a call whose id is used again is given up, and has its event", async () => {
+  const calls = new SuspendedCalls();
+  const [first, second] = [aCall(1), aCall(1)];
+  for (const call of [first, second]) {
+    await call.durable;
+    calls.add("ses_1", call, 0);
+  }
+  calls.add("ses_2", aCall(1), 0);
+  expect([first.isSettled, second.isSettled]).toEqual([true, false]);
+  expect(calls.take("ses_1", 1)).toBe(second);
+  await audit.log.flush();
+  expect(await allEvents(audit.store)).toMatchObject([{ id: first.draft?.id, outcome: "error", reason: "no_answer" }]);
+});
+
+test("holds no message, and tells still whether it asked for the rest of a list", () => {
+  const calls = new SuspendedCalls();
+  const [large, rest] = [aCall(1, { params: { x: "y".repeat(100_000) } }), aCall(2, { params: { cursor: "2", y: 1 } })];
+  for (const call of [large, rest]) calls.add("ses_1", call, 0);
+  expect(large.facts.envelope).toMatchObject({ id: 1, idText: "1", method: "tools/list", params: { members: [] } });
+  expect(large.facts.envelope.bytes.length).toBe(0);
+  expect(rest.facts.envelope.params?.members.map(({ name }) => name)).toEqual(["cursor"]);
+});
+
+test("gives up the oldest of too many", () => {
+  const calls = new SuspendedCalls();
+  const all = Array.from({ length: 10_002 }, (_item, id) => aCall(id, { isRecorded: false }));
+  for (const call of all) calls.add("ses_1", call, 0);
+  expect(all.filter(({ isSettled }) => isSettled)).toEqual(all.slice(0, 2));
+});

@@ -241,7 +241,7 @@ function findSkill(asker: SkillAsker, name: string): ServingSkill | undefined {
 /** A tool of no server of this agent: the same answer whether it exists elsewhere or not. */
 async function refuseUnknown(name: string, asker: SkillAsker, { parts, connection }: Handling): Promise<RpcRefusal> {
   const { audit, clock } = parts.context;
-  const shown = name.slice(0, 200).toWellFormed();
+  const shown = parts.context.maskName(name).slice(0, 200).toWellFormed();
   const draft = toAggregateDraft(asker, {
     event: "tool.call",
     time: clock.now(),

@@ -31,7 +31,7 @@ export async function refuseSkill(
   name: string,
   { connection, context }: { connection: Connection; context: GatewayContext },
 ): Promise<RpcRefusal> {
-  const shown = name.slice(0, 200).toWellFormed();
+  const shown = context.maskName(name).slice(0, 200).toWellFormed();
   const draft = toAggregateDraft(askerOf(connection, context), {
     event,
     time: context.clock.now(),

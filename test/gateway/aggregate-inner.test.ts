@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { openSkillRunner } from "../../src/app/skill-runner.ts";
 import type { AuditLog } from "../../src/audit/audit-log.ts";
@@ -5,9 +6,18 @@ import { createStdioSupervisor, type StdioSupervisor } from "../../src/gateway/s
 import { systemClock } from "../../src/lib/clock.ts";
 import { AppError } from "../../src/lib/errors.ts";
 import { makeStdioPlace, type StdioPlace } from "../fixtures/mcp/stdio-place.ts";
-import { post, request, type Posted } from "./client.ts";
+import { openStream, post, request, streamInit, type Posted } from "./client.ts";
 import { startHarness, type AgentKey, type Harness } from "./harness.ts";
-import { plainServer, sendJson, startUpstream, type Received, type TestUpstream } from "./upstream.ts";
+import {
+  plainServer,
+  result,
+  sendEvent,
+  sendJson,
+  startSse,
+  startUpstream,
+  type Received,
+  type TestUpstream,
+} from "./upstream.ts";
 
 const INITIALIZE = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "test", version: "1" } };
 const VERSION = "2026-07-28";
@@ -16,6 +26,8 @@ const META = {
   "io.modelcontextprotocol/clientCapabilities": {},
   "io.modelcontextprotocol/clientInfo": { name: "test", version: "1" },
 };
+/** Of a caller that puts it where it does not belong. */
+const SECRET = "s3cret-of-a-caller";
 const stack = new AsyncDisposableStack();
 
 let place: StdioPlace;
@@ -46,6 +58,7 @@ beforeAll(async () => {
     aggregate: { skills, version: "1.0.0" },
     startChild: (spec) => supervisor.start(spec),
     wrapAudit: failingWhenFull,
+    maskSecrets: (value) => (typeof value === "string" ? value.replaceAll(SECRET, "****") : value),
   });
   const child = { name: "child", transport: "stdio", command: place.node, cwd: place.folder } as const;
   const servers = [
@@ -196,3 +209,44 @@ test("says that it cannot record, wherever it is asked", async () => {
     isDiskFull = false;
   }
 });
+
+test("keeps no secret that a caller takes for a name", async () => {
+  const headers = await openSession();
+  const ask = (method: string, params: object) => post(url, agent.key, request(3, method, params), { headers });
+  await ask("tools/call", { name: `http2__${SECRET}`, arguments: {} });
+  await ask("prompts/get", { name: `p-${SECRET}` });
+  await ask("resources/read", { uri: `skill://s-${SECRET}/SKILL.md` });
+  const denied = (await harness.events()).filter(({ outcome }) => outcome === "denied").slice(-3);
+  expect(denied.map(({ action }) => action)).toEqual(["tool.call", "prompt.get", "resource.read"]);
+  for (const event of denied) expect(event.resource.name).toContain("****");
+  expect(JSON.stringify(denied)).not.toContain(SECRET);
+});
+
+test("a flood of progress does not pile up for a client that does not read, which still gets its answer", async () => {
+  const total = 2000;
+  const flooded = Promise.withResolvers<void>();
+  behave = (received) => void flood(received, total).then(flooded.resolve, flooded.reject);
+  const params = { name: "http__read_file", arguments: {}, _meta: { progressToken: "p" } };
+  const stream = await openStream(url, streamInit(agent.key, request(2, "tools/call", params), await openSession()));
+  await flooded.promise;
+  let progress = 0;
+  let event = await stream.next();
+  for (; event?.message?.method === "notifications/progress"; event = await stream.next()) progress += 1;
+  expect(event?.message).toMatchObject({ id: 2, result: { content: [] } });
+  expect(progress).toBeGreaterThan(0);
+  expect(progress).toBeLessThan(total / 2);
+});
+
+/** 32 MB: more than all the buffers on the way hold. */
+async function flood(received: Received, count: number): Promise<void> {
+  const { response, message } = received;
+  const progressToken = Reflect.get(Object(message.params?.["_meta"]), "progressToken");
+  startSse(received);
+  for (let progress = 1; progress <= count; progress += 1) {
+    const params = { progressToken, progress, message: "x".repeat(16 * 1024) };
+    sendEvent(received, { jsonrpc: "2.0", method: "notifications/progress", params });
+    if (response.writableNeedDrain) await once(response, "drain");
+  }
+  sendEvent(received, result(received, { content: [] }));
+  response.end();
+}

@@ -18,7 +18,7 @@ import { refusalOf } from "./inner-outcome.ts";
 import { innerArgumentsOf } from "./own-arguments.ts";
 import type { SkillRunner } from "./ports.ts";
 import { GATEWAY_RESOURCE, toAggregateDraft } from "./record.ts";
-import { signalOf } from "./client-gone.ts";
+import { isReading, signalOf } from "./client-gone.ts";
 import { findServing, type ServingSkill, type SkillAsker, visibleSkills } from "./skill-decision.ts";
 import { createSkillSource } from "./skill-source.ts";
 import { patienceOf, questionOf } from "./skill-question.ts";
@@ -263,6 +263,8 @@ function toProgress(context: ServerContext) {
     readonly total?: number | undefined;
     readonly message?: string | undefined;
   }) => {
+    // The inner client reads as fast as the server writes: what the agent does not read must not pile up.
+    if (!isReading(context)) return;
     const params = { progressToken, ...progress };
     // Progress is a courtesy: a client that has gone must not fail the work.
     context.mcpReq.notify({ method: "notifications/progress", params }).catch(() => undefined);

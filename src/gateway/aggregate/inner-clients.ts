@@ -35,8 +35,10 @@ export interface InnerProgress {
 /** What a message that is being sent belongs to. */
 type Sending = Pick<InnerToolCall, "parent" | "argumentsJson">;
 
-/** Longer than any tool that answers while somebody waits; the agent's own patience ends earlier. */
-const CALL_MS_MAX = 10 * 60_000;
+/** Longer than any tool is silent while somebody waits; the agent's own patience ends earlier. */
+const SILENCE_MS_MAX = 10 * 60_000;
+/** A tool that tells of its progress may take longer, but not for ever. */
+const CALL_MS_MAX = 60 * 60_000;
 const LIST_MS_MAX = 5000;
 
 /**
@@ -69,8 +71,9 @@ export class InnerClients {
     const { tool, args, signal, onProgress } = call;
     const params = { name: tool, arguments: { ...args } };
     const options: RequestOptions = {
-      signal,
-      timeout: CALL_MS_MAX,
+      // Not the SDK's own limit of the whole: that one does not tell the server.
+      signal: AbortSignal.any([signal, AbortSignal.timeout(CALL_MS_MAX)]),
+      timeout: SILENCE_MS_MAX,
       ...(onProgress === undefined ? {} : { onprogress: onProgress, resetTimeoutOnProgress: true }),
     };
     return this.#use(call.serverId, call, (client) => client.request({ method: "tools/call", params }, options));

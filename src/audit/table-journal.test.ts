@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
   aDecision,
@@ -10,6 +11,8 @@ import {
   type AuditSettings,
 } from "../../test/harness/audit.ts";
 import { startPostgres, type TestPostgres } from "../../test/harness/postgres.ts";
+import { AppError } from "../lib/errors.ts";
+import type { Store } from "../store/ports.ts";
 
 let postgres: TestPostgres;
 beforeAll(async () => {
@@ -58,6 +61,26 @@ describe.each(["sqlite", "postgres"])("decisions in a table on %s", (dialect) =>
     expect(problems).toEqual([]);
   });
 
+  test("stays unhealthy while the database is away, though only outcomes wait", async () => {
+    let isAway = false;
+    const away = (): Promise<never> => Promise.reject(new AppError("unavailable", "the database is away"));
+    settings = { ...settings, wrapStore: (store) => withOutage(store, () => (isAway ? away : undefined)) };
+    const { log, store } = await start();
+    const decision = aDecision();
+    await log.stage(decision);
+    isAway = true;
+    log.settle(decision.id, { outcome: "success", durationMs: 1 });
+    await expect(log.record(anEvent())).rejects.toMatchObject({ code: "unavailable" });
+    // Longer than until the next try.
+    await sleep(1_500);
+    expect(log.isHealthy).toBe(false);
+    expect(() => log.refuseIfUnable()).toThrow(AppError);
+    isAway = false;
+    await expect.poll(() => log.isHealthy, { timeout: 5_000 }).toBe(true);
+    await log.flush();
+    expect(await allEvents(store)).toMatchObject([{ id: decision.id, outcome: "success" }]);
+  });
+
   test("after a crash every acknowledged decision is exactly one event", async () => {
     const first = await start();
     const [unknown, denial, recorded] = [aDecision(), anEvent(), anEvent()];
@@ -76,3 +99,14 @@ describe.each(["sqlite", "postgres"])("decisions in a table on %s", (dialect) =>
     expect(events[2]).toMatchObject({ outcome: "error", reason: "unknown_after_crash" });
   });
 });
+
+/** The real store, but for an outage of what a journal writes with. */
+function withOutage(store: Store, outage: () => (() => Promise<never>) | undefined): Store {
+  return new Proxy(store, {
+    get(target, name) {
+      const failing = name === "transaction" || name === "ping" ? outage() : undefined;
+      const value: unknown = failing ?? Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}

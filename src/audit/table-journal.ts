@@ -41,8 +41,9 @@ class TableJournal implements DecisionJournal {
 
   async commit(entries: readonly JournalEntry[]): Promise<readonly FinishedEvent[]> {
     const held = entries.flatMap(toHeld);
-    if (entries.length === 0) await this.#store.ping();
-    if (held.length > 0) await this.#store.transaction((repositories) => hold(repositories, held));
+    // Outcomes alone touch no row: whether the database can be reached, the caller would not learn.
+    if (held.length === 0) await this.#store.ping();
+    else await this.#store.transaction((repositories) => hold(repositories, held));
     return entries.flatMap((entry) => {
       if (entry.kind === "decided") return [];
       return [toFinished(entry, ++this.#lastOrdinal)];

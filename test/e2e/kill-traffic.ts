@@ -94,21 +94,20 @@ async function register(serving: ServeProcess, { url, place }: { url: string; pl
   return keys;
 }
 
-/** Real clients of several agents call both servers at once, until the process is gone in the midst of it. */
+/** Real clients of several agents call both servers at once, on paths of their own and together, until the process is gone in the midst of it. */
 async function loadAndKill(serving: ServeProcess, { keys, answered, place }: World, round: number): Promise<void> {
   const before = answered.size;
   const sessions = keys.flatMap((key, agent) => [
-    { key, server: "http", tool: "tool-0", mark: `n${round}h${agent}` },
-    { key, server: "stdio", tool: "read", mark: `n${round}s${agent}` },
+    { key, path: "/gateway/http/mcp", tool: "tool-0", mark: `n${round}h${agent}` },
+    { key, path: "/gateway/stdio/mcp", tool: "read", mark: `n${round}s${agent}` },
+    { key, path: "/gateway/mcp", tool: "http__tool-0", mark: `n${round}a${agent}` },
   ]);
   const clients: Client[] = [];
-  const load = sessions.map(async ({ key, server, tool, mark }) => {
+  const load = sessions.map(async ({ key, path, tool, mark }) => {
     const client = new Client({ name: "kill-test", version: "1.0.0" });
     clients.push(client);
     const requestInit = { headers: { Authorization: `Bearer ${key}` } };
-    await client.connect(
-      new StreamableHTTPClientTransport(new URL(`${serving.url}/gateway/${server}/mcp`), { requestInit }),
-    );
+    await client.connect(new StreamableHTTPClientTransport(new URL(`${serving.url}${path}`), { requestInit }));
     const callers = Array.from({ length: CALLERS_PER_SESSION }, async (_item, caller) => {
       for (let call = 0; ; call += 1) {
         const nonce = `${mark}c${caller}x${call}`;
@@ -120,9 +119,10 @@ async function loadAndKill(serving: ServeProcess, { keys, answered, place }: Wor
   });
   const ended = Promise.allSettled(load);
   await expect.poll(() => answered.size, { timeout: 60_000 }).toBeGreaterThan(before + 50);
-  await expect
-    .poll(() => [...answered].some((nonce) => nonce.startsWith(`n${round}s`)), { timeout: 60_000 })
-    .toBe(true);
+  for (const way of ["h", "s", "a"])
+    await expect
+      .poll(() => [...answered].some((nonce) => nonce.startsWith(`n${round}${way}`)), { timeout: 60_000 })
+      .toBe(true);
   await sleep(Math.random() * 400);
   expect(processesWith(place.folder).length).toBeGreaterThan(0);
   await serving.kill();

@@ -47,7 +47,10 @@ const LIST_MS_MAX = 5000;
  */
 export class InnerClients {
   readonly #http: InnerHttp;
-  readonly #connections = new Map<string, Promise<InnerConnection>>();
+  /** By server, those that the next call goes through. */
+  readonly #connections = new Map<string, InnerConnection>();
+  /** These, and retired ones with a call on its way. */
+  readonly #live = new Set<InnerConnection>();
   readonly #sending = new AsyncLocalStorage<Sending>();
   #subject: InnerSubject;
   #isClosed = false;
@@ -89,8 +92,7 @@ export class InnerClients {
   /** Ends what is on its way, and at each server the session that was opened there. Nothing is sent from then on. */
   close(): void {
     this.#isClosed = true;
-    for (const opening of this.#connections.values()) follow(opening, (connection) => connection.end());
-    this.#connections.clear();
+    for (const connection of this.#live) connection.end();
   }
 
   async #use<T>(
@@ -98,43 +100,41 @@ export class InnerClients {
     { parent, argumentsJson }: Sending,
     work: (client: Client) => Promise<T>,
   ): Promise<T> {
-    const send = async (opening: Promise<InnerConnection>): Promise<T> => {
-      const connection = await opening;
-      return this.#sending.run({ parent, argumentsJson }, () => connection.use(work));
-    };
-    const opening = this.#connect(serverId);
+    const send = (through: InnerConnection): Promise<T> =>
+      this.#sending.run({ parent, argumentsJson }, () => through.use(work));
+    const connection = this.#connect(serverId);
     try {
-      return await send(opening);
+      return await send(connection);
     } catch (error) {
       if (!isSessionOver(error)) throw error;
-      this.#leave(serverId, opening);
+      this.#forget(connection);
+      connection.retire();
       // Whoever else says 404 may have acted on the message before: only what was certainly not sent is sent again.
       if (!(error instanceof SessionGoneError)) throw error;
       return send(this.#connect(serverId));
     }
   }
 
-  /** The next call opens a new connection; what is on its way on this one goes on. */
-  #leave(serverId: string, opening: Promise<InnerConnection>): void {
-    if (this.#connections.get(serverId) === opening) this.#connections.delete(serverId);
-    follow(opening, (connection) => connection.retire());
-  }
-
-  #connect(serverId: string): Promise<InnerConnection> {
+  #connect(serverId: string): InnerConnection {
     const known = this.#connections.get(serverId);
     if (known !== undefined) return known;
-    const opening = this.#open(serverId);
-    this.#connections.set(serverId, opening);
-    opening.catch(() => this.#leave(serverId, opening));
-    return opening;
-  }
-
-  async #open(serverId: string): Promise<InnerConnection> {
     // Nobody would end it.
     if (this.#isClosed) throw new Error("the client of these calls has gone");
-    const connection = new InnerConnection(serverId, this.#fetch(serverId));
-    await this.#sending.exit(() => connection.open());
+    const onEnded = (connection: InnerConnection): void => {
+      this.#live.delete(connection);
+      this.#forget(connection);
+    };
+    const options = { fetch: this.#fetch(serverId), onEnded };
+    // What opens it belongs to no call.
+    const connection = this.#sending.exit(() => new InnerConnection(serverId, options));
+    this.#live.add(connection);
+    this.#connections.set(serverId, connection);
     return connection;
+  }
+
+  /** The next call opens a new one. */
+  #forget(connection: InnerConnection): void {
+    if (this.#connections.get(connection.serverId) === connection) this.#connections.delete(connection.serverId);
   }
 
   #fetch(serverId: string): Fetch {
@@ -153,9 +153,4 @@ export class InnerClients {
 
 function isSessionOver(error: unknown): boolean {
   return error instanceof SessionGoneError || (error instanceof SdkHttpError && error.status === 404);
-}
-
-/** Does something with a connection when it is open; one that does not open has ended by itself. */
-function follow(opening: Promise<InnerConnection>, then: (connection: InnerConnection) => void): void {
-  opening.then(then, () => undefined);
 }

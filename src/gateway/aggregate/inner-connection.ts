@@ -13,36 +13,42 @@ export class SessionGoneError extends Error {
   }
 }
 
+export interface InnerConnectionOptions {
+  readonly fetch: Fetch;
+  /** Called once, also for one that could not be opened. */
+  readonly onEnded: (connection: InnerConnection) => void;
+}
+
 /** An MCP connection of the gateway to itself. MUST be ended: the server keeps its session, and a child for it, until then. */
 export class InnerConnection {
+  readonly serverId: string;
   readonly #client = new Client(
     { name: "runlayer", version: "1" },
     { versionNegotiation: { mode: "auto" }, capabilities: {} },
   );
-  readonly #transport: StreamableHTTPClientTransport;
+  readonly #options: InnerConnectionOptions;
   readonly #url: URL;
-  readonly #fetch: Fetch;
+  readonly #transport: StreamableHTTPClientTransport;
+  readonly #opened: Promise<void>;
   #uses = 0;
   #isRetired = false;
+  #isEnded = false;
 
-  constructor(serverId: string, fetch: Fetch) {
-    this.#fetch = fetch;
+  /** Begins to open it. */
+  constructor(serverId: string, options: InnerConnectionOptions) {
+    this.serverId = serverId;
+    this.#options = options;
     this.#url = new URL(`http://gateway.internal/gateway/${serverId}/mcp`);
-    this.#transport = new StreamableHTTPClientTransport(this.#url, { fetch: refuseGone(fetch) });
+    this.#transport = new StreamableHTTPClientTransport(this.#url, { fetch: refuseGone(options.fetch) });
+    this.#opened = this.#client.connect(this.#transport);
+    this.#opened.catch(() => this.end());
   }
 
-  async open(): Promise<void> {
-    try {
-      await this.#client.connect(this.#transport);
-    } catch (error) {
-      this.end();
-      throw error;
-    }
-  }
-
+  /** Rejects where the connection could not be opened. */
   async use<T>(work: (client: Client) => Promise<T>): Promise<T> {
     this.#uses += 1;
     try {
+      await this.#opened;
       return await work(this.#client);
     } finally {
       this.#uses -= 1;
@@ -52,19 +58,23 @@ export class InnerConnection {
 
   /** Ends it when the calls that are on their way are over. */
   retire(): void {
-    if (this.#isRetired) return;
     this.#isRetired = true;
     if (this.#uses === 0) this.end();
   }
 
   /** Ends what is on its way, then the session. */
   end(): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#options.onEnded(this);
     this.#end().catch(() => {
       // A courtesy to the server: where it failed it is recorded and reported, and whatever is idle ends by itself.
     });
   }
 
   async #end(): Promise<void> {
+    // One that could not be opened may have a session nevertheless.
+    await this.#opened.catch(() => undefined);
     const { sessionId, protocolVersion } = this.#transport;
     await this.#client.close();
     if (sessionId === undefined) return;
@@ -72,7 +82,7 @@ export class InnerConnection {
     const headers = new Headers({ "mcp-session-id": sessionId });
     if (protocolVersion !== undefined) headers.set("mcp-protocol-version", protocolVersion);
     const signal = AbortSignal.timeout(GOODBYE_MS);
-    const { body } = await this.#fetch(this.#url, { method: "DELETE", headers, signal });
+    const { body } = await this.#options.fetch(this.#url, { method: "DELETE", headers, signal });
     await body?.cancel();
   }
 }

@@ -30,12 +30,14 @@ export type Fetch = (url: string | URL, init?: RequestInit) => Promise<Response>
 export interface InnerHttp {
   /** `origin` is read for each message, when it is sent. */
   fetchAs(origin: () => InnerOrigin): Fetch;
+  /** Ends what is on its way; nothing is sent from then on. */
   close(): void;
 }
 
 export function createInnerHttp(serve: ServeInner): InnerHttp {
   const origins = new WeakMap<object, InnerOrigin>();
   const open = new Set<Duplex>();
+  let isClosed = false;
   // It never listens: connections are handed to it.
   const server = createServer((request, response) => {
     const origin = origins.get(request.socket);
@@ -64,11 +66,13 @@ export function createInnerHttp(serve: ServeInner): InnerHttp {
     fetchAs:
       (origin) =>
       (url, init = {}) => {
+        if (isClosed) return Promise.reject(new Error("the gateway stops"));
         // Who sends a message, and the call that it belongs to, are known when it is sent, not when it is served.
         const sender = origin();
         return send(new URL(url), init, () => connect(sender));
       },
     close() {
+      isClosed = true;
       for (const stream of open) stream.destroy();
       server.close();
     },

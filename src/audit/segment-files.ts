@@ -77,6 +77,14 @@ export class SegmentFiles {
   /** Gives a segment up; its file becomes the spare if there is none. */
   async retire(number: number): Promise<void> {
     if (this.#hasSpare || this.#preparing !== undefined) return rm(this.#path(number), { force: true });
+    // Whoever needs a spare meanwhile waits for this one: two of them would take each other's name.
+    this.#preparing = this.#reuse(number).finally(() => {
+      this.#preparing = undefined;
+    });
+    await this.#preparing;
+  }
+
+  async #reuse(number: number): Promise<void> {
     await rename(this.#path(number), join(this.#directory, SPARE));
     this.#hasSpare = true;
   }

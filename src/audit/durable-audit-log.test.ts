@@ -360,6 +360,7 @@ test("refuses when too much waits for the database", async () => {
     wrapStore: (store) => ({
       dialect: store.dialect,
       read: (work) => store.read(work),
+      readForCaller: (work, signal) => store.readForCaller(work, signal),
       transaction: () => Promise.reject(new Error("database gone")),
       onCommitted: (listener) => store.onCommitted(listener),
       ping: () => store.ping(),

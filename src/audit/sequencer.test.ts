@@ -35,6 +35,7 @@ function delegate(real: Store): Store {
   return {
     dialect: real.dialect,
     read: (work) => real.read(work),
+    readForCaller: (work, signal) => real.readForCaller(work, signal),
     transaction: (work) => real.transaction(work),
     onCommitted: (listener) => real.onCommitted(listener),
     ping: () => real.ping(),

@@ -74,7 +74,10 @@ async function run(
 
 async function runRead(execution: Execution): Promise<Answer> {
   await prepare(execution);
-  return execution.store.read((repositories) => execution.call.handle(toContext(execution, repositories, true)));
+  return execution.store.readForCaller(
+    (repositories) => execution.call.handle(toContext(execution, repositories, true)),
+    execution.invocation.signal,
+  );
 }
 
 async function runMutation(execution: Execution): Promise<Answer> {
@@ -156,15 +159,18 @@ async function requireConfirmation(execution: Execution): Promise<void> {
 
 async function prepare(execution: Execution): Promise<void> {
   const { invocation, services, now, call, operation, store } = execution;
+  const { signal } = invocation;
+  const isRead = operation.effect === "read";
   await call.prepare({
     caller: invocation.caller,
     services,
     now,
-    signal: invocation.signal,
+    signal,
     correlationId: invocation.correlationId,
     interaction: invocation.interaction,
-    isDryRun: operation.effect === "read" || call.common.dryRun === true,
-    read: (work) => store.read(work),
+    isDryRun: isRead || call.common.dryRun === true,
+    // What a change needs to know may be what cuts somebody off: it does not wait behind searches.
+    read: (work) => (isRead ? store.readForCaller(work, signal) : store.read(work)),
     progress: (done, total, message) => invocation.progress?.(done, total, message),
   });
 }

@@ -76,8 +76,13 @@ export interface Repositories {
 /** A database with a lifetime. Both SQLite and PostgreSQL pass the same conformance suite. */
 export interface Store {
   readonly dialect: "sqlite" | "postgres";
-  /** A consistent read. MUST NOT write. */
+  /** A consistent read of what the program itself has to know: short, and never behind what callers read. MUST NOT write. */
   read<T>(work: (repositories: Repositories) => Promise<T>): Promise<T>;
+  /**
+   * As `read`, for what a caller asked for and may take long. Few run at a time; who waits too long, or finds too many before it,
+   * gets `unavailable`. When `signal` aborts, it ends with `timeout` before its next statement.
+   */
+  readForCaller<T>(work: (repositories: Repositories) => Promise<T>, signal: AbortSignal): Promise<T>;
   /**
    * Runs `work` in one serialized write transaction; commits when it resolves, rolls back when it throws. Resolves only after
    * every `onCommitted` listener has, so that the live view is current before an operation answers. Keep outbound calls outside.

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { DEFAULT_SETTINGS } from "../../src/domain/organization.ts";
+import { toAppError } from "../../src/lib/errors.ts";
 import { newId } from "../../src/lib/ids.ts";
 import type { Page, PageRequest } from "../../src/lib/paging.ts";
 import type { Change, Repositories, Store } from "../../src/store/ports.ts";
@@ -72,6 +73,47 @@ export function storeConformance(name: string, openEmpty: OpenEmpty): void {
         });
         expect([first, second]).toEqual(["before", "before"]);
         expect(await read(({ values }) => values.find("seen"))).toBe("after");
+      });
+
+      test("neither a change, nor what the program reads, nor a ping waits for what callers read", async () => {
+        const callers = new AbortController();
+        const stuck = Promise.withResolvers<undefined>();
+        const readings = Array.from({ length: 50 }, () =>
+          store.readForCaller(async ({ values }) => {
+            await values.find("counter");
+            await stuck.promise;
+          }, callers.signal),
+        );
+        const settled = Promise.allSettled(readings);
+        await write(({ values }) => values.set("written", "meanwhile"));
+        expect(await read(({ values }) => values.find("written"))).toBe("meanwhile");
+        await store.ping();
+        stuck.resolve(undefined);
+        expect((await settled).filter(({ status }) => status === "rejected")).toEqual([]);
+      });
+
+      test("a caller's read ends before its next statement when the caller has gone, and one too many is refused", async () => {
+        const callers = new AbortController();
+        const begun = Promise.withResolvers<undefined>();
+        const stuck = Promise.withResolvers<undefined>();
+        const hold = () =>
+          store.readForCaller(async ({ values }) => {
+            begun.resolve(undefined);
+            await stuck.promise;
+            await values.find("counter");
+          }, callers.signal);
+        const readings = Promise.allSettled(Array.from({ length: 300 }, hold));
+        await begun.promise;
+        await expect(hold()).rejects.toMatchObject({ code: "unavailable" });
+        callers.abort();
+        stuck.resolve(undefined);
+        const codes = (await readings).map((result) =>
+          result.status === "rejected" ? toAppError(result.reason).code : "read",
+        );
+        expect(codes.filter((code) => code === "timeout").length).toBeGreaterThan(200);
+        expect(new Set(codes)).toEqual(new Set(["timeout", "unavailable"]));
+        const fresh = new AbortController();
+        expect(await store.readForCaller(({ values }) => values.find("counter"), fresh.signal)).toBe("20");
       });
 
       test("a read does not see what is not committed", async () => {

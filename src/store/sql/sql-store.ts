@@ -6,20 +6,49 @@ import type { PlaceEvents } from "./repositories/context.ts";
 import { createRepositories } from "./repositories/repositories.ts";
 import type { Database } from "./schema.ts";
 import { toStoreError } from "./to-store-error.ts";
+import { OWN_READS_MAX } from "./own-reads.ts";
+import { stopOnAbort } from "./stop-on-abort.ts";
 import { TurnQueue } from "./turn-queue.ts";
+
+// More writers than this means that the database is far behind: waiting would only hide it.
+const WRITERS = {
+  turns: 1,
+  waitingMax: 2_000,
+  waitMsMax: 15_000,
+  refusal: "the database has too many changes to write at the moment; try again",
+} as const;
+
+const OWN_READS = {
+  turns: OWN_READS_MAX,
+  waitingMax: 2_000,
+  waitMsMax: 15_000,
+  refusal: "the database is too slow at the moment; try again",
+} as const;
+
+// A page of the dashboard asks for a handful; who waits behind more than this is better told at once.
+const CALLERS_READS = {
+  waitingMax: 200,
+  waitMsMax: 15_000,
+  refusal:
+    "too many searches and lists wait for the database at the moment; try again, with a narrower filter if it has one",
+} as const;
 
 /** What differs between the databases. */
 export interface SqlBackend {
   readonly dialect: Dialect;
   readonly writer: Kysely<Database>;
-  /** Its transactions see one state of the database and cannot write. */
+  /** For what the program itself has to know. Its transactions see one state of the database and cannot write. */
   readonly reader: Kysely<Database>;
+  /** As `reader`, for what callers ask for: however long it takes, neither `writer` nor `reader` MAY wait for it. */
+  readonly callersReader: Kysely<Database>;
+  /** How many transactions `callersReader` runs at once. */
+  readonly callersReadsMax: number;
   /** Runs once, on the migrated schema. */
   start(): Promise<void>;
   /** Runs first in each write transaction: proves that this process may write and that it is alone. */
   enterTransaction(db: Transaction<Database>): Promise<void>;
   readonly placeEvents: PlaceEvents;
-  /** MUST NOT wait for a transaction that is under way. */
+  /** MUST NOT wait for a transaction that is under way, nor for what callers read. */
   ping(): Promise<void>;
   close(): Promise<void>;
 }
@@ -30,22 +59,32 @@ type Listener = (changes: readonly Change[]) => Promise<void>;
 export class SqlStore implements Store {
   readonly dialect: Dialect;
   readonly #backend: SqlBackend;
-  readonly #turns = new TurnQueue();
+  readonly #turns = new TurnQueue(WRITERS);
+  readonly #ownReads = new TurnQueue(OWN_READS);
+  readonly #callersReads: TurnQueue;
   readonly #listeners: Listener[] = [];
   /** The news of the last commit; the next commit's listeners wait for it. */
   #news: Promise<void> = Promise.resolve();
+  #ping: Promise<void> | undefined;
   #isClosed = false;
 
   constructor(backend: SqlBackend) {
     this.#backend = backend;
+    this.#callersReads = new TurnQueue({ ...CALLERS_READS, turns: backend.callersReadsMax });
     this.dialect = backend.dialect;
   }
 
   async read<T>(work: (repositories: Repositories) => Promise<T>): Promise<T> {
     this.#assertOpen();
-    const { placeEvents } = this.#backend;
-    return guarded(() =>
-      this.#readTransaction().execute((db) => work(createRepositories({ db, placeEvents, touch: refuseWrite }))),
+    return this.#ownReads.take(() => this.#readWith(this.#backend.reader, (db) => work(this.#toReading(db))));
+  }
+
+  async readForCaller<T>(work: (repositories: Repositories) => Promise<T>, signal: AbortSignal): Promise<T> {
+    this.#assertOpen();
+    const plugin = stopOnAbort(signal);
+    return this.#callersReads.take(
+      () => this.#readWith(this.#backend.callersReader, (db) => work(this.#toReading(db.withPlugin(plugin)))),
+      signal,
     );
   }
 
@@ -76,7 +115,11 @@ export class SqlStore implements Store {
 
   async ping(): Promise<void> {
     this.#assertOpen();
-    await guarded(() => this.#backend.ping());
+    // Whoever asks meanwhile shares the answer: this is open to everybody who reaches `/readyz`.
+    this.#ping ??= guarded(() => this.#backend.ping()).finally(() => {
+      this.#ping = undefined;
+    });
+    await this.#ping;
   }
 
   /** Refuses new work, lets what waits finish, then closes the database. */
@@ -87,13 +130,20 @@ export class SqlStore implements Store {
     await this.#news;
     await this.#backend.writer.destroy();
     await this.#backend.reader.destroy();
+    await this.#backend.callersReader.destroy();
     await this.#backend.close();
   }
 
-  #readTransaction() {
-    const transaction = this.#backend.reader.transaction();
-    if (this.dialect === "sqlite") return transaction;
-    return transaction.setAccessMode("read only").setIsolationLevel("repeatable read");
+  #readWith<T>(reader: Kysely<Database>, work: (db: Transaction<Database>) => Promise<T>): Promise<T> {
+    // It may have waited for its turn.
+    this.#assertOpen();
+    const transaction = reader.transaction();
+    if (this.dialect === "sqlite") return guarded(() => transaction.execute(work));
+    return guarded(() => transaction.setAccessMode("read only").setIsolationLevel("repeatable read").execute(work));
+  }
+
+  #toReading(db: Transaction<Database>): Repositories {
+    return createRepositories({ db, placeEvents: this.#backend.placeEvents, touch: refuseWrite });
   }
 
   #announce(changes: readonly Change[]): Promise<void> {

@@ -1,11 +1,13 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { TurnQueue } from "./turn-queue.ts";
 
+const ONE = { turns: 1, waitingMax: 2_000, waitMsMax: 15_000, refusal: "too many" };
+
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 test("refuses who waits behind a turn that does not end, and goes on afterwards", async () => {
-  const queue = new TurnQueue();
+  const queue = new TurnQueue(ONE);
   const stuck = Promise.withResolvers<string>();
   const first = queue.take(() => stuck.promise);
   const second = queue.take(() => Promise.resolve("second"));
@@ -19,7 +21,7 @@ test("refuses who waits behind a turn that does not end, and goes on afterwards"
 });
 
 test("refuses at once when too many wait, and serves the others in order", async () => {
-  const queue = new TurnQueue();
+  const queue = new TurnQueue(ONE);
   const order: number[] = [];
   const turns = Array.from({ length: 2_001 }, (_, index) => queue.take(async () => void order.push(index)));
   await expect(queue.take(() => Promise.resolve())).rejects.toMatchObject({ code: "unavailable" });
@@ -28,7 +30,36 @@ test("refuses at once when too many wait, and serves the others in order", async
 });
 
 test("passes the turn on when work fails", async () => {
-  const queue = new TurnQueue();
+  const queue = new TurnQueue(ONE);
   await expect(queue.take(() => Promise.reject(new Error("failed")))).rejects.toThrow("failed");
   expect(await queue.take(() => Promise.resolve("next"))).toBe("next");
+});
+
+test("lets as many work at once as it has turns", async () => {
+  const queue = new TurnQueue({ ...ONE, turns: 2 });
+  const stuck = Promise.withResolvers<string>();
+  const first = queue.take(() => stuck.promise);
+  expect(await queue.take(() => Promise.resolve("beside it"))).toBe("beside it");
+  const second = queue.take(() => stuck.promise);
+  const third = queue.take(() => Promise.resolve("after them"));
+  stuck.resolve("stuck");
+  expect(await Promise.all([first, second, third])).toEqual(["stuck", "stuck", "after them"]);
+  await queue.drained();
+});
+
+test("lets who is not wanted any more leave the queue, and does not begin for one that never was", async () => {
+  const queue = new TurnQueue({ ...ONE, waitingMax: 1 });
+  const stuck = Promise.withResolvers<string>();
+  const first = queue.take(() => stuck.promise);
+  const caller = new AbortController();
+  let hasBegun = false;
+  const begin = () => Promise.resolve((hasBegun = true));
+  const left = queue.take(begin, caller.signal);
+  caller.abort();
+  await expect(left).rejects.toMatchObject({ code: "timeout" });
+  const next = queue.take(() => Promise.resolve("next"));
+  stuck.resolve("first");
+  expect(await Promise.all([first, next])).toEqual(["first", "next"]);
+  await expect(queue.take(begin, caller.signal)).rejects.toMatchObject({ code: "timeout" });
+  expect(hasBegun).toBe(false);
 });

@@ -3,12 +3,16 @@ import { Pool, type PoolConfig, types } from "pg";
 import { placeEvents } from "../../../domain/place-event.ts";
 import { insertAuditRows } from "../repositories/audit-inserts.ts";
 import { toAuditRow } from "../repositories/audit-row.ts";
+import { OWN_READS_MAX } from "../own-reads.ts";
 import type { Database } from "../schema.ts";
 import type { SqlBackend } from "../sql-store.ts";
 import { InstanceGuard } from "./instance-guard.ts";
 
-/** One for the writer, the others for readers; the guard has its own. */
-const CONNECTIONS_MAX = 8;
+/** One for the writer, one for the ping, the others for what the program itself reads; the guard has its own. */
+const OWN_CONNECTIONS_MAX = 2 + OWN_READS_MAX;
+
+/** In a pool of their own: what callers read takes no connection from the writer, or agents would wait for searches. */
+const CALLERS_CONNECTIONS_MAX = 4;
 const CONNECT_MS_MAX = 10_000;
 
 /** The server ends what runs longer; the client gives up a little later, in case the server is not there to do it. */
@@ -30,9 +34,30 @@ const numberTypes: NonNullable<PoolConfig["types"]> = {
  */
 export async function openPostgres(databaseUrl: string): Promise<SqlBackend> {
   const guard = await InstanceGuard.acquire(databaseUrl);
+  const own = openPool(databaseUrl, OWN_CONNECTIONS_MAX);
+  const callers = openPool(databaseUrl, CALLERS_CONNECTIONS_MAX);
+  return {
+    dialect: "postgres",
+    writer: own,
+    reader: own,
+    callersReader: callers,
+    callersReadsMax: CALLERS_CONNECTIONS_MAX,
+    start: () => guard.claim(own),
+    enterTransaction: (trx) => enterTransaction(trx, guard),
+    placeEvents: (trx, lines, firstSeq) => insertAuditRows(trx, placeEvents(lines, firstSeq).map(toAuditRow)),
+    ping: () => guard.assertOwned(own),
+    close: async () => {
+      await own.destroy();
+      await callers.destroy();
+      await guard.release();
+    },
+  };
+}
+
+function openPool(databaseUrl: string, max: number): Kysely<Database> {
   const pool = new Pool({
     connectionString: databaseUrl,
-    max: CONNECTIONS_MAX,
+    max,
     connectionTimeoutMillis: CONNECT_MS_MAX,
     statement_timeout: STATEMENT_MS_MAX,
     query_timeout: ANSWER_MS_MAX,
@@ -43,20 +68,7 @@ export async function openPostgres(databaseUrl: string): Promise<SqlBackend> {
   pool.on("error", () => undefined);
   // One in use fails its query besides; the pool listens only while it is idle.
   pool.on("connect", (client) => client.on("error", () => undefined));
-  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }), plugins: [new CamelCasePlugin()] });
-  return {
-    dialect: "postgres",
-    writer: db,
-    reader: db,
-    start: () => guard.claim(db),
-    enterTransaction: (trx) => enterTransaction(trx, guard),
-    placeEvents: (trx, lines, firstSeq) => insertAuditRows(trx, placeEvents(lines, firstSeq).map(toAuditRow)),
-    ping: () => guard.assertOwned(db),
-    close: async () => {
-      await db.destroy();
-      await guard.release();
-    },
-  };
+  return new Kysely<Database>({ dialect: new PostgresDialect({ pool }), plugins: [new CamelCasePlugin()] });
 }
 
 async function enterTransaction(trx: Transaction<Database>, guard: InstanceGuard): Promise<void> {

@@ -6,7 +6,8 @@ import type { SqlBackend } from "../sql-store.ts";
 import { AUDIT_COLUMNS } from "../repositories/audit-row.ts";
 import type { Database } from "../schema.ts";
 import { StatementError } from "../statement-error.ts";
-import { READERS, type Statement } from "./protocol.ts";
+import { OWN_READS_MAX } from "../own-reads.ts";
+import { CALLERS_READERS, type Statement } from "./protocol.ts";
 import { sqliteDialect } from "./sqlite-driver.ts";
 import { SqliteThread } from "./sqlite-thread.ts";
 
@@ -20,16 +21,22 @@ export async function openSqlite(dataDir: string): Promise<SqlBackend> {
   const { writing, reading } = await startThreads(dataDir);
   const plugins = [new CamelCasePlugin()];
   // IMMEDIATE takes the write lock at once: a transaction that only later finds it cannot write would have to be repeated.
-  const writer = sqliteDialect(writing, { count: 1, begin: "begin immediate" });
-  const reader = sqliteDialect(reading, { count: READERS, begin: "begin" });
+  const writer = sqliteDialect(writing, { first: 0, count: 1, begin: "begin immediate" });
+  const reader = sqliteDialect(writing, { first: 1, count: OWN_READS_MAX, begin: "begin" });
+  const callersReader = sqliteDialect(reading, { first: 0, count: CALLERS_READERS, begin: "begin" });
   return {
     dialect: "sqlite",
     writer: new Kysely<Database>({ dialect: writer, plugins }),
     reader: new Kysely<Database>({ dialect: reader, plugins }),
+    callersReader: new Kysely<Database>({ dialect: callersReader, plugins }),
+    callersReadsMax: CALLERS_READERS,
     start: () => Promise.resolve(),
     enterTransaction: () => Promise.resolve(),
     placeEvents: insertPlaced,
-    ping: async () => void (await Promise.all([writing, reading].map((thread) => thread.run(0, [PING])))),
+    async ping() {
+      reading.assertRuns();
+      await writing.run(0, [PING]);
+    },
     async close() {
       // The last connection to close takes the write-ahead log away, and a reader may not.
       await reading.stop();

@@ -3,8 +3,8 @@
 /** Which of the worker's connections a message is for, from 0. */
 export type ConnectionIndex = number;
 
-/** Reads that may be open at once; more wait for their turn. */
-export const READERS = 4;
+/** Connections of the worker that reads for callers. They share its one thread: more would not be faster, but take memory. */
+export const CALLERS_READERS = 2;
 
 export interface Statement {
   readonly sql: string;
@@ -38,7 +38,7 @@ export interface WorkerSettings {
   readonly databaseFile: string;
   /**
    * A database of its own whose exclusive lock says that this process has the data directory. The worker that is given it holds
-   * the one connection that writes; a worker without it has the readers.
+   * the one connection that writes, as its first, and those that read for the program itself; a worker without it reads for callers.
    */
   readonly lockFile?: string | undefined;
 }

@@ -13,6 +13,8 @@ import type { ConnectionIndex, Statement } from "./protocol.ts";
 import type { SqliteThread } from "./sqlite-thread.ts";
 
 interface Connections {
+  /** The first of the worker's that is one of them. */
+  readonly first: ConnectionIndex;
   readonly count: number;
   /** How a transaction on one of them begins. */
   readonly begin: string;
@@ -39,8 +41,8 @@ class ThreadDriver implements Driver {
   readonly #free: ThreadConnection[];
   readonly #waiting: ((connection: ThreadConnection) => void)[] = [];
 
-  constructor(thread: SqliteThread, { count, begin }: Connections) {
-    this.#free = Array.from({ length: count }, (_, index) => new ThreadConnection(thread, index));
+  constructor(thread: SqliteThread, { first, count, begin }: Connections) {
+    this.#free = Array.from({ length: count }, (_, index) => new ThreadConnection(thread, first + index));
     this.#begin = begin;
   }
 

@@ -108,17 +108,17 @@ test("answers unavailable when the worker that writes dies, and never hangs", as
 
 test("answers unavailable when the worker that reads dies, and never hangs", async () => {
   const { store, workers } = await openWatched();
-  const reading = store.read(async ({ values }) => {
+  const reading = store.readForCaller(async ({ values }) => {
     await values.find("a");
     await workers[1]?.terminate();
     await values.find("b");
-  });
+  }, new AbortController().signal);
   await expect(reading).rejects.toMatchObject({ code: "unavailable" });
   await expect(store.ping()).rejects.toMatchObject({ code: "unavailable" });
   await store.close();
 });
 
-test("commits while a long search runs", async () => {
+test("commits, reads what the program itself needs and answers a ping while long searches run", async () => {
   const store = await openStore({ dataDir: folder, clock: systemClock });
   await store.transaction(({ audit }) =>
     audit.append(
@@ -129,12 +129,17 @@ test("commits while a long search runs", async () => {
   let isSearching = true;
   const search = Promise.all(
     Array.from({ length: 20 }, () =>
-      store.read(({ audit }) => audit.list({ query: "nothing" }, { limit: 1, order: "asc" })),
+      store.readForCaller(
+        ({ audit }) => audit.list({ query: "nothing" }, { limit: 1, order: "asc" }),
+        new AbortController().signal,
+      ),
     ),
   ).finally(() => {
     isSearching = false;
   });
   await store.transaction(({ values }) => values.set("written", "meanwhile"));
+  expect(await store.read(({ values }) => values.find("written"))).toBe("meanwhile");
+  await store.ping();
   expect(isSearching).toBe(true);
   await search;
   await store.close();

@@ -57,6 +57,11 @@ export class SqliteThread {
     });
   }
 
+  /** Throws `unavailable` when the worker has ended. Does not wait for what it works on. */
+  assertRuns(): void {
+    if (this.#end !== undefined) throw this.#end;
+  }
+
   async stop(): Promise<void> {
     this.#end ??= new AppError("unavailable", "the database is closed");
     const isGone = this.#hasExited ? Promise.resolve() : once(this.#worker, "exit");

@@ -3,8 +3,9 @@ import { parentPort, workerData } from "node:worker_threads";
 import SqliteDatabase from "better-sqlite3";
 import { collectGarbage } from "../../../lib/collect-garbage.ts";
 import { assert } from "../../../lib/assert.ts";
+import { OWN_READS_MAX } from "../own-reads.ts";
 import {
-  READERS,
+  CALLERS_READERS,
   type Statement,
   type StatementResult,
   type StatementsRequest,
@@ -14,8 +15,9 @@ import {
 } from "./protocol.ts";
 
 /*
- * SQLite's calls block, so they are made here, where nobody else waits for an fsync. One worker writes; another one reads, on
- * connections that each see their own snapshot of the write-ahead log, so that a long search delays no commit.
+ * SQLite's calls block, so they are made here, where nobody else waits for an fsync. One worker writes, and reads what the program
+ * itself has to know; another one reads for callers. Each connection that reads sees its own snapshot of the write-ahead log, and a
+ * long search delays neither a commit nor the view that follows it.
  */
 
 const settings: WorkerSettings = workerData;
@@ -50,9 +52,10 @@ interface Opened {
 
 async function openAll(): Promise<Opened | undefined> {
   try {
-    if (settings.lockFile === undefined) return { connections: Array.from({ length: READERS }, openReader) };
+    if (settings.lockFile === undefined) return { connections: Array.from({ length: CALLERS_READERS }, openReader) };
     const lock = holdLock(settings.lockFile);
-    return { lock, connections: [await openWriter()] };
+    const writer = await openWriter();
+    return { lock, connections: [writer, ...Array.from({ length: OWN_READS_MAX }, openReader)] };
   } catch (error) {
     reply({ kind: "refused", ...describe(error) });
     return undefined;
@@ -90,9 +93,9 @@ function openReader(): Connection {
   };
 }
 
-/** The lock outlives the connections. */
+/** The lock outlives the connections, and the writer those that read: the last one takes the write-ahead log away. */
 function stop(): void {
-  for (const { database } of opened?.connections ?? []) database.close();
+  for (const { database } of opened?.connections.toReversed() ?? []) database.close();
   opened?.lock?.close();
   port?.close();
 }

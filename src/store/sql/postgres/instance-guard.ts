@@ -1,10 +1,16 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Kysely } from "kysely";
 import { Client } from "pg";
 import { AppError } from "../../../lib/errors.ts";
 import { newId } from "../../../lib/ids.ts";
 import type { Database } from "../schema.ts";
+import { KEEP_ALIVE, watchPeer } from "./session.ts";
 
 const CONNECT_MS_MAX = 10_000;
+/** Longer than a server takes to notice that a process has ended; a start that a person waits for is not held up for more. */
+const LOCK_MS_MAX = 5_000;
+const LOCK_RETRY_MS = 250;
+
 const OLDEST_SERVER = 150_000;
 
 /** Key of the session lock that says that a Runlayer has this database; PostgreSQL keeps such locks per database. */
@@ -26,19 +32,24 @@ export class InstanceGuard {
     this.#databaseUrl = databaseUrl;
   }
 
+  /** Waits some seconds for a process that is about to end. */
   static async acquire(databaseUrl: string): Promise<InstanceGuard> {
     const guard = new InstanceGuard(databaseUrl);
-    await guard.hold();
+    await guard.#connect(LOCK_MS_MAX);
     return guard;
   }
 
   /** Takes the lock again if its session was lost; throws `unavailable` when another process has it. */
   async hold(): Promise<void> {
-    if (this.#client !== undefined) return;
+    if (this.#client === undefined) await this.#connect(0);
+  }
+
+  async #connect(lockMsMax: number): Promise<void> {
     const client = new Client({
+      ...KEEP_ALIVE,
       connectionString: this.#databaseUrl,
       connectionTimeoutMillis: CONNECT_MS_MAX,
-      keepAlive: true,
+      query_timeout: CONNECT_MS_MAX,
       application_name: "runlayer instance guard",
     });
     const forget = (): void => void (this.#client = this.#client === client ? undefined : this.#client);
@@ -47,7 +58,8 @@ export class InstanceGuard {
     try {
       await client.connect();
       await assertVersion(client);
-      await lock(client);
+      await watchPeer(client);
+      await lock(client, performance.now() + lockMsMax);
       this.#client = client;
     } catch (error) {
       await client.end();
@@ -89,11 +101,15 @@ async function assertVersion(client: Client): Promise<void> {
   throw new AppError("unavailable", "the PostgreSQL server is older than version 15; use 15 or newer");
 }
 
-async function lock(client: Client): Promise<void> {
-  const { rows } = await client.query<{ locked: boolean }>("select pg_try_advisory_lock($1) as locked", [
-    INSTANCE_LOCK,
-  ]);
-  if (rows[0]?.locked === true) return;
+async function lock(client: Client, until: number): Promise<void> {
+  for (;;) {
+    const { rows } = await client.query<{ locked: boolean }>("select pg_try_advisory_lock($1) as locked", [
+      INSTANCE_LOCK,
+    ]);
+    if (rows[0]?.locked === true) return;
+    if (performance.now() >= until) break;
+    await sleep(LOCK_RETRY_MS);
+  }
   throw new AppError("unavailable", "another Runlayer has this PostgreSQL database; stop it, or use another database");
 }
 

@@ -7,6 +7,7 @@ import { OWN_READS_MAX } from "../own-reads.ts";
 import type { Database } from "../schema.ts";
 import type { SqlBackend } from "../sql-store.ts";
 import { InstanceGuard } from "./instance-guard.ts";
+import { droppingSilent, KEEP_ALIVE, watchPeer } from "./session.ts";
 
 /** One for the writer, one for the ping, the others for what the program itself reads; the guard has its own. */
 const OWN_CONNECTIONS_MAX = 2 + OWN_READS_MAX;
@@ -56,8 +57,11 @@ export async function openPostgres(databaseUrl: string): Promise<SqlBackend> {
 
 function openPool(databaseUrl: string, max: number): Kysely<Database> {
   const pool = new Pool({
+    ...KEEP_ALIVE,
     connectionString: databaseUrl,
     max,
+    // oxlint-disable-next-line typescript/no-misused-promises -- pg waits for it and closes the connection if it fails; only its type says otherwise
+    onConnect: watchPeer,
     connectionTimeoutMillis: CONNECT_MS_MAX,
     statement_timeout: STATEMENT_MS_MAX,
     query_timeout: ANSWER_MS_MAX,
@@ -68,7 +72,8 @@ function openPool(databaseUrl: string, max: number): Kysely<Database> {
   pool.on("error", () => undefined);
   // One in use fails its query besides; the pool listens only while it is idle.
   pool.on("connect", (client) => client.on("error", () => undefined));
-  return new Kysely<Database>({ dialect: new PostgresDialect({ pool }), plugins: [new CamelCasePlugin()] });
+  const dialect = new PostgresDialect({ pool: droppingSilent(pool) });
+  return new Kysely<Database>({ dialect, plugins: [new CamelCasePlugin()] });
 }
 
 async function enterTransaction(trx: Transaction<Database>, guard: InstanceGuard): Promise<void> {

@@ -90,7 +90,8 @@ export interface Store {
   transaction<T>(work: (repositories: Repositories) => Promise<T>): Promise<T>;
   /**
    * Hears of every later commit. Listeners run in order, after the commit, one transaction at a time, and MUST
-   * NOT start a transaction themselves. When one fails, `transaction` rejects although its changes are committed.
+   * NOT start a transaction themselves. When one fails, `transaction` rejects although its changes are committed. They hear of a
+   * commit that failed too: only its answer may be lost, so that what they read then is what counts.
    */
   onCommitted(listener: (changes: readonly Change[]) => Promise<void>): void;
   /** Whether the database answers; rejects with `unavailable` when it does not. */

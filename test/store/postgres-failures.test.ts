@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { systemClock } from "../../src/lib/clock.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import { droppingSilent, watchPeer } from "../../src/store/sql/postgres/session.ts";
+import { aGroup } from "../harness/entities.ts";
 import { type TestPostgres, startPostgres } from "../harness/postgres.ts";
 import { type Relay, startRelay } from "../harness/relay.ts";
 
@@ -77,4 +78,19 @@ test("waits for a Runlayer that is stopping, some seconds", async () => {
   await sleep(1_000);
   await first.close();
   await (await second).close();
+});
+
+test("a commit whose answer is lost fails, and listeners read what was committed before anybody is told", async () => {
+  const store = await open(await relayed());
+  const seen: (string | undefined)[] = [];
+  store.onCommitted(async (changes) => {
+    for (const { id } of changes) seen.push((await store.read(({ groups }) => groups.find(id)))?.name);
+  });
+  const insert = (name: string) => store.transaction(({ groups }) => groups.insert(aGroup({ name })));
+  relay.loseAnswerTo("commit");
+  await expect(insert("lost")).rejects.toMatchObject({ code: "unavailable" });
+  expect(seen).toEqual(["lost"]);
+  await insert("next");
+  expect(seen).toEqual(["lost", "next"]);
+  await store.close();
 });

@@ -53,6 +53,9 @@ export interface SqlBackend {
   close(): Promise<void>;
 }
 
+/** By kind and id. */
+type Changes = Map<string, Change>;
+
 type Listener = (changes: readonly Change[]) => Promise<void>;
 
 /** The store on an SQL database: turns for writers, a snapshot for readers, and the news for listeners in commit order. */
@@ -65,6 +68,8 @@ export class SqlStore implements Store {
   readonly #listeners: Listener[] = [];
   /** The news of the last commit; the next commit's listeners wait for it. */
   #news: Promise<void> = Promise.resolve();
+  /** What commits touched of which nobody knows yet whether they took place. */
+  readonly #unsettled: Changes = new Map();
   #ping: Promise<void> | undefined;
   #isClosed = false;
 
@@ -90,23 +95,24 @@ export class SqlStore implements Store {
 
   async transaction<T>(work: (repositories: Repositories) => Promise<T>): Promise<T> {
     this.#assertOpen();
-    const { placeEvents } = this.#backend;
+    const changes: Changes = new Map();
     let news = Promise.resolve();
-    const result = await this.#turns.take(() =>
-      guarded(async () => {
-        const changes = new Map<string, Change>();
-        const touch = (change: Change) => void changes.set(`${change.kind} ${change.id}`, change);
-        const answer = await this.#backend.writer.transaction().execute(async (db) => {
-          await this.#backend.enterTransaction(db);
-          return work(createRepositories({ db, placeEvents, touch }));
-        });
-        // Still in this writer's turn: the order of the news is the order of the commits.
-        news = this.#announce([...changes.values()]);
-        return answer;
-      }),
-    );
-    await news;
-    return result;
+    try {
+      const answer = await this.#turns.take(async () => {
+        try {
+          return await guarded(() => this.#write(work, changes));
+        } finally {
+          // Still in this writer's turn: the order of the news is the order of the commits.
+          news = this.#announce([...changes.values()]);
+        }
+      });
+      await news;
+      return answer;
+    } catch (error) {
+      // Whatever became of a commit, nobody is answered before the view is current. What failed first is what the caller hears of.
+      await news.catch(() => undefined);
+      throw error;
+    }
   }
 
   onCommitted(listener: Listener): void {
@@ -140,6 +146,40 @@ export class SqlStore implements Store {
     const transaction = reader.transaction();
     if (this.dialect === "sqlite") return guarded(() => transaction.execute(work));
     return guarded(() => transaction.setAccessMode("read only").setIsolationLevel("repeatable read").execute(work));
+  }
+
+  /** Leaves in `changes` what may have been committed. */
+  async #write<T>(work: (repositories: Repositories) => Promise<T>, changes: Changes): Promise<T> {
+    const { placeEvents, writer } = this.#backend;
+    const touch = (change: Change) => void changes.set(`${change.kind} ${change.id}`, change);
+    let isCommitting = false;
+    try {
+      const answer = await writer.transaction().execute(async (db) => {
+        await this.#backend.enterTransaction(db);
+        const worked = await work(createRepositories({ db, placeEvents, touch }));
+        isCommitting = true;
+        return worked;
+      });
+      for (const [key, change] of this.#unsettled) changes.set(key, change);
+      this.#unsettled.clear();
+      return answer;
+    } catch (error) {
+      if (isCommitting) await this.#settle(changes);
+      else changes.clear();
+      throw error;
+    }
+  }
+
+  /**
+   * A commit failed, which says nothing of whether it took place: only its answer may be lost. The database is through with it when
+   * it lets the next writer in; where that fails too, what it touched is announced again with the next commit.
+   */
+  async #settle(changes: Changes): Promise<void> {
+    try {
+      await this.#backend.writer.transaction().execute((db) => this.#backend.enterTransaction(db));
+    } catch {
+      for (const [key, change] of changes) this.#unsettled.set(key, change);
+    }
   }
 
   #toReading(db: Transaction<Database>): Repositories {

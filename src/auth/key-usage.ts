@@ -5,6 +5,9 @@ const INTERVAL_MS = 60_000;
 // More distinct keys than this in one minute is no use to remember one by one.
 const PENDING_MAX = 10_000;
 
+/** Keys of one transaction: agents' decisions take turns with it, and on PostgreSQL each key is a round trip. */
+const WRITTEN_MAX = 50;
+
 /** Of one key in one minute; who changes addresses faster is seen to. */
 const IPS_MAX = 20;
 
@@ -69,15 +72,17 @@ export class KeyUsage {
   }
 
   async #write(): Promise<void> {
-    if (this.#pending.size === 0) return;
-    const taken = new Map(this.#pending);
+    const taken = [...this.#pending];
     this.#pending.clear();
-    const uses = [...taken].map(([keyId, pending]) => toKeyUse(keyId, pending));
-    try {
-      await this.#options.store.transaction((repositories) => repositories.apiKeys.recordUse(uses));
-    } catch (error) {
-      for (const [keyId, use] of taken) this.#restore(keyId, use);
-      throw error;
+    while (taken.length > 0) {
+      const uses = taken.slice(0, WRITTEN_MAX).map(([keyId, pending]) => toKeyUse(keyId, pending));
+      try {
+        await this.#options.store.transaction((repositories) => repositories.apiKeys.recordUse(uses));
+      } catch (error) {
+        for (const [keyId, use] of taken) this.#restore(keyId, use);
+        throw error;
+      }
+      taken.splice(0, WRITTEN_MAX);
     }
   }
 

@@ -222,7 +222,7 @@ export interface ApiKeyRepository {
   counts(now: number): Promise<{ readonly active: number; readonly unused: number; readonly revoked: number }>;
   insert(key: ApiKey): Promise<void>;
   save(key: ApiKey): Promise<void>;
-  /** Observed, not managed: does not raise the version. */
+  /** Observed, not managed: does not raise the version. At most one use of each key; unknown keys are left out. */
   recordUse(uses: readonly KeyUse[]): Promise<void>;
 }
 

@@ -93,8 +93,12 @@ export class SqlApiKeyRepository implements ApiKeyRepository {
   }
 
   async recordUse(uses: readonly KeyUse[]): Promise<void> {
+    const ids = uses.map(({ keyId }) => keyId);
+    const rows =
+      ids.length === 0 ? [] : await this.#context.db.selectFrom("apiKeys").selectAll().where("id", "in", ids).execute();
+    const keys = new Map(rows.map((row) => [row.id, toApiKey(row)]));
     for (const use of uses) {
-      const key = await this.#findBy("id", use.keyId);
+      const key = keys.get(use.keyId);
       if (key === undefined) continue;
       const { useHistory, ...used } = withUse(key, use);
       await this.#context.db

@@ -1,6 +1,16 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
 import { AppError } from "../lib/errors.ts";
 import { createMasterKey, type MasterKey } from "./envelope.ts";
 
@@ -22,6 +32,11 @@ export function ownKeyFile(dataDir: string): string {
 /** The file that a rotation writes before it rewraps the database; see `master-key-rotation.ts`. */
 export function nextKeyFile(dataDir: string): string {
   return join(dataDir, `${KEY_FILE}.next`);
+}
+
+/** Where the key of a rotation goes that did not take place. The name is the id that sealed records carry. */
+export function unusedKeyFile(dataDir: string, { id }: MasterKey): string {
+  return join(dataDir, `${KEY_FILE}.${id}.unused`);
 }
 
 /**
@@ -52,6 +67,18 @@ export function writeKeyFile(path: string, bytes: Buffer): void {
   writeFileSync(draft, `${bytes.toString("base64")}\n`, { mode: 0o600, flush: true });
   chmodSync(draft, 0o600);
   renameSync(draft, path);
+  syncFolder(dirname(path));
+}
+
+/** Makes a renamed file keep its new name when the power fails. Windows opens no folders and has no need to. */
+export function syncFolder(path: string): void {
+  if (process.platform === "win32") return;
+  const folder = openSync(path, "r");
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
 }
 
 function parseMasterKey(text: string, what: string): MasterKey {

@@ -116,11 +116,25 @@ function parseLogLevel(text: string): Config["logLevel"] {
 
 /** The URL may hold a password: it is never repeated. */
 function parseDatabaseUrl(text: string | undefined): string | undefined {
-  if (text === undefined || /^postgres(?:ql)?:\/\/\S+$/.test(text)) return text;
+  if (text === undefined) return undefined;
+  const example = "a valid one is postgres://user:password@host:5432/runlayer";
+  if (!/^postgres(?:ql)?:\/\/\S+$/.test(text)) {
+    throw fault("RUNLAYER_DATABASE_URL", `is no PostgreSQL URL; ${example}`);
+  }
+  if (isReadableUrl(text)) return text;
   throw fault(
     "RUNLAYER_DATABASE_URL",
-    "is no PostgreSQL URL; a valid one is postgres://user:password@host:5432/runlayer",
+    `cannot be read; in the user and the password write \`#\` as %23, \`/\` as %2F, \`?\` as %3F, \`@\` as %40, \`%\` as %25; ${example}`,
   );
+}
+
+/** False where a password that is not percent-encoded would become another part of the URL, and might be shown as that. */
+function isReadableUrl(text: string): boolean {
+  // A server behind a Unix socket has no host here: `postgres://user@/runlayer?host=/run/postgresql`.
+  const whole = text.replace("@/", "@localhost/");
+  if (!URL.canParse(whole)) return false;
+  const { pathname, hash } = new URL(whole);
+  return hash === "" && !pathname.includes("@");
 }
 
 function parsePublicUrl(text: string | undefined): string | undefined {

@@ -23,6 +23,8 @@ describe("a wrong value stops the start with one line", () => {
     ["RUNLAYER_PORT", "abc"],
     ["RUNLAYER_HOST", "0.0.0.0"],
     ["RUNLAYER_DATABASE_URL", "mysql://x"],
+    ["RUNLAYER_DATABASE_URL", "postgres://runlayer:hunter2#secret@127.0.0.1:1/none"],
+    ["RUNLAYER_DATABASE_URL", "postgres://runlayer:hunter%ff@127.0.0.1:1/none"],
     ["RUNLAYER_MASTER_KEY", "short"],
     ["RUNLAYER_MASTER_KEY_FILE", "/nowhere/key"],
     ["RUNLAYER_PUBLIC_URL", "example"],
@@ -37,6 +39,7 @@ describe("a wrong value stops the start with one line", () => {
     expect(code).toBe(2);
     expect(err.trim().split("\n")).toHaveLength(1);
     expect(err).toContain(variable);
+    expect(err).not.toContain("hunter");
   });
 });
 

@@ -45,13 +45,7 @@ export class InstanceGuard {
   }
 
   async #connect(lockMsMax: number): Promise<void> {
-    const client = new Client({
-      ...KEEP_ALIVE,
-      connectionString: this.#databaseUrl,
-      connectionTimeoutMillis: CONNECT_MS_MAX,
-      query_timeout: CONNECT_MS_MAX,
-      application_name: "runlayer instance guard",
-    });
+    const client = createClient(this.#databaseUrl);
     const forget = (): void => void (this.#client = this.#client === client ? undefined : this.#client);
     client.on("error", forget);
     client.on("end", forget);
@@ -93,6 +87,21 @@ export class InstanceGuard {
   }
 }
 
+/** Throws `invalid_input` where the URL, or a file that it names, cannot be read. */
+function createClient(databaseUrl: string): Client {
+  try {
+    return new Client({
+      ...KEEP_ALIVE,
+      connectionString: databaseUrl,
+      connectionTimeoutMillis: CONNECT_MS_MAX,
+      query_timeout: CONNECT_MS_MAX,
+      application_name: "runlayer instance guard",
+    });
+  } catch (error) {
+    throw new AppError("invalid_input", `RUNLAYER_DATABASE_URL: cannot be used${firstLineOf(error)}`, { cause: error });
+  }
+}
+
 async function assertVersion(client: Client): Promise<void> {
   const { rows } = await client.query<{ version: number }>(
     "select current_setting('server_version_num')::int as version",
@@ -114,6 +123,11 @@ async function lock(client: Client, until: number): Promise<void> {
 }
 
 function unreachable(error: unknown): AppError {
-  const why = error instanceof Error && error.message !== "" ? `: ${error.message.split("\n", 1)[0]}` : "";
-  return new AppError("unavailable", `the PostgreSQL database cannot be reached${why}`, { cause: error });
+  return new AppError("unavailable", `the PostgreSQL database cannot be reached${firstLineOf(error)}`, {
+    cause: error,
+  });
+}
+
+function firstLineOf(error: unknown): string {
+  return error instanceof Error && error.message !== "" ? `: ${error.message.split("\n", 1)[0]}` : "";
 }

@@ -44,7 +44,7 @@ class TableJournal implements DecisionJournal {
     const held = entries.flatMap(toHeld);
     // Outcomes alone touch no row: whether the database can be reached, the caller would not learn.
     if (held.length === 0) await this.#store.ping();
-    else await this.#store.transaction((repositories) => hold(repositories, held));
+    else await this.#store.transaction((repositories) => hold(repositories, held), "next");
     return entries.flatMap((entry) => {
       if (entry.kind === "decided") return [];
       return [toFinished(entry, ++this.#lastOrdinal)];

@@ -86,8 +86,9 @@ export interface Store {
   /**
    * Runs `work` in one serialized write transaction; commits when it resolves, rolls back when it throws. Resolves only after
    * every `onCommitted` listener has, so that the live view is current before an operation answers. Keep outbound calls outside.
+   * With the turn `next` it is what agents wait for: every other turn is of those, however many others wait.
    */
-  transaction<T>(work: (repositories: Repositories) => Promise<T>): Promise<T>;
+  transaction<T>(work: (repositories: Repositories) => Promise<T>, turn?: "next"): Promise<T>;
   /**
    * Hears of every later commit. Listeners run in order, after the commit, one transaction at a time, and MUST
    * NOT start a transaction themselves. When one fails, `transaction` rejects although its changes are committed. They hear of a

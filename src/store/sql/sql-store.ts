@@ -89,23 +89,26 @@ export class SqlStore implements Store {
     const plugin = stopOnAbort(signal);
     return this.#callersReads.take(
       () => this.#readWith(this.#backend.callersReader, (db) => work(this.#toReading(db.withPlugin(plugin)))),
-      signal,
+      { signal },
     );
   }
 
-  async transaction<T>(work: (repositories: Repositories) => Promise<T>): Promise<T> {
+  async transaction<T>(work: (repositories: Repositories) => Promise<T>, turn?: "next"): Promise<T> {
     this.#assertOpen();
     const changes: Changes = new Map();
     let news = Promise.resolve();
     try {
-      const answer = await this.#turns.take(async () => {
-        try {
-          return await guarded(() => this.#write(work, changes));
-        } finally {
-          // Still in this writer's turn: the order of the news is the order of the commits.
-          news = this.#announce([...changes.values()]);
-        }
-      });
+      const answer = await this.#turns.take(
+        async () => {
+          try {
+            return await guarded(() => this.#write(work, changes));
+          } finally {
+            // Still in this writer's turn: the order of the news is the order of the commits.
+            news = this.#announce([...changes.values()]);
+          }
+        },
+        { isNext: turn === "next" },
+      );
       await news;
       return answer;
     } catch (error) {

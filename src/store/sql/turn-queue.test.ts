@@ -54,12 +54,24 @@ test("lets who is not wanted any more leave the queue, and does not begin for on
   const caller = new AbortController();
   let hasBegun = false;
   const begin = () => Promise.resolve((hasBegun = true));
-  const left = queue.take(begin, caller.signal);
+  const left = queue.take(begin, { signal: caller.signal });
   caller.abort();
   await expect(left).rejects.toMatchObject({ code: "timeout" });
   const next = queue.take(() => Promise.resolve("next"));
   stuck.resolve("first");
   expect(await Promise.all([first, next])).toEqual(["first", "next"]);
-  await expect(queue.take(begin, caller.signal)).rejects.toMatchObject({ code: "timeout" });
+  await expect(queue.take(begin, { signal: caller.signal })).rejects.toMatchObject({ code: "timeout" });
   expect(hasBegun).toBe(false);
+});
+
+test("gives every other turn to those that wish to be next", async () => {
+  const queue = new TurnQueue({ ...ONE, waitingMax: 3 });
+  const order: string[] = [];
+  const take = (name: string, isNext = false) => queue.take(async () => void order.push(name), { isNext });
+  const all = [take("running"), take("a"), take("b"), take("c")];
+  // A full queue of others keeps none of them out.
+  all.push(take("x", true), take("y", true), take("z", true));
+  await Promise.all(all);
+  expect(order).toEqual(["running", "x", "a", "y", "b", "z", "c"]);
+  await queue.drained();
 });

@@ -9,6 +9,13 @@ export interface TurnLimits {
   readonly refusal: string;
 }
 
+export interface TurnWish {
+  /** Who waits leaves the queue when this aborts: `timeout`. Work that has begun is not ended by it. */
+  readonly signal?: AbortSignal | undefined;
+  /** Before those that wait already, but only every other turn, so that nobody waits for ever. */
+  readonly isNext?: boolean | undefined;
+}
+
 interface Waiter {
   readonly start: () => void;
 }
@@ -17,6 +24,9 @@ interface Waiter {
 export class TurnQueue {
   readonly #limits: TurnLimits;
   readonly #waiters = new Set<Waiter>();
+  /** Those with the wish to be next. */
+  readonly #hurried = new Set<Waiter>();
+  #wasHurried = false;
   #taken = 0;
   #onDrained: (() => void)[] = [];
 
@@ -24,10 +34,9 @@ export class TurnQueue {
     this.#limits = limits;
   }
 
-  /** Who waits leaves the queue when `signal` aborts: `timeout`. Work that has begun is not ended by it. */
-  async take<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    if (signal !== undefined) assertWanted(signal);
-    await this.#turn(signal);
+  async take<T>(work: () => Promise<T>, wish: TurnWish = {}): Promise<T> {
+    if (wish.signal !== undefined) assertWanted(wish.signal);
+    await this.#turn(wish);
     try {
       return await work();
     } finally {
@@ -41,16 +50,17 @@ export class TurnQueue {
     return new Promise((resolve) => this.#onDrained.push(resolve));
   }
 
-  #turn(signal: AbortSignal | undefined): Promise<void> {
+  #turn({ signal, isNext = false }: TurnWish): Promise<void> {
     const { turns, waitingMax, waitMsMax, refusal } = this.#limits;
     if (this.#taken < turns) {
       this.#taken += 1;
       return Promise.resolve();
     }
-    if (this.#waiters.size >= waitingMax) return Promise.reject(new AppError("unavailable", refusal));
+    const queue = isNext ? this.#hurried : this.#waiters;
+    if (queue.size >= waitingMax) return Promise.reject(new AppError("unavailable", refusal));
     return new Promise((resolve, reject) => {
       const settle = (outcome: () => void): void => {
-        this.#waiters.delete(waiter);
+        queue.delete(waiter);
         clearTimeout(timer);
         signal?.removeEventListener("abort", onAbort);
         outcome();
@@ -59,12 +69,14 @@ export class TurnQueue {
       const onAbort = (): void => settle(() => reject(unwanted(signal?.reason)));
       const timer = setTimeout(() => settle(() => reject(new AppError("unavailable", refusal))), waitMsMax);
       signal?.addEventListener("abort", onAbort);
-      this.#waiters.add(waiter);
+      queue.add(waiter);
     });
   }
 
   #pass(): void {
-    const [next] = this.#waiters;
+    const isHurried = this.#hurried.size > 0 && !(this.#wasHurried && this.#waiters.size > 0);
+    const [next] = isHurried ? this.#hurried : this.#waiters;
+    this.#wasHurried = isHurried;
     if (next !== undefined) return next.start();
     this.#taken -= 1;
     if (this.#taken > 0) return;

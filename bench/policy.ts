@@ -59,7 +59,7 @@ function benchSize(size: number): void {
   if (size === 1_000) {
     const example = { agent: "a", server: "s", tool: "t", time: "" };
     const calls = Array.from({ length: 50_000 }, (_, turn) => ({
-      request: pick(requests, turn),
+      message: { request: pick(requests, turn) },
       hasArguments: turn % 2 === 0,
       example,
     }));

@@ -3,8 +3,9 @@ import type { AuditPayloads } from "../domain/organization.ts";
 import type { OtherMatch } from "../domain/policy-matches.ts";
 import type { AgentView, AssignmentView, ServerView, Snapshot } from "../snapshot/snapshot.ts";
 import type { Action } from "../domain/policy.ts";
+import type { MessageTarget } from "../snapshot/policy-targets.ts";
 import type { MethodRule } from "./methods.ts";
-import { couldPass, decideForbidden, decidePolicies, type PolicyDecision } from "./policy-decision.ts";
+import { couldPass, decidePolicies, type PolicyDecision } from "./policy-decision.ts";
 
 /** Who sends messages to which server, as of one snapshot. */
 export interface Caller {
@@ -18,11 +19,8 @@ export interface Caller {
   readonly client: string | undefined;
 }
 
-/** The thing that a message acts on. A message may name several (subscriptions); all of them must be allowed. */
-export interface Target {
-  readonly type: "tool" | "prompt" | "resource" | "server";
-  readonly name: string;
-}
+/** A message may name several (subscriptions); all of them must be allowed. */
+export type Target = MessageTarget;
 
 export interface Question {
   readonly action: Action;
@@ -58,16 +56,11 @@ export type Decision = Noted &
 export const NOT_ASSIGNED: Decision = { effect: "deny", reason: "not_assigned", policies: [] };
 
 /**
- * Whether the caller may do this: the assignment is a ceiling, policies come below it. Pure, and the only place where a message
- * is decided. Anything unforeseen is a deny.
+ * Whether the caller may do this: the assignment is a ceiling, policies come below it. Pure, and the gateway's only place where a
+ * message is decided. Anything unforeseen is a deny.
  */
 export function decide(caller: Caller, question: Question, nowMs: number): Decision {
   if (!isAssigned(caller.assignment, question.target)) return NOT_ASSIGNED;
-  if (question.action !== "connect") {
-    // Whoever may not connect sends nothing at all: a client without a session never connects, one in a session did so before.
-    const { isForbidden, reason, policies } = decideForbidden(caller, connectTo(caller), nowMs);
-    if (isForbidden) return { effect: "deny", reason, policies };
-  }
   const { decision, reason, policies, audit, alsoMatched } = decidePolicies(caller, question, nowMs);
   const noted = { policies, audit, alsoMatched };
   if (decision === "allow") return { effect: "allow", ...noted };
@@ -76,11 +69,8 @@ export function decide(caller: Caller, question: Question, nowMs: number): Decis
 
 /** Whether the caller may use its server at all. */
 export function decideConnect(caller: Caller, nowMs: number): Decision {
-  return decide(caller, connectTo(caller), nowMs);
-}
-
-function connectTo({ server }: Caller): Question {
-  return { action: "connect", target: { type: "server", name: server.server.name }, args: () => undefined };
+  const target: Target = { type: "server", name: caller.server.server.name };
+  return decide(caller, { action: "connect", target, args: () => undefined }, nowMs);
 }
 
 /** Whether an entry belongs in a list that the caller sees. Conditions on arguments and time count as possible. */

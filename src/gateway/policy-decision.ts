@@ -1,14 +1,11 @@
 import type { AuditPayloads } from "../domain/organization.ts";
 import type { OtherMatch } from "../domain/policy-matches.ts";
 import { mayConcernServer, mayConcernSubject } from "../policy/applies-to.ts";
-import { couldAllow, decide, type Decision, type DecisionSettings } from "../policy/decide.ts";
-import { localTimeIn } from "../policy/local-time-in.ts";
-import { toSubject } from "../policy/policy-entities.ts";
-import { createPolicyRequest, type PolicyRequest, type Subject } from "../policy/request.ts";
-import type { Member } from "../domain/member.ts";
-import type { AgentView } from "../snapshot/snapshot.ts";
+import { couldAllow, type Decision, type DecisionSettings } from "../policy/decide.ts";
+import { decideMessage } from "../policy/decide-message.ts";
+import type { Subject } from "../policy/request.ts";
+import { toMessage, toPolicyRequest } from "../snapshot/to-message.ts";
 import type { Caller, DecidingPolicy, Question } from "./decide.ts";
-import { targetOf } from "./policy-targets.ts";
 
 /** More than this of an event would be a list, not a record; what is cut is counted nowhere. */
 const MATCHES_NAMED_MAX = 100;
@@ -31,11 +28,10 @@ export function decidePolicies(caller: Caller, question: Question, nowMs: number
   const { assignmentGrantsAccess } = organization.settings;
   if (index.policies.size === 0 && assignmentGrantsAccess)
     return { decision: "allow", reason: "assignment", ...NO_POLICIES };
-  const request = toRequest(caller, question, { nowMs, args: question.args() });
-  // A task was let through with its arguments, which its later messages do not repeat: no condition on them may end it.
-  if (question.isFollowUp === true && couldAllow(index, request, organization.settings))
-    return { decision: "allow", reason: "policy", ...NO_POLICIES };
-  const found = decide(index, request, settingsFor(caller, { question, subject: request.subject, nowMs }));
+  const { ip, client } = caller;
+  const message = toMessage(caller, question, { nowMs, args: question.args(), ip, client });
+  const { subject } = message.request;
+  const found = decideMessage(index, message, settingsFor(caller, { question, subject, nowMs }));
   return {
     decision: found.decision,
     reason: found.reason,
@@ -45,30 +41,12 @@ export function decidePolicies(caller: Caller, question: Question, nowMs: number
   };
 }
 
-/**
- * What policies say to a message that must be allowed besides the one that came. Whether a rule grants it is not asked: only what
- * forbids it counts.
- */
-export function decideForbidden(
-  caller: Caller,
-  question: Question,
-  nowMs: number,
-): Pick<PolicyDecision, "policies"> & {
-  readonly reason: PolicyDecision["reason"];
-  readonly isForbidden: boolean;
-} {
-  const { policies: index } = caller.snapshot;
-  if (index.policies.size === 0) return { isForbidden: false, reason: "assignment", policies: [] };
-  const request = toRequest(caller, question, { nowMs, args: question.args() });
-  const { decision, reason, policies } = decide(index, request, { assignmentGrantsAccess: true });
-  return { isForbidden: decision === "deny", reason, policies };
-}
-
 /** Whether some arguments at some time could pass, or be held. */
 export function couldPass(caller: Caller, question: Pick<Question, "action" | "target">, nowMs: number): boolean {
   const { policies: index, organization } = caller.snapshot;
   if (index.policies.size === 0) return organization.settings.assignmentGrantsAccess;
-  return couldAllow(index, toRequest(caller, question, { nowMs, args: undefined }), organization.settings);
+  const { ip, client } = caller;
+  return couldAllow(index, toPolicyRequest(caller, question, { nowMs, ip, client }), organization.settings);
 }
 
 /**
@@ -98,27 +76,4 @@ export function othersOf({ matched, policies }: Decision): readonly OtherMatch[]
     .filter(({ id }) => !deciding.has(id))
     .slice(0, MATCHES_NAMED_MAX)
     .map(({ id, name, effect, mode }) => ({ id, name, effect, mode }));
-}
-
-function toRequest(
-  caller: Caller,
-  question: Pick<Question, "action" | "target">,
-  { nowMs, args }: { readonly nowMs: number; readonly args: unknown },
-): PolicyRequest {
-  const { snapshot, agent, server, ip, client } = caller;
-  const { owner } = agent.agent;
-  const subject = subjectOf(agent, owner === null ? undefined : snapshot.memberById.get(owner));
-  const { minuteOfDay, weekday } = localTimeIn(snapshot.organization.settings.timeZone, nowMs);
-  const circumstances = { args, ip, client, nowMs, minuteOfDay, weekday };
-  return createPolicyRequest({ subject, target: targetOf(server, question.target) }, question.action, circumstances);
-}
-
-const subjects = new WeakMap<AgentView, { readonly member: Member | undefined; readonly subject: Subject }>();
-
-function subjectOf(view: AgentView, member: Member | undefined): Subject {
-  const known = subjects.get(view);
-  if (known !== undefined && known.member === member) return known.subject;
-  const subject = toSubject(view.agent, member);
-  subjects.set(view, { member, subject });
-  return subject;
 }

@@ -52,7 +52,7 @@ export function decide(index: PolicyIndex, request: PolicyRequest, settings: Dec
 
 const SILENCE = { policies: [], matched: [], monitorErrors: [], audit: undefined } as const;
 /** Most messages: no rule speaks. */
-const UNTOUCHED: Decision = { decision: "allow", reason: "assignment", ...SILENCE };
+export const UNTOUCHED: Decision = { decision: "allow", reason: "assignment", ...SILENCE };
 const UNGRANTED: Decision = { decision: "deny", reason: "default", ...SILENCE };
 
 /**

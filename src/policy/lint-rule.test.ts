@@ -85,7 +85,7 @@ test("finds the deny that leaves no agent anything", () => {
   const at = { nowMs: 0, minuteOfDay: 0, weekday: "monday" };
   const access = ["a", "b"].map((id) => {
     const subject = createSubject({ agent: { id, name: id, type: "cursor", groups: [] } });
-    return [createPolicyRequest({ subject, target }, "call_tool", at)];
+    return [{ request: createPolicyRequest({ subject, target }, "call_tool", at) }];
   });
   const cutsOff = (rule: Partial<PolicyRule>): boolean => {
     const { ast, effect } = parseRule({ ...DENY_ALL, ...rule });

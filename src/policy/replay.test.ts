@@ -15,7 +15,7 @@ function recorded(target: typeof READ, args?: unknown): RecordedCall {
   const at = { args, nowMs: 0, minuteOfDay: 0, weekday: "monday" };
   const example = { agent: "claude", server: "payments", tool: target.uid.id, time: "2026-11-22T00:00:00.000Z" };
   const request = createPolicyRequest({ subject: SUBJECT, target }, "call_tool", at);
-  return { request, hasArguments: args !== undefined, example };
+  return { message: { request }, hasArguments: args !== undefined, example };
 }
 
 function compiled(rule: Partial<PolicyRule>): CompiledPolicy {
@@ -54,6 +54,31 @@ test("does not guess where the rule depends on arguments that were not kept", ()
     newlyDenied: 1,
     undetermined: 1,
   });
+});
+
+test("a call whose sender may not connect is denied, whatever its arguments were", () => {
+  const connect = createPolicyRequest(
+    { subject: SUBJECT, target: createTarget({ kind: "server", server: SERVER }) },
+    "connect",
+    {
+      nowMs: 0,
+      minuteOfDay: 0,
+      weekday: "monday",
+    },
+  );
+  const calls = [recorded(READ, {}), recorded(DELETE)].map((call) => ({
+    ...call,
+    message: call.message && { ...call.message, connect },
+  }));
+  const kept = rules([compiled({ resources: { everything: true }, actions: ["connect"] })]);
+  expect(replay(calls, rules([]), kept)).toMatchObject({ newlyDenied: 2, undetermined: 0 });
+  expect(replay(calls, kept, rules([]))).toMatchObject({ newlyAllowed: 2, undetermined: 0 });
+  const onAmount = compiled({ conditions: LARGE });
+  expect(replay(calls, rules([onAmount]), kept)).toMatchObject({ newlyDenied: 1, undetermined: 1 });
+  expect(replay(calls, kept, kept)).toMatchObject({ newlyDenied: 0, undetermined: 0 });
+  // Only what forbids to connect counts: neither a hold of it nor the want of a grant.
+  const held = rules([compiled({ effect: "require_approval", resources: { everything: true }, actions: ["connect"] })]);
+  expect(replay(calls, rules([]), held)).toMatchObject({ newlyDenied: 0, newlyHeld: 0 });
 });
 
 test("counts a call that cannot be rebuilt as undetermined", () => {

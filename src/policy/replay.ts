@@ -1,15 +1,15 @@
 import type { CompiledPolicy } from "./compiled-policy.ts";
-import { type Decision, decide, type DecisionSettings } from "./decide.ts";
+import type { Decision, DecisionSettings } from "./decide.ts";
+import { decideMessage, type Message, refuseConnect } from "./decide-message.ts";
 import { evaluatePartially, OPEN_IN_RECORDS } from "./evaluate.ts";
 import { isSureError } from "./operators.ts";
 import type { PolicyIndex } from "./policy-index.ts";
-import type { PolicyRequest } from "./request.ts";
 import type { Result } from "./value.ts";
 
-/** A recorded call, rebuilt as a request. */
+/** A recorded call, rebuilt as a message. */
 export interface RecordedCall {
   /** Unset when the record does not hold enough to rebuild it, for example an agent that is gone. */
-  readonly request?: PolicyRequest | undefined;
+  readonly message?: Message | undefined;
   /** False when the arguments were not kept as they were (`auditPayloads`): then only what does not depend on them counts. */
   readonly hasArguments: boolean;
   /** What an example shows of it. */
@@ -67,29 +67,29 @@ export function replay(calls: Iterable<RecordedCall>, before: ReplayRules, after
 
 type Change = "same" | "undetermined" | { readonly before: Outcome; readonly after: Outcome };
 
-function compare({ request, hasArguments }: RecordedCall, before: ReplayRules, after: ReplayRules): Change {
-  if (request === undefined) return "undetermined";
-  if (!hasArguments) return compareWithoutArguments(request, before, after);
-  return changeFrom(decideCall(request, before), decideCall(request, after));
+function compare({ message, hasArguments }: RecordedCall, before: ReplayRules, after: ReplayRules): Change {
+  if (message === undefined) return "undetermined";
+  if (!hasArguments) return compareWithoutArguments(message, before, after);
+  return changeFrom(decideCall(message, before), decideCall(message, after));
 }
 
-function compareWithoutArguments(request: PolicyRequest, before: ReplayRules, after: ReplayRules): Change {
-  const was = decideWithoutArguments(request, before);
-  const is = decideWithoutArguments(request, after);
+function compareWithoutArguments(message: Message, before: ReplayRules, after: ReplayRules): Change {
+  const was = decideWithoutArguments(message, before);
+  const is = decideWithoutArguments(message, after);
+  if (was.outcome !== undefined && is.outcome !== undefined) return changeFrom(was.outcome, is.outcome);
   // The same rules speak about the call: whatever they say, they say it still.
   const isUntouched =
     before.settings.assignmentGrantsAccess === after.settings.assignmentGrantsAccess &&
     sameMembers(was.heard, is.heard);
-  if (isUntouched) return "same";
-  return was.outcome === undefined || is.outcome === undefined ? "undetermined" : changeFrom(was.outcome, is.outcome);
+  return isUntouched ? "same" : "undetermined";
 }
 
 function changeFrom(before: Outcome, after: Outcome): Change {
   return before === after ? "same" : { before, after };
 }
 
-function decideCall(request: PolicyRequest, { index, settings }: ReplayRules): Outcome {
-  return decide(index, request, settings).decision;
+function decideCall(message: Message, { index, settings }: ReplayRules): Outcome {
+  return decideMessage(index, message, settings).decision;
 }
 
 interface PartialDecision {
@@ -99,7 +99,11 @@ interface PartialDecision {
   readonly heard: ReadonlySet<CompiledPolicy>;
 }
 
-function decideWithoutArguments(request: PolicyRequest, { index, settings }: ReplayRules): PartialDecision {
+const NOT_CONNECTED: PartialDecision = { outcome: "deny", heard: new Set() };
+
+function decideWithoutArguments({ request, connect }: Message, { index, settings }: ReplayRules): PartialDecision {
+  // To connect takes no arguments: what policies say of it is known.
+  if (connect !== undefined && refuseConnect(index, connect) !== undefined) return NOT_CONNECTED;
   const heard = new Map<CompiledPolicy, Result>();
   evaluatePartially(index, { request, open: OPEN_IN_RECORDS }, (policy, result) => {
     if (policy.mode === "enforce" && result !== false) heard.set(policy, result);

@@ -313,6 +313,16 @@ test("a policy raises or lowers what is recorded of a call, the most protective 
   expect(JSON.stringify(await lastEvent())).not.toContain("secret");
 });
 
+test("a message that is refused because its sender may not connect is recorded as the policies that say so ask", async () => {
+  const deny = await addPolicy({ audit: "none" });
+  const watched = await addPolicy({ mode: "monitor" });
+  expect(await outcome("write_file", { secret: "s" })).toBe("-32011 policy");
+  const event = await lastEvent();
+  expect(event.policies).toEqual([named(deny)]);
+  expect(JSON.stringify(event)).not.toContain("secret");
+  expect(event.details["alsoMatched"]).toEqual([{ ...named(watched), effect: "deny", mode: "monitor" }]);
+});
+
 test("look-alikes, odd names and deep arguments are decided like any other", async () => {
   await addPolicy({ ...onCall, resources: { tools: ["write_file"] } });
   expect(await outcome("wrıte_file")).toBe("passed");

@@ -1,9 +1,8 @@
-import { decide, couldAllow, type Decision } from "../../policy/decide.ts";
-import { localTimeIn } from "../../policy/local-time-in.ts";
-import { toSubject, toToolTarget } from "../../policy/policy-entities.ts";
+import type { Decision } from "../../policy/decide.ts";
+import { couldAllowMessage, decideMessage, type Message } from "../../policy/decide-message.ts";
 import type { ReplayRules } from "../../policy/replay.ts";
-import { createPolicyRequest, type Circumstances, type PolicyRequest } from "../../policy/request.ts";
 import type { AgentView, ServerView, Snapshot } from "../../snapshot/snapshot.ts";
+import { type Sending, toMessage } from "../../snapshot/to-message.ts";
 
 /** One tool of one server for one agent. */
 export interface ToolAccess {
@@ -17,7 +16,7 @@ export interface Moment {
   readonly snapshot: Snapshot;
   readonly now: number;
   /** Arguments, address, client and time; otherwise a call without arguments now. */
-  readonly given?: Partial<Circumstances> | undefined;
+  readonly given?: Partial<Sending> | undefined;
 }
 
 /**
@@ -41,11 +40,11 @@ export function checkAccess(
   if (assignment === undefined) return denied("not_assigned");
   if (server.server.status !== "active") return denied("server_unavailable");
   if (!assignment.isToolAssigned(tool)) return denied("not_assigned");
-  const request = toToolRequest({ agent, server, tool }, at);
-  const { decision, reason, policies } = decide(rules.index, request, rules.settings);
+  const message = toToolMessage({ agent, server, tool }, at);
+  const { decision, reason, policies } = decideMessage(rules.index, message, rules.settings);
   if (decision === "allow") return { access: "allowed", reason, policies };
   if (decision === "held") return { access: "approval", reason, policies };
-  const isOpen = couldAllow(rules.index, request, rules.settings);
+  const isOpen = couldAllowMessage(rules.index, message, rules.settings);
   return { access: isOpen ? "conditional" : "denied", reason, policies };
 }
 
@@ -55,15 +54,9 @@ export function currentRules({ policies, organization }: Snapshot): ReplayRules 
 }
 
 /** A call of a tool as the evaluator sees it. */
-export function toToolRequest(
-  { agent, server, tool }: ToolAccess,
-  { snapshot, now, given = {} }: Moment,
-): PolicyRequest {
-  const { owner } = agent.agent;
-  const subject = toSubject(agent.agent, owner === null ? undefined : snapshot.memberById.get(owner));
-  const target = toToolTarget(server.server, tool, server.toolByName.get(tool));
-  const time = localTimeIn(snapshot.organization.settings.timeZone, given.nowMs ?? now);
-  return createPolicyRequest({ subject, target }, "call_tool", { nowMs: now, ...time, ...given });
+export function toToolMessage({ agent, server, tool }: ToolAccess, { snapshot, now, given }: Moment): Message {
+  const asked = { action: "call_tool", target: { type: "tool", name: tool } } as const;
+  return toMessage({ snapshot, agent, server }, asked, { nowMs: now, ...given });
 }
 
 /** The tools of a server that the agent's assignment lets through. */

@@ -1,11 +1,14 @@
 import { z } from "zod";
 import { READERS } from "../../domain/role.ts";
 import { POLICY_EFFECTS, POLICY_MODES } from "../../domain/policy.ts";
+import type { CompiledPolicy } from "../../policy/compiled-policy.ts";
+import type { Message } from "../../policy/decide-message.ts";
 import { evaluate } from "../../policy/evaluate.ts";
-import type { Circumstances } from "../../policy/request.ts";
+import type { PolicyIndex } from "../../policy/policy-index.ts";
+import type { Sending } from "../../snapshot/to-message.ts";
 import { defineOperation } from "../define-operation.ts";
 import { RefField, text, TimeField } from "../fields.ts";
-import { checkAccess, currentRules, toToolRequest } from "./access-check.ts";
+import { checkAccess, currentRules, toToolMessage } from "./access-check.ts";
 import { accessFields, showAccess } from "./access-output.ts";
 import { requireViews } from "./access-views.ts";
 
@@ -54,11 +57,7 @@ export const explainAccess = defineOperation({
     const given = toCircumstances(input);
     const target = { agent, server, tool: input.tool };
     const answer = checkAccess(target, { snapshot, rules: currentRules(snapshot), now, given });
-    const { satisfied, failed } = evaluate(snapshot.policies, toToolRequest(target, { snapshot, now, given }));
-    const considered = [
-      ...satisfied.map((policy) => ({ ...policy, result: "matched" as const })),
-      ...failed.map((policy) => ({ ...policy, result: "error" as const })),
-    ].map(({ id, name, effect, mode, result }) => ({ id, name, effect, mode, result }));
+    const considered = consider(snapshot.policies, toToolMessage(target, { snapshot, now, given }));
     return { decision: DECISIONS[answer.access], ...showAccess(answer), considered };
   },
   summarize: ({ decision, reason, policies }) =>
@@ -68,8 +67,20 @@ export const explainAccess = defineOperation({
 /** A `conditional` access is a deny of the call as it is asked about. */
 const DECISIONS = { allowed: "allow", denied: "deny", conditional: "deny", approval: "held" } as const;
 
+/** What speaks about connecting to the server, which comes first, and about the call itself. */
+function consider(index: PolicyIndex, { connect, request }: Message) {
+  const found = evaluate(index, request);
+  const first = connect === undefined ? { satisfied: [], failed: [] } : evaluate(index, connect);
+  const results = new Map<CompiledPolicy, "matched" | "error">();
+  for (const policy of [...found.failed, ...first.failed]) results.set(policy, "error");
+  // What grants or holds connecting says nothing of a call.
+  for (const policy of [...found.satisfied, ...first.satisfied.filter(({ effect }) => effect === "deny")])
+    results.set(policy, "matched");
+  return [...results].map(([{ id, name, effect, mode }, result]) => ({ id, name, effect, mode, result }));
+}
+
 /** The circumstances that a caller gave; the others are those of a call without arguments now. */
-export function toCircumstances(input: Partial<CallInput>): Partial<Circumstances> {
+export function toCircumstances(input: Partial<CallInput>): Partial<Sending> {
   return {
     args: input.arguments,
     ip: input.ip,

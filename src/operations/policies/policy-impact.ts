@@ -6,10 +6,10 @@ import { cutsOffEveryAgent } from "../../policy/cut-off.ts";
 import { isJsonObject } from "../../policy/json-tree.ts";
 import { toSubject } from "../../policy/policy-entities.ts";
 import { toCompiledPolicy } from "../../policy/stored-policy.ts";
+import type { Message } from "../../policy/decide-message.ts";
 import type { ReplayRules } from "../../policy/replay.ts";
-import type { PolicyRequest } from "../../policy/request.ts";
 import type { AgentView, ServerView, Snapshot } from "../../snapshot/snapshot.ts";
-import { assignedTools, checkAccess, type ToolAccess, toToolRequest } from "./access-check.ts";
+import { assignedTools, checkAccess, type ToolAccess, toToolMessage } from "./access-check.ts";
 import { NOTHING_REPLAYED, ReplayOutput } from "./replay-impact.ts";
 
 const Named = z.object({ id: z.string(), name: z.string() });
@@ -84,19 +84,19 @@ function isAll(scope: unknown): boolean {
   return isJsonObject(scope) && scope["op"] === "All";
 }
 
-function* callsOfAgents(snapshot: Snapshot, now: number): Iterable<Iterable<PolicyRequest>> {
+function* callsOfAgents(snapshot: Snapshot, now: number): Iterable<Iterable<Message>> {
   for (const agent of snapshot.agentById.values()) {
     if (agent.agent.status === "active") yield callsOf(agent, snapshot, now);
   }
 }
 
-function* callsOf(agent: AgentView, snapshot: Snapshot, now: number): Iterable<PolicyRequest> {
+function* callsOf(agent: AgentView, snapshot: Snapshot, now: number): Iterable<Message> {
   for (const serverId of agent.assignmentByServerId.keys()) {
     const server = snapshot.serverById.get(serverId);
     if (server === undefined) continue;
     const tools = assignedTools(agent, server);
     for (const tool of tools.length === 0 ? [ANY_TOOL] : tools) {
-      yield toToolRequest({ agent, server, tool }, { snapshot, now });
+      yield toToolMessage({ agent, server, tool }, { snapshot, now });
     }
   }
 }

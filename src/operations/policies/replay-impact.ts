@@ -1,10 +1,8 @@
 import { z } from "zod";
 import { toRfc3339 } from "../../lib/clock.ts";
-import { localTimeIn } from "../../policy/local-time-in.ts";
-import { toSubject, toToolTarget } from "../../policy/policy-entities.ts";
 import { type RecordedCall, replay, type ReplayResult, type ReplayRules } from "../../policy/replay.ts";
-import { createPolicyRequest, type Subject, type Target } from "../../policy/request.ts";
 import type { Snapshot } from "../../snapshot/snapshot.ts";
+import { toMessage } from "../../snapshot/to-message.ts";
 import type { RecordedToolCall, Repositories } from "../../store/ports.ts";
 
 const DAYS_REPLAYED = 30;
@@ -86,9 +84,6 @@ function add(sum: ReplayOutput, part: ReplayResult, replayed: number): ReplayOut
 
 /** Gives undefined for a call that no policy would have to decide today, because it is not assigned: nothing changes for it. */
 function createRebuilder(snapshot: Snapshot): (call: RecordedToolCall) => RecordedCall | undefined {
-  const subjects = new Map<string, Subject>();
-  const targets = new Map<string, Target>();
-  const { timeZone } = snapshot.organization.settings;
   return (call) => {
     const { tool, serverId } = whatWasCalled(call);
     const agent = snapshot.agentById.get(call.agentId);
@@ -96,22 +91,11 @@ function createRebuilder(snapshot: Snapshot): (call: RecordedToolCall) => Record
     const recorded = { hasArguments: hasArguments(call), example: toExample(call, tool) };
     if (agent === undefined || server === undefined) return recorded;
     if (agent.assignmentByServerId.get(serverId)?.isToolAssigned(tool) !== true) return undefined;
-    const { owner } = agent.agent;
-    const member = owner === null ? undefined : snapshot.memberById.get(owner);
-    const subject = kept(subjects, call.agentId, () => toSubject(agent.agent, member));
-    const target = kept(targets, `${serverId}/${tool}`, () =>
-      toToolTarget(server.server, tool, server.toolByName.get(tool)),
-    );
     const { ip, client, time } = call;
-    const circumstances = { args: call.details["arguments"], ip, client, nowMs: time, ...localTimeIn(timeZone, time) };
-    return { ...recorded, request: createPolicyRequest({ subject, target }, "call_tool", circumstances) };
+    const asked = { action: "call_tool", target: { type: "tool", name: tool } } as const;
+    const sending = { args: call.details["arguments"], ip, client, nowMs: time };
+    return { ...recorded, message: toMessage({ snapshot, agent, server }, asked, sending) };
   };
-}
-
-function kept<T>(known: Map<string, T>, key: string, make: () => T): T {
-  const found = known.get(key) ?? make();
-  known.set(key, found);
-  return found;
 }
 
 function whatWasCalled({ details }: RecordedToolCall): { readonly tool: string; readonly serverId: string } {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { aServer } from "../../test/harness/entities.ts";
-import type { ServerView } from "../snapshot/snapshot.ts";
 import { targetOf } from "./policy-targets.ts";
+import type { ServerView } from "./snapshot.ts";
 
 function aView(): ServerView {
   const secrets = () => ({ credential: { type: "none" }, headers: {}, env: {}, args: [] }) as const;

@@ -1,8 +1,13 @@
 import { createLruCache, type LruCache } from "../lib/lru-cache.ts";
 import { toToolTarget } from "../policy/policy-entities.ts";
 import { createTarget, type Target } from "../policy/request.ts";
-import type { ServerView } from "../snapshot/snapshot.ts";
-import type { Target as MessageTarget } from "./decide.ts";
+import type { ServerView } from "./snapshot.ts";
+
+/** The thing that a message acts on. */
+export interface MessageTarget {
+  readonly type: "tool" | "prompt" | "resource" | "server";
+  readonly name: string;
+}
 
 /** A name that the server does not list is a client's own choice, of which there is no end: so many are kept, and no long ones. */
 const UNLISTED_MAX = 200;
@@ -16,7 +21,7 @@ interface KeptTargets {
 
 const targets = new WeakMap<ServerView, KeptTargets>();
 
-/** What a message acts on, for the evaluator. Kept for the server itself and its tools, which are asked for again and again. */
+/** The same for the evaluator. Kept for the server itself and its tools, which are asked for again and again. */
 export function targetOf(view: ServerView, { type, name }: MessageTarget): Target {
   const { server } = view;
   if (type === "prompt") return createTarget({ kind: "prompt", server, name });

@@ -49,7 +49,7 @@ export async function openCore(config: Config, { logger, clock, stack }: CoreOpt
   const vault = createVault(loadMasterKey({ dataDir, key: config.masterKey, keyFile: config.masterKeyFile }));
   const pepper = await loadPepper(store, vault);
   const firstKey = await firstStart({ store, pepper, bootstrapKey, now: clock.now() });
-  const liveView = await createLiveView(store, vault);
+  const liveView = stack.adopt(await createLiveView({ store, vault, onProblem }), (opened) => opened.close());
   const audit = await openAudit({ store, dataDir, clock, registry, onProblem, stack });
   const usage = stack.adopt(new KeyUsage({ store, onProblem }), (opened) => opened.close());
   return { config, clock, logger, registry, store, vault, pepper, liveView, audit, usage, firstKey, onProblem };

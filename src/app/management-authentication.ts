@@ -25,6 +25,8 @@ export function createManagementAuthentication(options: ManagementAuthentication
   return (request) => {
     const nowMs = clock.now();
     const snapshot = liveView.current;
+    // What could not be read may have ended this very key.
+    if (snapshot.isBehind) return { ok: false, reason: "unavailable" };
     const kind = isDeviceKey(request.authorization) ? "device" : request.kind;
     const result = authenticate({ ...request, kind, nowMs }, (hash) => snapshot.keyByHash.get(hash));
     const checked = result.ok ? checkMember(result.key, snapshot) : result;

@@ -15,6 +15,7 @@ export function createStatusHandlers(core: Core, authenticate: Authenticate): Re
       // The figures name servers: whoever is not on this machine needs a key that reads.
       if (!isOnLoopbackOnly(core.config)) {
         const outcome = authenticate({ authorization: request.headers.authorization, ip, kind: "organization" });
+        if (!outcome.ok && outcome.reason === "unavailable") return respond(response, 503, { code: "unavailable" });
         if (!outcome.ok) return respond(response, 401, { code: "unauthenticated" });
         if (!READERS.includes(outcome.identity.caller.role)) return respond(response, 403, { code: "forbidden" });
       }
@@ -23,11 +24,15 @@ export function createStatusHandlers(core: Core, authenticate: Authenticate): Re
   };
 }
 
-async function answerReadiness({ store, audit }: Core, response: ServerResponse): Promise<void> {
+async function answerReadiness({ store, audit, liveView }: Core, response: ServerResponse): Promise<void> {
   try {
     await store.ping();
   } catch (error) {
     return respond(response, 503, { status: "unavailable", problem: toAppError(error).message });
+  }
+  if (liveView.current.isBehind) {
+    const problem = "the latest changes could not be read from the database; nothing is served until they are";
+    return respond(response, 503, { status: "unavailable", problem });
   }
   if (audit.log.isHealthy) return respond(response, 200, { status: "ok" });
   respond(response, 503, {

@@ -47,6 +47,13 @@ const NO_SERVER: AccessRefusal = {
   message: "no such server is assigned to this agent; ask an administrator of this gateway to assign it",
 };
 
+/** The view lacks a change that is in force: nobody knows whom it takes a right from. */
+export const BEHIND: AccessRefusal = {
+  status: 503,
+  code: "unavailable",
+  message: "the gateway could not read the latest changes of its rules, so it decides nothing; try again in a moment",
+};
+
 /** Who sends a request, whichever of its servers it is for. */
 export type AgentAccess =
   | { readonly ok: true; readonly caller: Pick<Caller, "snapshot" | "key" | "agent" | "ip" | "client"> }
@@ -74,6 +81,7 @@ export function identify(request: IncomingMessage, serverName: string, context: 
 
 function findAgent(request: IncomingMessage, context: GatewayContext): AgentAccess {
   const { current: snapshot } = context.liveView;
+  if (snapshot.isBehind) return { ok: false, refusal: BEHIND };
   const ip = context.clientIp(request);
   const authentication = context.identifyKey(
     { authorization: request.headers.authorization, kind: "agent", ip, nowMs: context.clock.now() },
@@ -114,6 +122,7 @@ export function accessAs(
   snapshot: Snapshot,
   nowMs: number,
 ): Access {
+  if (snapshot.isBehind) return { ok: false, refusal: BEHIND };
   const key = snapshot.keyById.get(keyId);
   const agent = snapshot.agentById.get(agentId);
   if (key === undefined || agent === undefined || keyStatus(key, nowMs) !== "active")

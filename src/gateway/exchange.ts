@@ -130,7 +130,7 @@ export class Exchange implements LiveExchange {
     const { response } = this;
     // What a client has not taken yet it does not get: the connection closes now, not when it cares to read.
     if (response.writableLength > UNREAD_BYTES_MAX) response.destroy();
-    else if (response.headersSent) this.refuse(new RpcRefusal({ ...refusal, code: RPC_CODES.denied }));
+    else if (response.headersSent) this.refuse(RpcRefusal.cutOff(refusal));
     else {
       // Part of the request may be unread: this connection takes no other, and the client is told so in the head. A stream that
       // ends cleanly keeps its connection: the client has it back in its pool and sends its next message on it.

@@ -237,6 +237,7 @@ async function refuseAccess(
   { request, response }: Http,
 ): Promise<void> {
   const { refusal, known } = access;
+  if (refusal.status === 503) return respondRefusal(response, RpcRefusal.unavailable(refusal.message));
   const answer = { ...refusal, headers: challengeOf(refusal) };
   if (known === undefined) {
     context.authFailures.note({ ip: context.clientIp(request), kind: access.keyFault ?? "unknown_key" });

@@ -48,6 +48,15 @@ export class RpcRefusal extends Error {
     return new RpcRefusal({ status: 400, code: RPC_CODES.invalidRequest, message });
   }
 
+  static unavailable(message: string): RpcRefusal {
+    return new RpcRefusal({ status: 503, code: RPC_CODES.unavailable, message });
+  }
+
+  /** For the client of a message or stream that was let in and may not go on. */
+  static cutOff({ status, message }: { readonly status: number; readonly message: string }): RpcRefusal {
+    return new RpcRefusal({ status, code: status === 503 ? RPC_CODES.unavailable : RPC_CODES.denied, message });
+  }
+
   static parseError(message: string): RpcRefusal {
     return new RpcRefusal({ status: 400, code: RPC_CODES.parseError, message });
   }

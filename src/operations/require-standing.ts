@@ -6,10 +6,12 @@ import type { Caller } from "./context.ts";
 
 /**
  * Throws `unauthenticated` for a caller that would not be let in any more: whoever holds a stolen key chooses how long its request takes, and a key that
- * ended meanwhile MUST NOT change or read anything.
+ * ended meanwhile MUST NOT change or read anything. Throws `unavailable` where the view cannot tell.
  */
 export function requireStanding({ actor, role }: Caller, snapshot: Snapshot, nowMs: number): void {
   if (actor.type !== "key" && actor.type !== "device") return;
+  if (snapshot.isBehind)
+    throw new AppError("unavailable", "the latest changes could not be read from the database; try again in a moment");
   const key = snapshot.keyById.get(actor.id);
   if (key !== undefined && keyStatus(key, nowMs) === "active") {
     const checked = checkMember(key, snapshot);

@@ -17,6 +17,7 @@ import type { AgentView, AssignmentView, ServerView, SkillView } from "./snapsho
 /** A snapshot under construction. It becomes immutable when it is published. */
 export interface MutableSnapshot {
   revision: number;
+  isBehind: boolean;
   organization: Organization;
   keyByHash: Map<string, ApiKey>;
   keyById: Map<string, ApiKey>;
@@ -43,6 +44,7 @@ const ANY_TIME = 0;
 export async function loadAll({ repositories, vault }: Sources): Promise<MutableSnapshot> {
   const snapshot: MutableSnapshot = {
     revision: 1,
+    isBehind: false,
     organization: await repositories.organization.get(),
     keyByHash: new Map(),
     keyById: new Map(),
@@ -119,7 +121,7 @@ async function reloadAgent(next: MutableSnapshot, id: string, { repositories }: 
 
 async function reloadServer(next: MutableSnapshot, id: string, { repositories, vault }: Sources): Promise<void> {
   const previous = next.serverById.get(id);
-  if (previous !== undefined) next.serverIdByName.delete(previous.server.name);
+  if (previous !== undefined) deleteName(next.serverIdByName, previous.server.name, id);
   const server = await repositories.servers.find(id);
   if (server === undefined) next.serverById.delete(id);
   else setServer(next, toServerView(server, await repositories.servers.tools(id), vault));
@@ -143,7 +145,7 @@ async function reloadPolicy(next: MutableSnapshot, id: string, { repositories }:
 
 async function reloadSkill(next: MutableSnapshot, id: string, { repositories }: Sources): Promise<void> {
   const previous = next.skillById.get(id);
-  if (previous !== undefined) next.skillIdByName.delete(previous.skill.name);
+  if (previous !== undefined) deleteName(next.skillIdByName, previous.skill.name, id);
   const skill = await repositories.skills.find(id);
   if (skill === undefined) next.skillById.delete(id);
   else setSkill(next, await toSkillView(skill, repositories));
@@ -196,6 +198,11 @@ function findLoaded({ skillById, agentById }: MutableSnapshot, id: string, versi
 function setServer(snapshot: MutableSnapshot, view: ServerView): void {
   snapshot.serverById.set(view.server.id, view);
   snapshot.serverIdByName.set(view.server.name, view.server.id);
+}
+
+/** Of objects that are reloaded together one may have taken the name that another one had. */
+function deleteName(idByName: Map<string, string>, name: string, id: string): void {
+  if (idByName.get(name) === id) idByName.delete(name);
 }
 
 function setOrDelete<V>(map: Map<string, V>, id: string, value: V | undefined): void {

@@ -41,6 +41,8 @@ export interface SkillView {
  */
 export interface Snapshot {
   readonly revision: number;
+  /** Something was committed that is not in it, because it could not be read: nothing may be served from it. */
+  readonly isBehind: boolean;
   readonly organization: Organization;
   readonly keyByHash: ReadonlyMap<string, ApiKey>;
   readonly keyById: ReadonlyMap<string, ApiKey>;

@@ -85,8 +85,8 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
   await insertOrganization(dataDir);
   const store = await openStore({ dataDir, clock: systemClock });
   const vault = createVault(createMasterKey(randomBytes(32)));
-  const liveView = await createLiveView(store, vault);
   const problems: string[] = [];
+  const liveView = await createLiveView({ store, vault, onProblem: (error) => problems.push(String(error)) });
   const filed = createApprovalStore({ store, clock: systemClock });
   const claim = async (call: HeldCall): Promise<ApprovalClaim> => {
     const claimed = await filed.claim(call);

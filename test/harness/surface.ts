@@ -170,6 +170,7 @@ function services(keys: Pick<Keyring, "byId">): Services {
     },
     snapshot: () => ({
       revision: 1,
+      isBehind: false,
       organization: anOrganization(),
       keyByHash: new Map(),
       keyById: keys.byId(),

@@ -189,6 +189,7 @@ async function refuse(
   { refusal, known, keyFault }: Extract<AgentAccess, { ok: false }>,
   { request, response }: { request: IncomingMessage; response: ServerResponse },
 ): Promise<void> {
+  if (refusal.status === 503) throw RpcRefusal.unavailable(refusal.message);
   const answer = { ...refusal, headers: challengeOf(refusal) };
   if (known === undefined) {
     context.authFailures.note({ ip: context.clientIp(request), kind: keyFault ?? "unknown_key" });

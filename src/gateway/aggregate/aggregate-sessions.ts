@@ -59,8 +59,9 @@ export class AggregateSessions {
     this.#parts = parts;
     this.#toClients = toClients;
     this.#timer = setInterval(() => this.#tick(), TICK_MS).unref();
-    this.#stopFollowing = parts.context.liveView.onSwap((_next, _previous, changes) => {
-      this.#follow(changes.some(({ kind }) => HIDES.has(kind)));
+    this.#stopFollowing = parts.context.liveView.onSwap((next, _previous, changes) => {
+      // Nobody's rights are known until the view has caught up; sessions go on then.
+      if (!next.isBehind) this.#follow(changes.some(({ kind }) => HIDES.has(kind)));
     });
   }
 
@@ -137,7 +138,7 @@ export class AggregateSessions {
       // A change may have ended it meanwhile: then this says why. Else the gateway stops, or an administrator ended it.
       if (!this.#sessions.has(id)) {
         askerOf(connection, context);
-        throw unavailable("the session was ended before it was open; try again in a moment");
+        throw RpcRefusal.unavailable("the session was ended before it was open; try again in a moment");
       }
       await server.connect(transport);
     } catch (error) {
@@ -162,8 +163,9 @@ export class AggregateSessions {
     const isFull = own.length >= SESSIONS_PER_AGENT_MAX;
     if (isFull && oldest !== undefined) this.#end(oldest, "too_many_sessions");
     else if (isFull)
-      throw unavailable(`this agent has ${own.length} sessions open, and all are in use; end some of them`);
-    if (this.#sessions.size >= SESSIONS_MAX) throw unavailable("too many sessions are open; try again later");
+      throw RpcRefusal.unavailable(`this agent has ${own.length} sessions open, and all are in use; end some of them`);
+    if (this.#sessions.size >= SESSIONS_MAX)
+      throw RpcRefusal.unavailable("too many sessions are open; try again later");
   }
 
   #find(request: IncomingMessage, agent: Agent): Session {
@@ -231,10 +233,6 @@ export class AggregateSessions {
     }
     this.#tell();
   }
-}
-
-function unavailable(message: string): RpcRefusal {
-  return new RpcRefusal({ status: 503, code: RPC_CODES.unavailable, message });
 }
 
 /** A client may move: what is decided for it now counts from where, and under which key, it asks now. */

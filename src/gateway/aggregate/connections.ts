@@ -1,4 +1,5 @@
 import { keyStatus } from "../../domain/api-key.ts";
+import { BEHIND } from "../access.ts";
 import type { GatewayContext } from "../context.ts";
 import { RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
 import type { InnerClients } from "./inner-clients.ts";
@@ -34,8 +35,9 @@ function findAsker(
   return isActive ? { snapshot, agent, ip, client } : undefined;
 }
 
-/** The agent as it is now. Throws `RpcRefusal` where it lost its right since the message came in. */
+/** The agent as it is now. Throws `RpcRefusal` where it lost its right since the message came in, or nobody can tell. */
 export function askerOf(connection: Connection, context: GatewayContext): SkillAsker {
+  if (context.liveView.current.isBehind) throw RpcRefusal.unavailable(BEHIND.message);
   const asker = findAsker(connection, context);
   if (asker !== undefined) return asker;
   throw new RpcRefusal({

@@ -44,7 +44,11 @@ test("replays the newest 50 000 of more recorded calls while a person waits", as
       );
       await tx.audit.append(events, 1);
     });
-    const view = await createLiveView(store, createVault(createMasterKey(randomBytes(32))));
+    const view = await createLiveView({
+      store,
+      vault: createVault(createMasterKey(randomBytes(32))),
+      onProblem: (error) => expect.unreachable(String(error)),
+    });
     const rule = {
       effect: "deny",
       principals: { everyone: true },

@@ -191,12 +191,19 @@ export class SqlStore implements Store {
 
   #announce(changes: readonly Change[]): Promise<void> {
     if (changes.length === 0 || this.#listeners.length === 0) return Promise.resolve();
-    const turn = this.#news.then(async () => {
-      for (const listener of this.#listeners) await listener(changes);
-    });
+    const turn = this.#news.then(() => this.#tell(changes));
     // A later transaction waits for this news but does not fail with it.
     this.#news = turn.catch(() => undefined);
     return turn;
+  }
+
+  /** Each listener in its turn, also after one that failed; then rejects with the first failure. */
+  async #tell(changes: readonly Change[]): Promise<void> {
+    const failures: unknown[] = [];
+    for (const listener of this.#listeners) {
+      await listener(changes).catch((error: unknown) => failures.push(error));
+    }
+    if (failures.length > 0) throw failures[0];
   }
 
   #assertOpen(): void {

@@ -37,6 +37,13 @@ function isItemOf(key: string, serverId: string): boolean {
   return ITEM_TYPES.some((prefix) => key.startsWith(`${prefix}${serverId}/`));
 }
 
+/** Whether a policy can match nobody but agents that it names. */
+export function namesOnlyAgents({ keys }: CompiledPolicy): boolean {
+  return keys.principal?.every((key) => key.startsWith(AGENT)) ?? false;
+}
+
+const AGENT = entityKey(`${NAMESPACE}::Agent`, "");
+
 /** Whether everything that a policy can match belongs to this one agent, or to this one server, or is this one skill. */
 export function isNarrowedTo(
   { keys }: CompiledPolicy,

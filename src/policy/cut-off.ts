@@ -1,20 +1,18 @@
-import type { CompiledPolicy } from "./compiled-policy.ts";
 import { couldAllowMessage, type Message } from "./decide-message.ts";
-import { createPolicyIndex } from "./policy-index.ts";
+import type { ReplayRules } from "./replay.ts";
 
 /**
- * Whether a deny leaves no agent anything at all (then it needs `confirm`). `accessOfAgents` gives, for each agent, the
- * messages for what it is assigned; agents without any do not count. Stops at the first agent that keeps something.
+ * Whether a change of rules leaves no agent anything of what it has now. `messages` are calls that agents are assigned; it stops
+ * at the first one that could still pass.
  */
-export function cutsOffEveryAgent(policy: CompiledPolicy, accessOfAgents: Iterable<Iterable<Message>>): boolean {
-  if (policy.effect !== "deny" || policy.mode !== "enforce") return false;
-  const index = createPolicyIndex([policy]);
-  let hasAgents = false;
-  for (const access of accessOfAgents) {
-    for (const message of access) {
-      hasAgents = true;
-      if (couldAllowMessage(index, message, { assignmentGrantsAccess: true })) return false;
-    }
+export function cutsOffEveryAgent(
+  messages: Iterable<Message>,
+  { before, after }: { readonly before: ReplayRules; readonly after: ReplayRules },
+): boolean {
+  let isAnythingLost = false;
+  for (const message of messages) {
+    if (couldAllowMessage(after.index, message, after.settings)) return false;
+    isAnythingLost ||= couldAllowMessage(before.index, message, before.settings);
   }
-  return hasAgents;
+  return isAnythingLost;
 }

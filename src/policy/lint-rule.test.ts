@@ -1,10 +1,6 @@
 import { expect, test } from "vitest";
-import { compilePolicy } from "./compiled-policy.ts";
-import { cutsOffEveryAgent } from "./cut-off.ts";
 import { matchesGlob } from "./glob.ts";
 import { type LintFacts, lintRule } from "./lint-rule.ts";
-import { parseRule } from "./parse-policy.ts";
-import { createPolicyRequest, createSubject, createTarget } from "./request.ts";
 import type { PolicyCondition, PolicyRule } from "./rule.ts";
 
 const SERVER_ID = "0198f000-0000-7000-8000-000000000001";
@@ -77,25 +73,6 @@ const SHADOWS: readonly (readonly [PolicyRule, Partial<PolicyRule>, boolean])[] 
 
 test.each(SHADOWS)("%j shadows %j: %s", (wider, rule, isShadowed) => {
   expect(codes(rule, { otherRules: [{ name: "wider", rule: wider }] }).includes("shadowed")).toBe(isShadowed);
-});
-
-test("finds the deny that leaves no agent anything", () => {
-  const server = { id: SERVER_ID, name: "payments", groups: [] };
-  const target = createTarget({ kind: "tool", server, name: "delete_row" });
-  const at = { nowMs: 0, minuteOfDay: 0, weekday: "monday" };
-  const access = ["a", "b"].map((id) => {
-    const subject = createSubject({ agent: { id, name: id, type: "cursor", groups: [] } });
-    return [{ request: createPolicyRequest({ subject, target }, "call_tool", at) }];
-  });
-  const cutsOff = (rule: Partial<PolicyRule>): boolean => {
-    const { ast, effect } = parseRule({ ...DENY_ALL, ...rule });
-    return cutsOffEveryAgent(compilePolicy({ id: "p", name: "p", mode: "enforce", effect, ast }), access);
-  };
-  expect(cutsOff({})).toBe(true);
-  expect(cutsOff({ principals: { agents: ["a"] } })).toBe(false);
-  expect(cutsOff({ principals: { agents: ["a", "b"] } })).toBe(true);
-  expect(cutsOff({ conditions: on("args.a", ["eq", 1]) })).toBe(false);
-  expect(cutsOff({ effect: "require_approval" })).toBe(false);
 });
 
 test("a glob's only wildcard is the star", () => {

@@ -222,8 +222,8 @@ test("refuses what is not there, taken, too large, or not the caller's to change
   const unknown = await app.rest("POST /policies", { name: "x", ...rule, resources: { servers: ["nowhere"] } });
   expect(unknown).toMatchObject({ status: 404, body: { code: "not_found" } });
   expect(JSON.stringify(unknown.body)).toContain("nowhere");
-  await create({ name: "x", ...rule });
-  expect((await app.rest("POST /policies", { name: "x", ...rule })).status).toBe(409);
+  await create({ name: "x", ...rule, confirm: true });
+  expect((await app.rest("POST /policies", { name: "x", ...rule, confirm: true })).status).toBe(409);
   const large = await app.rest("POST /policies", { name: "y", cedar: `// ${"x".repeat(70_000)}` });
   expect(large).toMatchObject({ status: 413, body: { code: "payload_too_large" } });
   for (const route of ["PATCH /policies/ghost", "DELETE /policies/ghost"]) {
@@ -249,6 +249,31 @@ test("a rule that cuts off every agent needs confirmation", async () => {
   expect(watched.status).toBe(200);
   expect((await app.rest("PATCH /policies/all", { mode: "enforce" })).status).toBe(428);
   expect((await app.rest("PATCH /policies/all", { mode: "enforce", confirm: true })).status).toBe(200);
+});
+
+test.each([
+  ["every tool", { resources: { everything: true, tools: ["*"] } }],
+  ["every connection", { resources: { everything: true }, actions: ["connect"] }],
+  ["every server by its name", { resources: { servers: ["s", "other"] } }],
+  ["every agent by its type", { principals: { agentTypes: ["claude-code"] }, resources: { everything: true } }],
+  ["all but a group that nobody is in", { principals: { everyone: true, except: { groups: ["typo"] } } }],
+  ["everything, as text", { cedar: "forbid (principal, action, resource) when { true };" }],
+])("a rule that cuts off every agent needs confirmation, also one about %s", async (_, parts) => {
+  await addAgent();
+  const everyone = { effect: "deny", principals: { everyone: true }, resources: { everything: true } };
+  const rule = { name: "wide", ...("cedar" in parts ? {} : everyone), ...parts };
+  const refused = await app.rest("POST /policies", rule);
+  expect(refused).toMatchObject({ status: 428, body: { code: "confirmation_required" } });
+  expect((await app.rest("POST /policies", { ...rule, mode: "monitor" })).status).toBe(200);
+  expect((await app.rest("PATCH /policies/wide", { mode: "enforce" })).status).toBe(428);
+  expect((await app.rest("PATCH /policies/wide", { mode: "enforce", confirm: true })).status).toBe(200);
+});
+
+test("a rule that leaves some agent something, or names its agents, needs no confirmation", async () => {
+  const { name } = await addAgent({ groups: ["kept"] });
+  await create({ ...developersOnly, name: "kept", principals: { everyone: true, except: { groups: ["kept"] } } });
+  const named = { principals: { agents: [name] }, resources: { everything: true } };
+  await create({ name: "named", effect: "deny", ...named });
 });
 
 test("settings and inventory say what policies need", async () => {

@@ -65,3 +65,16 @@ export function assignedTools(agent: AgentView, server: ServerView): string[] {
   if (assignment === undefined) return [];
   return [...server.toolByName.keys()].filter((name) => assignment.isToolAssigned(name));
 }
+
+/** Stands for any tool of a server that has not shown its tools yet. */
+const ANY_TOOL = "any";
+
+/** Every tool that one of the agents is assigned on one of the servers, agent by agent. */
+export function* accessOf(agents: readonly AgentView[], servers: readonly ServerView[]): Iterable<ToolAccess> {
+  for (const agent of agents) {
+    for (const server of servers.filter((view) => agent.assignmentByServerId.has(view.server.id))) {
+      const tools = assignedTools(agent, server);
+      yield* (tools.length === 0 ? [ANY_TOOL] : tools).map((tool) => ({ agent, server, tool }));
+    }
+  }
+}

@@ -7,7 +7,8 @@ import { type BuiltRule, buildRule, readingResolver, writingResolver } from "./b
 import { stagePolicyChange } from "./policy-change.ts";
 import { toEventDetails } from "./policy-event.ts";
 import { confirmField, policyFields, ruleInput } from "./policy-fields.ts";
-import { ImpactOutput, needsConfirmation } from "./policy-impact.ts";
+import { needsConfirmation } from "./policy-confirmation.ts";
+import { ImpactOutput } from "./policy-impact.ts";
 import { PolicyOutput, showPolicy } from "./policy-output.ts";
 import { warningsOf, WarningsOutput } from "./policy-warnings.ts";
 
@@ -38,10 +39,9 @@ export const createPolicy = defineOperation({
   input: Input,
   output: z.object({ policy: PolicyOutput, impact: ImpactOutput, warnings: WarningsOutput }),
   async needsConfirmation(input, context) {
-    const { services, now } = context;
     if (input.mode !== undefined && input.mode !== "enforce") return false;
     const policy = toPolicy(input, await buildRule(input, readingResolver(context)), context);
-    return needsConfirmation(policy, services.snapshot(), now);
+    return needsConfirmation({ before: undefined, after: policy }, context);
   },
   prepare(input, prepareContext) {
     return Promise.resolve(

@@ -1,15 +1,10 @@
 import { z } from "zod";
-import type { Policy } from "../../domain/policy.ts";
 import { mayConcernServer, mayConcernSubject } from "../../policy/applies-to.ts";
 import type { CompiledPolicy } from "../../policy/compiled-policy.ts";
-import { cutsOffEveryAgent } from "../../policy/cut-off.ts";
-import { isJsonObject } from "../../policy/json-tree.ts";
 import { toSubject } from "../../policy/policy-entities.ts";
-import { toCompiledPolicy } from "../../policy/stored-policy.ts";
-import type { Message } from "../../policy/decide-message.ts";
 import type { ReplayRules } from "../../policy/replay.ts";
 import type { AgentView, ServerView, Snapshot } from "../../snapshot/snapshot.ts";
-import { assignedTools, checkAccess, type ToolAccess, toToolMessage } from "./access-check.ts";
+import { accessOf, checkAccess, type ToolAccess } from "./access-check.ts";
 import { NOTHING_REPLAYED, ReplayOutput } from "./replay-impact.ts";
 
 const Named = z.object({ id: z.string(), name: z.string() });
@@ -18,8 +13,6 @@ const Named = z.object({ id: z.string(), name: z.string() });
 const NAMES_MAX = 200;
 /** Tools that are looked at to say who gains and who loses; each costs some microseconds. */
 const TOOLS_CHECKED_MAX = 50_000;
-/** Stands for any tool of a server that has not shown its tools yet. */
-const ANY_TOOL = "any";
 
 export const ImpactOutput = ReplayOutput.extend({
   agents: z.array(Named).describe("Agents that the policy may concern"),
@@ -60,47 +53,6 @@ export function impactOf(change: PolicyChange): Impact {
   };
 }
 
-/**
- * Whether a policy leaves no agent anything at all: such a one needs `confirm`. Only rules that name nothing are looked at;
- * whoever names servers, tools or agents knows what is cut off, also where there are no others.
- */
-export function needsConfirmation(policy: Policy, snapshot: Snapshot, now: number): boolean {
-  if (policy.effect !== "deny" || policy.mode !== "enforce") return false;
-  if (policy.rule === null) return isWithoutLimits(policy.ast);
-  const { principals, resources, conditions = [] } = policy.rule;
-  const isWide = principals.everyone === true && resources.everything === true && (resources.tools ?? []).length === 0;
-  if (!isWide || resources.except !== undefined || conditions.length > 0) return false;
-  return isWithoutLimits(policy.ast) || cutsOffEveryAgent(toCompiledPolicy(policy), callsOfAgents(snapshot, now));
-}
-
-/** Also where there are no agents yet. */
-function isWithoutLimits(ast: unknown): boolean {
-  if (!isJsonObject(ast)) return false;
-  const { principal, action, resource, conditions } = ast;
-  return [principal, action, resource].every(isAll) && Array.isArray(conditions) && conditions.length === 0;
-}
-
-function isAll(scope: unknown): boolean {
-  return isJsonObject(scope) && scope["op"] === "All";
-}
-
-function* callsOfAgents(snapshot: Snapshot, now: number): Iterable<Iterable<Message>> {
-  for (const agent of snapshot.agentById.values()) {
-    if (agent.agent.status === "active") yield callsOf(agent, snapshot, now);
-  }
-}
-
-function* callsOf(agent: AgentView, snapshot: Snapshot, now: number): Iterable<Message> {
-  for (const serverId of agent.assignmentByServerId.keys()) {
-    const server = snapshot.serverById.get(serverId);
-    if (server === undefined) continue;
-    const tools = assignedTools(agent, server);
-    for (const tool of tools.length === 0 ? [ANY_TOOL] : tools) {
-      yield toToolMessage({ agent, server, tool }, { snapshot, now });
-    }
-  }
-}
-
 function concernsAgent(policies: readonly CompiledPolicy[], { agent }: AgentView, { memberById }: Snapshot): boolean {
   const subject = toSubject(agent, agent.owner === null ? undefined : memberById.get(agent.owner));
   return policies.some((policy) => mayConcernSubject(policy, subject));
@@ -127,15 +79,6 @@ function compareAccess(
     if (step < 0) loses.add(access.agent);
   }
   return { gains: [...gains], loses: [...loses] };
-}
-
-function* accessOf(agents: readonly AgentView[], servers: readonly ServerView[]): Iterable<ToolAccess> {
-  for (const agent of agents) {
-    for (const server of servers.filter((view) => agent.assignmentByServerId.has(view.server.id))) {
-      const tools = assignedTools(agent, server);
-      yield* (tools.length === 0 ? [ANY_TOOL] : tools).map((tool) => ({ agent, server, tool }));
-    }
-  }
 }
 
 const RANKS = { denied: 0, conditional: 1, approval: 2, allowed: 3 } as const;

@@ -9,7 +9,8 @@ import { type BuiltRule, buildRule, readingResolver, rebuildRule, writingResolve
 import { stagePolicyChange } from "./policy-change.ts";
 import { toEventDetails } from "./policy-event.ts";
 import { confirmField, policyFields, type RuleInput } from "./policy-fields.ts";
-import { ImpactOutput, needsConfirmation } from "./policy-impact.ts";
+import { needsConfirmation } from "./policy-confirmation.ts";
+import { ImpactOutput } from "./policy-impact.ts";
 import { PolicyOutput, showPolicy } from "./policy-output.ts";
 import { warningsOf, WarningsOutput } from "./policy-warnings.ts";
 import { type Resolver, resolvePrincipals, resolveResources } from "./resolve-scope.ts";
@@ -49,10 +50,10 @@ export const updatePolicy = defineOperation({
   input: Input,
   output: z.object({ policy: PolicyOutput, diff: DiffOutput, impact: ImpactOutput, warnings: WarningsOutput }),
   async needsConfirmation(input, context) {
-    const { repositories, services, now } = context;
+    const { repositories, now } = context;
     const current = await repositories.policies.get(input.id);
     const { policy } = await applyChange(current, input, { resolver: readingResolver(context), now });
-    return needsConfirmation(policy, services.snapshot(), now);
+    return needsConfirmation({ before: current, after: policy }, context);
   },
   prepare(input, prepareContext) {
     return Promise.resolve(

@@ -26,11 +26,16 @@ export async function resolveGroups(refs: readonly string[], context: GroupConte
 type GroupContext = Pick<HandleContext, "repositories" | "services" | "now" | "record">;
 
 async function createGroup(name: string, { repositories, services, now, record }: GroupContext): Promise<Group> {
-  if (!isName(name)) throw new AppError("not_found", `no group \`${name}\`, and it is no name for a new one`);
+  requireNewName(name);
   const group = { id: services.newId(), name, createdAt: now };
   await repositories.groups.insert(group);
   await record("group.create", { resource: { type: "group", id: group.id, name } });
   return group;
+}
+
+/** Throws `not_found` for what names no group and could not name a new one either, as an id that nobody has. */
+export function requireNewName(ref: string): void {
+  if (!isName(ref)) throw new AppError("not_found", `no group \`${ref}\`, and it is no name for a new one`);
 }
 
 /** The id of a group that must exist, for filters. */

@@ -31,11 +31,7 @@ export function parseRule(rule: PolicyRule): ParsedPolicy {
  * `details.errors` hold line, column, message and what was expected; `payload_too_large` above 64 kB.
  */
 export function parsePolicy(text: string): ParsedPolicy {
-  if (Buffer.byteLength(text) > CEDAR_BYTES_MAX) {
-    throw new AppError("payload_too_large", `a policy has at most ${CEDAR_BYTES_MAX} bytes; use groups, or split it`, {
-      details: { field: "cedar", bytesMax: CEDAR_BYTES_MAX },
-    });
-  }
+  requireCedarSize(text);
   const answer = withCedar((cedar) => cedar.policyToJson(text));
   if (answer.type === "failure") throw toAppError(answer.errors, text);
   const { json: ast } = answer;
@@ -44,6 +40,15 @@ export function parsePolicy(text: string): ParsedPolicy {
   const { errors, warnings } = validatePolicy(text, ast);
   if (errors.length > 0) throw toAppError(errors, text);
   return { effect, cedar: formatPolicy(text), ast, warnings: warnings.map(({ message }) => withoutPolicyId(message)) };
+}
+
+/** Throws `payload_too_large` for a text above 64 kB. */
+export function requireCedarSize(text: string): void {
+  if (Buffer.byteLength(text) > CEDAR_BYTES_MAX) {
+    throw new AppError("payload_too_large", `a policy has at most ${CEDAR_BYTES_MAX} bytes; use groups, or split it`, {
+      details: { field: "cedar", bytesMax: CEDAR_BYTES_MAX },
+    });
+  }
 }
 
 /** The text in Cedar's usual layout; as it was where the formatter cannot handle it. */

@@ -1,9 +1,9 @@
 import type { Policy, StructuredRule } from "../../domain/policy.ts";
 import { AppError } from "../../lib/errors.ts";
 import { mentionsOf } from "../../policy/mentions.ts";
-import { type ParsedPolicy, parsePolicy, parseRule } from "../../policy/parse-policy.ts";
+import { type ParsedPolicy, parsePolicy, parseRule, requireCedarSize } from "../../policy/parse-policy.ts";
 import type { HandleContext } from "../context.ts";
-import { resolveGroups } from "../groups.ts";
+import { requireNewName, resolveGroups } from "../groups.ts";
 import type { RuleInput } from "./policy-fields.ts";
 import { resolveCedarNames } from "./resolve-cedar.ts";
 import { type Resolver, resolvePrincipals, resolveResources } from "./resolve-scope.ts";
@@ -27,24 +27,43 @@ export function readingResolver({
   return {
     repositories,
     groups: (refs) =>
-      Promise.all(refs.map(async (ref) => (await repositories.groups.find(ref))?.id ?? services.newId())),
+      Promise.all(
+        refs.map(async (ref) => {
+          const found = await repositories.groups.find(ref);
+          if (found === undefined) requireNewName(ref);
+          return found?.id ?? services.newId();
+        }),
+      ),
   };
 }
 
-/** Reads a structured rule or a Cedar text. Throws `invalid_input` for what is not one of the two, or not whole. */
-export async function buildRule(input: RuleInput, resolver: Resolver): Promise<BuiltRule> {
-  return input.cedar === undefined ? buildStructured(input, resolver) : buildCedar(input, input.cedar, resolver);
+/**
+ * Reads a structured rule or a Cedar text. Throws `invalid_input` for what is not one of the two, or not whole. What a text
+ * replaces may name things that are gone, and so may the text.
+ */
+export async function buildRule(
+  input: RuleInput,
+  resolver: Resolver,
+  former?: Pick<Policy, "cedar">,
+): Promise<BuiltRule> {
+  const { cedar } = input;
+  if (cedar === undefined) return buildStructured(input, resolver);
+  refuseFields(input);
+  requireCedarSize(cedar);
+  return buildCedar(input, await resolveCedarNames(cedar, resolver, former?.cedar));
 }
 
-async function buildCedar(input: RuleInput, text: string, resolver: Resolver): Promise<BuiltRule> {
-  const { principals, resources, actions, conditions } = input;
+function refuseFields({ principals, resources, actions, conditions }: RuleInput): void {
   const field = Object.entries({ principals, resources, actions, conditions }).find(([, value]) => value !== undefined);
   if (field !== undefined) {
     throw invalid(`\`${field[0]}\` cannot stand beside \`cedar\`; say it in the text or leave the text out`, field[0]);
   }
-  const parsed = parsePolicy(await resolveCedarNames(text, resolver));
-  if (input.effect !== undefined && input.effect !== parsed.effect) {
-    throw invalid(`\`effect\` is \`${input.effect}\`, but the text says \`${parsed.effect}\`; leave it out`, "effect");
+}
+
+function buildCedar({ effect }: RuleInput, text: string): BuiltRule {
+  const parsed = parsePolicy(text);
+  if (effect !== undefined && effect !== parsed.effect) {
+    throw invalid(`\`effect\` is \`${effect}\`, but the text says \`${parsed.effect}\`; leave it out`, "effect");
   }
   return toBuilt(parsed, null);
 }

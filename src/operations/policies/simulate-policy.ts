@@ -92,7 +92,7 @@ async function draft(input: Input, context: HandleContext): Promise<Draft> {
   if (before === undefined && !isRuleGiven) {
     throw new AppError("invalid_input", "give a rule to try, or the `id` of a policy", { details: { field: "id" } });
   }
-  const { warnings: found, ...built } = await buildRule(rule, readingResolver(context));
+  const { warnings: found, ...built } = await buildRule(rule, readingResolver(context), before);
   const base = before ?? unsaved(context);
   return { before, after: { ...base, ...built, mode }, found };
 }

@@ -114,7 +114,7 @@ async function changeRule(current: Policy, input: Input, resolver: Resolver): Pr
     conditions: conditions ?? undefined,
     cedar,
   };
-  if (cedar !== undefined) return buildRule(given, resolver);
+  if (cedar !== undefined) return buildRule(given, resolver, current);
   // A policy in Cedar text has no parts to change: it becomes a structured one as a whole.
   if (current.rule === null) return buildRule({ ...given, effect: effect ?? current.effect }, resolver);
   return rebuildRule(effect ?? current.effect, await changeParts(current.rule, input, resolver));

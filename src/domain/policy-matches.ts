@@ -17,11 +17,15 @@ export interface RecordedMatch {
   readonly isViolation: boolean;
 }
 
+/** The policies that these name were changed, not applied. */
+const CHANGES: ReadonlySet<string> = new Set(["policy.update", "agent.delete", "server.delete", "skill.delete"]);
+
 /**
- * Every policy that an event names, once: those that decided a message, those that also matched, and those that a finding of a scan
+ * Every policy that an event about a message names, once: those that decided a message, those that also matched, and those that a finding of a scan
  * shows to be evaded.
  */
 export function matchesOf({ action, policies = [], reason, outcome, details }: AuditEvent): RecordedMatch[] {
+  if (CHANGES.has(action)) return [];
   if (action === "finding.open") return policies.map(({ id }) => ({ id, isMatch: true, isViolation: true }));
   const isDenied = outcome === "denied";
   const deciding = policies.map(({ id }) => ({

@@ -106,6 +106,44 @@ test("policies are attached to servers and agents, and taken off again", async (
   expect(listed.body["items"]).toMatchObject([{ name: "t", security: { policyCount: expect.any(Number) } }]);
 });
 
+test("whoever changes a policy through what it names stands in the policy's history", async () => {
+  const history = async (id: string) => {
+    const { body } = await app.rest("GET /audit-events", { policy: id });
+    const items = body["items"];
+    return (Array.isArray(items) ? items : []).map((item: unknown) => ({
+      action: textAt(item, "action"),
+      actor: at(item, "actor", "name"),
+      details: at(item, "details"),
+    }));
+  };
+  const me = at((await app.rest("GET /audit-events", { order: "desc", limit: 1 })).body, "items", 0, "actor", "name");
+  const principals = { agents: [(await addAgent("first-traced")).id] };
+  const id = await addPolicy("traced", { principals, resources: { servers: ["s"], tools: ["no-such-tool"] } });
+  const second = { name: "second-traced", type: "codex", policies: ["traced"] };
+  const secondId = textAt((await app.rest("POST /agents", second)).body, "agent", "id");
+  await app.rest("PATCH /agents/second-traced", { removePolicies: ["traced"] });
+  const emptied = await app.rest("PATCH /agents/first-traced", { removePolicies: ["traced"] });
+  expect(emptied.body["policiesDisabled"]).toEqual([{ id, name: "traced" }]);
+  const traced = { type: "agent", id: secondId, name: "second-traced" };
+  expect(await history(id)).toMatchObject([
+    { action: "policy.update", actor: me, details: { version: 2, changed: ["principals"], joined: traced } },
+    { action: "policy.update", details: { version: 3, changed: ["principals"], left: traced } },
+    {
+      action: "policy.update",
+      details: { version: 4, mode: "disabled", changed: ["mode"], left: { name: "first-traced" } },
+    },
+  ]);
+  expect((await addServer("traced-server", { policies: ["traced"] })).status).toBe(200);
+  await app.rest("PATCH /servers/traced-server", { policies: [] });
+  await app.rest("PATCH /policies/traced", { description: "seen" });
+  await app.rest("PATCH /servers/traced-server", { addPolicies: ["traced"] });
+  await app.rest("DELETE /servers/traced-server", { confirm: true });
+  const actions = (await history(id)).map(({ action }) => action);
+  expect(actions.slice(3)).toEqual([...Array.from({ length: 5 }, () => "policy.update"), "server.delete"]);
+  // To be changed is not to match.
+  expect(await policy("traced")).toMatchObject({ matches: { total: 0 }, violations: { total: 0 } });
+});
+
 test("an operator cannot reach round a policy by groups, owner, name or scope", async () => {
   await app.rest("POST /members", { email: "sam@example.org", name: "Sam", role: "operator", groups: ["insiders"] });
   await addAgent("bound");

@@ -57,7 +57,8 @@ export const createAgent = defineOperation({
     if (input.policies !== undefined) requireGuardian(context.caller.role, "policies");
     await refuseScopedChange(agent.id, { before: undefined, after: agent }, context);
     await repositories.agents.insert(agent);
-    const { changed } = await attachPolicies({ kind: "agent", id: agent.id }, { addPolicies: input.policies }, context);
+    const attached = { kind: "agent", id: agent.id, name: agent.name } as const;
+    const { changed } = await attachPolicies(attached, { addPolicies: input.policies }, context);
     const key = await issueAgentKey(agent, context);
     return {
       agent: await showAgent(agent, context, changed),

@@ -33,7 +33,7 @@ export const deleteAgent = defineOperation({
     requireVersion(agent, expectedVersion);
     const liveSessions = services.sessions.countByAgent(agent.id);
     const keysRevoked = await revokeAgentKeys(agent, "agent deleted", context);
-    const { changed, disabled } = await removeFromPolicies({ kind: "agent", id: agent.id }, context);
+    const { changed, disabled } = await removeFromPolicies({ kind: "agent", id: agent.id, name: agent.name }, context);
     await repositories.agents.delete(agent.id);
     return {
       deleted: { id: agent.id, name: agent.name },
@@ -48,6 +48,7 @@ export const deleteAgent = defineOperation({
   },
   event: ({ deleted, impact }) => ({
     resource: { type: "agent", id: deleted.id, name: deleted.name },
+    policies: impact.policies,
     details: { ...impact },
   }),
   summarize: ({ deleted, impact }) =>

@@ -5,7 +5,7 @@ import type { HandleContext } from "../context.ts";
 import { defineOperation } from "../define-operation.ts";
 import { ExpectedVersionField, RefField } from "../fields.ts";
 import { resolveGroups } from "../groups.ts";
-import { attachedPolicyFields, attachPolicies } from "../policies/attached-policies.ts";
+import { attachedPolicyFields, attachPolicies, policiesDisabledField, toNamed } from "../policies/attached-policies.ts";
 import { refuseScopedChange, requireGuardian } from "../policies/scoped-change.ts";
 import { requireVersion } from "../require-version.ts";
 import { AccessDiff, diffAccess } from "./access-diff.ts";
@@ -64,6 +64,7 @@ export const updateAgent = defineOperation({
     agent: AgentOutput,
     key: z.string().optional().describe("The new gateway key; shown only here"),
     accessDiff: AccessDiff,
+    policiesDisabled: policiesDisabledField,
   }),
   async handle(input, context) {
     const { repositories } = context;
@@ -74,12 +75,13 @@ export const updateAgent = defineOperation({
     const changed = await applyChange(current, input, context);
     await refuseScopedChange(current.id, { before: current, after: changed }, context);
     await repositories.agents.save(changed);
-    const policies = await attachPolicies({ kind: "agent", id: changed.id }, input, context);
+    const policies = await attachPolicies({ kind: "agent", id: changed.id, name: changed.name }, input, context);
     const key = input.rotateKey === true ? await rotateKey(changed, context) : undefined;
     return {
       agent: await showAgent(changed, context, policies.changed),
       ...(key === undefined ? {} : { key }),
       accessDiff: await diffAccess(current, changed, repositories),
+      ...(policies.disabled.length === 0 ? {} : { policiesDisabled: policies.disabled.map(toNamed) }),
     };
   },
   event: ({ agent, accessDiff }, input) => ({

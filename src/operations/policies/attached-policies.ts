@@ -13,6 +13,7 @@ import { toCompiledPolicy } from "../../policy/stored-policy.ts";
 import type { HandleContext } from "../context.ts";
 import { RefField } from "../fields.ts";
 import { rebuildRule } from "./build-rule.ts";
+import { toEventDetails } from "./policy-event.ts";
 
 const PolicyRefs = z.array(RefField).max(200);
 
@@ -38,6 +39,15 @@ export interface PolicyAttachment {
   readonly removePolicies?: readonly string[] | undefined;
 }
 
+/** As events name it. */
+type Named<Thing> = Thing & { readonly name: string };
+
+/** What an answer says of policies that an object left. */
+export const policiesDisabledField = z
+  .array(NamedPolicy)
+  .optional()
+  .describe("Policies that it left and that nothing is left of: disabled, never widened");
+
 export interface ScopeChanges {
   /** As they are stored now. */
   readonly changed: readonly Policy[];
@@ -47,7 +57,7 @@ export interface ScopeChanges {
 
 /** Puts an object into the scope of policies and takes it out of others. Throws `invalid_input` for a policy in Cedar text. */
 export async function attachPolicies(
-  object: AttachedObject,
+  object: Named<AttachedObject>,
   { policies, addPolicies = [], removePolicies = [] }: PolicyAttachment,
   context: HandleContext,
 ): Promise<ScopeChanges> {
@@ -67,25 +77,37 @@ export async function attachPolicies(
 }
 
 /** Takes an object that is deleted out of every policy; one that it empties is disabled, never widened. */
-export async function removeFromPolicies(object: PolicyObject, context: HandleContext): Promise<ScopeChanges> {
+export async function removeFromPolicies(object: Named<PolicyObject>, context: HandleContext): Promise<ScopeChanges> {
   return leave(await context.repositories.policies.mentioning([object.id]), object, context);
 }
 
-async function join(policy: Policy, object: AttachedObject, context: HandleContext): Promise<Policy[]> {
+async function join(policy: Policy, object: Named<AttachedObject>, context: HandleContext): Promise<Policy[]> {
   if (policy.rule === null) throw inCedar(policy);
   const rule = withObject(policy.rule, object);
-  return JSON.stringify(rule) === JSON.stringify(policy.rule) ? [] : [await save(policy, { rule }, context)];
+  if (JSON.stringify(rule) === JSON.stringify(policy.rule)) return [];
+  const changed = await save(policy, { rule }, context);
+  await record(changed, { changed: [scopeOf(object)], joined: toRef(object) }, context);
+  return [changed];
 }
 
-async function leave(policies: readonly Policy[], object: PolicyObject, context: HandleContext): Promise<ScopeChanges> {
+async function leave(
+  policies: readonly Policy[],
+  object: Named<PolicyObject>,
+  context: HandleContext,
+): Promise<ScopeChanges> {
   const changed: Policy[] = [];
   const disabled: Policy[] = [];
   for (const policy of policies) {
     const rule = policy.rule === null ? undefined : withoutObject(policy.rule, object);
-    if (rule !== undefined) changed.push(await save(policy, { rule }, context));
-    else if (policy.mode !== "disabled" && isEmptied(policy, object)) {
+    if (rule !== undefined) {
+      const narrowed = await save(policy, { rule }, context);
+      await record(narrowed, { changed: [scopeOf(object)], left: toRef(object) }, context);
+      changed.push(narrowed);
+    } else if (policy.mode !== "disabled" && isEmptied(policy, object)) {
       // Its scope stays as it was: ids that nobody has any more select nothing, whatever becomes of its mode.
-      disabled.push(await save(policy, { mode: "disabled" }, context));
+      const emptied = await save(policy, { mode: "disabled" }, context);
+      await record(emptied, { changed: ["mode"], left: toRef(object) }, context);
+      disabled.push(emptied);
     }
   }
   return { changed: [...changed, ...disabled], disabled };
@@ -106,6 +128,28 @@ async function save(
   const changed = { ...policy, ...change, ...built, version: policy.version + 1, updatedAt: now };
   await repositories.policies.save(changed);
   return changed;
+}
+
+/** Of its own beside the event of the object: whoever asks for the history of a policy finds who changed its scope. */
+async function record(
+  policy: Policy,
+  done: Readonly<Record<string, unknown>>,
+  { record: recordEvent }: HandleContext,
+): Promise<void> {
+  const { id, name } = policy;
+  await recordEvent("policy.update", {
+    resource: { type: "policy", id, name },
+    policies: [{ id, name }],
+    details: { ...toEventDetails(policy), ...done },
+  });
+}
+
+function scopeOf({ kind }: PolicyObject): "principals" | "resources" {
+  return kind === "agent" ? "principals" : "resources";
+}
+
+function toRef({ kind, id, name }: Named<PolicyObject>) {
+  return { type: kind, id, name };
 }
 
 function isNaming({ rule }: Policy, object: AttachedObject): boolean {

@@ -76,6 +76,7 @@ export const updatePolicy = defineOperation({
   },
   event: ({ policy, diff: changes }) => ({
     resource: { type: "policy", id: policy.id, name: policy.name },
+    policies: [{ id: policy.id, name: policy.name }],
     details: { ...toEventDetails(policy), changed: changes.map(({ field }) => field) },
   }),
   summarize: ({ policy, impact }) =>

@@ -130,7 +130,8 @@ async function store(
   const health = toHealth(discovery, now);
   if (health !== undefined) await repositories.servers.saveHealth(server.id, health);
   if (discovery.peer !== undefined) await repositories.servers.savePeer(server.id, discovery.peer);
-  const { changed } = await attachPolicies({ kind: "server", id: server.id }, { addPolicies: input.policies }, context);
+  const attached = { kind: "server", id: server.id, name: server.name } as const;
+  const { changed } = await attachPolicies(attached, { addPolicies: input.policies }, context);
   const stored = await repositories.servers.get(server.id);
   return { server: await showServer(stored, context, changed), discovery: showDiscovery(discovery) };
 }

@@ -39,7 +39,10 @@ export const deleteMcpServer = defineOperation({
     const liveSessions = services.sessions.countByServer(server.id);
     const skills = await dependentSkills(server.id, context);
     const agents = await removeFromAgents(server.id, context);
-    const { changed, disabled } = await removeFromPolicies({ kind: "server", id: server.id }, context);
+    const { changed, disabled } = await removeFromPolicies(
+      { kind: "server", id: server.id, name: server.name },
+      context,
+    );
     await repositories.servers.delete(server.id);
     return {
       deleted: { id: server.id, name: server.name },
@@ -54,6 +57,7 @@ export const deleteMcpServer = defineOperation({
   },
   event: ({ deleted, impact }) => ({
     resource: { type: "server", id: deleted.id, name: deleted.name },
+    policies: impact.policies,
     details: { ...impact },
   }),
   summarize: ({ deleted, impact }) =>

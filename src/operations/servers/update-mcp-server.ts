@@ -9,7 +9,7 @@ import type { HandleContext, PrepareContext } from "../context.ts";
 import { defineOperation } from "../define-operation.ts";
 import { ExpectedVersionField, RefField } from "../fields.ts";
 import { resolveGroups } from "../groups.ts";
-import { attachedPolicyFields, attachPolicies } from "../policies/attached-policies.ts";
+import { attachedPolicyFields, attachPolicies, policiesDisabledField, toNamed } from "../policies/attached-policies.ts";
 import { refuseScopedChange, requireGuardian } from "../policies/scoped-change.ts";
 import { requireVersion } from "../require-version.ts";
 import type { Discovery, ProbeTarget } from "../services.ts";
@@ -94,7 +94,12 @@ export const updateMcpServer = defineOperation({
   effect: "write",
   action: "server.update",
   input: Input,
-  output: z.object({ server: ServerOutput, rotation: Rotation.optional(), discovery: DiscoveryOutput.optional() }),
+  output: z.object({
+    server: ServerOutput,
+    rotation: Rotation.optional(),
+    discovery: DiscoveryOutput.optional(),
+    policiesDisabled: policiesDisabledField,
+  }),
   async prepare(input, context) {
     const contact = await contactEndpoint(input, context);
     return (handleContext) => store(input, contact, handleContext);
@@ -172,13 +177,14 @@ async function store(input: Input, contact: Contact, context: HandleContext) {
   const changed = await applyChange(current, { input, contact }, context);
   await refuseScopedChange(current.id, { before: current, after: changed }, context);
   await repositories.servers.save(changed);
-  const policies = await attachPolicies({ kind: "server", id: changed.id }, input, context);
+  const policies = await attachPolicies({ kind: "server", id: changed.id, name: changed.name }, input, context);
   await saveObserved(changed, { input, contact }, context);
   const stored = await repositories.servers.get(changed.id);
   return {
     server: await showServer(stored, context, policies.changed),
     ...(contact.verified === undefined ? {} : { rotation: { verified: contact.verified, rotatedAt: toRfc3339(now) } }),
     ...(contact.discovery === undefined ? {} : { discovery: showDiscovery(contact.discovery) }),
+    ...(policies.disabled.length === 0 ? {} : { policiesDisabled: policies.disabled.map(toNamed) }),
   };
 }
 

@@ -37,7 +37,7 @@ export const deleteSkill = defineOperation({
     const skill = await repositories.skills.get(id);
     requireVersion(skill, expectedVersion);
     const { byAgent, last30Days } = await repositories.skills.usage(skill.id, now - DAYS_30_MS);
-    const { changed, disabled } = await removeFromPolicies({ kind: "skill", id: skill.id }, context);
+    const { changed, disabled } = await removeFromPolicies({ kind: "skill", id: skill.id, name: skill.name }, context);
     const limitedAgents = await repositories.skills.delete(skill.id);
     return {
       deleted: { id: skill.id, name: skill.name },
@@ -52,6 +52,7 @@ export const deleteSkill = defineOperation({
   },
   event: ({ deleted, impact: { last30Days, limitedAgents, policies, policiesDisabled } }) => ({
     resource: { type: "skill", id: deleted.id, name: deleted.name },
+    policies,
     details: { last30Days, limitedAgents, policies, policiesDisabled },
   }),
   summarize: ({ deleted, impact }) =>

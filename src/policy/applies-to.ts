@@ -37,12 +37,14 @@ function isItemOf(key: string, serverId: string): boolean {
   return ITEM_TYPES.some((prefix) => key.startsWith(`${prefix}${serverId}/`));
 }
 
-/** Whether a policy can match nobody but agents that it names. */
-export function namesOnlyAgents({ keys }: CompiledPolicy): boolean {
-  return keys.principal?.every((key) => key.startsWith(AGENT)) ?? false;
+/** Whether a policy can match nobody but agents, or nothing but servers, skills or items of servers, that it names one by one. */
+export function namesOneByOne({ keys }: CompiledPolicy): boolean {
+  const isNamed = (key: string): boolean => NAMED_TYPES.some((prefix) => key.startsWith(prefix));
+  return (keys.principal?.every((key) => key.startsWith(AGENT)) ?? false) || (keys.resource?.every(isNamed) ?? false);
 }
 
 const AGENT = entityKey(`${NAMESPACE}::Agent`, "");
+const NAMED_TYPES = [...ITEM_TYPES, ...["Server", "Skill"].map((type) => entityKey(`${NAMESPACE}::${type}`, ""))];
 
 /** Whether everything that a policy can match belongs to this one agent, or to this one server, or is this one skill. */
 export function isNarrowedTo(

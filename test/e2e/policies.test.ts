@@ -222,8 +222,8 @@ test("refuses what is not there, taken, too large, or not the caller's to change
   const unknown = await app.rest("POST /policies", { name: "x", ...rule, resources: { servers: ["nowhere"] } });
   expect(unknown).toMatchObject({ status: 404, body: { code: "not_found" } });
   expect(JSON.stringify(unknown.body)).toContain("nowhere");
-  await create({ name: "x", ...rule, confirm: true });
-  expect((await app.rest("POST /policies", { name: "x", ...rule, confirm: true })).status).toBe(409);
+  await create({ name: "x", ...rule });
+  expect((await app.rest("POST /policies", { name: "x", ...rule })).status).toBe(409);
   const large = await app.rest("POST /policies", { name: "y", cedar: `// ${"x".repeat(70_000)}` });
   expect(large).toMatchObject({ status: 413, body: { code: "payload_too_large" } });
   for (const route of ["PATCH /policies/ghost", "DELETE /policies/ghost"]) {
@@ -254,7 +254,6 @@ test("a rule that cuts off every agent needs confirmation", async () => {
 test.each([
   ["every tool", { resources: { everything: true, tools: ["*"] } }],
   ["every connection", { resources: { everything: true }, actions: ["connect"] }],
-  ["every server by its name", { resources: { servers: ["s", "other"] } }],
   ["every agent by its type", { principals: { agentTypes: ["claude-code"] }, resources: { everything: true } }],
   ["all but a group that nobody is in", { principals: { everyone: true, except: { groups: ["typo"] } } }],
   ["everything, as text", { cedar: "forbid (principal, action, resource) when { true };" }],
@@ -269,11 +268,14 @@ test.each([
   expect((await app.rest("PATCH /policies/wide", { mode: "enforce", confirm: true })).status).toBe(200);
 });
 
-test("a rule that leaves some agent something, or names its agents, needs no confirmation", async () => {
+test("a rule that leaves some agent something, or names what it cuts off, needs no confirmation", async () => {
   const { name } = await addAgent({ groups: ["kept"] });
   await create({ ...developersOnly, name: "kept", principals: { everyone: true, except: { groups: ["kept"] } } });
   const named = { principals: { agents: [name] }, resources: { everything: true } };
   await create({ name: "named", effect: "deny", ...named });
+  const everyone = { effect: "deny", principals: { everyone: true } };
+  await create({ name: "servers", ...everyone, resources: { servers: ["s", "other"] } });
+  await create({ name: "tools", ...everyone, resources: { everything: true, tools: ["r*", "w*"] } });
 });
 
 test("settings and inventory say what policies need", async () => {

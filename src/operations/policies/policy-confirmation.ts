@@ -1,4 +1,5 @@
-import { namesOnlyAgents } from "../../policy/applies-to.ts";
+import type { Policy } from "../../domain/policy.ts";
+import { namesOneByOne } from "../../policy/applies-to.ts";
 import { cutsOffEveryAgent } from "../../policy/cut-off.ts";
 import type { Message } from "../../policy/decide-message.ts";
 import { isJsonObject } from "../../policy/json-tree.ts";
@@ -13,7 +14,7 @@ const CALLS_CHECKED_MAX = 20_000;
 
 /**
  * Whether a policy would cut off every agent, as a rule without limits does also where there are no agents yet: such a one needs
- * `confirm`. Whoever names agents one by one says whom to cut off, also where there are no others.
+ * `confirm`. Whoever names agents, servers or tools says what is cut off, also where there are no others.
  */
 export function needsConfirmation(
   { before, after }: PolicyStep,
@@ -21,10 +22,18 @@ export function needsConfirmation(
 ): boolean {
   if (after === undefined || after.effect !== "deny" || after.mode !== "enforce") return false;
   if (isWithoutLimits(after.ast)) return true;
-  if (namesOnlyAgents(toCompiledPolicy(after))) return false;
+  if (saysWhat(after)) return false;
   const change = toChange({ before, after }, { snapshot: services.snapshot(), now });
   return cutsOffEveryAgent(assignedCalls(change), change);
 }
+
+function saysWhat(policy: Policy): boolean {
+  const tools = policy.rule?.resources.tools ?? [];
+  const namesTools = tools.length > 0 && !tools.some((glob) => EVERY_TOOL.test(glob));
+  return namesTools || namesOneByOne(toCompiledPolicy(policy));
+}
+
+const EVERY_TOOL = /^[*/]+$/;
 
 function isWithoutLimits(ast: unknown): boolean {
   if (!isJsonObject(ast)) return false;

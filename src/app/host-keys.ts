@@ -1,5 +1,5 @@
 import type { Config } from "./config.ts";
-import { createOwnerKey, firstStart } from "../auth/first-start.ts";
+import { createHostKey } from "../auth/first-start.ts";
 import { toHostEvent } from "../auth/host-event.ts";
 import { findMasterKeyId, loadPepper } from "../auth/pepper.ts";
 import { createSequencer } from "../audit/sequencer.ts";
@@ -26,11 +26,7 @@ export async function createKeyOnHost(config: Config, name: string) {
       loadMasterKey({ dataDir: config.dataDir, key: config.masterKey, keyFile: config.masterKeyFile }),
     );
     const pepper = await loadPepper(store, vault);
-    const now = systemClock.now();
-    await firstStart({ store, pepper, bootstrapKey: config.bootstrapKey, now });
-    const { key, secret } = await store.transaction((repositories) =>
-      createOwnerKey({ name, origin: "host" }, { repositories, pepper, now }),
-    );
+    const { key, secret } = await createHostKey({ store, pepper, now: systemClock.now(), name });
     await createSequencer({ store }).close();
     const { id, kind, hint, role, createdAt, version } = key;
     return { apiKey: { id, name, kind, hint, role, createdAt: toRfc3339(createdAt), version }, secret };

@@ -40,11 +40,31 @@ interface KeyContext {
   readonly now: number;
 }
 
-/** A new owner key made on the host, beside the running of any server, with the secret itself. */
-export async function createOwnerKey(
+/** An owner key with the secret itself, which is shown once. */
+interface NewKey {
+  readonly key: ApiKey;
+  readonly secret: string;
+}
+
+export interface HostKeyOptions extends Pick<FirstStartOptions, "store" | "pepper" | "now"> {
+  readonly name: string;
+}
+
+/**
+ * Makes an owner key on the host, beside the running of any server, and the organization where there is none. Gives the key. No first
+ * key is made beside it: nobody would ever have seen that one, and it would pass for another way in.
+ */
+export async function createHostKey({ store, pepper, now, name }: HostKeyOptions): Promise<NewKey> {
+  return store.transaction(async (repositories) => {
+    if ((await repositories.organization.find()) === undefined) await foundOrganization(repositories, now);
+    return createOwnerKey({ name, origin: "host" }, { repositories, pepper, now });
+  });
+}
+
+async function createOwnerKey(
   { name, origin }: { readonly name: string; readonly origin: KeyOrigin },
   context: KeyContext,
-): Promise<{ readonly key: ApiKey; readonly secret: string }> {
+): Promise<NewKey> {
   const secret = generateApiKey("organization");
   return { key: await insertOwnerKey(secret, { name, origin }, context), secret };
 }

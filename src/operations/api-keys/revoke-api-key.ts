@@ -5,6 +5,7 @@ import { AppError } from "../../lib/errors.ts";
 import type { HandleContext } from "../context.ts";
 import { defineOperation } from "../define-operation.ts";
 import { ExpectedVersionField, RefField, text } from "../fields.ts";
+import { requireOwnerKey } from "../require-owner-key.ts";
 import { requireVersion } from "../require-version.ts";
 import { ApiKeyOutput, showApiKey } from "./key-output.ts";
 
@@ -39,7 +40,7 @@ export const revokeApiKey = defineOperation({
   async handle({ id, reason, expectedVersion }, context) {
     const { repositories, services, now } = context;
     const key = await repositories.apiKeys.get(id);
-    await refuseWiderKey(key, context);
+    refuseWiderKey(key, context);
     // What is revoked cannot change any more, so that revoking it again is no error on any version.
     if (key.revoked === null) requireVersion(key, expectedVersion);
     const revoked = key.revoked === null ? await save(key, { at: now, reason: reason ?? null }, context) : key;
@@ -67,30 +68,18 @@ export const revokeApiKey = defineOperation({
     `Key \`${apiKey.name}\` (${apiKey.id}): revocation ${impact.wasActive ? `ends ${impact.liveSessions} live sessions` : "was done before"}.`,
 });
 
-/** Nobody revokes a key whose role is beyond their own, nor the last key of the owners: that would lock everybody out. */
-async function refuseWiderKey(key: ApiKey, { repositories, caller, now }: HandleContext): Promise<void> {
-  if (key.role === null) return;
-  if (!isRoleWithin(key.role, caller.role)) {
-    throw new AppError(
-      "forbidden",
-      `a caller with role \`${caller.role}\` does not revoke a key with role \`${key.role}\``,
-    );
-  }
-  if (key.role !== "owner" || key.revoked !== null) return;
-  const owners = await repositories.apiKeys.list({ role: "owner", status: "active", now }, { limit: 2 });
-  if (owners.items.some((other) => other.id !== key.id)) return;
+/** Nobody revokes a key whose role is beyond their own. */
+function refuseWiderKey(key: ApiKey, { caller }: HandleContext): void {
+  if (key.role === null || isRoleWithin(key.role, caller.role)) return;
   throw new AppError(
-    "conflict",
-    "this is the last active owner key; create another one first, or nobody could manage this installation",
+    "forbidden",
+    `a caller with role \`${caller.role}\` does not revoke a key with role \`${key.role}\``,
   );
 }
 
-async function save(
-  key: ApiKey,
-  revoked: NonNullable<ApiKey["revoked"]>,
-  { repositories }: HandleContext,
-): Promise<ApiKey> {
+async function save(key: ApiKey, revoked: NonNullable<ApiKey["revoked"]>, context: HandleContext): Promise<ApiKey> {
   const changed = { ...key, revoked, version: key.version + 1 };
-  await repositories.apiKeys.save(changed);
+  await context.repositories.apiKeys.save(changed);
+  if (key.role === "owner") await requireOwnerKey(context);
   return changed;
 }

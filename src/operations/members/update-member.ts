@@ -1,10 +1,10 @@
 import { z } from "zod";
 import type { Member } from "../../domain/member.ts";
-import { AppError } from "../../lib/errors.ts";
 import type { HandleContext } from "../context.ts";
 import { defineOperation } from "../define-operation.ts";
 import { ExpectedVersionField, RefField, RoleField, text } from "../fields.ts";
 import { groupNames, resolveGroups } from "../groups.ts";
+import { requireOwnerKey } from "../require-owner-key.ts";
 import { requireVersion } from "../require-version.ts";
 import { MemberOutput, showMember } from "./member-output.ts";
 import { refuseWiderRole } from "./member-rights.ts";
@@ -46,8 +46,8 @@ export const updateMember = defineOperation({
       version: current.version + 1,
       updatedAt: now,
     };
-    await refuseLosingTheLastOwner(current, changed, context);
     await repositories.members.save(changed);
+    if (isActingOwner(current) && !isActingOwner(changed)) await requireOwnerKey(context);
     return { member: await show(changed, context) };
   },
   event: ({ member }, input) => ({
@@ -61,13 +61,6 @@ export const updateMember = defineOperation({
   summarize: ({ member }) =>
     `Member ${member.id} is at version ${member.version}, ${member.status}, role ${member.role}.`,
 });
-
-async function refuseLosingTheLastOwner(before: Member, after: Member, { repositories }: HandleContext): Promise<void> {
-  if (!isActingOwner(before) || isActingOwner(after)) return;
-  const { items } = await repositories.members.list({ role: "owner" }, { limit: 200 });
-  if (items.some((member) => member.id !== before.id && isActingOwner(member))) return;
-  throw new AppError("conflict", "this is the last owner; make another member owner first");
-}
 
 function isActingOwner({ role, status }: Member): boolean {
   return role === "owner" && status !== "suspended";

@@ -63,8 +63,8 @@ export async function startApp(
   });
   stack.defer(async () => {
     const closed = server.close();
-    // Nothing new comes in from here on; sessions without an end go first, calls in flight finish.
-    await Promise.all([management.mcp.close(), gateway.gateway.drain(DRAIN_MS)]);
+    // Nothing new comes in from here on; streams without an end go first, calls in flight finish.
+    await Promise.all([management.mcp.close(DRAIN_MS), gateway.gateway.drain(DRAIN_MS)]);
     await closed;
   });
   const finished = stack.move();

@@ -17,8 +17,8 @@ export interface McpFace {
   readonly handle: (request: IncomingMessage, response: ServerResponse, origin: RequestOrigin) => void;
   /** Open sessions of a key on this node. */
   countByKey(keyId: string): number;
-  /** Ends every session and open stream. */
-  close(): Promise<void>;
+  /** Takes no more messages and ends open streams at once; calls in flight are answered first, within `graceMs`. */
+  close(graceMs: number): Promise<void>;
 }
 
 interface Parts {
@@ -45,9 +45,9 @@ export function createMcp(settings: McpSettings): McpFace {
   return {
     handle: (request, response, origin) => void answer(parts, { request, response, origin }),
     countByKey: (keyId) => protocol?.countByKey(keyId) ?? 0,
-    async close() {
+    async close(graceMs) {
+      await openCalls.close(graceMs);
       unsubscribe();
-      openCalls.close();
       await protocol?.close();
     },
   };
@@ -81,7 +81,8 @@ async function route(parts: Parts, { request, response, origin }: Exchange): Pro
   });
   const body = request.method === "POST" ? await readJson(request) : undefined;
   if (Array.isArray(body)) throw new AppError("invalid_input", "batches are not taken; send one message per request");
-  parts.openCalls.add({ response, identity, isMutation: isMutation(body, parts.settings) });
+  const isStream = request.method === "GET" || memberOf(body, "method") === "subscriptions/listen";
+  parts.openCalls.add({ response, identity, isMutation: isMutation(body, parts.settings), isStream });
   const protocol = await parts.loadProtocol();
   // Its key may have ended meanwhile, or this face.
   if (!response.destroyed) await protocol.handle({ request, response, body, identity });
@@ -89,14 +90,12 @@ async function route(parts: Parts, { request, response, origin }: Exchange): Pro
 
 /** A call that changes something is answered even if it ends its own key: the answer is the only place that says it was done. */
 function isMutation(body: unknown, { operations }: Surface): boolean {
-  const name = toolName(body);
+  const name = memberOf(memberOf(body, "params"), "name");
   return operations.some((operation) => operation.name === name && operation.effect !== "read");
 }
 
-function toolName(body: unknown): unknown {
-  if (typeof body !== "object" || body === null || !("params" in body)) return undefined;
-  const { params } = body;
-  return typeof params === "object" && params !== null && "name" in params ? params.name : undefined;
+function memberOf(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
 }
 
 /** JSON-RPC codes for what fails before a message is known; HTTP carries the status. */

@@ -290,7 +290,7 @@ export async function startSurface(given: { readonly trustedProxies?: readonly s
     },
     async close(): Promise<void> {
       things.clear();
-      await mcp.close();
+      await mcp.close(0);
       await server.close(1_000);
       await store.close();
       await rm(dataDir, { recursive: true, force: true });

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { keyStatus } from "../domain/api-key.ts";
 import { NOTIFICATION_SECRET, NOTIFICATION_SECRET_CONTEXT, type NotificationEvent } from "../domain/notifications.ts";
 import { toRfc3339 } from "../lib/clock.ts";
@@ -104,7 +105,10 @@ function followKeys({ liveView, clock }: Core, post: Post): () => void {
       post("key.expiring", `${id}:${expiresAt}`, { key: { id, name, kind, hint }, expiresAt: toRfc3339(expiresAt) });
     }
   };
-  const stop = liveView.onSwap((_next, _previous, changes) => {
+  const stop = liveView.onSwap((next, previous, changes) => {
+    const [now, before] = [next, previous].map(({ organization }) => organization.settings.notifications);
+    // Who is told from now on may have heard of none; receivers drop what they have by its id.
+    if (!isDeepStrictEqual(now, before)) told.clear();
     if (changes.some(({ kind }) => kind === "apiKey" || kind === "organization")) look();
   });
   look();

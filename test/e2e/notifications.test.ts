@@ -126,3 +126,11 @@ test("stops when it is switched off", async () => {
   await new Promise((resolve) => setTimeout(resolve, 200));
   expect(received.length).toBe(before);
 });
+
+test("tells of keys that began to expire while nobody was told", async () => {
+  await app.rest("PATCH /organization", settings({ events: ["approval.created"] }));
+  await app.rest("POST /api-keys", { name: "unwanted", role: "auditor", expiresInDays: 2 });
+  await app.rest("PATCH /organization", settings({ events: ["key.expiring"] }));
+  // The first of them was made while all was off.
+  await expect.poll(() => JSON.stringify(received), { timeout: 10_000 }).toMatch(/another.*unwanted/);
+});

@@ -86,7 +86,6 @@ async function foundOrganization(repositories: Repositories, now: number): Promi
     status: "active",
     source: "local",
     groups: [],
-    lastActiveAt: null,
     version: 1,
     createdAt: now,
     updatedAt: now,

@@ -13,7 +13,6 @@ export interface Member {
   readonly source: "local";
   /** Ids of groups. */
   readonly groups: readonly string[];
-  readonly lastActiveAt: number | null;
   readonly version: number;
   readonly createdAt: number;
   readonly updatedAt: number;

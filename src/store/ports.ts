@@ -220,6 +220,8 @@ export interface ApiKeyRepository {
   /** Active keys of the agent. */
   activeOfAgent(agentId: string, now: number): Promise<readonly ApiKey[]>;
   countByMember(memberIds: readonly string[], now: number): Promise<ReadonlyMap<string, number>>;
+  /** When each of these members last used a key, of any status; those who never did are left out. */
+  lastUsedByMember(memberIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
   counts(now: number): Promise<{ readonly active: number; readonly unused: number; readonly revoked: number }>;
   insert(key: ApiKey): Promise<void>;
   save(key: ApiKey): Promise<void>;

@@ -58,6 +58,28 @@ test("invites, lists and changes members", async () => {
   await expectEvent(app, { action: "member.update", resourceId: textAt(invited.body, "member", "id") });
 });
 
+test("says when members last used a key, also after a restart", async () => {
+  const startedAt = new Date().toISOString();
+  const lastActive = async () => {
+    const items = Object((await app.rest("GET /members")).body["items"]);
+    return new Map<string, string | null>(
+      Array.from(items, (item) => [textAt(item, "email"), Object(item).lastActiveAt]),
+    );
+  };
+  await app.rest("POST /members", { email: "grace@example.com", name: "Grace", role: "operator" });
+  const made = await app.rest("POST /api-keys", { name: "graces", role: "operator", member: "grace@example.com" });
+  const before = await lastActive();
+  expect(before.get("grace@example.com")).toBeNull();
+  expect(before.get("owner@localhost")?.localeCompare(startedAt)).toBe(1);
+  await app.rest("GET /organization", undefined, textAt(made.body, "secret"));
+  const gracesUse = (await lastActive()).get("grace@example.com");
+  expect(gracesUse?.localeCompare(startedAt)).toBe(1);
+  await app.restart();
+  expect((await lastActive()).get("grace@example.com")).toBe(gracesUse);
+  const changed = await app.rest("PATCH /members/grace@example.com", { name: "Grace H" });
+  expect(at(changed.body, "member", "lastActiveAt")).toBe(gracesUse);
+});
+
 test("the last owner stays an owner", async () => {
   const reply = await app.rest("PATCH /members/owner@localhost", { role: "member" });
   expect(reply.body["code"]).toBe("conflict");

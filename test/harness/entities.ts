@@ -33,7 +33,6 @@ export function aMember(given: Partial<Member> = {}): Member {
     status: "active",
     source: "local",
     groups: [],
-    lastActiveAt: null,
     version: 1,
     createdAt: AT,
     updatedAt: AT,

@@ -173,7 +173,6 @@ export function storeConformance(name: string, openEmpty: OpenEmpty): void {
         const member = aMember({
           email: "Ada.Lovelace@Example.com",
           name: UNICODE,
-          lastActiveAt: 5,
           groups: [newId()],
         });
         await write(({ members }) => members.insert(member));
@@ -263,7 +262,7 @@ export function storeConformance(name: string, openEmpty: OpenEmpty): void {
         const shared = { agentId, memberId, kind: "agent" as const, role: null, createdAt: 100 };
         const live = anApiKey({ ...shared, expiresAt: 1_001 });
         const forever = anApiKey({ ...shared, lastUsedAt: 500, useCount: 1, name: "forever-100" });
-        const expired = anApiKey({ ...shared, expiresAt: 1_000 });
+        const expired = anApiKey({ ...shared, expiresAt: 1_000, lastUsedAt: 400 });
         const revoked = anApiKey({ ...shared, expiresAt: 1_000, revoked: { at: 1, reason: "lost" } });
         const before = await read(({ apiKeys }) => apiKeys.counts(1_000));
         await write(async ({ apiKeys }) => {
@@ -282,6 +281,9 @@ export function storeConformance(name: string, openEmpty: OpenEmpty): void {
         expect(active.map((key) => key.id)).toEqual([live.id, forever.id].toSorted());
         expect(await read(({ apiKeys }) => apiKeys.countByMember([memberId, newId()], 1_000))).toEqual(
           new Map([[memberId, 2]]),
+        );
+        expect(await read(({ apiKeys }) => apiKeys.lastUsedByMember([memberId, newId()]))).toEqual(
+          new Map([[memberId, 500]]),
         );
         const after = await read(({ apiKeys }) => apiKeys.counts(1_000));
         expect(after).toEqual({ active: before.active + 2, unused: before.unused + 1, revoked: before.revoked + 1 });

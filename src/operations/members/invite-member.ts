@@ -2,7 +2,8 @@ import { z } from "zod";
 import type { Member } from "../../domain/member.ts";
 import { defineOperation } from "../define-operation.ts";
 import { RefField, RoleField, text } from "../fields.ts";
-import { groupNames, resolveGroups } from "../groups.ts";
+import { resolveGroups } from "../groups.ts";
+import { findMemberFacts } from "./member-facts.ts";
 import { MemberOutput, showMember } from "./member-output.ts";
 import { refuseWiderRole } from "./member-rights.ts";
 
@@ -36,14 +37,12 @@ export const inviteMember = defineOperation({
       status: "invited",
       source: "local",
       groups: await resolveGroups(input.groups ?? [], context),
-      lastActiveAt: null,
       version: 1,
       createdAt: now,
       updatedAt: now,
     };
     await repositories.members.insert(member);
-    const names = await groupNames(repositories, member.groups);
-    return { member: showMember(member, { agentCount: 0, apiKeyCount: 0, groupNames: names }) };
+    return { member: showMember(member, await findMemberFacts([member], context)) };
   },
   event: ({ member }) => ({
     resource: { type: "member", id: member.id, name: member.email },

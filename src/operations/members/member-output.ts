@@ -2,6 +2,7 @@ import { z } from "zod";
 import { MEMBER_STATUSES, type Member } from "../../domain/member.ts";
 import { ROLES } from "../../domain/role.ts";
 import { toRfc3339 } from "../../lib/clock.ts";
+import type { MemberFacts } from "./member-facts.ts";
 
 export const MemberOutput = z.object({
   id: z.string(),
@@ -17,15 +18,9 @@ export const MemberOutput = z.object({
   version: z.int(),
 });
 
-export function showMember(
-  member: Member,
-  facts: {
-    readonly agentCount: number;
-    readonly apiKeyCount: number;
-    readonly groupNames: ReadonlyMap<string, string>;
-  },
-): z.output<typeof MemberOutput> {
-  const { id, email, name, role, status, source, lastActiveAt, version } = member;
+export function showMember(member: Member, facts: MemberFacts): z.output<typeof MemberOutput> {
+  const { id, email, name, role, status, source, version } = member;
+  const lastActiveAt = facts.lastActiveAt.get(id);
   return {
     id,
     email,
@@ -35,8 +30,8 @@ export function showMember(
     source,
     version,
     groups: member.groups.map((group) => facts.groupNames.get(group) ?? group),
-    lastActiveAt: lastActiveAt === null ? null : toRfc3339(lastActiveAt),
-    agentCount: facts.agentCount,
-    apiKeyCount: facts.apiKeyCount,
+    lastActiveAt: lastActiveAt === undefined ? null : toRfc3339(lastActiveAt),
+    agentCount: facts.agentCounts.get(id) ?? 0,
+    apiKeyCount: facts.keyCounts.get(id) ?? 0,
   };
 }

@@ -1,11 +1,11 @@
 import { z } from "zod";
 import type { Member } from "../../domain/member.ts";
-import type { HandleContext } from "../context.ts";
 import { defineOperation } from "../define-operation.ts";
 import { ExpectedVersionField, RefField, RoleField, text } from "../fields.ts";
-import { groupNames, resolveGroups } from "../groups.ts";
+import { resolveGroups } from "../groups.ts";
 import { requireOwnerKey } from "../require-owner-key.ts";
 import { requireVersion } from "../require-version.ts";
+import { findMemberFacts } from "./member-facts.ts";
 import { MemberOutput, showMember } from "./member-output.ts";
 import { refuseWiderRole } from "./member-rights.ts";
 
@@ -48,7 +48,7 @@ export const updateMember = defineOperation({
     };
     await repositories.members.save(changed);
     if (isActingOwner(current) && !isActingOwner(changed)) await requireOwnerKey(context);
-    return { member: await show(changed, context) };
+    return { member: showMember(changed, await findMemberFacts([changed], context)) };
   },
   event: ({ member }, input) => ({
     resource: { type: "member", id: member.id, name: member.email },
@@ -64,14 +64,4 @@ export const updateMember = defineOperation({
 
 function isActingOwner({ role, status }: Member): boolean {
   return role === "owner" && status !== "suspended";
-}
-
-async function show(member: Member, { repositories, now }: HandleContext): Promise<z.output<typeof MemberOutput>> {
-  const agentCounts = await repositories.agents.countByOwner([member.id]);
-  const keyCounts = await repositories.apiKeys.countByMember([member.id], now);
-  return showMember(member, {
-    agentCount: agentCounts.get(member.id) ?? 0,
-    apiKeyCount: keyCounts.get(member.id) ?? 0,
-    groupNames: await groupNames(repositories, member.groups),
-  });
 }

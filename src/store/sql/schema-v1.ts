@@ -33,6 +33,7 @@ async function createPeople({ db }: SchemaStep): Promise<void> {
     .addColumn("status", "text", (column) => column.notNull())
     .addColumn("source", "text", (column) => column.notNull())
     .addColumn("groups", "text", (column) => column.notNull())
+    // Always null: what is shown under this name comes from the uses of keys.
     .addColumn("lastActiveAt", "bigint")
     .execute();
   await db.schema

@@ -30,7 +30,6 @@ export interface MemberTable {
   readonly status: string;
   readonly source: string;
   readonly groups: JsonText;
-  readonly lastActiveAt: number | null;
   readonly version: number;
   readonly createdAt: number;
   readonly updatedAt: number;

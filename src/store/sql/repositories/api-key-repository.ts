@@ -65,6 +65,18 @@ export class SqlApiKeyRepository implements ApiKeyRepository {
     return new Map(rows.map((row) => [row.memberId ?? "", row.count]));
   }
 
+  async lastUsedByMember(memberIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    if (memberIds.length === 0) return new Map();
+    const rows = await this.#context.db
+      .selectFrom("apiKeys")
+      .select((eb) => ["memberId", eb.fn.max<number>("lastUsedAt").as("at")])
+      .where("memberId", "in", memberIds)
+      .where("lastUsedAt", "is not", null)
+      .groupBy("memberId")
+      .execute();
+    return new Map(rows.map((row) => [row.memberId ?? "", row.at]));
+  }
+
   async counts(now: number): Promise<{ readonly active: number; readonly unused: number; readonly revoked: number }> {
     const active = this.#filtered({ status: "active", now });
     const count = sql<number>`count(*)`.as("count");

@@ -21,7 +21,6 @@ const storedMember = z.object({
   status: z.enum(MEMBER_STATUSES),
   source: z.literal("local"),
   groups: storedNames,
-  lastActiveAt: z.number().nullable(),
   version: z.number(),
   createdAt: z.number(),
   updatedAt: z.number(),

@@ -1,7 +1,10 @@
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
+// Hundreds of SQLite workers are started: they take compiled code from where the program keeps it, as those of the program do.
+const env = { NODE_COMPILE_CACHE: join(import.meta.dirname, "node_modules", ".cache", "runlayer") };
 // Whole-system tests share two cores with real server processes: few files at a time keeps their timing honest.
-const shared = { environment: "node", pool: "forks", testTimeout: 30_000, hookTimeout: 60_000 } as const;
+const shared = { environment: "node", pool: "forks", testTimeout: 30_000, hookTimeout: 60_000, env } as const;
 
 export default defineConfig({
   test: {

@@ -1,11 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { parseConfig } from "../../src/app/config.ts";
-import { createKeyOnHost } from "../../src/app/host-keys.ts";
-import { systemClock } from "../../src/lib/clock.ts";
-import { openStore } from "../../src/store/open-store.ts";
 import { startTestApp, textAt, type TestApp } from "../harness/app.ts";
 
 let app: TestApp;
@@ -52,15 +45,4 @@ test("two owners do not cut off each other at the same time", async () => {
   const bobs = await makeOwnerKey("bobs", { member: "bob@example.org" });
   const replies = await Promise.all([revoke("bobs"), change("owner@localhost", { status: "suspended" }, bobs)]);
   expect(replies.filter(({ status }) => status === 200)).toHaveLength(1);
-});
-
-test("a key made on the host of a new installation is its only one", async () => {
-  const dataDir = mkdtempSync(join(tmpdir(), "runlayer-host-key-"));
-  const config = parseConfig({}, dataDir);
-  await createKeyOnHost(config, "host");
-  const store = await openStore({ ...config, clock: systemClock });
-  const keys = await store.read(({ apiKeys }) => apiKeys.list({ now: 0 }, { limit: 10 }));
-  expect(keys.items).toMatchObject([{ name: "host", role: "owner", memberId: expect.any(String) }]);
-  await store.close();
-  rmSync(dataDir, { recursive: true, force: true });
 });

@@ -2,6 +2,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { parseConfig } from "../../src/app/config.ts";
+import { createKeyOnHost } from "../../src/app/host-keys.ts";
+import { systemClock } from "../../src/lib/clock.ts";
+import { openStore } from "../../src/store/open-store.ts";
 import { freePort } from "../harness/app.ts";
 import { runProgram, startProgram } from "../harness/program.ts";
 
@@ -63,4 +67,13 @@ test("gives its figures to who reads only, where a proxy brings others to it", a
   expect((await ask("/metrics", await keyOf("auditor"))).status).toBe(200);
   for (const path of ["/healthz", "/readyz"]) expect((await ask(path)).status).toBe(200);
   await program.stop();
+});
+
+test("a key made on the host of a new installation is its only one", async () => {
+  const config = parseConfig({}, dataDir);
+  await createKeyOnHost(config, "host");
+  const store = await openStore({ ...config, clock: systemClock });
+  const keys = await store.read(({ apiKeys }) => apiKeys.list({ now: 0 }, { limit: 10 }));
+  expect(keys.items).toMatchObject([{ name: "host", role: "owner", memberId: expect.any(String) }]);
+  await store.close();
 });

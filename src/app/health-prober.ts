@@ -1,4 +1,5 @@
 import type { Server } from "../domain/server.ts";
+import { wholeListing } from "../domain/tool-definition.ts";
 import type { TrafficObserver } from "../gateway/context.ts";
 import type { UpstreamProbe } from "../gateway/probe/probe.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -61,5 +62,5 @@ async function probeOne(
   const found = await probe.discover(target, { timeoutMs: PROBE_TIMEOUT_MS, signal });
   if (found.state === "not_contacted") return;
   observer.health(id, { state: found.state, latencyMs: found.latencyMs, error: found.error ?? null });
-  if (found.state === "ok") observer.toolsListed(id, found.tools);
+  if (found.state === "ok") observer.toolsListed(id, wholeListing(found.tools));
 }

@@ -116,4 +116,13 @@ export interface ServerTool {
   readonly pending: { readonly digest: string; readonly definition: ToolDefinition; readonly seenAt: number } | null;
   readonly firstSeenAt: number;
   readonly lastSeenAt: number;
+  /** Since when the upstream lists it no more; null while it does. What was accepted of it stays, to be compared on its return. */
+  readonly absentSince: number | null;
+}
+
+/** What an upstream showed of its tools: the whole list, or pages of it. */
+export interface ToolListing {
+  readonly tools: readonly ToolDefinition[];
+  /** Names on pages that were seen before these; undefined while a page may be missing, so that nothing is known to be gone. */
+  readonly earlier: ReadonlySet<string> | undefined;
 }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { toCanonicalJson } from "../lib/canonical-json.ts";
-import type { ServerTool, Severity, ToolDefinition } from "./server.ts";
+import type { ServerTool, Severity, ToolDefinition, ToolListing } from "./server.ts";
 
 /** SHA-256 of the canonical definition (RFC 8785), hex: whatever the upstream changes, the digest shows it. */
 export function toolDigest(definition: ToolDefinition): string {
@@ -21,47 +21,76 @@ export function highestSeverity(severities: readonly Severity[]): Severity {
   return ORDER.find((severity) => severities.includes(severity)) ?? "info";
 }
 
+/** A list that was read to its end. */
+export function wholeListing(tools: readonly ToolDefinition[]): ToolListing {
+  return { tools, earlier: new Set() };
+}
+
+/** What one server can make us remember: as many tools as discovery reads, and as many absent ones. */
+const TOOLS_MAX = 5000;
+
+interface Sight {
+  readonly serverId: string;
+  readonly seenAt: number;
+  /** Whether the person who asked for the list accepts what it shows. */
+  readonly isAccepted: boolean;
+}
+
 /**
- * The stored tools after a complete list of the upstream: unknown ones are `unreviewed`, other definitions wait as `pending`
- * beside the accepted one, vanished ones go. `isAccepted`: the person who asked for this list accepts what it shows.
+ * What is known of a server's tools after it listed them: unknown ones are `unreviewed`, other definitions wait as `pending` beside
+ * the accepted one. A vanished one that somebody accepted is kept as absent, so that what comes back under its name is compared;
+ * it goes when the person who asked accepts a list without it. `known` MUST hold the absent ones.
  */
 export function mergeTools(
   known: readonly ServerTool[],
-  listed: readonly ToolDefinition[],
-  { serverId, seenAt, isAccepted }: { serverId: string; seenAt: number; isAccepted: boolean },
+  { tools, earlier }: ToolListing,
+  { serverId, seenAt, isAccepted }: Sight,
 ): readonly ServerTool[] {
   const knownByName = new Map(known.map((tool) => [tool.name, tool]));
   // A name that is listed twice would be two tools behind one permission: the first stands.
-  const unique = new Map(listed.toReversed().map((definition) => [definition.name, definition]));
-  return [...unique.values()].toReversed().map((definition): ServerTool => {
-    const digest = toolDigest(definition);
-    const before = knownByName.get(definition.name);
-    const fresh = { serverId, name: definition.name, digest, definition, pending: null, lastSeenAt: seenAt } as const;
-    if (before === undefined || isAccepted) {
+  const unique = new Map(tools.toReversed().map((definition) => [definition.name, definition]));
+  const listed: ServerTool[] = [];
+  const fresh: ServerTool[] = [];
+  for (const definition of unique.values()) {
+    const { name } = definition;
+    const before = knownByName.get(name);
+    const seen = { digest: toolDigest(definition), definition, seenAt };
+    if (before !== undefined && !isAccepted) listed.push(mergeKnown(before, seen));
+    else {
       const state = isAccepted ? "approved" : "unreviewed";
-      return { ...fresh, state, firstSeenAt: before?.firstSeenAt ?? seenAt };
+      const times = { firstSeenAt: before?.firstSeenAt ?? seenAt, lastSeenAt: seenAt, absentSince: null };
+      fresh.push({ serverId, name, digest: seen.digest, definition, state, pending: null, ...times });
     }
-    return mergeKnown(before, { digest, definition, seenAt });
-  });
+  }
+  const others = isAccepted ? [] : known.filter(({ name }) => !unique.has(name));
+  const isListed = ({ name, absentSince }: ServerTool): boolean => absentSince === null && (earlier?.has(name) ?? true);
+  listed.push(...others.filter(isListed));
+  const absent = others.filter((tool) => !isListed(tool)).flatMap((tool) => toAbsent(tool, seenAt));
+  return [...listed, ...fresh.slice(0, Math.max(0, TOOLS_MAX - listed.length)), ...newest(absent)];
+}
+
+/** What nobody accepted leaves nothing to compare with. */
+function toAbsent(tool: ServerTool, seenAt: number): ServerTool[] {
+  return tool.state === "unreviewed" ? [] : [{ ...tool, absentSince: tool.absentSince ?? seenAt }];
+}
+
+function newest(absent: readonly ServerTool[]): readonly ServerTool[] {
+  if (absent.length <= TOOLS_MAX) return absent;
+  return absent.toSorted((left, right) => (right.absentSince ?? 0) - (left.absentSince ?? 0)).slice(0, TOOLS_MAX);
 }
 
 function mergeKnown(
   before: ServerTool,
   seen: { readonly digest: string; readonly definition: ToolDefinition; readonly seenAt: number },
 ): ServerTool {
-  const isBack = before.digest === seen.digest;
-  if (!isBack)
-    return {
-      ...before,
-      state: "changed",
-      pending: before.pending?.digest === seen.digest ? before.pending : seen,
-      lastSeenAt: seen.seenAt,
-    };
+  const listed = { ...before, lastSeenAt: seen.seenAt, absentSince: null };
+  if (before.digest === seen.digest)
+    return { ...listed, state: before.state === "changed" ? "approved" : before.state, pending: null };
+  // Only what was accepted has changed: an unreviewed tool that shows its first definition again is not accepted by that.
   return {
-    ...before,
-    state: before.state === "changed" ? "approved" : before.state,
-    pending: null,
-    lastSeenAt: seen.seenAt,
+    ...listed,
+    state: before.state === "unreviewed" ? "unreviewed" : "changed",
+    pending: before.pending?.digest === seen.digest ? before.pending : seen,
   };
 }
 

@@ -27,7 +27,7 @@ export function finishAnswer(envelope: ResponseEnvelope, pending: PendingCall, e
   else edits.push(...sealHandles(envelope, { scope, tool: pending.facts.tool }, context));
   if (list !== undefined && list !== "tasks")
     edits.push(...context.lists.edits(envelope, list, { caller, nowMs: context.clock.now() }));
-  if (list === "tools") context.lists.observe(envelope, pending.facts.envelope, exchange);
+  if (list === "tools") context.toolWatch.observe(envelope, pending.facts.envelope, exchange);
   edits.push(...disownCode(envelope));
   return { bytes: splice(envelope.bytes, edits), end: outcomeOf(envelope) };
 }

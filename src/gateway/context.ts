@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { AuthFailureAggregator } from "../audit/auth-failures.ts";
 import type { AuditLog } from "../audit/audit-log.ts";
 import type { Authentication, AuthenticationRequest, FindKeyByHash } from "../auth/authenticate.ts";
-import type { ServerHealth, ToolDefinition } from "../domain/server.ts";
+import type { ServerHealth, ToolListing } from "../domain/server.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { LiveView } from "../snapshot/live-view.ts";
@@ -20,6 +20,7 @@ import type { Sealer } from "./seal.ts";
 import type { ServerRequests } from "./server-requests.ts";
 import type { Sessions } from "./sessions.ts";
 import type { SuspendedCalls } from "./suspended-calls.ts";
+import type { ToolWatch } from "./tool-watch.ts";
 import type { Upstreams } from "./upstream.ts";
 
 /** Upper bounds of what one message or answer may cost. */
@@ -58,8 +59,8 @@ export const DEFAULT_LIMITS: GatewayLimits = {
 
 /** Told what traffic shows about a server. MUST NOT throw; what it keeps is its own business. */
 export interface TrafficObserver {
-  /** The server's complete list of tools, when it differs from the last one seen. */
-  toolsListed(serverId: string, tools: readonly ToolDefinition[]): void;
+  /** The server's list of tools, or a page of it: when it differs from the last one seen, and otherwise from time to time. */
+  toolsListed(serverId: string, listing: ToolListing): void;
   health(serverId: string, health: Pick<ServerHealth, "state" | "latencyMs" | "error">): void;
   /** An agent sent a message that was let in. */
   keyUsed(use: {
@@ -108,6 +109,7 @@ export interface GatewayContext extends Omit<GatewayOptions, "limits" | "sealKey
   readonly clientTasks: ClientTasks;
   readonly exchanges: LiveExchanges;
   readonly lists: ListFilter;
+  readonly toolWatch: ToolWatch;
   readonly heldBytes: HeldBytes;
   readonly heldCalls: HeldCalls;
   readonly continuations: Continuations;

@@ -17,6 +17,7 @@ import { HeldCalls } from "./held-calls.ts";
 import { createIssuedTasks } from "./issued-tasks.ts";
 import { rememberCallers } from "./known-callers.ts";
 import { ListFilter } from "./lists.ts";
+import { ToolWatch } from "./tool-watch.ts";
 import { createNameMask } from "./mask-name.ts";
 import { createLiveExchanges } from "./live-exchanges.ts";
 import { toDraft } from "./record.ts";
@@ -136,6 +137,7 @@ function createContext(options: GatewayOptions): GatewayContext {
     clientTasks: createClientTasks(),
     exchanges: createLiveExchanges(),
     lists: new ListFilter(),
+    toolWatch: new ToolWatch(),
     heldBytes: new HeldBytes(allLimits),
     suspended: new SuspendedCalls(),
     maskName: createNameMask(options.maskSecrets),

@@ -1,18 +1,8 @@
-import { createHash } from "node:crypto";
 import type { Member } from "../domain/member.ts";
 import type { Organization } from "../domain/organization.ts";
-import type { ToolDefinition } from "../domain/server.ts";
 import type { PolicyIndex } from "../policy/policy-index.ts";
 import { couldBeAllowed, type Caller, type Target } from "./decide.ts";
-import {
-  itemsAt,
-  memberOf,
-  textAt,
-  valueAt,
-  type RequestEnvelope,
-  type ResponseEnvelope,
-} from "./envelope/envelope.ts";
-import type { Exchange } from "./exchange.ts";
+import { itemsAt, memberOf, textAt, valueAt, type ResponseEnvelope } from "./envelope/envelope.ts";
 import type { Member as Span } from "./envelope/json-scanner.ts";
 import type { Action } from "../domain/policy.ts";
 import type { ListKind } from "./methods.ts";
@@ -36,8 +26,6 @@ const ENTRY_RULES: Readonly<Record<Exclude<ListKind, "tasks">, EntryRule>> = {
 /** 2026-07-28: how long a client may keep a filtered list. Rights change sooner than servers. */
 const LIST_TTL_MS_MAX = 5000;
 
-const NAME_CHARACTERS_MAX = 1024;
-
 interface CachedList {
   readonly source: Buffer;
   readonly filtered: Buffer;
@@ -59,8 +47,6 @@ const VIEWS_MAX = 16;
  */
 export class ListFilter {
   readonly #cache = new WeakMap<AssignmentView, Map<string, CachedList>>();
-  /** Digest of the last complete list of tools by server. */
-  readonly #seen = new Map<string, string>();
 
   /** The edits that filter this answer to a list request and make it private. */
   edits(envelope: ResponseEnvelope, kind: Exclude<ListKind, "tasks">, viewer: Viewer): Edit[] {
@@ -69,23 +55,6 @@ export class ListFilter {
     if (list === undefined) return [];
     const filtered = this.#filtered(bytes.subarray(list.start, list.end), kind, viewer);
     return [{ start: list.start, end: list.end, text: filtered }, ...cacheEdits(envelope)];
-  }
-
-  /** Tells of a server's complete list of tools when it differs from the last one. */
-  observe(
-    answer: ResponseEnvelope,
-    request: RequestEnvelope,
-    { context, caller }: Pick<Exchange, "context" | "caller">,
-  ): void {
-    const list = memberOf(answer.result, "tools");
-    const isPart =
-      memberOf(answer.result, "nextCursor") !== undefined || memberOf(request.params, "cursor") !== undefined;
-    if (list === undefined || isPart || context.observer === undefined) return;
-    const { id } = caller.server.server;
-    const digest = createHash("sha256").update(answer.bytes.subarray(list.start, list.end)).digest("hex");
-    if (this.#seen.get(id) === digest) return;
-    this.#seen.set(id, digest);
-    context.observer.toolsListed(id, toDefinitions(valueAt(answer.bytes, list)));
   }
 
   #filtered(source: Buffer, kind: Exclude<ListKind, "tasks">, { caller, nowMs }: Viewer): Buffer {
@@ -169,30 +138,6 @@ function couldMatchTemplate(template: string, { assignment }: Caller): boolean {
     const beginning = glob.split("*", 1)[0] ?? "";
     return glob.includes("*") ? fixed.startsWith(beginning) || beginning.startsWith(fixed) : glob.startsWith(fixed);
   });
-}
-
-function toDefinitions(tools: unknown): ToolDefinition[] {
-  if (!Array.isArray(tools)) return [];
-  return tools.filter(isDefinition);
-}
-
-function isTextOrUnset(value: unknown): boolean {
-  return value === undefined || typeof value === "string";
-}
-
-/** The same that discovery keeps, so that both see one list; what is unknown stays, because the digest covers it. */
-function isDefinition(tool: unknown): tool is ToolDefinition {
-  if (typeof tool !== "object" || tool === null || !("name" in tool) || typeof tool.name !== "string") return false;
-  const { title, description, annotations } = {
-    title: undefined,
-    description: undefined,
-    annotations: undefined,
-    ...tool,
-  };
-  const isObjectOrUnset = annotations === undefined || (typeof annotations === "object" && annotations !== null);
-  return (
-    tool.name.length <= NAME_CHARACTERS_MAX && isTextOrUnset(title) && isTextOrUnset(description) && isObjectOrUnset
-  );
 }
 
 function cacheEdits({ bytes, result }: ResponseEnvelope): Edit[] {

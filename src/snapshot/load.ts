@@ -75,7 +75,7 @@ export async function loadAll({ repositories, vault }: Sources): Promise<Mutable
     (server) => servers.push(server),
   );
   for (const server of servers)
-    setServer(snapshot, toServerView(server, await repositories.servers.tools(server.id), vault));
+    setServer(snapshot, toServerView(server, await repositories.servers.knownTools(server.id), vault));
   const skills: Skill[] = [];
   await eachRow(
     (page) => repositories.skills.list({}, page),
@@ -124,7 +124,7 @@ async function reloadServer(next: MutableSnapshot, id: string, { repositories, v
   if (previous !== undefined) deleteName(next.serverIdByName, previous.server.name, id);
   const server = await repositories.servers.find(id);
   if (server === undefined) next.serverById.delete(id);
-  else setServer(next, toServerView(server, await repositories.servers.tools(id), vault));
+  else setServer(next, toServerView(server, await repositories.servers.knownTools(id), vault));
 }
 
 async function loadPolicies(repositories: Repositories): Promise<PolicyIndex> {
@@ -229,7 +229,8 @@ function toServerView(server: Server, tools: readonly ServerTool[], vault: Vault
   const context = { table: "servers", id: server.id, version: server.secretsVersion };
   return {
     server,
-    toolByName: new Map(tools.map((tool) => [tool.name, tool])),
+    toolByName: new Map(tools.flatMap((tool) => (tool.absentSince === null ? [[tool.name, tool]] : []))),
+    absentTools: tools.filter(({ absentSince }) => absentSince !== null),
     secrets: () => (opened ??= parseServerSecrets(vault.open(server.sealedSecrets, context))),
   };
 }

@@ -5,7 +5,7 @@ import type { ServerView } from "./snapshot.ts";
 
 function aView(): ServerView {
   const secrets = () => ({ credential: { type: "none" }, headers: {}, env: {}, args: [] }) as const;
-  return { server: aServer(), secrets, toolByName: new Map() };
+  return { server: aServer(), secrets, toolByName: new Map(), absentTools: [] };
 }
 
 const tool = (name: string) => ({ type: "tool", name }) as const;

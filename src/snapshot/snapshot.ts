@@ -24,7 +24,10 @@ export interface AgentView {
 
 export interface ServerView {
   readonly server: Server;
+  /** Those that it lists. */
   readonly toolByName: ReadonlyMap<string, ServerTool>;
+  /** Those that it lists no more: nobody is shown them, but what comes back is compared with them. */
+  readonly absentTools: readonly ServerTool[];
   /** Opened from the vault on first use and kept in memory with this view. */
   readonly secrets: () => ServerSecrets;
 }

@@ -160,9 +160,16 @@ export interface ServerRepository {
   /** Who answered at their addresses when that was last accepted, by server; those that nobody contacted are left out. */
   peers(serverIds: readonly string[]): Promise<ReadonlyMap<string, Peer>>;
   savePeer(serverId: string, peer: Peer): Promise<void>;
+  /** Those that it lists. */
   tools(serverId: string): Promise<readonly ServerTool[]>;
+  /** Also those that it lists no more: what `saveTools` takes. */
+  knownTools(serverId: string): Promise<readonly ServerTool[]>;
+  /** Of those that are listed. */
   toolCounts(serverIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
-  /** Replaces the stored tools of a server and sets its risk to the highest of theirs; does not raise the version. */
+  /**
+   * Replaces the stored tools of a server, so that absent ones MUST be among them; sets its risk to the highest of those that
+   * it lists; does not raise the version.
+   */
   saveTools(serverId: string, tools: readonly ServerTool[]): Promise<void>;
 }
 

@@ -29,7 +29,7 @@ beforeAll(async () => {
   };
   const facts = { serverId: server.id, name: "search", digest: "x", state: "approved", pending: null } as const;
   await harness.store.transaction((tx) =>
-    tx.servers.saveTools(server.id, [{ ...facts, definition, firstSeenAt: 1, lastSeenAt: 1 }]),
+    tx.servers.saveTools(server.id, [{ ...facts, definition, firstSeenAt: 1, lastSeenAt: 1, absentSince: null }]),
   );
   alice = await harness.addAgent("alice", [{ serverId: server.id, tools: ["s*"], resources: ["file:///a*"] }]);
   bob = await harness.addAgent("bob", [{ serverId: server.id }]);

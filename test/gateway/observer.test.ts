@@ -3,12 +3,12 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { createGatewayMetrics } from "../../src/gateway/metrics.ts";
 import { call, post, request } from "./client.ts";
 import { startHarness, type Harness } from "./harness.ts";
-import { plainServer, startUpstream, type Received, type TestUpstream } from "./upstream.ts";
+import { plainServer, result, sendJson, startUpstream, type Received, type TestUpstream } from "./upstream.ts";
 
 let harness: Harness;
 let upstream: TestUpstream;
 let behave: (received: Received) => void = plainServer;
-const listed: string[][] = [];
+const listed: { readonly tools: readonly string[]; readonly earlier: ReadonlySet<string> | undefined }[] = [];
 const health: string[] = [];
 const used: string[] = [];
 const denied: string[] = [];
@@ -17,7 +17,7 @@ const registry = new Registry();
 beforeAll(async () => {
   harness = await startHarness({
     observer: {
-      toolsListed: (_, tools) => listed.push(tools.map((tool) => tool.name)),
+      toolsListed: (_, { tools, earlier }) => listed.push({ tools: tools.map(({ name }) => name), earlier }),
       health: (_, { state }) => health.push(state),
       keyUsed: ({ keyId }) => used.push(keyId),
       keyDenied: (keyId) => denied.push(keyId),
@@ -43,7 +43,7 @@ test("tells of tools when they change, of health with each answer, of keys, and 
   await post(url, agent.key, request(1, "tools/list"));
   await post(url, agent.key, request(2, "tools/list"));
   // The whole list, not the agent's view of it, and once.
-  expect(listed).toEqual([["read_file", "write_file", "delete_file"]]);
+  expect(listed).toEqual([{ tools: ["read_file", "write_file", "delete_file"], earlier: new Set() }]);
   expect(health).toEqual(["ok", "ok"]);
   expect(used).toEqual([agent.keyId, agent.keyId]);
   behave = ({ response }) => void response.writeHead(401).end();
@@ -57,4 +57,44 @@ test("tells of tools when they change, of health with each answer, of keys, and 
   expect(metrics).toContain('runlayer_gateway_upstream_errors_total{server="s",kind="credential"} 1');
   expect(metrics).toContain("runlayer_gateway_added_seconds_count 3");
   expect(denied).toEqual([agent.keyId]);
+});
+
+test("tells of a list page by page, and of what is gone only after a walk to its end", async () => {
+  const server = await harness.addServer({ name: "paged", url: `${upstream.url}/mcp` });
+  const agent = await harness.addAgent("walker", [{ serverId: server.id }]);
+  const pages: Record<string, { readonly names: readonly string[]; readonly nextCursor?: string }> = {
+    1: { names: ["a", "b"], nextCursor: "2" },
+    '"2"': { names: ["c"] },
+  };
+  behave = (received) => {
+    const { names = [], ...rest } = pages[JSON.stringify(received.message.params?.["cursor"] ?? 1)] ?? {};
+    const tools = names.map((name) => ({ name, inputSchema: { type: "object" } }));
+    sendJson(received, result(received, { tools, ...rest }));
+  };
+  const url = `${harness.url}/gateway/paged/mcp`;
+  /** Gives the cursor to go on with. */
+  const list = async (cursor?: unknown) => {
+    const params = cursor === undefined ? {} : { cursor };
+    const { messages } = await post(url, agent.key, request(1, "tools/list", params));
+    return messages.at(-1)?.result?.["nextCursor"];
+  };
+  const told = async (walk: () => Promise<unknown>) => {
+    listed.length = 0;
+    await walk();
+    return listed.map(({ tools, earlier }) => [tools.join(), earlier === undefined ? "a page" : [...earlier].join()]);
+  };
+  const walk = async () => list(await list());
+  expect(await told(walk)).toEqual([
+    ["a,b", "a page"],
+    ["c", "a,b"],
+  ]);
+  expect(await told(walk)).toEqual([]);
+  pages["1"] = { names: ["a"], nextCursor: "2" };
+  // The last page is the same, but what it ends is another list.
+  expect(await told(walk)).toEqual([
+    ["a", "a page"],
+    ["c", "a"],
+  ]);
+  pages["1"] = { names: ["a"] };
+  expect(await told(() => list())).toEqual([["a", ""]]);
 });

@@ -85,6 +85,7 @@ export function aTool(given: Partial<ServerTool> = {}): ServerTool {
     pending: null,
     firstSeenAt: AT,
     lastSeenAt: AT,
+    absentSince: null,
     ...given,
   };
 }

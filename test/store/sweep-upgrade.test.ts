@@ -18,6 +18,7 @@ const BEFORE_FLEETS = `
   drop index findings_status;
   drop index scan_findings_finding;
   alter table findings drop column last_seen_at;
+  alter table server_tools drop column absent_since;
   delete from schema_migrations where version >= 9;
 `;
 

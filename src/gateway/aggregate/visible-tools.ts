@@ -46,7 +46,7 @@ export async function visibleTools(
   return (await Promise.all(perServer)).flat();
 }
 
-/** What is in the live view; undefined for a server that was never listed. */
+/** What is in the live view; undefined for a server that lists nothing as far as is known. */
 function knownTools(caller: Caller, { clock }: GatewayContext): readonly VisibleTool[] | undefined {
   const { server, toolByName } = caller.server;
   if (toolByName.size === 0) return undefined;
@@ -56,12 +56,13 @@ function knownTools(caller: Caller, { clock }: GatewayContext): readonly Visible
     .map(({ definition }) => ({ serverId: server.id, definition }));
 }
 
-/** The gateway filters its own answer, as for every client of the server. */
+/** The gateway filters its own answer, as for every client of the server. What was accepted before stays as it was accepted. */
 async function askedTools({ server }: Caller, { clients }: Connection): Promise<readonly VisibleTool[]> {
   const { id } = server.server;
+  const accepted = new Map(server.absentTools.map((tool) => [tool.name, tool.definition]));
   try {
     const tools = await clients.listTools(id);
-    return tools.map((definition) => ({ serverId: id, definition }));
+    return tools.map((tool) => ({ serverId: id, definition: accepted.get(tool.name) ?? tool }));
   } catch {
     // Recorded and reported where it failed: one server that is down must not take the others from the list.
     return [];

@@ -14,17 +14,19 @@ export const ToolApprovals = z
   ])
   .describe("Accept changed and unreviewed tools: all (`true`), or those named with the digest that was reviewed");
 
-/** The tools with these changes accepted. Throws where a tool is unknown, or has changed since it was reviewed. */
+/** The tools with these changes accepted; absent ones stay as they are, because nobody was shown them. Throws where a tool is unknown, or has changed since it was reviewed. */
 export function approveToolChanges(
-  tools: readonly ServerTool[],
+  known: readonly ServerTool[],
   approvals: z.output<typeof ToolApprovals>,
 ): readonly ServerTool[] {
-  if (approvals === true) return tools.map(approveTool);
+  const tools = known.filter(({ absentSince }) => absentSince === null);
+  const absent = known.filter(({ absentSince }) => absentSince !== null);
+  if (approvals === true) return [...tools.map(approveTool), ...absent];
   const digestByTool = new Map(approvals.map(({ tool, digest }) => [tool, digest]));
-  const unknown = approvals.find(({ tool }) => !tools.some((known) => known.name === tool));
+  const unknown = approvals.find(({ tool }) => !tools.some(({ name }) => name === tool));
   if (unknown !== undefined)
     throw new AppError("not_found", "`approveToolChanges` names a tool that the server does not have");
-  return tools.map((tool) => {
+  const approved = tools.map((tool) => {
     const digest = digestByTool.get(tool.name);
     if (digest === undefined) return tool;
     if (digest !== (tool.pending?.digest ?? tool.digest)) {
@@ -34,4 +36,5 @@ export function approveToolChanges(
     }
     return approveTool(tool);
   });
+  return [...approved, ...absent];
 }

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { assertServerName } from "../../domain/names.ts";
 import { isGuardian } from "../../domain/role.ts";
 import type { Server } from "../../domain/server.ts";
-import { mergeTools } from "../../domain/tool-definition.ts";
+import { mergeTools, wholeListing } from "../../domain/tool-definition.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { HandleContext, PrepareContext } from "../context.ts";
 import { defineOperation } from "../define-operation.ts";
@@ -125,7 +125,7 @@ async function store(
   const isAccepted = isGuardian(context.caller.role);
   await repositories.servers.saveTools(
     server.id,
-    mergeTools([], discovery.tools, { serverId: server.id, seenAt: now, isAccepted }),
+    mergeTools([], wholeListing(discovery.tools), { serverId: server.id, seenAt: now, isAccepted }),
   );
   const health = toHealth(discovery, now);
   if (health !== undefined) await repositories.servers.saveHealth(server.id, health);

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { assertServerName } from "../../domain/names.ts";
 import type { Server, ServerTool } from "../../domain/server.ts";
-import { mergeTools } from "../../domain/tool-definition.ts";
+import { mergeTools, wholeListing } from "../../domain/tool-definition.ts";
 import { isGuardian, type Role } from "../../domain/role.ts";
 import { toRfc3339 } from "../../lib/clock.ts";
 import { AppError } from "../../lib/errors.ts";
@@ -247,11 +247,12 @@ async function saveObserved(
   if (contact.discovery?.state === "ok") {
     // Whoever points a server elsewhere, or starts it first, sees what it offers there; guardians accept it by doing so.
     const isAccepted = isGuardian(caller.role) && contact.isNew;
-    const known = await repositories.servers.tools(server.id);
-    tools = mergeTools(known, contact.discovery.tools, { serverId: server.id, seenAt: now, isAccepted });
+    const known = await repositories.servers.knownTools(server.id);
+    const seen = { serverId: server.id, seenAt: now, isAccepted };
+    tools = mergeTools(known, wholeListing(contact.discovery.tools), seen);
   }
   if (input.approveToolChanges !== undefined) {
-    tools = approveToolChanges(tools ?? (await repositories.servers.tools(server.id)), input.approveToolChanges);
+    tools = approveToolChanges(tools ?? (await repositories.servers.knownTools(server.id)), input.approveToolChanges);
   }
   if (tools !== undefined) await repositories.servers.saveTools(server.id, tools);
   const health = contact.discovery === undefined ? undefined : toHealth(contact.discovery, now);

@@ -1,8 +1,8 @@
 import { keyStatus } from "../../domain/api-key.ts";
-import type { Server, ServerTool } from "../../domain/server.ts";
-import { mergeTools } from "../../domain/tool-definition.ts";
+import type { Server } from "../../domain/server.ts";
+import { mergeTools, wholeListing } from "../../domain/tool-definition.ts";
 import type { Peer } from "../../lib/egress/peer-book.ts";
-import type { Snapshot } from "../../snapshot/snapshot.ts";
+import type { ServerView, Snapshot } from "../../snapshot/snapshot.ts";
 import type { Discovery, Services } from "../services.ts";
 import { peerPlace, REGISTRY_PLACE, serverPlace } from "./place.ts";
 import { peerObservations } from "./scan-peers.ts";
@@ -100,15 +100,17 @@ interface ServerJudgement {
 }
 
 function serverObservations(
-  { server, toolByName }: { readonly server: Server; readonly toolByName: ReadonlyMap<string, ServerTool> },
+  { server, toolByName, absentTools }: ServerView,
   { discovery, now }: ServerJudgement,
 ): PlacedObservation[] {
   const about = { identity: `server:${server.id}`, serverId: server.id, place: REGISTRY_PLACE };
-  const known = [...toolByName.values()];
+  const known = [...toolByName.values(), ...absentTools];
   const seen = { serverId: server.id, seenAt: now, isAccepted: false };
-  const tools = discovery?.state === "ok" ? mergeTools(known, discovery.tools, seen) : known;
+  const merged = discovery?.state === "ok" ? mergeTools(known, wholeListing(discovery.tools), seen) : known;
+  const tools = merged.filter(({ absentSince }) => absentSince === null);
   const changed = tools.filter(({ state }) => state === "changed").length;
-  const fresh = tools.filter(({ name, state }) => state === "unreviewed" && !toolByName.has(name)).length;
+  // Against what was accepted: one that traffic showed before the scan is no less new.
+  const fresh = tools.filter(({ state }) => state === "unreviewed").length;
   const found: PlacedObservation[] = [];
   if (discovery !== undefined && discovery.state !== "ok" && discovery.state !== "not_contacted") {
     found.push(

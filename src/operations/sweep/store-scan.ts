@@ -1,5 +1,5 @@
 import type { Scan } from "../../domain/scan.ts";
-import { mergeTools } from "../../domain/tool-definition.ts";
+import { mergeTools, wholeListing } from "../../domain/tool-definition.ts";
 import type { HandleContext } from "../context.ts";
 import { toHealth } from "../servers/discovery-output.ts";
 import { mergeFinding, type MergedFinding } from "./merge-findings.ts";
@@ -106,6 +106,7 @@ async function saveContacts(
     if (health !== undefined) await servers.saveHealth(serverId, health);
     if (discovery.state !== "ok") continue;
     const seen = { serverId, seenAt: finishedAt, isAccepted: false };
-    await servers.saveTools(serverId, mergeTools(await servers.tools(serverId), discovery.tools, seen));
+    const known = await servers.knownTools(serverId);
+    await servers.saveTools(serverId, mergeTools(known, wholeListing(discovery.tools), seen));
   }
 }

@@ -1,5 +1,6 @@
 import { type ColumnDefinitionBuilder, type Kysely, type Transaction, sql } from "kysely";
 import { AppError } from "../../lib/errors.ts";
+import { keepAbsentTools } from "./schema-absent-tools.ts";
 import { createApprovals, indexApprovalExpiry } from "./schema-approvals.ts";
 import type { Database } from "./schema.ts";
 import { createFirstSchema } from "./schema-v1.ts";
@@ -34,6 +35,7 @@ const MIGRATIONS: readonly Migration[] = [
   indexApprovalExpiry,
   createServerPeers,
   fitSweepToFleets,
+  keepAbsentTools,
 ];
 
 /**

@@ -80,6 +80,7 @@ export interface ServerToolTable {
   readonly pending: JsonText | null;
   readonly firstSeenAt: number;
   readonly lastSeenAt: number;
+  readonly absentSince: number | null;
 }
 
 export interface ServerHealthTable {

@@ -23,7 +23,7 @@ import {
 /** A day of checks every half hour: enough to see whether an outage is new. */
 const HEALTH_KEPT = 50;
 
-/** Rows for one insert: eight columns each stay far below SQLite's 32 766 parameters. */
+/** Rows for one insert: nine columns each stay far below SQLite's 32 766 parameters. */
 const TOOLS_PER_INSERT = 500;
 
 export class SqlServerRepository implements ServerRepository {
@@ -144,6 +144,10 @@ export class SqlServerRepository implements ServerRepository {
   }
 
   async tools(serverId: string): Promise<readonly ServerTool[]> {
+    return (await this.knownTools(serverId)).filter(({ absentSince }) => absentSince === null);
+  }
+
+  async knownTools(serverId: string): Promise<readonly ServerTool[]> {
     const rows = await this.#context.db
       .selectFrom("serverTools")
       .selectAll()
@@ -159,6 +163,7 @@ export class SqlServerRepository implements ServerRepository {
       .selectFrom("serverTools")
       .select((eb) => ["serverId", eb.fn.countAll<number>().as("count")])
       .where("serverId", "in", serverIds)
+      .where("absentSince", "is", null)
       .groupBy("serverId")
       .execute();
     return new Map(rows.map((row) => [row.serverId, row.count]));
@@ -171,7 +176,8 @@ export class SqlServerRepository implements ServerRepository {
       const rows = tools.slice(first, first + TOOLS_PER_INSERT).map((tool) => toServerToolRow({ ...tool, serverId }));
       await db.insertInto("serverTools").values(rows).execute();
     }
-    const risk = highestSeverity(tools.map((tool) => toolRisk(tool.definition)));
+    const listed = tools.filter(({ absentSince }) => absentSince === null);
+    const risk = highestSeverity(listed.map((tool) => toolRisk(tool.definition)));
     await db.updateTable("servers").set({ risk }).where("id", "=", serverId).execute();
     touch({ kind: "server", id: serverId });
   }

@@ -69,7 +69,8 @@ export const storedPeer = z.object({
     .nullable(),
 });
 
-const definition = z.object({
+// Loose, as it was listed: what a review shows must be all that the digest covers.
+const definition = z.looseObject({
   name: z.string(),
   title: z.string().optional(),
   description: z.string().optional(),
@@ -87,6 +88,7 @@ const storedTool = z.object({
   pending: jsonText(z.object({ digest: z.string(), definition, seenAt: z.number() })).nullable(),
   firstSeenAt: z.number(),
   lastSeenAt: z.number(),
+  absentSince: z.number().nullable(),
 });
 
 /** Throws for a row that no version of this program can have written. */

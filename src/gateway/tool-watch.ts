@@ -1,0 +1,134 @@
+import { createHash } from "node:crypto";
+import type { ToolDefinition } from "../domain/server.ts";
+import { createLruCache, type LruCache } from "../lib/lru-cache.ts";
+import type { Caller } from "./decide.ts";
+import { memberOf, textAt, valueAt, type RequestEnvelope, type ResponseEnvelope } from "./envelope/envelope.ts";
+import type { Member as Span } from "./envelope/json-scanner.ts";
+import type { Exchange } from "./exchange.ts";
+
+const NAME_CHARACTERS_MAX = 1024;
+
+/** A list that stays as it is is told of so often: what is known of it elsewhere may have changed meanwhile. */
+const REPEAT_MS = 10 * 60_000;
+
+/** Pages whose last content is known; one that is forgotten is told of once more. */
+const PAGES_MAX = 2000;
+
+/** Walks that stand between two pages. A walk that is forgotten, or names more than this, is not known to be complete. */
+const WALKS_MAX = 100;
+const WALK_CHARACTERS_MAX = 256 * 1024;
+
+/** What an agent has read of a list in pages. */
+interface Walk {
+  /** Chained over the pages: what an earlier page shows makes the last one another. */
+  readonly digest: string;
+  /** Undefined where a page was not seen. */
+  readonly names: ReadonlySet<string> | undefined;
+}
+
+const BEGINNING: Walk = { digest: "", names: new Set() };
+const BROKEN_OFF: Walk = { digest: "", names: undefined };
+
+interface Page {
+  readonly cursor: string | undefined;
+  readonly nextCursor: string | undefined;
+  readonly list: Span;
+}
+
+/** Tells the observer what upstreams list as their tools, page by page; only a walk from the beginning to the end shows what is gone. */
+export class ToolWatch {
+  readonly #seen: LruCache<{ readonly digest: string; readonly at: number }> = createLruCache(PAGES_MAX);
+  readonly #walks: LruCache<Walk> = createLruCache(WALKS_MAX);
+
+  observe(answer: ResponseEnvelope, request: RequestEnvelope, exchange: Exchange): void {
+    const { context, caller } = exchange;
+    const page = toPage(answer, request, exchange);
+    if (page === undefined || context.observer === undefined) return;
+    const { id } = caller.server.server;
+    const isLast = page.nextCursor === undefined;
+    const walk = this.#walkTo(caller, page.cursor);
+    const listed = answer.bytes.subarray(page.list.start, page.list.end);
+    const digest = hash(walk.digest, isLast ? "last" : "page", listed);
+    const isKnown = this.#isKnown(`${id} ${hash(page.cursor ?? "")}`, digest, context.clock.now());
+    if (isKnown && isLast) return;
+    const tools = toDefinitions(valueAt(answer.bytes, page.list));
+    if (page.nextCursor !== undefined)
+      this.#continue(keyOf(caller, page.nextCursor), { digest, names: withNames(walk.names, tools) });
+    if (!isKnown) context.observer.toolsListed(id, { tools, earlier: isLast ? walk.names : undefined });
+  }
+
+  #walkTo(caller: Caller, cursor: string | undefined): Walk {
+    return cursor === undefined ? BEGINNING : (this.#walks.get(keyOf(caller, cursor)) ?? BROKEN_OFF);
+  }
+
+  #continue(key: string, { digest, names }: Walk): void {
+    if (names === undefined) return;
+    let characters = 0;
+    for (const name of names) characters += name.length;
+    if (characters <= WALK_CHARACTERS_MAX) this.#walks.set(key, { digest, names });
+  }
+
+  #isKnown(key: string, digest: string, now: number): boolean {
+    const seen = this.#seen.get(key);
+    if (seen?.digest === digest && now - seen.at < REPEAT_MS) return true;
+    this.#seen.set(key, { digest, at: now });
+    return false;
+  }
+}
+
+function toPage(
+  { bytes, result }: ResponseEnvelope,
+  request: RequestEnvelope,
+  { context, scope }: Exchange,
+): Page | undefined {
+  const list = memberOf(result, "tools");
+  if (list === undefined) return undefined;
+  const given = cursorAt(request.bytes, memberOf(request.params, "cursor"));
+  // The client was given a seal for it; the answer is seen as the upstream wrote it.
+  const cursor = given === undefined ? undefined : (context.sealer.open("cursor", scope, given) ?? given);
+  return { list, cursor, nextCursor: cursorAt(bytes, memberOf(result, "nextCursor")) };
+}
+
+function keyOf({ server, agent }: Caller, cursor: string): string {
+  return `${server.server.id} ${agent.agent.id} ${hash(cursor)}`;
+}
+
+/** Whatever stands there may be a cursor to some client; only `null` is none. */
+function cursorAt(bytes: Buffer, span: Span | undefined): string | undefined {
+  const written = span === undefined ? "null" : bytes.toString("utf8", span.start, span.end);
+  return written === "null" ? undefined : (textAt(bytes, span) ?? written);
+}
+
+function withNames(names: Walk["names"], tools: readonly ToolDefinition[]): Walk["names"] {
+  return names === undefined ? undefined : new Set([...names, ...tools.map(({ name }) => name)]);
+}
+
+function hash(...parts: readonly (string | Buffer)[]): string {
+  const sum = createHash("sha256");
+  for (const part of parts) sum.update(part);
+  return sum.digest("hex");
+}
+
+function toDefinitions(tools: unknown): ToolDefinition[] {
+  if (!Array.isArray(tools)) return [];
+  return tools.filter(isDefinition);
+}
+
+function isTextOrUnset(value: unknown): boolean {
+  return value === undefined || typeof value === "string";
+}
+
+/** The same that discovery keeps, so that both see one list; what is unknown stays, because the digest covers it. */
+function isDefinition(tool: unknown): tool is ToolDefinition {
+  if (typeof tool !== "object" || tool === null || !("name" in tool) || typeof tool.name !== "string") return false;
+  const { title, description, annotations } = {
+    title: undefined,
+    description: undefined,
+    annotations: undefined,
+    ...tool,
+  };
+  const isObjectOrUnset = annotations === undefined || (typeof annotations === "object" && annotations !== null);
+  return (
+    tool.name.length <= NAME_CHARACTERS_MAX && isTextOrUnset(title) && isTextOrUnset(description) && isObjectOrUnset
+  );
+}

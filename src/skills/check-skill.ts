@@ -23,8 +23,20 @@ function checkFunction({ code, inputSchema, outputSchema }: SkillFunction): void
   const hasFunction = program.body.some(({ type }) => type === "ExportDefaultDeclaration");
   if (!hasFunction && !/\bas\s+default\b/.test(code))
     throw fault("code", "has no `export default` function; see docs/skills.md");
+  checkSchemas({ inputSchema, outputSchema });
+}
+
+/** The same of the schemas alone. Compiling one can take a second, once: they are checked before anybody waits for the rest. */
+export function checkSchemas({ inputSchema, outputSchema }: Schemas): void {
   checkSchema("inputSchema", inputSchema);
   checkSchema("outputSchema", outputSchema);
+}
+
+type Schema = Readonly<Record<string, unknown>>;
+
+interface Schemas {
+  readonly inputSchema?: Schema | null | undefined;
+  readonly outputSchema?: Schema | null | undefined;
 }
 
 function parseModule(code: string): Program {
@@ -44,8 +56,8 @@ function parseModule(code: string): Program {
   }
 }
 
-function checkSchema(field: string, schema: Readonly<Record<string, unknown>> | undefined): void {
-  if (schema === undefined) return;
+function checkSchema(field: string, schema: Schema | null | undefined): void {
+  if (schema === undefined || schema === null) return;
   const json = JSON.stringify(schema);
   if (Buffer.byteLength(json) > SCHEMA_BYTES_MAX)
     throw new AppError("payload_too_large", `\`${field}\` is longer than ${SCHEMA_BYTES_MAX} bytes`);

@@ -3,6 +3,8 @@ import { digestSkill, type SkillPackage } from "./package/skill-package.ts";
 import { scanSkill, type SkillScan } from "./scan/scan-skill.ts";
 import { scanText } from "./scan/scan-text.ts";
 
+export { checkSchemas } from "./check-skill.ts";
+
 export interface JudgedSkill {
   readonly digest: string;
   readonly scan: SkillScan;

@@ -63,6 +63,11 @@ test.each([
   ["code that does not parse", { name: "bad-2", code: "export default function ( {" }, "invalid_input"],
   ["code without a function", { name: "bad-3", code: "export const a = 1;" }, "invalid_input"],
   ["a schema that is none", { name: "bad-4", code: FORMAT_DATE, inputSchema: { type: 7 } }, "invalid_input"],
+  [
+    "a schema of more parts than may be compiled",
+    { name: "bad-4", code: FORMAT_DATE, outputSchema: { anyOf: Array.from({ length: 2000 }, () => ({})) } },
+    "invalid_input",
+  ],
   ["a schema without code", { name: "bad-5", inputSchema: {} }, "invalid_input"],
   ["a path that leaves the folder", { name: "bad-6", files: [{ path: "../a", text: "" }] }, "invalid_input"],
   ["a file without content", { name: "bad-7", files: [{ path: "a" }] }, "invalid_input"],

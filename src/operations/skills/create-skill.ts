@@ -40,7 +40,7 @@ export const createSkill = defineOperation({
   input: Input,
   output: z.object({ skill: SkillOutput, scan: ScanOutput }),
   async prepare(input) {
-    await prepareJudge();
+    await prepareJudge(input);
     return (context) => create(input, context);
   },
   event: ({ skill, scan }) => ({

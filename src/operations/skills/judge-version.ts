@@ -6,6 +6,7 @@ import { lazily } from "../../lib/lazily.ts";
 import type { JudgedSkill } from "../../skills/judge-skill.ts";
 import { isBlockingRisk } from "../../skills/scan/evidence.ts";
 import { toPackage } from "./skill-content.ts";
+import type { SkillInput } from "./skill-fields.ts";
 
 /** Files that hold words only; any other file may be run by an agent. */
 const WORDS_ONLY = /\.(?:md|txt)$/i;
@@ -14,12 +15,18 @@ export interface JudgedContent extends JudgedSkill {
   readonly content: SkillContent;
 }
 
+type GivenSchemas = Pick<SkillInput, "inputSchema" | "outputSchema">;
+
 // Skills are written rarely, and the parsers that judge them are large.
 const loadJudge = lazily(() => import("../../skills/judge-skill.ts"));
 
-/** MUST be done before the transaction that judges: whoever else writes would wait for the first load, which takes a third of a second. */
-export async function prepareJudge(): Promise<void> {
-  await loadJudge();
+/**
+ * MUST be done before the transaction that judges: whoever else writes would wait for the first load, which takes a third of a
+ * second, and for the given schemas. Throws for a schema that could never serve.
+ */
+export async function prepareJudge(schemas: GivenSchemas): Promise<void> {
+  const { checkSchemas } = await loadJudge();
+  checkSchemas(schemas);
 }
 
 /** Checks and scans what would become a version. Throws for what could never serve. */

@@ -56,7 +56,7 @@ export const updateSkill = defineOperation({
   input: Input,
   output: z.object({ skill: SkillOutput, scan: ScanOutput }),
   async prepare(input) {
-    await prepareJudge();
+    await prepareJudge(input);
     return (context) => update(input, context);
   },
   event: ({ skill, scan }, input) => ({

@@ -42,5 +42,12 @@ export const CODE_BYTES_MAX = 256 * 1024;
 /** Longest JSON Schema, as text, that is compiled. */
 export const SCHEMA_BYTES_MAX = 64 * 1024;
 
+/**
+ * Objects and lists in one JSON Schema, each of which may hold a schema of its own, and their nesting. Compiling is work for
+ * each: about a second for the worst within these. The largest schemas of public tools hold some hundred.
+ */
+export const SCHEMA_OBJECTS_MAX = 1000;
+export const SCHEMA_DEPTH_MAX = 40;
+
 /** Deepest nesting of a value that leaves the sandbox, so that no reader on the host recurses without bound. */
 export const JSON_DEPTH_MAX = 64;

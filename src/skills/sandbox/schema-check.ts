@@ -1,7 +1,7 @@
 import { Ajv, type ValidateFunction } from "ajv";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { createLruCache } from "../../lib/lru-cache.ts";
-import { SCHEMA_BYTES_MAX } from "./limits.ts";
+import { SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX, SCHEMA_OBJECTS_MAX } from "./limits.ts";
 
 /** What is wrong with a value: where (JSON Pointer) and what. */
 export interface SchemaProblem {
@@ -27,9 +27,12 @@ export function checkSchema(schemaJson: string, value: unknown): SchemaProblem |
   return { path: error?.instancePath || "/", problem: error?.message ?? "does not fit the schema" };
 }
 
-/** Throws `SchemaError` for a schema that no value could be tested against. Tests no value, so it is safe anywhere. */
+/**
+ * Throws `SchemaError` for a schema that no value could be tested against. Tests no value and compiles what is bounded, so it is
+ * safe anywhere; the second time is free.
+ */
 export function checkSchemaItself(schemaJson: string): void {
-  compile(schemaJson);
+  if (validators.get(schemaJson) === undefined) compile(schemaJson);
 }
 
 function compile(schemaJson: string): ValidateFunction {
@@ -43,12 +46,20 @@ function compile(schemaJson: string): ValidateFunction {
 
 function compileBounded(schemaJson: string): ValidateFunction {
   // JSON Schema leaves unknown keywords and formats to the reader; `$data` and remote references stay off.
-  const options = { strict: false, logger: false, validateFormats: false, allErrors: false } as const;
+  // Inlined, a reference would be its target once more at each use, and targets that refer on would multiply without end.
+  const options = {
+    strict: false,
+    logger: false,
+    validateFormats: false,
+    allErrors: false,
+    inlineRefs: false,
+  } as const;
   try {
     const schema: unknown = JSON.parse(schemaJson);
     if (typeof schema !== "object" || schema === null || Array.isArray(schema)) {
       throw new SchemaError("it is not an object");
     }
+    checkSize(schema);
     if ("$async" in schema) throw new SchemaError("`$async` is not JSON Schema");
     // MCP's default dialect is 2020-12; draft-07 is what many generators still write.
     const isDraft7 = schemaJson.includes('"http://json-schema.org/draft-07/schema');
@@ -56,5 +67,20 @@ function compileBounded(schemaJson: string): ValidateFunction {
   } catch (error) {
     if (error instanceof SchemaError) throw error;
     throw new SchemaError(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}
+
+/** Walks with an explicit stack: the schema's depth is its author's choice, our call stack is not. */
+function checkSize(schema: object): void {
+  const stack: { readonly value: object; readonly depth: number }[] = [{ value: schema, depth: 1 }];
+  let objects = 0;
+  for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
+    objects += 1;
+    if (objects > SCHEMA_OBJECTS_MAX)
+      throw new SchemaError(`it holds more than ${SCHEMA_OBJECTS_MAX} objects and lists`);
+    if (next.depth > SCHEMA_DEPTH_MAX) throw new SchemaError(`it is nested more than ${SCHEMA_DEPTH_MAX} levels deep`);
+    const members: unknown[] = Object.values(next.value);
+    for (const value of members)
+      if (typeof value === "object" && value !== null) stack.push({ value, depth: next.depth + 1 });
   }
 }

@@ -156,6 +156,32 @@ test("an operator's version that allows more tools waits, one that allows fewer 
   expect(await allowed("Read")).toBe("pending");
 });
 
+test("an edit by somebody else does not put code in service that nobody approved", async () => {
+  const other = FORMAT_DATE.replace("10", "7");
+  await create("edited", { code: FORMAT_DATE });
+  const waits = await app.rest("PATCH /skills/edited", { code: other }, operator);
+  expect(at(waits.body, "scan")).toMatchObject({ version: 2, state: "pending" });
+  const words = await app.rest("PATCH /skills/edited", { description: "Other words" });
+  expect(at(words.body, "skill")).toMatchObject({ version: 3, servingVersion: 3, code: FORMAT_DATE });
+
+  await create("unread", { code: FORMAT_DATE }, operator);
+  const kept = await app.rest("PATCH /skills/unread", { description: "Other words" });
+  expect(at(kept.body, "scan", "state")).toBe("pending");
+  const own = await app.rest("PATCH /skills/unread", { code: other });
+  expect(at(own.body, "skill")).toMatchObject({ version: 3, servingVersion: 3, code: other });
+});
+
+test("a version that waits or is blocked renames nothing", async () => {
+  await create("named", { code: FORMAT_DATE });
+  const held = { code: FORMAT_DATE.replace("10", "4"), name: "renamed-early" };
+  const waits = await app.rest("PATCH /skills/named", held, operator);
+  expect(waits.body).toMatchObject({ code: "conflict", details: { field: "name", state: "pending" } });
+  const blocked = await app.rest("PATCH /skills/named", { instructions: OVERRIDE, name: "renamed-early" });
+  expect(blocked.body).toMatchObject({ code: "conflict", details: { state: "blocked" } });
+  expect(at((await app.rest("GET /skills/named")).body, "skill", "version")).toBe(1);
+  expect((await app.rest("PATCH /skills/named", { name: "renamed-late" }, operator)).status).toBe(200);
+});
+
 test("an operator cannot rename a skill that a policy names", async () => {
   await create("ruled", { instructions: "Use it." });
   await create("unruled", { instructions: "Use it." });

@@ -53,7 +53,7 @@ function isBlocked({ risk }: JudgedSkill["scan"], { skillRiskAction }: Organizat
 }
 
 /** Whether it runs other code, reaches other servers or tools, allows other tools, or brings other files that can be run. */
-function addsPower(content: SkillContent, before: SkillContent | undefined): boolean {
+export function addsPower(content: SkillContent, before: SkillContent | undefined): boolean {
   const known = new Set(before?.servers.map(({ id }) => id));
   if (content.function !== undefined && content.function.code !== before?.function?.code) return true;
   if (content.servers.some(({ id }) => !known.has(id))) return true;

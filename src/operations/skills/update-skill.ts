@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import { isGuardian } from "../../domain/role.ts";
-import type { Skill, SkillVersion } from "../../domain/skill.ts";
+import type { Skill, SkillContent, SkillVersion } from "../../domain/skill.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { HandleContext } from "../context.ts";
 import { createdBy } from "../created-by.ts";
@@ -10,7 +10,7 @@ import { ExpectedVersionField, RefField } from "../fields.ts";
 import { refuseScopedRename } from "../policies/scoped-change.ts";
 import { requireVersion } from "../require-version.ts";
 import { rulesOf } from "./create-skill.ts";
-import { type JudgedContent, judgeContent, prepareJudge, stateOf } from "./judge-version.ts";
+import { addsPower, type JudgedContent, judgeContent, prepareJudge, stateOf } from "./judge-version.ts";
 import { toSkillContent } from "./skill-content.ts";
 import { skillFields } from "./skill-fields.ts";
 import { ScanOutput, showScan, showSkill, SkillOutput } from "./skill-output.ts";
@@ -130,31 +130,20 @@ async function approve(current: Skill, number: number, context: HandleContext): 
 }
 
 async function revise(current: Skill, input: Input, context: HandleContext): Promise<Changed> {
-  const { repositories, caller, now } = context;
-  const base = await findBase(current, context);
+  const { repositories, now } = context;
+  const { servingVersion, latestVersion } = current;
+  // What waits or is blocked is no base while another serves: somebody else's edit would put it in service unread.
+  const base = await repositories.skills.getVersion(current.id, servingVersion ?? latestVersion);
   const name = input.name ?? current.name;
   await refuseScopedRename(current.id, { before: current.name, after: name }, context);
   const judged = await judgeContent(name, await toSkillContent(input, repositories, base.content));
   if (isUnchanged(judged, base)) return { skill: current, version: base };
-  const { servingVersion } = current;
-  const serving =
-    servingVersion === null ? undefined : await repositories.skills.getVersion(current.id, servingVersion);
-  const { settings } = await repositories.organization.get();
-  const version: SkillVersion = {
-    skillId: current.id,
-    version: current.version + 1,
-    digest: judged.digest,
-    state: stateOf(judged, { settings, role: caller.role, serving }),
-    risk: judged.scan.risk,
-    evidence: judged.scan.evidence,
-    content: judged.content,
-    createdBy: createdBy(caller),
-    approvedBy: null,
-    createdAt: now,
-  };
+  const version = await toNextVersion(current, judged, { input, base, context });
+  const isServed = version.state === "approved";
+  if (!isServed && servingVersion !== null && name !== current.name) throw earlyRename(version);
   await repositories.skills.insertVersion(version);
   const renamed = { ...current, name };
-  if (version.state === "approved") return { skill: serve(renamed, version, now), version };
+  if (isServed) return { skill: serve(renamed, version, now), version };
   const { risk } = version;
   return {
     skill: { ...renamed, risk, latestVersion: version.version, version: version.version, updatedAt: now },
@@ -162,11 +151,54 @@ async function revise(current: Skill, input: Input, context: HandleContext): Pro
   };
 }
 
-/** What a patch is applied to: the latest version, but never one that was blocked, while another serves. */
-async function findBase({ id, latestVersion, servingVersion }: Skill, { repositories }: HandleContext) {
-  const latest = await repositories.skills.getVersion(id, latestVersion);
-  if (latest.state !== "blocked" || servingVersion === null) return latest;
-  return repositories.skills.getVersion(id, servingVersion);
+/** A patch, the version that it is applied to, and who applies it. */
+interface Revision {
+  readonly input: Input;
+  readonly base: SkillVersion;
+  readonly context: HandleContext;
+}
+
+async function toNextVersion(current: Skill, judged: JudgedContent, revision: Revision): Promise<SkillVersion> {
+  const { repositories, caller, now } = revision.context;
+  const { settings } = await repositories.organization.get();
+  const serving = current.servingVersion === null ? undefined : revision.base;
+  const state = stateOf(judged, { settings, role: caller.role, serving });
+  const isWaiting = state === "approved" && settings.skillApproval !== "off" && keepsUnread(judged.content, revision);
+  return {
+    skillId: current.id,
+    version: current.version + 1,
+    digest: judged.digest,
+    state: isWaiting ? "pending" : state,
+    risk: judged.scan.risk,
+    evidence: judged.scan.evidence,
+    content: judged.content,
+    createdBy: createdBy(caller),
+    approvedBy: null,
+    createdAt: now,
+  };
+}
+
+/** Whether the patch leaves in place what another wrote and nobody approved: changing the words is no approval of the code. */
+function keepsUnread(content: SkillContent, { input, base, context }: Revision): boolean {
+  if (base.state === "approved" || base.createdBy.id === createdBy(context.caller).id) return false;
+  const kept: SkillContent = {
+    ...content,
+    function: input.code === undefined ? content.function : undefined,
+    servers: input.servers === undefined ? content.servers : [],
+    tools: input.tools === undefined ? content.tools : undefined,
+    allowedTools: input.allowedTools === undefined ? content.allowedTools : undefined,
+    files: input.files === undefined ? content.files : [],
+  };
+  return addsPower(kept, undefined);
+}
+
+/** A name is the skill's, not a version's: agents would call what serves by the new one before anybody approved it. */
+function earlyRename({ state }: SkillVersion): AppError {
+  return new AppError(
+    "conflict",
+    `this version would be ${state}, and a new \`name\` holds at once; change \`name\` in a call of its own`,
+    { details: { field: "name", state } },
+  );
 }
 
 /** The digest says nothing of servers where there is no function. */

@@ -24,7 +24,8 @@ export interface TextAnalysis {
 export const SUSPICION_THRESHOLD = 0.5;
 
 const MATCHES_PER_RULE = 3;
-const DECODED_BYTES_MAX = 64 * 1024;
+/** Of all that is decoded at one level; more text inside a text is itself worth a look. */
+const DECODED_BYTES_MAX = 1024 * 1024;
 const NESTING_MAX = 2;
 
 /**
@@ -32,7 +33,9 @@ const NESTING_MAX = 2;
  * (Base64, hex, binary digits; two levels). Reads the whole text, never only its head, in linear time.
  */
 export function analyzeText(text: string, surface: TextSurface): TextAnalysis {
-  const matches = [...hiddenMatches(text), ...ruleMatches(toVisibleText(text), surface, 0)];
+  const visible = toVisibleText(text);
+  const lineAt = (index: number): number => lineOf(visible, index);
+  const matches = [...hiddenMatches(text), ...ruleMatches({ text: visible, lineAt }, surface, 0)];
   const weights = new Map(matches.map((match) => [match.ruleId, match.weight]));
   const score = 1 - [...weights.values()].reduce((rest, weight) => rest * (1 - weight), 1);
   return { score: Math.round(score * 1000) / 1000, isSuspicious: score >= SUSPICION_THRESHOLD, matches };
@@ -62,54 +65,94 @@ function hiddenMatches(text: string): TextMatch[] {
   }));
 }
 
-function ruleMatches(text: string, surface: TextSurface, depth: number): TextMatch[] {
-  const found = TEXT_RULES.filter((rule) => rule.surfaces.includes(surface)).flatMap((rule) => applyRule(rule, text));
-  if (depth >= NESTING_MAX) return found;
-  const inner = decodedParts(text).flatMap(({ decoded, index }) =>
-    ruleMatches(toVisibleText(decoded), surface, depth + 1).map((match) => ({ ...match, line: lineOf(text, index) })),
-  );
-  return [...found, ...inner];
+/** A text, and where in what was given its parts stand. */
+interface Located {
+  readonly text: string;
+  readonly lineAt: (index: number) => number;
 }
 
-function applyRule(rule: TextRule, text: string): TextMatch[] {
+function ruleMatches(located: Located, surface: TextSurface, depth: number): TextMatch[] {
+  const unwrapped = unwrapLines(located.text);
+  const found = TEXT_RULES.filter((rule) => rule.surfaces.includes(surface)).flatMap((rule) => {
+    const asWritten = applyRule(rule, located);
+    return asWritten.length > 0 ? asWritten : applyRule(rule, { ...located, text: unwrapped });
+  });
+  if (depth >= NESTING_MAX) return found;
+  const { decoded, beyond } = decodeParts(located);
+  const inner = decoded.text === "" ? [] : ruleMatches(decoded, surface, depth + 1);
+  return [...found, ...inner, ...beyond];
+}
+
+/** A model reads on where a line ends, and so do the rules, but not where a paragraph does. As long as the text was. */
+function unwrapLines(text: string): string {
+  return text.replaceAll(/(?<![\r\n])\r?\n(?![\r\n])/g, (end) => " ".repeat(end.length));
+}
+
+function applyRule(rule: TextRule, { text, lineAt }: Located): TextMatch[] {
   if (rule.requires?.test(text) === false) return [];
   const matches: TextMatch[] = [];
   for (const match of text.matchAll(rule.pattern)) {
     const { id: ruleId, title, weight } = rule;
-    matches.push({ ruleId, title, weight, line: lineOf(text, match.index), excerpt: toExcerpt(match[0]) });
+    matches.push({ ruleId, title, weight, line: lineAt(match.index), excerpt: toExcerpt(match[0]) });
     if (matches.length >= MATCHES_PER_RULE) break;
   }
   return matches;
 }
 
-const ENCODED = /(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{24,4096}={0,2}|(?<![01])(?:[01]{8}\s?){8,512}/g;
+const ENCODED = /(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{24,}={0,2}|(?<![01])(?:[01]{8}\s?){8,512}/g;
 
-function decodedParts(text: string): { decoded: string; index: number }[] {
-  const parts: { decoded: string; index: number }[] = [];
-  let bytes = 0;
-  for (const match of text.matchAll(ENCODED)) {
-    const decoded = decode(match[0]);
-    if (decoded === undefined) continue;
-    parts.push({ decoded, index: match.index });
-    bytes += decoded.length;
-    if (bytes > DECODED_BYTES_MAX) break;
+/** Everything that is encoded in a text as one text, so that many parts cost what one costs; `beyond` where that is too much. */
+function decodeParts({ text, lineAt }: Located): { readonly decoded: Located; readonly beyond: readonly TextMatch[] } {
+  const parts: string[] = [];
+  const starts: { readonly at: number; readonly index: number }[] = [];
+  let length = 0;
+  for (const { 0: encoded, index } of text.matchAll(ENCODED)) {
+    const part = decode(encoded);
+    if (part === "") continue;
+    starts.push({ at: length, index });
+    parts.push(part);
+    length += part.length + BETWEEN_PARTS.length;
+    if (length > DECODED_BYTES_MAX) break;
   }
-  return parts;
+  const outerIndex = (at: number): number => starts.findLast((start) => start.at <= at)?.index ?? 0;
+  const decoded = { text: parts.join(BETWEEN_PARTS), lineAt: (at: number) => lineAt(outerIndex(at)) };
+  return { decoded, beyond: length > DECODED_BYTES_MAX ? [toBeyond(decoded.lineAt(length))] : [] };
 }
 
-function decode(encoded: string): string | undefined {
-  if (/^[01\s]+$/.test(encoded)) {
-    const octets = encoded.match(/[01]{8}/g) ?? [];
-    return printable(Buffer.from(octets.map((octet) => Number.parseInt(octet, 2))));
-  }
-  const isHex = /^[0-9a-f]+$/i.test(encoded) && encoded.length % 2 === 0;
-  return printable(Buffer.from(encoded, isHex ? "hex" : "base64"));
+const BETWEEN_PARTS = "\n\n";
+
+function toBeyond(line: number): TextMatch {
+  const title = "holds more encoded content than is decoded";
+  return { ruleId: "text.encoded-beyond-budget", title, weight: SUSPICION_THRESHOLD, line, excerpt: "encoded content" };
 }
+
+/** A whole number of Base64 and of hex groups: what decodes to text in one is read, whatever the others hold. */
+const CHUNK_CHARACTERS = 4096;
 
 /** Only what decodes to text: most long runs of letters are names and digests. */
+const DECODED_CHARACTERS_MIN = 12;
+
+function decode(encoded: string): string {
+  const text = /^[01\s]+$/.test(encoded) ? decodeBinary(encoded) : decodeChunks(encoded);
+  return text.trim().length < DECODED_CHARACTERS_MIN ? "" : text;
+}
+
+function decodeBinary(encoded: string): string {
+  const octets = encoded.match(/[01]{8}/g) ?? [];
+  return printable(Buffer.from(octets.map((octet) => Number.parseInt(octet, 2)))) ?? "";
+}
+
+function decodeChunks(encoded: string): string {
+  const encoding = encoded.length % 2 === 0 && /^[0-9a-f]+$/i.test(encoded) ? "hex" : "base64";
+  let text = "";
+  for (let from = 0; from < encoded.length && text.length <= DECODED_BYTES_MAX; from += CHUNK_CHARACTERS)
+    text += printable(Buffer.from(encoded.slice(from, from + CHUNK_CHARACTERS), encoding)) ?? "\n\n";
+  return text;
+}
+
 function printable(bytes: Buffer): string | undefined {
   const text = bytes.toString("latin1");
-  return /^[\t\n\r\x20-\x7e]{12,}$/.test(text) ? text : undefined;
+  return /^[\t\n\r\x20-\x7e]*$/.test(text) ? text : undefined;
 }
 
 function toExcerpt(text: string): string {

@@ -79,7 +79,12 @@ const KINDS: readonly Kind[] = [
     pattern: /[\u200b\u2060-\u2064\ufeff]|(?<=[\x20-\x7e])[\u200c\u200d\u00ad]+(?=[\x20-\x7e])/g,
     isHarmless: (match) => match.index === 0 && match[0] === "\ufeff",
   },
-  { kind: "variation-run", pattern: /[\ufe00-\ufe0f]{3,}|[\u{e0100}-\u{e01ef}]{2,}/gu },
+  {
+    kind: "variation-run",
+    // One after each letter carries a message as well as a run does: a variant has a Chinese character, a symbol or a digit, no letter.
+    pattern:
+      /[\ufe00-\ufe0f]{3,}|(?<=[A-Za-z])[\ufe00-\ufe0f]|[\u{e0100}-\u{e01ef}]{2,}|(?<!\p{Script=Han})[\u{e0100}-\u{e01ef}]/gu,
+  },
   { kind: "filler", pattern: /[\u115f\u1160\u3164\uffa0\u206a-\u206f]/g },
   { kind: "terminal-escape", pattern: /[\u001b\u009b]\[?[0-9;?]{0,16}[A-Za-z]?/g },
   { kind: "control", pattern: /[\u0000-\u0008\u000e-\u001a\u001c-\u001f\u007f]/g },

@@ -3,7 +3,6 @@ import type { Organization } from "../domain/organization.ts";
 import type { PolicyIndex } from "../policy/policy-index.ts";
 import { couldBeAllowed, type Caller, type Target } from "./decide.ts";
 import { itemsAt, memberOf, textAt, valueAt, type ResponseEnvelope } from "./envelope/envelope.ts";
-import type { Member as Span } from "./envelope/json-scanner.ts";
 import type { Action } from "../domain/policy.ts";
 import type { ListKind } from "./methods.ts";
 import type { Edit } from "./splice.ts";
@@ -106,10 +105,15 @@ function nextExpiry({ policies }: PolicyIndex, nowMs: number): number {
   return next;
 }
 
+/** A name that is listed again would be a second definition that nobody compared or judged: the first stands, as in the registry. */
 function filterEntries(source: Buffer, rule: EntryRule, viewer: Viewer): Buffer {
-  const kept = itemsAt(source, { start: 0, end: source.length }).filter((item) =>
-    isVisible(source, item, { rule, ...viewer }),
-  );
+  const names = new Set<string>();
+  const kept = itemsAt(source, { start: 0, end: source.length }).filter((item) => {
+    const name = textAt(source, memberOf(item, rule.nameMember));
+    if (name === undefined || names.has(name)) return false;
+    names.add(name);
+    return isVisible(name, { rule, ...viewer });
+  });
   const pieces = kept.flatMap((item, index) => [
     Buffer.from(index === 0 ? "" : ","),
     source.subarray(item.start, item.end),
@@ -117,13 +121,7 @@ function filterEntries(source: Buffer, rule: EntryRule, viewer: Viewer): Buffer 
   return Buffer.concat([Buffer.from("["), ...pieces, Buffer.from("]")]);
 }
 
-function isVisible(
-  source: Buffer,
-  item: Span,
-  { rule, caller, nowMs }: Viewer & { readonly rule: EntryRule },
-): boolean {
-  const name = textAt(source, memberOf(item, rule.nameMember));
-  if (name === undefined) return false;
+function isVisible(name: string, { rule, caller, nowMs }: Viewer & { readonly rule: EntryRule }): boolean {
   const question = { action: rule.action, target: { type: rule.type, name } };
   if (rule.nameMember === "uriTemplate") return couldMatchTemplate(name, caller) && couldPass(caller, question, nowMs);
   return couldBeAllowed(caller, question, nowMs);

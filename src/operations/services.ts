@@ -114,9 +114,12 @@ export interface Discovery {
   readonly state: "ok" | "unreachable" | "unauthorized" | "not_mcp" | "not_contacted";
   readonly protocolVersion?: string | undefined;
   readonly serverInfo?: { readonly name: string; readonly version: string } | undefined;
+  readonly instructions?: string | undefined;
   readonly tools: readonly ToolDefinition[];
   readonly resources: readonly { readonly uri: string; readonly [member: string]: unknown }[];
   readonly prompts: readonly { readonly name: string }[];
+  /** Items left out of the lists, because they could not be read or were listed twice. */
+  readonly leftOut?: number | undefined;
   /** Who answered; absent for stdio and where nobody did. */
   readonly peer?: Peer | undefined;
   readonly latencyMs?: number | undefined;

@@ -1,5 +1,6 @@
-import { analyzeText } from "../guard/analyze-text.ts";
+import { analyzeText, type TextSurface } from "../guard/analyze-text.ts";
 import { toLatinSkeleton } from "../guard/hidden-unicode.ts";
+import { modelText, type ModelText } from "./model-text.ts";
 import { isMembers } from "./server-entries.ts";
 import { visible, type Weakness } from "./server-rules.ts";
 
@@ -11,16 +12,52 @@ export interface ShownTool {
   readonly inputSchema?: unknown;
 }
 
-/** What the definitions of one server's tools try, or leave open. At most one of each code. */
-export function toolWeaknessesOf(tools: readonly ShownTool[]): Weakness[] {
-  return [...poison(tools), ...magicParameters(tools), ...sinks(tools)];
+/** What a server shows of itself beside its tools. */
+export interface ShownWords {
+  readonly instructions?: string | undefined;
+  /** As the server lists them. */
+  readonly prompts: readonly { readonly name: string }[];
+  readonly resources: readonly { readonly uri: string }[];
+  /** List items that discovery could not read, and that the gateway may pass on. */
+  readonly leftOut?: number | undefined;
 }
 
-function poison(tools: readonly ShownTool[]): Weakness[] {
-  const judged = tools.flatMap((tool) => {
-    const { isSuspicious, score, matches } = analyzeText(textOf(tool), "tool");
+const NO_WORDS: ShownWords = { prompts: [], resources: [] };
+
+/** What the definitions of one server's tools, and its other words, try or leave open. At most one of each code. */
+export function toolWeaknessesOf(tools: readonly ShownTool[], words: ShownWords = NO_WORDS): Weakness[] {
+  const read = [...readAll(tools, words)];
+  return [...poison(read), ...notAnalysable(read, words), ...magicParameters(tools), ...sinks(tools)];
+}
+
+/** One thing that a model reads whole. */
+interface ReadText extends ModelText {
+  readonly label: string;
+  readonly surface: TextSurface;
+}
+
+/** A server may fill what discovery takes of it with one text; as much is judged, and the rest is said. */
+const SERVER_CHARACTERS_MAX = 4 * 1024 * 1024;
+
+function* readAll(tools: readonly ShownTool[], { instructions, prompts, resources }: ShownWords): Generator<ReadText> {
+  let left = SERVER_CHARACTERS_MAX;
+  const read = (shown: unknown, label: string, surface: TextSurface): ReadText => {
+    const found = modelText(shown, left);
+    left -= found.text.length;
+    return { ...found, label, surface };
+  };
+  // They are there to instruct: only what no honest text says counts.
+  yield read(instructions, "its instructions", "skill");
+  for (const tool of tools) yield read(tool, `tool \`${visible(tool.name)}\``, "tool");
+  for (const prompt of prompts) yield read(prompt, `prompt \`${visible(prompt.name)}\``, "tool");
+  for (const resource of resources) yield read(resource, `resource \`${visible(resource.uri)}\``, "tool");
+}
+
+function poison(read: readonly ReadText[]): Weakness[] {
+  const judged = read.flatMap(({ label, text, surface }) => {
+    const { isSuspicious, score, matches } = analyzeText(text, surface);
     const [worst] = matches.toSorted((left, right) => right.weight - left.weight);
-    return isSuspicious && worst !== undefined ? [{ tool, score, worst }] : [];
+    return isSuspicious && worst !== undefined ? [{ label, score, worst }] : [];
   });
   const groups = Map.groupBy(judged, ({ worst }) => worst.ruleId.startsWith("unicode."));
   return [...groups].flatMap(([isHidden, [first]]): Weakness[] =>
@@ -32,30 +69,27 @@ function poison(tools: readonly ShownTool[]): Weakness[] {
             title: isHidden ? "hidden characters in a tool's definition" : "tool whose definition instructs the model",
             severity: first.score >= 0.85 ? "critical" : "high",
             confidence: first.score,
-            evidence: `tool \`${visible(first.tool.name)}\`: ${first.worst.title} (${first.worst.ruleId}): ${first.worst.excerpt}`,
+            evidence: `${first.label}: ${first.worst.title} (${first.worst.ruleId}): ${first.worst.excerpt}`,
             remediation: "quarantine the server until a person has read its tools, and ask who changed them",
           },
         ],
   );
 }
 
-/** The description is what a model reads first, but it reads the whole schema. */
-function textOf({ name, title = "", description = "", inputSchema }: ShownTool): string {
-  const texts: string[] = [name, title, description];
-  collectTexts(inputSchema, texts, SCHEMA_LEVELS_MAX);
-  return texts.join("\n");
-}
-
-const SCHEMA_LEVELS_MAX = 12;
-const TEXTS_MAX = 2000;
-
-function collectTexts(value: unknown, texts: string[], levels: number): void {
-  if (typeof value === "string") texts.push(value);
-  if (levels === 0 || typeof value !== "object" || value === null || texts.length > TEXTS_MAX) return;
-  for (const [key, member] of Object.entries(value)) {
-    if (!Array.isArray(value)) texts.push(key);
-    collectTexts(member, texts, levels - 1);
-  }
+function notAnalysable(read: readonly ReadText[], { leftOut = 0 }: ShownWords): Weakness[] {
+  const unread = read.filter(({ isWhole }) => !isWhole).map(({ label }) => label);
+  if (unread.length + leftOut === 0) return [];
+  const first = unread[0] === undefined ? "" : ` (first ${unread[0]})`;
+  return [
+    {
+      code: "NOT-ANALYSABLE",
+      title: "definitions that cannot be judged",
+      severity: "medium",
+      confidence: 1,
+      evidence: `${unread.length} definitions are too long to be read whole${first}; ${leftOut} list items are malformed, too deep or listed twice`,
+      remediation: "read them by hand, and deny the tools by policy until then",
+    },
+  ];
 }
 
 /** Parameters that a model fills from what it knows, and that no honest tool needs. */

@@ -98,3 +98,12 @@ test("tells of a list page by page, and of what is gone only after a walk to its
   pages["1"] = { names: ["a"] };
   expect(await told(() => list())).toEqual([["a", ""]]);
 });
+
+test("a name that is listed again is not passed on", async () => {
+  const server = await harness.addServer({ name: "twice", url: `${upstream.url}/mcp` });
+  const agent = await harness.addAgent("reader", [{ serverId: server.id }]);
+  const tools = ["first", "second"].map((description) => ({ name: "t", description, inputSchema: { type: "object" } }));
+  behave = (received) => sendJson(received, result(received, { tools }));
+  const { messages } = await post(`${harness.url}/gateway/twice/mcp`, agent.key, request(1, "tools/list"));
+  expect(messages.at(-1)?.result?.["tools"]).toEqual([tools[0]]);
+});

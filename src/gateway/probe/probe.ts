@@ -148,6 +148,7 @@ function describe({ seen, contact, target, egress }: Run, { state, lists, error 
     tools: lists.tools,
     resources: lists.resources,
     prompts: lists.prompts,
+    leftOut: lists.leftOut,
     peer: peerOf(target, egress),
     latencyMs: contact.latencyMs ?? contact.elapsedMs(),
     error,

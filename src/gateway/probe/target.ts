@@ -44,6 +44,8 @@ export interface Discovery {
   readonly tools: readonly ToolDefinition[];
   readonly resources: readonly ResourceDefinition[];
   readonly prompts: readonly PromptDefinition[];
+  /** Items left out of the lists: malformed, nested too deeply or listed twice. */
+  readonly leftOut: number;
   /** Who answered; absent for stdio and where nobody did. */
   readonly peer?: Peer | undefined;
   /** From the first request to its answer. */
@@ -64,5 +66,5 @@ export interface ProbeLimits {
   readonly bytesMax: number;
 }
 
-// Ten times the largest servers known (some hundred tools, about 1 MB of definitions).
-export const PROBE_LIMITS: ProbeLimits = { pagesMax: 100, itemsMax: 5000, depthMax: 64, bytesMax: 16 * 1024 * 1024 };
+// Ten times the largest servers known (some hundred tools, about 1 MB of definitions); as deep as the gateway passes on.
+export const PROBE_LIMITS: ProbeLimits = { pagesMax: 100, itemsMax: 5000, depthMax: 256, bytesMax: 16 * 1024 * 1024 };

@@ -31,7 +31,7 @@ export async function scanTools(snapshot: Registered, judgement: ToolJudgement):
   let turnEndsAt = performance.now() + TURN_MS;
   for (const { server } of active) {
     if (signal.aborted) return unreadTarget("registry", "tools", "the time was over");
-    observations.push(...ofServer(server.id, toolsById.get(server.id) ?? []));
+    observations.push(...ofServer(server.id, toolsById.get(server.id) ?? [], discoveries.get(server.id)));
     if (performance.now() < turnEndsAt) continue;
     await setImmediate();
     turnEndsAt = performance.now() + TURN_MS;
@@ -40,8 +40,12 @@ export async function scanTools(snapshot: Registered, judgement: ToolJudgement):
   return { observations, read: [TOOLS_PLACE], unread: [], coverage: [], counts: NO_COUNTS };
 }
 
-function ofServer(serverId: string, tools: readonly ShownTool[]): PlacedObservation[] {
-  return toolWeaknessesOf(tools).map((weakness) =>
+function ofServer(
+  serverId: string,
+  tools: readonly ShownTool[],
+  discovery: Discovery | undefined,
+): PlacedObservation[] {
+  return toolWeaknessesOf(tools, discovery).map((weakness) =>
     observe({ ...weakness, kind: "security_risk", identity: `server:${serverId}`, serverId }),
   );
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { ServerTool, ToolDefinition } from "./server.ts";
-import { approveTool, mergeTools, wholeListing } from "./tool-definition.ts";
+import { approveTool, mergeTools, toolDigest, wholeListing } from "./tool-definition.ts";
 
 const serverId = "s";
 const good: ToolDefinition = { name: "t", description: "Reads a file" };
@@ -24,6 +24,15 @@ function shown(tools: readonly ServerTool[]): unknown[] {
     absentSince,
   ]);
 }
+
+test("a definition with half of a surrogate pair has a digest of its own", () => {
+  const digests = ["\ud800", "\udc00", "\\\\", ""].map((description) => toolDigest({ name: "t", description }));
+  expect(new Set(digests).size).toBe(4);
+  const odd: ToolDefinition = { name: "t", description: `${poisoned.description}\ud800` };
+  expect(shown(listed(accepted([good]), [odd], 2))).toEqual([
+    ["t", "changed", good.description, odd.description, null],
+  ]);
+});
 
 test("a tool that was dropped for a while is compared with what was accepted of it", () => {
   const without = listed(accepted([good, other]), [other], 2);

@@ -2,9 +2,23 @@ import { createHash } from "node:crypto";
 import { toCanonicalJson } from "../lib/canonical-json.ts";
 import type { ServerTool, Severity, ToolDefinition, ToolListing } from "./server.ts";
 
-/** SHA-256 of the canonical definition (RFC 8785), hex: whatever the upstream changes, the digest shows it. */
+/**
+ * SHA-256 of the canonical definition (RFC 8785), hex: whatever the upstream changes, the digest shows it. Half of a surrogate
+ * pair, which canonical JSON cannot hold, counts as its escape: a definition that cannot be digested would not be compared.
+ */
 export function toolDigest(definition: ToolDefinition): string {
-  return createHash("sha256").update(toCanonicalJson(definition)).digest("hex");
+  const written = JSON.stringify(definition);
+  const isWellFormed = !LONE_SURROGATE.test(written);
+  const value: unknown = isWellFormed ? definition : JSON.parse(written.replaceAll(ESCAPES, escapeAgain));
+  return createHash("sha256").update(toCanonicalJson(value)).digest("hex");
+}
+
+/** `JSON.stringify` escapes no surrogate but a lone one; what looks like one behind an escaped backslash is text. */
+const LONE_SURROGATE = /\\ud[89a-f]/;
+const ESCAPES = /\\(?:\\|ud[89a-f])/g;
+
+function escapeAgain(escape: string): string {
+  return escape === "\\\\" ? escape : `\\${escape}`;
 }
 
 /** How dangerous a tool is by its annotations. They are hints of the upstream: an unannotated tool counts as able to write. */

@@ -110,7 +110,7 @@ function filterEntries(source: Buffer, rule: EntryRule, viewer: Viewer): Buffer 
   const names = new Set<string>();
   const kept = itemsAt(source, { start: 0, end: source.length }).filter((item) => {
     const name = textAt(source, memberOf(item, rule.nameMember));
-    if (name === undefined || names.has(name)) return false;
+    if (name === undefined || !name.isWellFormed() || names.has(name)) return false;
     names.add(name);
     return isVisible(name, { rule, ...viewer });
   });

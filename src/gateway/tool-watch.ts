@@ -129,6 +129,10 @@ function isDefinition(tool: unknown): tool is ToolDefinition {
   };
   const isObjectOrUnset = annotations === undefined || (typeof annotations === "object" && annotations !== null);
   return (
-    tool.name.length <= NAME_CHARACTERS_MAX && isTextOrUnset(title) && isTextOrUnset(description) && isObjectOrUnset
+    tool.name.length <= NAME_CHARACTERS_MAX &&
+    tool.name.isWellFormed() &&
+    isTextOrUnset(title) &&
+    isTextOrUnset(description) &&
+    isObjectOrUnset
   );
 }

@@ -1,5 +1,6 @@
 import { isMap, isScalar, LineCounter, parseDocument } from "yaml";
 import { AppError } from "../../lib/errors.ts";
+import { isWellFormedDeep } from "../../lib/json-values.ts";
 
 /** SKILL.md as the Agent Skills specification (agentskills.io/specification) has it. */
 export interface SkillDocument {
@@ -48,6 +49,7 @@ export function parseSkillDocument(text: string, folder?: string): SkillDocument
     throw toError([{ line: 1, problem: `the frontmatter is longer than ${FRONTMATTER_LENGTH_MAX} characters` }]);
   }
   const { fields, lines } = readFields(yamlText);
+  if (!source.isWellFormed()) throw toError([{ line: 1, problem: "SKILL.md holds ill-formed Unicode" }]);
   const faults = findFaults(fields, folder).map(({ field, problem }) => ({ line: lines.get(field) ?? 2, problem }));
   if (faults.length > 0) throw toError(faults);
   return {
@@ -123,6 +125,7 @@ function findFaults(fields: ReadonlyMap<string, unknown>, folder: string | undef
     ...findTextFaults(fields, { field: "compatibility", lengthMax: COMPATIBILITY_LENGTH_MAX }),
     ...findTextFaults(fields, { field: "allowed-tools", lengthMax: FRONTMATTER_LENGTH_MAX }),
     ...findMetadataFaults(fields),
+    ...findIllFormed(fields),
     ...unknown,
   ];
 }
@@ -162,6 +165,13 @@ function findMetadataFaults(fields: ReadonlyMap<string, unknown>): FieldFault[] 
   const value = fields.get("metadata");
   if (value === undefined || metadataOf(value) !== undefined) return [];
   return [{ field: "metadata", problem: "`metadata` must be names with text values; put values into quotes" }];
+}
+
+/** YAML can write half of a surrogate pair (`\ud800`), which no UTF-8 and no digest can hold. */
+function findIllFormed(fields: ReadonlyMap<string, unknown>): FieldFault[] {
+  return [...fields].flatMap(([field, value]) =>
+    isWellFormedDeep(value) ? [] : [{ field, problem: `\`${field.slice(0, 64)}\` holds ill-formed Unicode` }],
+  );
 }
 
 function metadataOf(value: unknown): Readonly<Record<string, string>> | undefined {

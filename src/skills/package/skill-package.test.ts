@@ -65,6 +65,9 @@ test.each([
   ["metadata nests", "---\nname: a\ndescription: d\nmetadata:\n  b: {c: 1}\n---\n", 4],
   ["unknown field", "---\nname: a\ndescription: d\ntools: x\n---\n", 4],
   ["a field twice", "---\nname: a\nname: b\ndescription: d\n---\n", 3],
+  ["half a surrogate pair", '---\nname: a\ndescription: "d\\ud800"\n---\n', 3],
+  ["half a pair in metadata", '---\nname: a\ndescription: d\nmetadata:\n  b: "\\udc00"\n---\n', 4],
+  ["half a pair below", "---\nname: a\ndescription: d\n---\n\ud800", 1],
   ["aliases", "---\nname: a\ndescription: &d d\nlicense: *d\n---\n", 2],
 ])("refuses frontmatter with its line: %s", (_name, text, line) => {
   expect(() => parseSkillDocument(text)).toThrow(

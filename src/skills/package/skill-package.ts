@@ -2,6 +2,9 @@ import { createHash } from "node:crypto";
 import { stringify } from "yaml";
 import { toCanonicalJson } from "../../lib/canonical-json.ts";
 import { AppError } from "../../lib/errors.ts";
+import { isWellFormedDeep } from "../../lib/json-values.ts";
+import { isDeeperThan } from "../sandbox/json-depth.ts";
+import { JSON_DEPTH_MAX } from "../sandbox/limits.ts";
 import { type SkillDocument, parseSkillDocument } from "./frontmatter.ts";
 import { checkSkillFiles, decodeText, type SkillFile, summarizeFiles } from "./skill-files.ts";
 
@@ -121,7 +124,15 @@ function parseManifest(json: string): Omit<SkillFunction, "code"> {
   };
 }
 
+/** A value that a digest can be made of: neither too deep to be walked nor with text that UTF-8 cannot hold. */
 function parseJson(json: string): unknown {
+  const value = parseAny(json);
+  if (isDeeperThan(json, JSON_DEPTH_MAX)) throw manifestError(`it nests deeper than ${JSON_DEPTH_MAX} levels`);
+  if (!isWellFormedDeep(value)) throw manifestError("it holds ill-formed Unicode");
+  return value;
+}
+
+function parseAny(json: string): unknown {
   try {
     return JSON.parse(json);
   } catch (error) {

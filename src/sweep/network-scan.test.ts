@@ -35,13 +35,13 @@ function answer(response: ServerResponse, message: unknown, headers: Record<stri
 }
 
 /** A session-keeping server of the legacy era that writes down what reached it. */
-function legacyServer(seen: string[], needsKey = false): RequestListener {
+function legacyServer(seen: string[], needsKey = false, protocolVersion = "2025-06-18"): RequestListener {
   return (request, response) => {
     void bodyOf(request).then(({ id, method }) => {
       seen.push(`${request.method ?? ""} ${method ?? ""} ${request.headers.authorization ?? ""}`.trim());
       if (request.url !== "/mcp") response.writeHead(404).end();
       else if (method === "initialize") {
-        const result = { protocolVersion: "2025-06-18", capabilities: {}, serverInfo: { name: "plain", version: "1" } };
+        const result = { protocolVersion, capabilities: {}, serverInfo: { name: "plain", version: "1" } };
         answer(response, { jsonrpc: "2.0", id, result }, { "mcp-session-id": "s1" });
       } else if (method === "tools/list" && !needsKey) {
         answer(response, { jsonrpc: "2.0", id, result: { tools: [{ name: "delete_all" }] } });
@@ -69,6 +69,24 @@ test("finds an open server by initialize, lists its tools once and ends the sess
 test("does not call a server open that refuses its tools", async () => {
   const port = await listen(legacyServer([], true));
   expect(await probePort({ host: "127.0.0.1", port })).toMatchObject({ kind: "mcp", isOpen: false });
+});
+
+test.each(["2025-06-18\r\nx: y", "\u0000", "€", "\ud800", ""])(
+  "a version that is none (%j) ends no scan: the server is told of",
+  async (version) => {
+    const seen: string[] = [];
+    const port = await listen(legacyServer(seen, false, version));
+    const { servers: found } = await scanNetwork({ networks: ["127.0.0.1"], ports: [port] });
+    expect(found).toMatchObject([{ name: "plain", probe: { isOpen: true } }]);
+    expect(seen).toEqual(["POST initialize", "POST notifications/initialized", "POST tools/list", "DELETE"]);
+  },
+);
+
+test("an answer that switches protocols is no answer", async () => {
+  const port = await listen((_request, response) => {
+    response.socket?.end("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n");
+  });
+  expect(await probePort({ host: "127.0.0.1", port })).toBeUndefined();
 });
 
 test("finds a server of the stateless era", async () => {

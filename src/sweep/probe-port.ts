@@ -44,7 +44,7 @@ async function tryInitialize(session: ProbeSession, base: string, path: string):
   const result = resultOf(answer);
   if (!isMembers(result) || typeof result["protocolVersion"] !== "string" || !isMembers(result["serverInfo"]))
     return undefined;
-  const headers = { ...ACCEPT, "mcp-protocol-version": result["protocolVersion"], ...sessionHeader(answer) };
+  const headers = { ...ACCEPT, ...versionHeader(result["protocolVersion"]), ...sessionHeader(answer) };
   await session.send({ method: "POST", path, headers, body: { jsonrpc: "2.0", method: "notifications/initialized" } });
   const listed = await session.send({
     method: "POST",
@@ -166,4 +166,9 @@ function nameOf(serverInfo: unknown): string {
 function sessionHeader(answer: ProbeAnswer): Record<string, string> {
   const id = answer.headers["mcp-session-id"];
   return id === undefined ? {} : { "mcp-session-id": id };
+}
+
+/** A stranger chose the text: what is no version is not sent back. */
+function versionHeader(version: string): Record<string, string> {
+  return /^\d{4}-\d\d-\d\d$/.test(version) ? { "mcp-protocol-version": version } : {};
 }

@@ -1,4 +1,4 @@
-import { request as httpRequest } from "node:http";
+import { type IncomingMessage, request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 
 export interface ProbeTarget {
@@ -26,7 +26,7 @@ const BODY_BYTES_MAX = 256 * 1024;
 /** More than the ladder needs, and few enough that nobody takes it for an attack. */
 export const REQUESTS_MAX = 12;
 
-/** Requests to one port, counted: after twelve, or once nothing answers, each gives undefined. Never follows a redirect, never sends a credential. */
+/** Requests to one port, counted: after twelve, or once nothing answers, each gives undefined. Never throws, never follows a redirect, never sends a credential. */
 export class ProbeSession {
   #used = 0;
   #isDead = false;
@@ -43,7 +43,8 @@ export class ProbeSession {
   async send(request: ProbeRequest): Promise<ProbeAnswer | undefined> {
     if (this.#isDead || this.#used >= REQUESTS_MAX) return undefined;
     this.#used += 1;
-    const answer = await exchange(this.#target, request);
+    // Whatever a port makes of a request, it MUST NOT end a scan that has other ports to ask: it gave no answer.
+    const answer = await exchange(this.#target, request).catch(() => undefined);
     // What does not even speak HTTP at the first request will not at the second.
     if (answer === undefined && this.#used === 1) this.#isDead = true;
     return answer;
@@ -70,31 +71,42 @@ function exchange({ host, port, isTls, signal }: ProbeTarget, probe: ProbeReques
     },
   } as const;
   return new Promise((resolve) => {
+    let isAnswered = false;
     const outgoing = (isTls === true ? httpsRequest : httpRequest)(options, (response) => {
-      const chunks: Buffer[] = [];
-      let size = 0;
-      const finish = (): void => {
-        const headers = Object.fromEntries(
-          Object.entries(response.headers).map(([name, value]) => [name, String(value)]),
-        );
-        resolve({ status: response.statusCode ?? 0, headers, body: Buffer.concat(chunks).toString("utf8") });
+      isAnswered = true;
+      readAnswer(response, (answer) => {
+        resolve(answer);
         outgoing.destroy();
-      };
-      const isStream = response.headers["content-type"]?.includes("text/event-stream") === true;
-      response.on("data", (chunk: Buffer) => {
-        size += chunk.length;
-        chunks.push(chunk.subarray(0, BODY_BYTES_MAX));
-        // A stream may never end: its first message is all that is wanted (an event without data only names a point to resume from).
-        const isComplete =
-          isStream && /\ndata:[^\S\n]*[^\s][^\n]*\n\r?\n/.test(`\n${Buffer.concat(chunks).toString("utf8")}`);
-        if (isComplete || size > BODY_BYTES_MAX) finish();
       });
-      response.on("end", finish);
-      response.on("error", finish);
     });
-    outgoing.on("error", () => {
+    const giveUp = (): void => {
       resolve(undefined);
+    };
+    outgoing.on("error", giveUp).on("close", () => {
+      // One that switches protocols closes the request, with neither a response nor an error.
+      if (!isAnswered) giveUp();
     });
     outgoing.end(body);
   });
+}
+
+/** Calls `onAnswer` when the response ends, breaks off, or holds all that is wanted of it. */
+function readAnswer(response: IncomingMessage, onAnswer: (answer: ProbeAnswer) => void): void {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  const finish = (): void => {
+    const headers = Object.fromEntries(Object.entries(response.headers).map(([name, value]) => [name, String(value)]));
+    onAnswer({ status: response.statusCode ?? 0, headers, body: Buffer.concat(chunks).toString("utf8") });
+  };
+  const isStream = response.headers["content-type"]?.includes("text/event-stream") === true;
+  response.on("data", (chunk: Buffer) => {
+    size += chunk.length;
+    chunks.push(chunk.subarray(0, BODY_BYTES_MAX));
+    // A stream may never end: its first message is all that is wanted (an event without data only names a point to resume from).
+    const isComplete =
+      isStream && /\ndata:[^\S\n]*[^\s][^\n]*\n\r?\n/.test(`\n${Buffer.concat(chunks).toString("utf8")}`);
+    if (isComplete || size > BODY_BYTES_MAX) finish();
+  });
+  response.on("end", finish);
+  response.on("error", finish);
 }

@@ -1,7 +1,8 @@
 import { createHmac } from "node:crypto";
 import { domainToASCII } from "node:url";
 import { maskText } from "../guard/mask-secrets.ts";
-import { type Launch, parseLaunch } from "./parse-launch.ts";
+import type { Launch } from "./launch.ts";
+import { parseLaunch } from "./parse-launch.ts";
 
 /** What is needed to tell one server from another; configurations, processes and the registry all have it. */
 export interface ServerSource {
@@ -20,7 +21,7 @@ export interface Identity {
   /** For display; holds no secret. */
   readonly label: string;
   readonly launch?: Launch | undefined;
-  /** The address, if it is one or a bridge (`mcp-remote`) leads to one; without user, query and fragment. */
+  /** The address, if it is one (`kind`) or what is called like a bridge (`mcp-remote`) leads to one; without user, query and fragment. */
   readonly url?: string | undefined;
 }
 
@@ -32,11 +33,27 @@ export function identify(source: ServerSource, hashKey: string): Identity {
   const byUrl = source.url === undefined ? undefined : identifyUrl(source.url, hashKey);
   if (byUrl !== undefined) return byUrl;
   const launch = parseLaunch(source.command ?? "", source.args ?? []);
-  const bridged = launch.bridgedUrl === undefined ? undefined : identifyUrl(launch.bridgedUrl, hashKey);
-  if (bridged !== undefined) return { ...bridged, launch };
+  const bridged = launch.bridge === undefined ? undefined : identifyUrl(launch.bridge.url, hashKey);
+  if (bridged !== undefined && launch.bridge?.isProven === true) return { ...bridged, launch };
+  const own = identifyLaunch(launch, source, hashKey);
+  return bridged === undefined ? own : identifyCalledBridge(own, bridged);
+}
+
+function identifyLaunch(launch: Launch, source: ServerSource, hashKey: string): Identity {
   const family = familyOf(launch, source, hashKey);
   const details = keyedHash([launch.version ?? "", ...launch.rest].join("\0"), hashKey);
   return { kind: launch.kind, family, exact: `${family}@${details}`, label: labelOf(launch, source.sha256), launch };
+}
+
+/** What is only called like a bridge is what it is, for this address: it MUST NOT pass for the server, and not for what another one leads to. */
+function identifyCalledBridge(own: Identity, { family, label, url }: Identity): Identity {
+  return {
+    ...own,
+    family: `${own.family}>${family}`,
+    exact: `${own.exact}>${family}`,
+    label: `${own.label} to ${label}`,
+    url,
+  };
 }
 
 /** A URL in its one form: lower-case punycode host, no default port, no user, query or fragment. Undefined if it is none. */
@@ -89,9 +106,12 @@ function isTokenLike(segment: string): boolean {
   );
 }
 
-function familyOf(launch: Launch, source: ServerSource, hashKey: string): string {
-  if (launch.kind !== "cmd") return `${launch.kind}:${bounded(maskText(launch.name), hashKey)}`;
-  return `cmd:${keyedHash([source.command ?? "", ...(source.args ?? [])].map(maskText).join("\0"), hashKey)}`;
+function familyOf(launch: Launch, { command = "", args = [] }: ServerSource, hashKey: string): string {
+  const { kind, isRunner } = launch;
+  const name = bounded(maskText(launch.name), hashKey);
+  if (kind !== "cmd" && isRunner !== true) return `${kind}:${name}`;
+  const line = keyedHash([command, ...args].map(maskText).join("\0"), hashKey);
+  return kind === "cmd" ? `cmd:${line}` : `${kind}:${name}~${line}`;
 }
 
 function labelOf({ kind, name, version }: Launch, sha256: string | undefined): string {

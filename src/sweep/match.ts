@@ -67,16 +67,22 @@ export function createMatcher(registry: Registry, hashKey: string): Matcher {
   const agents = new Set(registry.agents.flatMap(({ type, name }) => [type, name]));
   const digests = new Set(registry.skills.map(({ digest }) => digest));
   const skillNames = new Set(registry.skills.map(({ name }) => name));
+  const isGateway = (url: string): boolean => placesOf(url).some((place) => gateways.has(place));
+  // What is only called like a bridge, and leads to a registered address, goes around the gateway all the same.
+  const throughBridge = (seen: Identity): Identity => {
+    if (seen.kind === "url" || seen.url === undefined || isGateway(seen.url)) return seen;
+    const address = identify({ url: seen.url }, hashKey);
+    return family.has(address.family) ? underKeysOf(address, seen) : seen;
+  };
   return {
     identityAt: (listensAt, seen) => {
       const registered = listensAt.map((place) => places.get(place)).find((identity) => identity !== undefined);
-      if (registered === undefined) return seen;
-      // What runs there is still told and judged by how it was started.
-      const { kind, family: name, exact: version, url } = registered;
-      return { ...seen, kind, family: name, exact: version, url };
+      return registered === undefined ? throughBridge(seen) : underKeysOf(registered, seen);
     },
-    standingOf: (identity) => {
-      if (identity.url !== undefined && placesOf(identity.url).some((place) => gateways.has(place)))
+    standingOf: (seen) => {
+      const identity = throughBridge(seen);
+      // What is only called like a bridge to the gateway may be anything.
+      if (identity.kind === "url" && identity.url !== undefined && isGateway(identity.url))
         return { status: "managed" };
       const same = exact.get(identity.exact);
       if (same !== undefined) return { status: "registered_direct", server: same };
@@ -91,6 +97,11 @@ export function createMatcher(registry: Registry, hashKey: string): Matcher {
     skillStandingOf: ({ name, digest }) =>
       digests.has(digest) ? "registered" : skillNames.has(name) ? "modified" : "shadow",
   };
+}
+
+/** What was seen, under the keys of a registered server: how it was started is still told and judged. */
+function underKeysOf({ kind, family, exact, url }: Identity, seen: Identity): Identity {
+  return { ...seen, kind, family, exact, url };
 }
 
 /** An address and all that it is below: `h/a/b`, `h/a`, `h`. */

@@ -1,189 +1,190 @@
-/** How a command starts a server. */
-export interface Launch {
-  readonly kind: "pkg" | "oci" | "script" | "bin" | "cmd";
-  /** `npm/@scope/name`, `pypi/name`, an image without tag, a script's path, a program's name. */
-  readonly name: string;
-  readonly version?: string | undefined;
-  /** Whether the same bytes run next time: an exact version or a digest. */
-  readonly pin: "pinned" | "range" | "latest" | "source" | "local";
-  /** Arguments of the server itself. */
-  readonly rest: readonly string[];
-  /** The address that a bridge such as `mcp-remote` connects to. */
-  readonly bridgedUrl?: string | undefined;
-}
-
-const BRIDGES = new Set([
-  "mcp-remote",
-  "supergateway",
-  "mcp-proxy",
-  "@pyroprompts/mcp-stdio-to-streamable-http-adapter",
-  "mcp-remote-client",
-]);
+import { posix } from "node:path";
+import { containerLaunch } from "./container-launch.ts";
+import { isOwnLauncher, ownLaunch, withBridge } from "./bridges.ts";
+import { findOperand, findOwnOption, type Launch, oneOf, programLaunch, programName, runnerLaunch } from "./launch.ts";
+import { npmLaunch, pypiLaunch } from "./package-launch.ts";
 
 /** Reads a command line as data; it never runs anything. */
 export function parseLaunch(command: string, args: readonly string[]): Launch {
+  return withBridge(isOwnLauncher(command, args) ? ownLaunch(args) : parseCommand([command, ...args]));
+}
+
+function parseCommand(line: readonly string[]): Launch {
+  const [command = "", ...args] = withoutWrappers(line);
   const program = programName(command);
-  const launch = (RUNNERS[program] ?? parseProgram)(args, command);
-  const base = launch.name.replace(/^(?:npm|pypi)\//, "");
-  if (!BRIDGES.has(base)) return launch;
-  const bridgedUrl = launch.rest.find((arg) => /^(?:https?|wss?):\/\//.test(arg));
-  return { ...launch, bridgedUrl };
-}
-
-/**
- * Whether a process is called as one that stands in front of another. A name proves nothing: that it is that package MUST NOT follow.
- */
-export function isCalledBridge({ name }: Launch): boolean {
-  return BRIDGES.has(programName(name));
-}
-
-/** The name of a program without folder, extension or version: `C:\\x\\npx.cmd` and `/usr/bin/npx` are `npx`. */
-export function programName(command: string): string {
-  const base = command.split(/[\\/]/).at(-1)?.toLowerCase() ?? "";
-  return base.replace(/\.(?:exe|cmd|bat|ps1)$/, "").replace(/^(python|node)[\d.]+$/, "$1");
+  const parse = Object.hasOwn(RUNNERS, program) ? RUNNERS[program] : undefined;
+  return parse === undefined ? programLaunch(command, args) : parse(args, command);
 }
 
 type Parse = (args: readonly string[], command: string) => Launch;
 
-const npm = (args: readonly string[]): Launch => parsePackage("npm", args, ["-p", "--package", "-c", "--call"]);
-const pypi = (args: readonly string[]): Launch =>
-  parsePackage("pypi", args, ["--from", "--with", "--python", "-p", "--spec", "--index-url"]);
 const after =
   (words: readonly string[], next: Parse): Parse =>
   (args, command) =>
     words.every((word, index) => args[index] === word)
       ? next(args.slice(words.length), command)
-      : parseProgram(args, command);
+      : programLaunch(command, args);
 
 const RUNNERS: Readonly<Record<string, Parse>> = {
-  npx: npm,
-  bunx: npm,
-  pnpx: npm,
-  npm: (args, command) => (args[0] === "exec" || args[0] === "x" ? npm(args.slice(1)) : parseProgram(args, command)),
-  pnpm: after(["dlx"], npm),
-  yarn: after(["dlx"], npm),
-  bun: after(["x"], npm),
-  uvx: pypi,
-  uv: (args, command) => (args[0] === "tool" && args[1] === "run" ? pypi(args.slice(2)) : parseProgram(args, command)),
-  pipx: after(["run"], pypi),
-  docker: parseContainer,
-  podman: parseContainer,
-  nerdctl: parseContainer,
-  cmd: (args) => parseNested(args.filter((arg) => !/^\/[a-z]$/i.test(arg))),
-  env: (args) =>
-    parseNested(args.filter((arg, index) => index > 0 || !arg.startsWith("-")).filter((arg) => !/^\w+=/.test(arg))),
-  sudo: (args) => parseNested(args.filter((arg) => !arg.startsWith("-"))),
+  npx: npmLaunch,
+  bunx: npmLaunch,
+  pnpx: npmLaunch,
+  npm: (args, command) => after([args[0] === "x" ? "x" : "exec"], npmLaunch)(args, command),
+  pnpm: after(["dlx"], npmLaunch),
+  yarn: after(["dlx"], npmLaunch),
+  bun: parseBun,
+  uvx: pypiLaunch,
+  uv: parseUv,
+  pipx: after(["run"], pypiLaunch),
+  docker: containerLaunch,
+  podman: containerLaunch,
+  nerdctl: containerLaunch,
   python: parsePython,
-  node: (args) => parseScript("node", args),
-  deno: (args) =>
-    parseScript(
-      "deno",
-      args.filter((arg) => arg !== "run"),
-    ),
-  tsx: (args) => parseScript("node", args),
-  ruby: (args) => parseScript("ruby", args),
+  node: (args, command) => parseScript(args, command, NODE),
+  deno: parseDeno,
+  tsx: (args, command) => parseScript(withoutWord(args, "watch"), command, NODE),
+  ruby: (args, command) => parseScript(args, command, RUBY),
+  java: parseJava,
+  dotnet: (args, command) =>
+    /\.dll$/i.test(args[0] ?? "") ? scriptAt(args, 0, "dotnet") : runnerLaunch(command, args),
 };
 
-function parseNested([command = "", ...args]: readonly string[]): Launch {
-  return (RUNNERS[programName(command)] ?? parseProgram)(args, command);
-}
+/** More than anyone has around a server; who wrote the command line chose how many there are. */
+const WRAPPERS_MAX = 8;
 
-function parseProgram(args: readonly string[], command: string): Launch {
-  const name = programName(command);
-  const isShell = /^(?:sh|bash|zsh|dash|fish|powershell|pwsh)$/.test(name);
-  if (name === "" || isShell) return { kind: "cmd", name: name || "unknown", pin: "local", rest: args };
-  return { kind: "bin", name, pin: "local", rest: args };
-}
+type Unwrap = (args: readonly string[]) => readonly string[];
 
-function parsePackage(type: "npm" | "pypi", args: readonly string[], valued: readonly string[]): Launch {
-  const { spec, index } = readOptions(type, args, valued);
-  // With `--package` the first word is the program inside the package.
-  const { name, version, pin } = splitSpec(type, spec ?? args[index] ?? "");
-  if (name === "") return { kind: "cmd", name: type, pin: "local", rest: args };
-  return { kind: "pkg", name: `${type}/${name}`, version, pin, rest: args.slice(index + 1) };
-}
+/** Programs that run what stands behind their own options. What cannot be told gives nothing. */
+const WRAPPERS: Readonly<Record<string, Unwrap>> = {
+  cmd: (args) => args.filter((arg) => !/^\/[a-z]$/i.test(arg)),
+  env: (args) => {
+    const { index, options } = findOperand(args, oneOf("-u --unset -C --chdir"));
+    // `env -S` splits one word into a command line, by rules of its own.
+    if (options.some(({ name }) => /^(?:-\w*S|--split-string)/.test(name))) return [];
+    const from = args.slice(index).findIndex((arg) => !/^\w+=/.test(arg));
+    return from < 0 ? [] : args.slice(index + from);
+  },
+  sudo: (args) => args.slice(findOperand(args, oneOf("-u -g -h -p -C -T -U -D -R -r -t")).index),
+};
 
-/** Passes over the runner's own options: where its first word stands, and the package if an option names it. */
-function readOptions(type: "npm" | "pypi", args: readonly string[], valued: readonly string[]) {
-  const naming = type === "npm" ? ["-p", "--package"] : ["--from", "--spec"];
-  let spec: string | undefined;
-  let index = 0;
-  while (args[index]?.startsWith("-") === true) {
-    const [option = "", inline] = (args[index] ?? "").split("=", 2);
-    const takesNext = inline === undefined && valued.includes(option);
-    if (naming.includes(option)) spec ??= inline ?? args[index + 1];
-    index += takesNext ? 2 : 1;
+function withoutWrappers(line: readonly string[]): readonly string[] {
+  let inner = line;
+  for (let depth = 0; depth < WRAPPERS_MAX; depth += 1) {
+    const [command = "", ...args] = inner;
+    const program = programName(command);
+    const behind = Object.hasOwn(WRAPPERS, program) ? WRAPPERS[program]?.(args) : undefined;
+    if (behind === undefined || behind.length === 0) break;
+    inner = behind;
   }
-  return { spec, index };
+  return inner;
 }
 
-function splitSpec(
-  type: "npm" | "pypi",
-  spec: string,
-): { name: string; version?: string | undefined; pin: Launch["pin"] } {
-  if (/^(?:git\+|git:|https?:|github:|file:)|^[\w-]+\/[\w.-]+(?:#|$)|\.(?:tgz|tar\.gz|whl)$/.test(spec)) {
-    return {
-      name: spec
-        .replace(/^git\+/, "")
-        .replace(/\/\/[^@/]*@/, "//")
-        .replace(/[#?].*$/, ""),
-      pin: "source",
-    };
-  }
-  const match =
-    type === "npm"
-      ? /^(@?[^@]+)(?:@(.*))?$/.exec(spec)
-      : /^([\w.-]+)(?:\[[^\]]*\])?(?:(?:==|@)(.*)|([<>~!=].*))?$/.exec(spec);
-  const version = match?.[2] ?? match?.[3];
-  const name = (match?.[1] ?? spec).toLowerCase();
-  return { name: type === "pypi" ? name.replaceAll(/[-_.]+/g, "-") : name, version, pin: pinOf(version) };
+function withoutWord(args: readonly string[], word: string): readonly string[] {
+  return args[0] === word ? args.slice(1) : args;
 }
 
-function pinOf(version: string | undefined): Launch["pin"] {
-  if (version === undefined || version === "" || /^(?:latest|next|beta|canary|alpha)$/.test(version)) return "latest";
-  return /^v?\d+(?:\.\d+){1,3}(?:[-+.]?[\w.-]+)?$/.test(version) ? "pinned" : "range";
+function parseBun(args: readonly string[], command: string): Launch {
+  if (args[0] === "x") return npmLaunch(args.slice(1), command);
+  const rest = withoutWord(args, "run");
+  const { index } = findOperand(rest, NODE.takesNext);
+  // Anything else is a script of some package.json.
+  return /[\\/]|\.[cm]?[jt]sx?$/.test(rest[index] ?? "")
+    ? parseScript(rest, command, NODE)
+    : runnerLaunch(command, args);
 }
 
-const CONTAINER_VALUED =
-  /^(?:-[evpwuhml]|--(?:env|volume|publish|name|network|user|workdir|mount|label|env-file|entrypoint|memory|cpus|platform|hostname|add-host|cap-add|cap-drop|security-opt|device|pull|restart|gpus|ipc|pid|net))$/;
+/** `--directory` alone changes what a relative path means. */
+const UV_VALUED = oneOf(
+  "--with --with-editable --with-requirements --python -p --directory --project --config-file --cache-dir --env-file --extra --group --only-group --no-group --package --index --index-url -i --default-index --extra-index-url --find-links -f --color --allow-insecure-host --refresh-package --python-platform --link-mode --resolution --prerelease",
+);
 
-function parseContainer(args: readonly string[], command: string): Launch {
-  const run = args.indexOf("run");
-  if (run < 0) return parseProgram(args, command);
-  let index = run + 1;
-  while (index < args.length && (args[index] ?? "").startsWith("-"))
-    index += CONTAINER_VALUED.test(args[index] ?? "") ? 2 : 1;
-  const { name, version, pin } = splitImage(args[index] ?? "");
-  return { kind: "oci", name, version, pin, rest: args.slice(index + 1) };
+function parseUv(args: readonly string[], command: string): Launch {
+  const before = findOperand(args, UV_VALUED);
+  const inner = args.slice(before.index + 1);
+  if (args[before.index] === "tool" && inner[0] === "run") return pypiLaunch(inner.slice(1), command);
+  if (args[before.index] !== "run") return runnerLaunch(command, args);
+  const module = findOwnOption(inner, ["-m", "--module"], UV_VALUED);
+  if (module !== undefined) return moduleLaunch(inner, module);
+  const { index, options } = findOperand(inner, UV_VALUED);
+  const folder = [...before.options, ...options].findLast(({ name }) => name === "--directory")?.value;
+  const word = inner[index] ?? "";
+  if (programName(word) === "python") return inFolder(folder, parsePython(inner.slice(index + 1), word));
+  if (/\.pyw?$/i.test(word)) return inFolder(folder, scriptAt(inner, index, "python"));
+  // A program of a project that only the folder tells.
+  return runnerLaunch(command, args);
 }
 
-function splitImage(image: string): { name: string; version: string | undefined; pin: Launch["pin"] } {
-  const [, name = image, tag, digest] = /^(.+?)(?::([\w][\w.-]{0,127}))?(?:@(sha256:[a-f0-9]+))?$/.exec(image) ?? [];
-  const short = name.replace(/^(?:index\.)?docker\.io\//, "").replace(/^library\//, "");
-  // A tag can be moved to another image; only a digest cannot.
-  const pin = digest !== undefined ? "pinned" : tag === undefined || tag === "latest" ? "latest" : "range";
-  return { name: short.toLowerCase(), version: digest ?? tag, pin };
+/** What a relative path means where the runner goes into a folder first. */
+function inFolder(folder: string | undefined, launch: Launch): Launch {
+  const [, interpreter = "", path = ""] = /^(\w+):(.*)$/s.exec(launch.name) ?? [];
+  if (launch.kind !== "script" || folder === undefined || /^(?:[\\/~]|[A-Za-z]:)/.test(path)) return launch;
+  return { ...launch, name: `${interpreter}:${posix.join(folder, path)}` };
 }
 
-function parsePython(args: readonly string[]): Launch {
-  const module = args.indexOf("-m");
-  if (module < 0) return parseScript("python", args);
-  const name =
-    (args[module + 1] ?? "")
-      .split(".")[0]
-      ?.toLowerCase()
-      .replaceAll(/[-_.]+/g, "-") ?? "";
-  return { kind: "pkg", name: `pypi/${name}`, pin: "local", rest: args.slice(module + 2) };
+function parsePython(args: readonly string[], command: string): Launch {
+  const module = findOwnOption(args, ["-m"], PYTHON.takesNext);
+  return module === undefined ? parseScript(args, command, PYTHON) : moduleLaunch(args, module);
 }
 
-function parseScript(interpreter: string, args: readonly string[]): Launch {
-  const index = args.findIndex((arg) => !arg.startsWith("-"));
-  const script = args[index];
-  if (script === undefined) return { kind: "bin", name: interpreter, pin: "local", rest: args };
+function moduleLaunch(args: readonly string[], option: number): Launch {
+  const [top = ""] = (args[option + 1] ?? "").split(".");
+  const name = top.toLowerCase().replaceAll(/[-_.]+/g, "-");
+  return { kind: "pkg", name: `pypi/${name}`, pin: "local", rest: args.slice(option + 2) };
+}
+
+const JAVA_VALUED = oneOf("-cp -classpath --class-path -p --module-path --add-modules");
+
+function parseJava(args: readonly string[], command: string): Launch {
+  const option = findOwnOption(args, ["-jar"], JAVA_VALUED);
+  const hasFile = option !== undefined && option + 1 < args.length;
+  return hasFile ? scriptAt(args, option + 1, "java") : runnerLaunch(command, args);
+}
+
+function parseDeno(args: readonly string[], command: string): Launch {
+  const rest = args[0] === "run" || args[0] === "serve" ? args.slice(1) : args;
+  const isScript = rest.length < args.length || /[\\/:.]/.test(rest[findOperand(rest, DENO.takesNext).index] ?? "");
+  // `deno task x`, `deno eval …`: what runs is defined elsewhere, or on the line itself.
+  return isScript ? parseScript(rest, command, DENO) : runnerLaunch(command, args);
+}
+
+interface Interpreter {
+  readonly name: string;
+  readonly takesNext: (option: string) => boolean;
+  /** Options whose value is the program itself, or the name of one that something else defines. */
+  readonly inline: RegExp;
+}
+
+const NODE: Interpreter = {
+  name: "node",
+  takesNext: oneOf(
+    "-r --require --import --loader --experimental-loader --env-file --env-file-if-exists -C --conditions --input-type --title --openssl-config --icu-data-dir --watch-path --tsconfig --preload --cwd -c --config",
+  ),
+  inline: /^(?:-e|--eval|-p|--print|-pe|--run)$/,
+};
+const DENO: Interpreter = {
+  name: "deno",
+  takesNext: oneOf("-c --config --import-map --lock --cert --location --preload --env-file"),
+  inline: /^--eval$/,
+};
+const PYTHON: Interpreter = {
+  name: "python",
+  takesNext: oneOf("-W -X -Q --check-hash-based-pycs"),
+  inline: /^-[bBdEiIOqsSuvx]*c/,
+};
+const RUBY: Interpreter = { name: "ruby", takesNext: oneOf("-r -I -C -E"), inline: /^-[alnpsw]*e/ };
+
+function parseScript(args: readonly string[], command: string, { name, takesNext, inline }: Interpreter): Launch {
+  const { index, options } = findOperand(args, takesNext);
+  if (options.some((option) => inline.test(option.name))) return { kind: "cmd", name, pin: "local", rest: args };
+  return index < args.length ? scriptAt(args, index, name) : runnerLaunch(command, args);
+}
+
+function scriptAt(args: readonly string[], index: number, interpreter: string): Launch {
+  const script = args[index] ?? "";
   // A package that npm unpacked is that package, wherever the folder is.
   const [, installed] =
     /node_modules[\\/]((?:@[^\\/]+[\\/])?[^\\/.][^\\/]*)(?=[\\/](?!.*node_modules))/.exec(script) ?? [];
-  const rest = args.slice(index + 1);
+  const rest = args.filter((_arg, position) => position !== index);
   if (installed !== undefined)
     return { kind: "pkg", name: `npm/${installed.replace("\\", "/").toLowerCase()}`, pin: "local", rest };
   return { kind: "script", name: `${interpreter}:${script}`, pin: "local", rest };

@@ -1,15 +1,17 @@
 import { createHash } from "node:crypto";
 import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { writeFixtureHome } from "../../test/fixtures/sweep/homes.ts";
+import { toClientConfig } from "../operations/agents/client-config.ts";
 import type { DiscoveredServer, Facts } from "./facts.ts";
 import { aggregate, riskScore, type Severity, toOperation } from "./finding.ts";
 import { frameworksOf } from "./frameworks.ts";
 import { EMPTY_REGISTRY, type Registry } from "./match.ts";
 import { createObserver } from "./observe.ts";
 import { runScan, type ScanAnswer } from "./run-scan.ts";
+import { serverEntriesOf } from "./server-entries.ts";
 import { toTable } from "./scan-table.ts";
 import { runScanCommand, type ScanForm } from "./scan-command.ts";
 
@@ -94,6 +96,22 @@ test.each([
   { command: "/opt/x/run", target: { isWritableByOthers: false, sha256: "ab".repeat(32) } },
 ])("finds nothing but the shadow in a careful entry", (careful) => {
   expect(judge(careful).map((finding) => finding.code)).toEqual(["SHADOW-SERVER"]);
+});
+
+test("finds nothing in the configuration that Runlayer itself gives a client without headers", () => {
+  const gateway = "https://gw.example/gateway";
+  const urls = { files: `${gateway}/files/mcp` };
+  const registry = { ...EMPTY_REGISTRY, gatewayUrls: [gateway] };
+  const own = { command: process.execPath, args: [resolve(import.meta.dirname, "../../bin/runlayer.js")] };
+  for (const bridge of [undefined, own]) {
+    const { entries } = toClientConfig("claude-desktop", { urls, key: `rl_agent_${"k3".repeat(16)}`, bridge });
+    const [server] = serverEntriesOf({ mcpServers: entries }, ["mcpServers"]);
+    expect(server?.env["RUNLAYER_AGENT_KEY"]).toBeDefined();
+    // A clone may stand in a folder that anyone may write to.
+    const codes = judge(server ?? {}, registry).map(({ code }) => code);
+    expect(codes.filter((code) => code !== "CMD-RISK")).toEqual([]);
+    expect(judge(server ?? {}).map(({ code }) => code)).toContain("SHADOW-SERVER");
+  }
 });
 
 test("every code names the frameworks that it was checked against, or none where none has it", () => {

@@ -2,6 +2,7 @@ import ipaddr from "ipaddr.js";
 import { entropyBits, findSecretSpans, isPlaceholder, toSecretHint } from "../guard/find-secrets.ts";
 import { isSecretName } from "../guard/mask-secrets.ts";
 import { analyzeText } from "../guard/analyze-text.ts";
+import { isOwnBridge } from "./bridges.ts";
 import type { DiscoveredServer } from "./facts.ts";
 import type { Observation } from "./finding.ts";
 import type { Identity } from "./identity.ts";
@@ -78,7 +79,8 @@ function secretSpansIn(text: string): { type: string; secret: string }[] {
 
 function supplyChain({ server, identity }: Sighting): Weakness[] {
   const { launch } = identity;
-  if (launch === undefined || (launch.kind !== "pkg" && launch.kind !== "oci")) return [];
+  // Runlayer's own bridge is written down without a version, so that it keeps pace with the gateway.
+  if (launch === undefined || !/^(?:pkg|oci)$/.test(launch.kind) || isOwnBridge(launch)) return [];
   const found: Weakness[] = [];
   if (launch.pin === "latest" || launch.pin === "range" || launch.pin === "source") {
     found.push({

@@ -11,11 +11,12 @@ const HASH_KEY = "connect";
 export function findDirect(servers: readonly ConnectServer[]): (entry: unknown) => string | undefined {
   const { standingOf } = createMatcher({ ...EMPTY_REGISTRY, servers }, HASH_KEY);
   return (entry) => {
-    const [source] = serverEntriesOf({ servers: { entry } }, ["servers"]);
-    if (source === undefined) return undefined;
     // The registry shows arguments with their secrets masked: equal ones are equal in that form. The address of a bridge is read as it is.
-    const forms = [source.args, maskArguments(source.args)];
-    const standings = forms.map((args) => standingOf(identify({ ...source, args }, HASH_KEY)));
+    const forms = serverEntriesOf({ servers: { entry } }, ["servers"]).flatMap((source) => [
+      source,
+      { ...source, args: maskArguments(source.args) },
+    ]);
+    const standings = forms.map((source) => standingOf(identify(source, HASH_KEY)));
     return standings.flatMap((standing) => (standing.status === "registered_direct" ? standing.server.name : []))[0];
   };
 }

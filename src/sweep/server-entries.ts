@@ -70,27 +70,39 @@ function toEntries(list: unknown): ServerEntry[] {
 function isFlatMap(value: unknown): boolean {
   if (!isMembers(value)) return false;
   const members = Object.values(value);
-  return members.length > 0 && members.every((member) => isMembers(member) && toEntry("", member).length === 1);
+  return members.length > 0 && members.every((member) => isMembers(member) && toEntry("", member).length > 0);
 }
 
+/**
+ * The server of an entry. One with both a command and an address, and without a type that says which, is two: clients differ in which of them they
+ * use, and neither may hide the other.
+ */
 function toEntry(name: string, entry: Members): ServerEntry[] {
+  const type = typeOf(entry);
   const url = textOf(entry, ["url", "httpUrl", "serverUrl", "uri", "endpoint"]);
   const { command, args } = commandOf(entry);
+  const base = {
+    name: name.slice(0, 200),
+    args: [],
+    env: textMembers(entry["env"] ?? entry["envs"] ?? entry["environment"]),
+    headers: textMembers(entry["headers"] ?? entry["http_headers"] ?? entry["requestInit"]),
+    isEnabled: entry["enabled"] !== false && entry["disabled"] !== true,
+    autoApproved: autoApprovedOf(entry),
+  };
+  const remote: ServerEntry[] = url === undefined ? [] : [{ ...base, transport: transportOf(type, url), url }];
   // Goose lists its built-in extensions beside the servers; they have neither command nor address.
-  if (url === undefined && command === undefined) return [];
-  return [
-    {
-      name: name.slice(0, 200),
-      transport: transportOf(entry, url),
-      command: url === undefined ? command : undefined,
-      args: url === undefined ? args : [],
-      env: textMembers(entry["env"] ?? entry["envs"] ?? entry["environment"]),
-      url,
-      headers: textMembers(entry["headers"] ?? entry["http_headers"] ?? entry["requestInit"]),
-      isEnabled: entry["enabled"] !== false && entry["disabled"] !== true,
-      autoApproved: autoApprovedOf(entry),
-    },
-  ];
+  if (command === undefined || (url !== undefined && REMOTE_TYPE.test(type))) return remote;
+  const local: ServerEntry = { ...base, transport: "stdio", command, args };
+  if (LOCAL_TYPE.test(type)) return [local];
+  // What the entry holds besides is told once.
+  return [local, ...remote.map((server) => ({ ...server, env: {}, headers: {}, autoApproved: [] }))];
+}
+
+const REMOTE_TYPE = /http|sse|^ws$|websocket|remote/;
+const LOCAL_TYPE = /^(?:stdio|local)$/;
+
+function typeOf(entry: Members): string {
+  return textOf(entry, ["type", "transport", "transportType"])?.toLowerCase() ?? "";
 }
 
 function commandOf(entry: Members): { command: string | undefined; args: string[] } {
@@ -103,9 +115,7 @@ function commandOf(entry: Members): { command: string | undefined; args: string[
 
 const TRANSPORTS: Readonly<Record<string, Transport>> = { sse: "sse", ws: "websocket", websocket: "websocket" };
 
-function transportOf(entry: Members, url: string | undefined): Transport {
-  if (url === undefined) return "stdio";
-  const type = textOf(entry, ["type", "transport", "transportType"])?.toLowerCase() ?? "";
+function transportOf(type: string, url: string): Transport {
   return TRANSPORTS[type] ?? (type === "" && /\/sse\/?(?:[?#]|$)/.test(url) ? "sse" : "http");
 }
 

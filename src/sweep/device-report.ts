@@ -8,6 +8,7 @@ import { visible } from "./server-rules.ts";
 /** What the form takes of each list: one file with more than anyone has must not keep the device from reporting. */
 const LISTED_MAX = 10_000;
 const OBSERVATIONS_MAX = 20_000;
+const EVIDENCE_CHARACTERS_MAX = 2000;
 /** More addresses than a machine has; loopback comes first. */
 const PLACES_MAX = 100;
 
@@ -46,8 +47,10 @@ export function toReportSection(
       source,
     })),
     installs: [...facts.installs],
-    observations: judged.slice(0, OBSERVATIONS_MAX).map(({ fix: _fix, instance, ...rest }) => ({
+    observations: judged.slice(0, OBSERVATIONS_MAX).map(({ fix: _fix, instance, evidence, ...rest }) => ({
       ...rest,
+      // It quotes what a file says, which may be of any length.
+      evidence: evidence.slice(0, EVIDENCE_CHARACTERS_MAX).toWellFormed(),
       client: instance.client,
       path: instance.path,
       line: instance.line,

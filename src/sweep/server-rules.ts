@@ -116,7 +116,7 @@ function addresses({ server }: Sighting): Weakness[] {
       title: "unencrypted connection",
       severity: "medium",
       confidence: 1,
-      evidence: `server \`${visible(server.name)}\` is reached at ${url.hostname} without TLS`,
+      evidence: `server \`${visible(server.name)}\` is reached at ${url.hostname.slice(0, 253)} without TLS`,
       remediation: "use https; anyone on the way can read and change calls",
     });
   }

@@ -2,9 +2,6 @@ import { randomUUID } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { homedir, hostname } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
-import { gzip } from "node:zlib";
-import { AppError } from "../../lib/errors.ts";
 import type { DeviceReportForm, DeviceReportSection } from "../../sweep/device-report-form.ts";
 import { toReportSection } from "../../sweep/device-report.ts";
 import { homeContext, outermostFirst, platformName, userOfHome } from "../../sweep/homes.ts";
@@ -13,6 +10,7 @@ import { readProcesses } from "../../sweep/processes.ts";
 import { withRegisteredDigests } from "../registered-digests.ts";
 import type { ScanProgress } from "../../sweep/run-scan.ts";
 import { scanHome, type ScanHomeOptions } from "../../sweep/scan-home.ts";
+import { packReport } from "./pack-report.ts";
 
 /** What a report covers. */
 export interface ReportScope {
@@ -21,9 +19,6 @@ export interface ReportScope {
   /** The homes of everybody on this machine; what may not be read is said in the report. */
   readonly isForAllUsers: boolean;
 }
-
-/** The limit of the control plane for one report. */
-const COMPRESSED_CHARACTERS_MAX = 900_000;
 
 interface ReportOptions {
   readonly onProgress?: ((progress: ScanProgress) => void) | undefined;
@@ -41,12 +36,7 @@ export async function makeReport(scope: ReportScope, hashKey: string, options: R
     networkId: (await readOwnNetwork("/proc", hashKey)).id,
     sections: await readSections(scope, hashKey, options),
   };
-  const compressed = (await promisify(gzip)(JSON.stringify(report))).toString("base64");
-  if (compressed.length <= COMPRESSED_CHARACTERS_MAX) return compressed;
-  throw new AppError(
-    "payload_too_large",
-    "this machine holds more than one report may; report fewer homes with `--home`",
-  );
+  return packReport(report);
 }
 
 async function readSections(

@@ -74,6 +74,33 @@ test("what lies in a folder that could not be read stays, also on Windows", () =
   expect(unread("C:\\Users\\ada\\wo").change).toBe("resolved");
 });
 
+const RUNNING = {
+  severity: "high",
+  title: "running",
+  evidence: "it runs",
+  remediation: "stop it",
+  confidence: 0.9,
+  instance: { device: "a", path: "/a/running", isRunning: true },
+} as const;
+const TOLD = { severity: "high", title: "running", evidence: "it runs", remediation: "stop it", confidence: 0.9 };
+
+test.each([
+  ["a scan that did not look there keeps the worse", sightings(["b"], [seen("b")]), TOLD],
+  [
+    "a scan that could not read it keeps the worse",
+    sightings(["a", "b"], [seen("b")], [{ place: "a", path: "/a" }]),
+    TOLD,
+  ],
+  ["a scan that found it gone lowers it", sightings(["a", "b"], [seen("b")]), { severity: "medium", title: "t" }],
+  [
+    "a scan that saw something worse raises it",
+    sightings(["b"], [seen("b", { severity: "critical", title: "w" })]),
+    { severity: "critical", title: "w" },
+  ],
+])("%s", (_what, second, expected) => {
+  expect(scans(sightings(["a", "b"], [seen("a", RUNNING), seen("b")]), second)).toMatchObject(expected);
+});
+
 test("seen in two places it ends when both were read", () => {
   const both = sightings(["a", "b"], [seen("a"), seen("b")]);
   const first = scans(both, sightings(["a"], []));

@@ -1,5 +1,5 @@
 import type { Finding, FindingChange, FindingInstance } from "../../domain/finding.ts";
-import { aggregate } from "../../sweep/finding.ts";
+import { aggregate, SEVERITIES } from "../../sweep/finding.ts";
 import { deviceOfPlace } from "./place.ts";
 import type { ReadTest } from "./sightings.ts";
 import { INSTANCES_MAX, type SeenGroup } from "./tally-sightings.ts";
@@ -81,6 +81,7 @@ function mergeSeen(
   const finding: Finding = {
     ...before,
     ...seen,
+    ...(kept.length + keptPlaces.length > 0 ? worseOf(before, seen) : {}),
     ...located([...seen.instances, ...kept], [...seen.places, ...keptPlaces], seen.users),
     // What one scan cannot tell, an earlier one may have: that it can be registered as it was probed.
     fix: seen.fix.kind === "review" && kept.length > 0 ? before.fix : seen.fix,
@@ -91,6 +92,13 @@ function mergeSeen(
     resolvedAt: null,
   };
   return { finding, change: isBack ? "new" : "seen", write: isSameButSeen(before, finding) ? "touch" : "update" };
+}
+
+/** The severity is the worst over all instances: a scan that did not look at all of them can only raise it. */
+function worseOf(before: Finding, seen: SeenFinding) {
+  const isWorse = SEVERITIES.indexOf(before.severity) < SEVERITIES.indexOf(seen.severity);
+  const { title, severity, confidence, evidence, remediation } = isWorse ? before : seen;
+  return { title, severity, confidence, evidence, remediation };
 }
 
 /** Without process and port: one that was restarted is the same instance, also where only one of its sightings can be new. */

@@ -12,7 +12,7 @@ import type {
 import { isBelow } from "./is-below.ts";
 import { TargetReader } from "./launch-target.ts";
 import { isMembers } from "./server-entries.ts";
-import { readRuleFile, readSkillFolder } from "./skill-files.ts";
+import { readRuleFile, readSkillFolder, type SkillSearch } from "./skill-files.ts";
 
 /** Of all skills of a home that are kept to be judged together; what comes after is told of as not judged. */
 const TEXT_CHARACTERS_MAX = 64 * 1024 * 1024;
@@ -32,11 +32,13 @@ export class Collector {
   readonly #skipped = new Set<string>();
   readonly #seen: Set<string>;
   readonly #filesHere = new Set<string>();
+  readonly #search: SkillSearch;
 
   /** The programs that its servers run. */
   readonly targets: TargetReader;
 
   constructor(home: string, seen = new Set<string>()) {
+    this.#search = { home, onUnread: this.skip };
     this.targets = new TargetReader(home);
     this.#seen = seen;
   }
@@ -60,11 +62,12 @@ export class Collector {
     return (await this.claims(real, keys.join())) && !isForOthers;
   }
 
-  skip(place: string, reason: string): void {
+  /** Says that something that is there, or should be, was not read. */
+  readonly skip = (place: string, reason: string): void => {
     if (this.#skipped.has(place)) return;
     this.#skipped.add(place);
     this.coverage.push({ target: "host", place, status: "skipped", reason });
-  }
+  };
 
   /** What a lock file says holds for the skills of its folder. */
   addLock(folder: string, sources: ReadonlyMap<string, string>): void {
@@ -88,11 +91,11 @@ export class Collector {
   }
 
   async addSkills(folder: string): Promise<void> {
-    for await (const skill of readSkillFolder(folder)) await this.#addSkill(skill);
+    for await (const skill of readSkillFolder(folder, this.#search)) await this.#addSkill(skill);
   }
 
   async addRules(path: string): Promise<void> {
-    const rules = await readRuleFile(path);
+    const rules = await readRuleFile(path, this.skip);
     if (rules !== undefined) await this.#addSkill(rules);
   }
 

@@ -84,13 +84,18 @@ export function errorCode(error: unknown): string {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 }
 
-function toFailure(error: unknown): FileText {
+/** Why something that is there could not be read; undefined where nothing is there. Throws what is no system error. */
+export function unreadReason(error: unknown): string | undefined {
   const code = errorCode(error);
-  if (code === "ENOENT" || code === "ENOTDIR") return { status: "missing" };
+  if (code === "ENOENT" || code === "ENOTDIR") return undefined;
   if (code === "") throw error;
-  const reason =
-    code === "EACCES" || code === "EPERM" ? "no permission" : code === "ELOOP" ? "symbolic links in a circle" : code;
-  return { status: "unreadable", reason };
+  if (code === "EACCES" || code === "EPERM") return "no permission";
+  return code === "ELOOP" ? "symbolic links in a circle" : code;
+}
+
+function toFailure(error: unknown): FileText {
+  const reason = unreadReason(error);
+  return reason === undefined ? { status: "missing" } : { status: "unreadable", reason };
 }
 
 function toText(bytes: Buffer): Decoded {

@@ -2,7 +2,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { readVariable } from "../lib/read-variable.ts";
 import type { Platform } from "./client-definition.ts";
-import { errorCode } from "./read-bounded.ts";
+import { unreadReason } from "./read-bounded.ts";
 
 /** Whose files are looked at. */
 export interface HomeContext {
@@ -14,7 +14,11 @@ export interface HomeContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Ends a search that takes too long; who set it MUST say that not all was found. */
   readonly signal?: AbortSignal | undefined;
+  /** Told of each folder that is there and could not be listed, or not in full. */
+  readonly onUnread?: OnUnread | undefined;
 }
+
+export type OnUnread = (path: string, reason: string) => void;
 
 const DEEP_LEVELS_MAX = 6;
 const MATCHES_MAX = 2000;
@@ -22,12 +26,12 @@ const MATCHES_MAX = 2000;
 /** The paths on disk that a table path means in this home; without wildcards the path itself, whether or not it exists. */
 export async function resolvePlace(path: string, context: HomeContext): Promise<string[]> {
   const absolute = expandBase(path, context);
-  return absolute === undefined ? [] : expandWildcards(absolute, context.signal);
+  return absolute === undefined ? [] : expandWildcards(absolute, context);
 }
 
 /** The paths that a project-relative table path means in one project. */
-export function resolveInProject(path: string, project: string): Promise<string[]> {
-  return expandWildcards(join(project, path));
+export function resolveInProject(path: string, project: string, onUnread?: OnUnread): Promise<string[]> {
+  return expandWildcards(join(project, path), { onUnread });
 }
 
 export function isProjectPath(path: string): boolean {
@@ -62,19 +66,24 @@ function splitHead(path: string): [string, string] {
   return slash < 0 ? [path, ""] : [path.slice(0, slash), path.slice(slash + 1)];
 }
 
-async function expandWildcards(path: string, signal?: AbortSignal): Promise<string[]> {
+async function expandWildcards(
+  path: string,
+  { signal, onUnread }: Pick<HomeContext, "signal" | "onUnread">,
+): Promise<string[]> {
   const segments = path.split(/[\\/]/);
   const first = segments.findIndex((segment) => segment.includes("*"));
   if (first < 0) return [path];
   const base = segments.slice(0, first).join("/") || "/";
   const found: string[] = [];
-  await expand(base, segments.slice(first), { found, signal });
+  await expand(base, segments.slice(first), { found, signal, onUnread });
+  if (found.length >= MATCHES_MAX) onUnread?.(base, `more than ${String(MATCHES_MAX)} places for one client`);
   return found;
 }
 
 interface Search {
   readonly found: string[];
   readonly signal: AbortSignal | undefined;
+  readonly onUnread: OnUnread | undefined;
 }
 
 async function expand(folder: string, segments: readonly string[], search: Search): Promise<void> {
@@ -87,7 +96,7 @@ async function expand(folder: string, segments: readonly string[], search: Searc
   if (segment === "**") return expandDeep({ ...search, folder, rest }, DEEP_LEVELS_MAX);
   if (!segment.includes("*")) return expand(join(folder, segment), rest, search);
   const pattern = wildcardPattern(segment);
-  for (const entry of await listFolder(folder)) {
+  for (const entry of await listFolder(folder, search)) {
     if (pattern.test(entry.name)) await expand(join(folder, entry.name), rest, search);
   }
 }
@@ -105,7 +114,7 @@ async function expandDeep(search: DeepSearch, levels: number): Promise<void> {
   const { folder, rest } = search;
   const [name = ""] = rest;
   if (isOver(search)) return;
-  const entries = await listFolder(folder);
+  const entries = await listFolder(folder, search);
   if (entries.some((entry) => entry.name === name)) await expand(folder, rest, search);
   if (levels === 0) return;
   for (const entry of entries) {
@@ -116,12 +125,13 @@ async function expandDeep(search: DeepSearch, levels: number): Promise<void> {
   }
 }
 
-async function listFolder(folder: string) {
+async function listFolder(folder: string, { onUnread }: Search) {
   try {
     return await readdir(folder, { withFileTypes: true });
   } catch (error) {
-    if (errorCode(error) !== "") return [];
-    throw error;
+    const reason = unreadReason(error);
+    if (reason !== undefined) onUnread?.(folder, reason);
+    return [];
   }
 }
 

@@ -8,7 +8,7 @@ import type { CoverageEntry, Facts } from "./facts.ts";
 import { Collector } from "./home-collector.ts";
 import { createLineFinder } from "./line-finder.ts";
 import { parseConfig } from "./parse-config.ts";
-import { mayOthersWrite, readBoundedText, readBoundedWith } from "./read-bounded.ts";
+import { mayOthersWrite, readBoundedText, readBoundedWith, unreadReason } from "./read-bounded.ts";
 import { textInPropertyList } from "./property-list.ts";
 import { readApproval } from "./read-approval.ts";
 import { namedProjects } from "./named-projects.ts";
@@ -28,20 +28,21 @@ export interface ScanHomeOptions extends HomeContext {
  * Everything that one home tells: servers, skills, installs, files that could not be read. Reads only; starts nothing. When the signal fires it gives
  * what it has, and its coverage says that this is not all.
  */
-export async function scanHome(options: ScanHomeOptions): Promise<Facts> {
-  const { home, signal } = options;
-  const collector = new Collector(home, options.seen);
+export async function scanHome({ seen, walkLimits, ...given }: ScanHomeOptions): Promise<Facts> {
+  const { home, signal } = given;
+  const collector = new Collector(home, seen);
+  const context: HomeContext = { ...given, onUnread: collector.skip };
   for (const client of CLIENTS) {
     if (signal?.aborted === true) break;
-    await readClient(client, options, collector);
-    await findInstall(client, options, collector);
+    await readClient(client, context, collector);
+    await findInstall(client, context, collector);
   }
   for (const path of SKILL_LOCKS) {
-    for (const lock of await resolvePlace(path, options)) collector.addLock(home, await readSkillLock(lock));
+    for (const lock of await resolvePlace(path, context)) collector.addLock(home, await readSkillLock(lock));
   }
-  const walk = await walkHome(home, PROJECT_NAMES, { ...WALK_LIMITS, ...options.walkLimits, signal });
+  const walk = await walkHome(home, PROJECT_NAMES, { ...WALK_LIMITS, ...walkLimits, signal });
   for (const folder of walk.denied) collector.skip(folder, "no permission");
-  for (const project of new Set([...walk.projects, ...collector.projects, ...(await namedProjects(options))])) {
+  for (const project of new Set([...walk.projects, ...collector.projects, ...(await namedProjects(context))])) {
     if (signal?.aborted === true) break;
     await readProject(project, collector);
   }
@@ -127,17 +128,19 @@ function programPlaces({ programs }: ClientDefinition): string[] {
 async function placePaths(place: ConfigPlace, context: HomeContext): Promise<string[]> {
   const folder = place.movedBy === undefined ? undefined : readVariable(context.env, place.movedBy.variable);
   const moved =
-    folder === undefined || place.movedBy === undefined ? [] : await resolveInProject(place.movedBy.path, folder);
+    folder === undefined || place.movedBy === undefined
+      ? []
+      : await resolveInProject(place.movedBy.path, folder, context.onUnread);
   return [...moved, ...(await resolvePlace(place.path, context))];
 }
 
 async function readProject(project: string, collector: Collector): Promise<void> {
-  const names = new Set(await readdir(project).catch(() => []));
+  const names = new Set(await namesIn(project, collector));
   // One listing spares an attempt to open each of sixty files in each of a thousand projects.
   const isPresent = (path: string): boolean => path.startsWith("*") || names.has(path.split("/")[0] ?? path);
   for (const client of CLIENTS) {
     for (const place of client.configs.filter(({ path }) => isProjectPath(path) && isPresent(path))) {
-      for (const path of await resolveInProject(place.path, project))
+      for (const path of await resolveInProject(place.path, project, collector.skip))
         await readConfigFile(client, { place, path }, collector);
     }
     for (const pattern of client.skills.filter((path) => isProjectPath(path) && isPresent(path))) {
@@ -148,6 +151,16 @@ async function readProject(project: string, collector: Collector): Promise<void>
     await collector.addApproval(await readApproval(setting, join(project, setting.path)));
   if (names.has("skills-lock.json")) collector.addLock(project, await readSkillLock(projectLock(project)));
   for (const name of RULE_FILES.filter(isPresent)) await collector.addRules(join(project, name));
+}
+
+/** A client named it, or the walk found it: one that is not there now may be on a disk that is away, and what it configures is unknown. */
+async function namesIn(project: string, collector: Collector): Promise<readonly string[]> {
+  try {
+    return await readdir(project);
+  } catch (error) {
+    collector.skip(project, unreadReason(error) ?? "the project is not there");
+    return [];
+  }
 }
 
 interface PlacedFile {

@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
 import type { Dirent } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, join, relative } from "node:path";
 import type { DiscoveredSkill } from "./facts.ts";
-import { errorCode, readBoundedText } from "./read-bounded.ts";
+import { isBelow } from "./is-below.ts";
+import { readBoundedText, unreadReason } from "./read-bounded.ts";
+import type { OnUnread } from "./resolve-places.ts";
 
 /** Files that steer agents in a project. */
 export const RULE_FILES = [
@@ -25,18 +27,30 @@ const SKILLS_MAX = 1000;
 const SKILL_CHARACTERS_MAX = 8 * 1024 * 1024;
 const DEPTH_MAX = 4;
 
+/** What a search for skills may follow, and whom it tells what it left out. */
+export interface SkillSearch {
+  /** Links that lead out of it are not followed. */
+  readonly home: string;
+  readonly onUnread: OnUnread;
+}
+
 /** The skills below a skills folder: each folder with a SKILL.md, with all its files. One at a time, for together they may be large. */
-export async function* readSkillFolder(folder: string): AsyncGenerator<DiscoveredSkill> {
+export async function* readSkillFolder(folder: string, search: SkillSearch): AsyncGenerator<DiscoveredSkill> {
   let left = SKILLS_MAX;
-  for await (const path of skillFolders(folder, DEPTH_MAX)) {
-    if (left === 0) return;
+  const followed = new Set([await realpath(folder).catch(() => folder)]);
+  for await (const path of skillFolders(folder, DEPTH_MAX, { ...search, followed })) {
+    if (left === 0) {
+      search.onUnread(folder, `more than ${String(SKILLS_MAX)} skills`);
+      return;
+    }
     left -= 1;
-    yield await readSkill(path);
+    yield await readSkill(path, search.onUnread);
   }
 }
 
-export async function readRuleFile(path: string): Promise<DiscoveredSkill | undefined> {
+export async function readRuleFile(path: string, onUnread: OnUnread): Promise<DiscoveredSkill | undefined> {
   const read = await readBoundedText(path, SKILL_FILE_BYTES_MAX);
+  if (read.status === "unreadable" || read.status === "malformed") onUnread(path, read.reason);
   if (read.status !== "read") return undefined;
   const file = { path, text: read.text };
   return {
@@ -49,16 +63,42 @@ export async function readRuleFile(path: string): Promise<DiscoveredSkill | unde
   };
 }
 
-async function* skillFolders(folder: string, depth: number): AsyncGenerator<string> {
-  const entries = await list(folder);
+interface LinkSearch extends SkillSearch {
+  /** Real paths of what links led to, each once: a circle of them would never end. */
+  readonly followed: Set<string>;
+}
+
+async function* skillFolders(folder: string, depth: number, search: LinkSearch): AsyncGenerator<string> {
+  const entries = await list(folder, search.onUnread);
   if (entries.some((entry) => entry.name === "SKILL.md")) yield folder;
   else if (depth > 0) {
-    for (const entry of entries) if (entry.isDirectory()) yield* skillFolders(join(folder, entry.name), depth - 1);
+    for (const entry of entries) {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory()) yield* skillFolders(path, depth - 1, search);
+      // An installer links a skill, or a folder of skills; what lies deeper behind a link is somebody's folder of other things.
+      else if (entry.isSymbolicLink() && (await mayFollow(path, search)))
+        yield* skillFolders(path, Math.min(depth - 1, 1), search);
+    }
   }
 }
 
-async function readSkill(folder: string): Promise<DiscoveredSkill> {
-  const paths = await filesBelow(folder, DEPTH_MAX);
+async function mayFollow(link: string, { home, followed, onUnread }: LinkSearch): Promise<boolean> {
+  try {
+    const real = await realpath(link);
+    if (!(await stat(real)).isDirectory() || followed.has(real)) return false;
+    followed.add(real);
+    const isInside = isBelow(real, await realpath(home));
+    if (!isInside) onUnread(link, "a link out of the home");
+    return isInside;
+  } catch (error) {
+    const reason = unreadReason(error);
+    if (reason !== undefined) onUnread(link, reason);
+    return false;
+  }
+}
+
+async function readSkill(folder: string, onUnread: OnUnread): Promise<DiscoveredSkill> {
+  const paths = await filesBelow(folder, DEPTH_MAX, onUnread);
   const files: { path: string; text: string }[] = [];
   const opaque: string[] = paths.slice(FILES_MAX);
   const digested: [string, string][] = [];
@@ -75,13 +115,13 @@ async function readSkill(folder: string): Promise<DiscoveredSkill> {
   return { name: basename(folder), kind: "skill", path: folder, digest: digestOf(digested), files, opaque };
 }
 
-async function filesBelow(folder: string, depth: number): Promise<string[]> {
-  const entries = (await list(folder)).toSorted((left, right) => (left.name < right.name ? -1 : 1));
+async function filesBelow(folder: string, depth: number, onUnread: OnUnread): Promise<string[]> {
+  const entries = await list(folder, onUnread);
   const found: string[] = [];
   for (const entry of entries) {
     const path = join(folder, entry.name);
     if (entry.isDirectory() && depth > 0 && entry.name !== "node_modules" && entry.name !== ".git") {
-      found.push(...(await filesBelow(path, depth - 1)));
+      found.push(...(await filesBelow(path, depth - 1, onUnread)));
     } else if (!entry.isDirectory()) found.push(path);
     if (found.length > FILES_MAX * 2) break;
   }
@@ -99,11 +139,14 @@ function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
-async function list(folder: string): Promise<Dirent[]> {
+/** In one order: which of two links to a skill counts MUST NOT depend on the disk. */
+async function list(folder: string, onUnread: OnUnread): Promise<Dirent[]> {
   try {
-    return await readdir(folder, { withFileTypes: true });
+    const entries = await readdir(folder, { withFileTypes: true });
+    return entries.toSorted((left, right) => (left.name < right.name ? -1 : 1));
   } catch (error) {
-    if (errorCode(error) !== "") return [];
-    throw error;
+    const reason = unreadReason(error);
+    if (reason !== undefined) onUnread(folder, reason);
+    return [];
   }
 }

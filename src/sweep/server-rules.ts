@@ -1,11 +1,11 @@
 import ipaddr from "ipaddr.js";
-import { entropyBits, findSecretSpans, isPlaceholder, toSecretHint } from "../guard/find-secrets.ts";
-import { isSecretName } from "../guard/mask-secrets.ts";
+import { findSecretSpans, isPlaceholder, toSecretHint } from "../guard/find-secrets.ts";
 import { analyzeText } from "../guard/analyze-text.ts";
 import { isOwnBridge } from "./bridges.ts";
 import type { DiscoveredServer } from "./facts.ts";
 import type { Observation } from "./finding.ts";
 import type { Identity } from "./identity.ts";
+import { secretsIn, secretTypeOf } from "./inline-secrets.ts";
 import { imitatedPackage } from "./known-packages.ts";
 
 export type Weakness = Pick<Observation, "code" | "title" | "severity" | "confidence" | "evidence" | "remediation"> & {
@@ -34,7 +34,7 @@ function secretsOf({ server }: Sighting, hashKey: string): Weakness[] {
     const type = secretTypeOf(name, value);
     return type === undefined ? [] : [{ place: `\`${name}\``, hint: toSecretHint(type, value, hashKey) }];
   });
-  const inArgs = secretSpansIn(server.args.join("\n")).map(({ type, secret }) => ({
+  const inArgs = secretsIn(server.args.join("\n")).map(({ type, secret }) => ({
     place: "an argument",
     hint: toSecretHint(type, secret, hashKey),
   }));
@@ -47,7 +47,7 @@ function secretsOf({ server }: Sighting, hashKey: string): Weakness[] {
     remediation:
       "revoke the secret, store the new one as the server's credential in runlayer, and route the client through the gateway",
   }));
-  const tokens = secretSpansIn(server.url ?? "");
+  const tokens = secretsIn(server.url ?? "");
   if (tokens.length === 0) return inline;
   return [
     ...inline,
@@ -60,21 +60,6 @@ function secretsOf({ server }: Sighting, hashKey: string): Weakness[] {
       remediation: "revoke the secret and send its successor in a header, kept as the server's credential in runlayer",
     },
   ];
-}
-
-function secretTypeOf(name: string, value: string): string | undefined {
-  const [span] = secretSpansIn(value);
-  if (span !== undefined) return span.type;
-  const bare = value.replace(/^(?:bearer|basic|token)\s+/i, "");
-  if (!isSecretName(name) || isPlaceholder(bare) || bare.length < 8) return undefined;
-  // A secret-named variable may hold a file's path or an address; a path is no secret.
-  return /^(?:[~.]?\/|[A-Z]:\\|https?:)/.test(bare) || entropyBits(bare) < 2 ? undefined : "secret value";
-}
-
-function secretSpansIn(text: string): { type: string; secret: string }[] {
-  return findSecretSpans(text)
-    .map(({ type, start, end }) => ({ type, secret: text.slice(start, end) }))
-    .filter(({ secret }) => !isPlaceholder(secret));
 }
 
 function supplyChain({ server, identity }: Sighting): Weakness[] {
@@ -255,5 +240,6 @@ function rangeOf(host: string): string | undefined {
 /** A name from outside as it may be shown: bounded, printable, without a secret. */
 export function visible(name: string): string {
   const clean = name.replaceAll(/[^\p{L}\p{N}\p{P}\p{S} ]/gu, "?").slice(0, 80);
-  return secretSpansIn(clean).length > 0 ? "(a secret)" : clean;
+  const holdsSecret = findSecretSpans(clean).some(({ start, end }) => !isPlaceholder(clean.slice(start, end)));
+  return holdsSecret ? "(a secret)" : clean;
 }

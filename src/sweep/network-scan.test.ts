@@ -1,6 +1,9 @@
+import { createServer as createSecureServer } from "node:https";
+import { connect, createServer as createNetServer, type Server as NetServer } from "node:net";
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
 import { gzipSync } from "node:zlib";
 import { afterEach, expect, test } from "vitest";
+import { makeCertificate } from "../../test/fixtures/tls/certificate.ts";
 import { EMPTY_REGISTRY } from "./match.ts";
 import { scanNetwork } from "./network-scan.ts";
 import { probePort } from "./probe-port.ts";
@@ -15,9 +18,13 @@ afterEach(async () => {
   }
 });
 
-async function listen(handler: RequestListener): Promise<number> {
+function listen(handler: RequestListener): Promise<number> {
   const server = createServer(handler);
   servers.push(server);
+  return portOf(server);
+}
+
+async function portOf(server: NetServer): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("no port");
@@ -87,6 +94,30 @@ test("an answer that switches protocols is no answer", async () => {
     response.socket?.end("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n");
   });
   expect(await probePort({ host: "127.0.0.1", port })).toBeUndefined();
+});
+
+test("speaks TLS on any port that refuses the first request without it", async () => {
+  const tls = makeCertificate({ organization: "Acme", commonName: "localhost" });
+  const secure = createSecureServer(tls, legacyServer([]));
+  const securePort = await portOf(secure);
+  // Go's servers answer in plain text.
+  const talking = createNetServer((socket) => {
+    socket.once("data", (data) => {
+      if (data.toString().startsWith("POST"))
+        socket.end("HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n");
+      else {
+        const behind = connect(securePort, "127.0.0.1");
+        behind.write(data);
+        socket.pipe(behind).pipe(socket);
+      }
+    });
+  });
+  for (const port of [securePort, await portOf(talking)]) {
+    const url = `https://127.0.0.1:${String(port)}/mcp`;
+    expect(await probePort({ host: "127.0.0.1", port }), url).toMatchObject({ kind: "mcp", url });
+  }
+  secure.close();
+  talking.close();
 });
 
 test("finds a server of the stateless era", async () => {

@@ -23,15 +23,14 @@ const CLIENT = { name: "runlayer-sweep", version: "1" } as const;
 /** Climbs the ladder on one port and stops at the first proof: initialize, discover, a protected resource, an SSE endpoint, an agent's page. */
 export async function probePort(target: ProbeTarget): Promise<ProbeFinding | undefined> {
   const session = new ProbeSession(target);
-  const base = `${target.isTls === true ? "https" : "http"}://${target.host.includes(":") ? `[${target.host}]` : target.host}:${String(target.port)}`;
   for (const path of ["/mcp", "/"]) {
-    const found = await tryInitialize(session, base, path);
+    const found = await tryInitialize(session, path);
     if (found !== undefined) return found;
   }
-  return (await tryDiscover(session, base)) ?? (await trySse(session, base)) ?? (await tryAgent(session, base));
+  return (await tryDiscover(session)) ?? (await trySse(session)) ?? (await tryAgent(session));
 }
 
-async function tryInitialize(session: ProbeSession, base: string, path: string): Promise<ProbeFinding | undefined> {
+async function tryInitialize(session: ProbeSession, path: string): Promise<ProbeFinding | undefined> {
   const params = { protocolVersion: PROTOCOL_LEGACY, capabilities: {}, clientInfo: CLIENT };
   const answer = await session.send({
     method: "POST",
@@ -40,7 +39,7 @@ async function tryInitialize(session: ProbeSession, base: string, path: string):
     body: { jsonrpc: "2.0", id: 1, method: "initialize", params },
   });
   if (answer === undefined) return undefined;
-  if (isProtected(answer)) return { kind: "protected", url: base + path };
+  if (isProtected(answer)) return { kind: "protected", url: session.base + path };
   const result = resultOf(answer);
   if (!isMembers(result) || typeof result["protocolVersion"] !== "string" || !isMembers(result["serverInfo"]))
     return undefined;
@@ -54,7 +53,7 @@ async function tryInitialize(session: ProbeSession, base: string, path: string):
   });
   if (answer.headers["mcp-session-id"] !== undefined) await session.send({ method: "DELETE", path, headers });
   const tools = listed === undefined ? undefined : toolNamesOf(listed);
-  const url = base + (path === "/" ? "" : path);
+  const url = session.base + (path === "/" ? "" : path);
   return {
     kind: "mcp",
     url,
@@ -66,7 +65,7 @@ async function tryInitialize(session: ProbeSession, base: string, path: string):
 }
 
 /** The stateless era: no session, what would be negotiated stands in `_meta` and in headers. */
-async function tryDiscover(session: ProbeSession, base: string): Promise<ProbeFinding | undefined> {
+async function tryDiscover(session: ProbeSession): Promise<ProbeFinding | undefined> {
   const _meta = {
     "io.modelcontextprotocol/protocolVersion": PROTOCOL_MODERN,
     "io.modelcontextprotocol/clientInfo": CLIENT,
@@ -88,7 +87,7 @@ async function tryDiscover(session: ProbeSession, base: string): Promise<ProbeFi
   const tools = listed === undefined ? undefined : toolNamesOf(listed);
   return {
     kind: "mcp",
-    url: `${base}/mcp`,
+    url: `${session.base}/mcp`,
     transport: "http",
     name: nameOf(result["serverInfo"]),
     isOpen: tools !== undefined,
@@ -96,12 +95,12 @@ async function tryDiscover(session: ProbeSession, base: string): Promise<ProbeFi
   };
 }
 
-async function trySse(session: ProbeSession, base: string): Promise<ProbeFinding | undefined> {
+async function trySse(session: ProbeSession): Promise<ProbeFinding | undefined> {
   const answer = await session.send({ method: "GET", path: "/sse", headers: { accept: "text/event-stream" } });
   if (answer === undefined) return undefined;
-  if (isProtected(answer)) return { kind: "protected", url: `${base}/sse` };
+  if (isProtected(answer)) return { kind: "protected", url: `${session.base}/sse` };
   if (answer.status !== 200 || !/^event:\s?endpoint\r?$/m.test(answer.body)) return undefined;
-  return { kind: "mcp", url: `${base}/sse`, transport: "sse", name: "sse", isOpen: false, toolNames: [] };
+  return { kind: "mcp", url: `${session.base}/sse`, transport: "sse", name: "sse", isOpen: false, toolNames: [] };
 }
 
 const AGENT_PAGES: readonly { readonly client: string; readonly title: string; readonly pattern: RegExp }[] = [
@@ -113,13 +112,15 @@ const AGENT_PAGES: readonly { readonly client: string; readonly title: string; r
   { client: "hermes", title: "Hermes Agent", pattern: /<title>Hermes<\/title>/i },
 ];
 
-async function tryAgent(session: ProbeSession, base: string): Promise<ProbeFinding | undefined> {
+async function tryAgent(session: ProbeSession): Promise<ProbeFinding | undefined> {
   const page = await session.send({ method: "GET", path: "/" });
   if (page === undefined) return undefined;
   if (page.headers["server"]?.startsWith("HermesWebUI/") === true)
-    return { kind: "agent", client: "hermes", title: "Hermes Agent", url: base };
+    return { kind: "agent", client: "hermes", title: "Hermes Agent", url: session.base };
   const known = AGENT_PAGES.find(({ pattern }) => pattern.test(page.body));
-  return known === undefined ? undefined : { kind: "agent", client: known.client, title: known.title, url: base };
+  return known === undefined
+    ? undefined
+    : { kind: "agent", client: known.client, title: known.title, url: session.base };
 }
 
 /** RFC 9728 §5.1: only a protected resource points to its metadata. */

@@ -30,10 +30,16 @@ export const REQUESTS_MAX = 12;
 export class ProbeSession {
   #used = 0;
   #isDead = false;
-  readonly #target: ProbeTarget;
+  #target: ProbeTarget;
 
   constructor(target: ProbeTarget) {
     this.#target = target;
+  }
+
+  /** Where it is reached, as the last answer told. */
+  get base(): string {
+    const { host, port, isTls } = this.#target;
+    return `${isTls === true ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${String(port)}`;
   }
 
   get requestsUsed(): number {
@@ -43,12 +49,30 @@ export class ProbeSession {
   async send(request: ProbeRequest): Promise<ProbeAnswer | undefined> {
     if (this.#isDead || this.#used >= REQUESTS_MAX) return undefined;
     this.#used += 1;
+    const startedAt = performance.now();
     // Whatever a port makes of a request, it MUST NOT end a scan that has other ports to ask: it gave no answer.
     const answer = await exchange(this.#target, request).catch(() => undefined);
+    if (this.#used > 1) return answer;
+    const isRefused = answer === undefined ? performance.now() - startedAt < TIMEOUT_MS : speaksOnlyTls(answer);
+    if (isRefused && this.#target.isTls !== true) return this.#sendWithTls(request);
     // What does not even speak HTTP at the first request will not at the second.
-    if (answer === undefined && this.#used === 1) this.#isDead = true;
+    this.#isDead = answer === undefined;
     return answer;
   }
+
+  /** Of what refuses the first request without TLS. */
+  async #sendWithTls(request: ProbeRequest): Promise<ProbeAnswer | undefined> {
+    this.#target = { ...this.#target, isTls: true };
+    this.#used += 1;
+    const answer = await exchange(this.#target, request).catch(() => undefined);
+    this.#isDead = answer === undefined;
+    return answer;
+  }
+}
+
+/** Some servers answer a plain request on a port for TLS, in plain text: `Client sent an HTTP request to an HTTPS server`. */
+function speaksOnlyTls({ status, body }: ProbeAnswer): boolean {
+  return status === 400 && /\bHTTPS (?:server|port)\b/i.test(body);
 }
 
 function exchange({ host, port, isTls, signal }: ProbeTarget, probe: ProbeRequest): Promise<ProbeAnswer | undefined> {

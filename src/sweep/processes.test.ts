@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { createServer } from "node:http";
 import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -147,6 +148,24 @@ describe.runIf(process.platform === "linux")("a folder that stands for /proc", (
       { target: "processes", status: "read" },
       { target: "ports", status: "read" },
     ]);
+  });
+
+  test.each([
+    ["its page", "<html><title>OpenClaw Control</title>", { installs: [{ client: "openclaw", isRunning: true }] }],
+    ["a protected resource", "", { installs: [], servers: [{ name: "protected server", port: 18_789 }] }],
+  ])("tells an agent by its port, whatever its process is called: %s", async (_what, page, expected) => {
+    const resource = 'Bearer resource_metadata="http://x/.well-known/oauth-protected-resource"';
+    const server = createServer((_request, response) => {
+      if (page === "") response.writeHead(401, { "www-authenticate": resource }).end();
+      else response.end(page);
+    });
+    await new Promise<void>((resolve) => server.listen(18_789, "127.0.0.77", resolve));
+    try {
+      await put("net/tcp", TABLE_HEAD + row("4D00007F:4965", "11"));
+      expect(await readProcesses({ procFolder: proc })).toMatchObject(expected);
+    } finally {
+      server.close();
+    }
   });
 
   test("says that ports were not read where the kernel shows none", async () => {

@@ -48,7 +48,7 @@ export async function readProcesses({ signal, procFolder = "/proc" }: ReadProces
     : coverage;
   return {
     servers: [...seen, ...probed.flatMap(withoutProcess)],
-    installs: await inContainers(agentsOf(running), procFolder),
+    installs: await inContainers(withAnswering(agentsOf(running), probed), procFolder),
     skills: [],
     problems: [],
     coverage: [
@@ -118,8 +118,9 @@ function atItsPorts(server: ProcessServer, probed: readonly ProbedSocket[]): Pro
 /** What listens on a known port, and whose process may not be seen. */
 function withoutProcess(socket: ProbedSocket): DiscoveredServer[] {
   const { pids, answer, reachedAt: listensAt } = socket;
-  if (pids.length > 0 || answer?.kind !== "mcp") return [];
-  const { name, url } = answer;
+  if (pids.length > 0 || answer === undefined || answer.kind === "agent") return [];
+  const { url } = answer;
+  const name = answer.kind === "mcp" ? answer.name : "protected server";
   const unknown = { args: [], env: {}, headers: {}, isEnabled: true, autoApproved: [] };
   return [{ ...unknown, ...portOf(socket), name, url, listensAt }];
 }
@@ -183,6 +184,19 @@ function inContainers<Found extends { readonly pid?: number | undefined }>(
       container: one.pid === undefined ? undefined : await readContainer(procFolder, one.pid),
     })),
   );
+}
+
+/** An agent is told by how it answers too, whatever its process is called. */
+function withAnswering(agents: readonly DiscoveredInstall[], probed: readonly ProbedSocket[]): DiscoveredInstall[] {
+  const known = new Set(agents.map(({ client }) => client));
+  const answering = probed.flatMap(({ answer, pids }): DiscoveredInstall[] => {
+    if (answer?.kind !== "agent" || known.has(answer.client)) return [];
+    known.add(answer.client);
+    return [
+      { client: answer.client, title: answer.title, kind: "agent", path: answer.url, isRunning: true, pid: pids[0] },
+    ];
+  });
+  return [...agents, ...answering];
 }
 
 function agentsOf(running: readonly RunningProcess[]): DiscoveredInstall[] {

@@ -115,6 +115,30 @@ test("a project that lies in the home is counted with it", async () => {
   expect(found).toMatchObject({ instances: [{ path: join(project, ".mcp.json") }] });
 });
 
+test("a suspended agent accounts for no agent that is there", async () => {
+  mkdirSync(join(app.home, ".openclaw"), { recursive: true });
+  await app.rest("POST /agents", { name: "claw", type: "openclaw" });
+  await scan({ targets: ["host"] });
+  expect((await results()).items.map(({ code }) => code)).not.toContain("SHADOW-AGENT");
+  const { body } = await app.rest("PATCH /agents/claw", { status: "suspended" });
+  expect(at(body, "agent", "status")).toBe("suspended");
+  await scan({ targets: ["host"] });
+  expect((await results()).items.map(({ code }) => code)).toContain("SHADOW-AGENT");
+});
+
+test("text that is no Unicode ends no scan, wherever a configuration has it", async () => {
+  const half = "\ud800";
+  writeConfig(app.home, {
+    [`a${half}`]: { command: "npx", args: [`@acme/x${half}`] },
+    b: { command: `run${half}`, env: { [half]: half } },
+    c: { command: "python", args: [`/x${half}.py`] },
+    d: { url: `https://x.example/${half}` },
+  });
+  await scan({ targets: ["host"] });
+  const shadows = (await results()).items.filter(({ code }) => code === "SHADOW-SERVER");
+  expect(shadows).toHaveLength(4);
+});
+
 describe("a client that goes around the gateway", () => {
   test("is a finding until its configuration goes through the gateway", async () => {
     const server = {

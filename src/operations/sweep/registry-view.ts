@@ -15,7 +15,10 @@ export function toRegistry(snapshot: Snapshot, publicUrl: string): Registry {
       args: server.transport === "stdio" ? secrets().args : [],
       gatewayUrl: `${publicUrl}/gateway/${server.name}/mcp`,
     })),
-    agents: [...snapshot.agentById.values()].map(({ agent: { id, name, type } }) => ({ id, name, type })),
+    // One that is suspended accounts for nothing that runs.
+    agents: [...snapshot.agentById.values()].flatMap(({ agent: { id, name, type, status } }) =>
+      status === "active" ? [{ id, name, type }] : [],
+    ),
     skills: [...snapshot.skillById.values()].flatMap(({ skill: { id, name }, serving }) =>
       serving === undefined ? [] : [{ id, name, digest: serving.digest }],
     ),

@@ -39,8 +39,11 @@ function isItemOf(key: string, serverId: string): boolean {
 
 /** Whether a policy can match nobody but agents, or nothing but servers, skills or items of servers, that it names one by one. */
 export function namesOneByOne({ keys }: CompiledPolicy): boolean {
-  const isNamed = (key: string): boolean => NAMED_TYPES.some((prefix) => key.startsWith(prefix));
   return (keys.principal?.every((key) => key.startsWith(AGENT)) ?? false) || (keys.resource?.every(isNamed) ?? false);
+}
+
+function isNamed(key: string): boolean {
+  return NAMED_TYPES.some((prefix) => key.startsWith(prefix));
 }
 
 const AGENT = entityKey(`${NAMESPACE}::Agent`, "");

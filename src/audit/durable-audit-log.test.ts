@@ -194,6 +194,8 @@ test("a second group is written while the first is, and neither is lost", async 
   };
   await Promise.all(Array.from({ length: 8 }, worker));
   expect(mostOnTheWay).toBe(2);
+  const sizes = readdirSync(journalFolder(folder)).map((file) => statSync(join(journalFolder(folder), file)).size);
+  expect(Math.max(...sizes)).toBeLessThan(48 * 1024);
   await crash(parts);
   const { store, problems } = await start();
   const events = await allEvents(store);

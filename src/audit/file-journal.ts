@@ -87,8 +87,9 @@ class FileJournal implements DecisionJournal {
     return { finished: replay.finished, open: [...replay.open.values()].map(({ decision }) => decision) };
   }
 
+  /** Not once the segment is full: it would grow for as long as one commit overlaps the next. */
   get mayOverlap(): boolean {
-    return !this.#mustRotate;
+    return !this.#mustRotate && this.#position <= this.#segmentBytes;
   }
 
   async commit(entries: readonly JournalEntry[]): Promise<readonly FinishedEvent[]> {
@@ -160,13 +161,15 @@ class FileJournal implements DecisionJournal {
       await segment.close();
       throw error;
     }
-    this.#mustRotate = false;
     this.#current = segment;
     this.#isNextPrepared = false;
     this.#lastNumber = number;
-    if (previous === undefined) return;
-    this.#closed = [...this.#closed, { number: previous.number, lastOrdinal: this.#lastOrdinal }];
-    await previous.close();
+    if (previous !== undefined) {
+      this.#closed = [...this.#closed, { number: previous.number, lastOrdinal: this.#lastOrdinal }];
+      await previous.close();
+    }
+    // Last, because then others may commit: whoever rotated comes first.
+    this.#mustRotate = false;
   }
 
   #accept(entries: readonly JournalEntry[]): readonly FinishedEvent[] {

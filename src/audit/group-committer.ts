@@ -49,7 +49,7 @@ export class GroupCommitter {
   #done = 0;
   /** Groups on their way to the disk. */
   #groups = 0;
-  /** The end of the youngest of them, which is the end of all: they end in order. */
+  /** The end of the youngest of them and of all before it. */
   #youngest: Promise<boolean> = Promise.resolve(true);
   /** What nobody waits for of groups that failed, until the last one on its way has ended too. */
   #failed: Waiting[] = [];
@@ -177,10 +177,11 @@ export class GroupCommitter {
     this.#inFlight += group.length;
     this.#isUrgent = false;
     this.#groups += 1;
-    this.#youngest = this.#writeGroup(group).finally(() => {
+    const written = this.#writeGroup(group).finally(() => {
       this.#groups -= 1;
       this.#goOn();
     });
+    this.#youngest = Promise.all([this.#youngest, written]).then(([, isWritten]) => isWritten);
     return this.#youngest;
   }
 

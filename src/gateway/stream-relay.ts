@@ -200,7 +200,16 @@ export class StreamRelay {
       call.settle(end);
       return bytes;
     };
-    return decideInputRequests(envelope, this.#exchange)?.then(finish) ?? finish();
+    const fail = (error: unknown): never => {
+      // A call that waited for a resumed stream is not the exchange's own: whoever answers the fault does not settle it.
+      if (call !== pending) call.settle({ outcome: "error", reason: "upstream_refused" });
+      throw error;
+    };
+    try {
+      return decideInputRequests(envelope, this.#exchange)?.then(finish).catch(fail) ?? finish();
+    } catch (error) {
+      return fail(error);
+    }
   }
 
   #sealEventId(id: string | undefined): string | undefined {

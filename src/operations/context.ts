@@ -50,6 +50,8 @@ export interface PrepareContext {
   readonly correlationId: string;
   readonly interaction: Interaction | undefined;
   readonly read: <T>(work: (repositories: Repositories) => Promise<T>) => Promise<T>;
+  /** For what may take seconds and only reports: it waits behind searches, and nothing waits for it. */
+  readonly readAtLeisure: <T>(work: (repositories: Repositories) => Promise<T>) => Promise<T>;
   /** Tells the caller how far the work is. */
   readonly progress: (done: number, total: number, message: string) => void;
 }

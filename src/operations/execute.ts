@@ -171,6 +171,7 @@ async function prepare(execution: Execution): Promise<void> {
     isDryRun: isRead || call.common.dryRun === true,
     // What a change needs to know may be what cuts somebody off: it does not wait behind searches.
     read: (work) => (isRead ? store.readForCaller(work, signal) : store.read(work)),
+    readAtLeisure: (work) => store.readForCaller(work, signal),
     progress: (done, total, message) => invocation.progress?.(done, total, message),
   });
 }

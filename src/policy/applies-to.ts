@@ -37,17 +37,10 @@ function isItemOf(key: string, serverId: string): boolean {
   return ITEM_TYPES.some((prefix) => key.startsWith(`${prefix}${serverId}/`));
 }
 
-/** Whether a policy can match nobody but agents, or nothing but servers, skills or items of servers, that it names one by one. */
-export function namesOneByOne({ keys }: CompiledPolicy): boolean {
-  return (keys.principal?.every((key) => key.startsWith(AGENT)) ?? false) || (keys.resource?.every(isNamed) ?? false);
+/** Whether a policy says by its scope whom or what it is about: agents, groups, types, members or roles; servers or what is in them. */
+export function namesScope({ keys }: CompiledPolicy): boolean {
+  return keys.principal !== undefined || keys.resource !== undefined;
 }
-
-function isNamed(key: string): boolean {
-  return NAMED_TYPES.some((prefix) => key.startsWith(prefix));
-}
-
-const AGENT = entityKey(`${NAMESPACE}::Agent`, "");
-const NAMED_TYPES = [...ITEM_TYPES, ...["Server", "Skill"].map((type) => entityKey(`${NAMESPACE}::${type}`, ""))];
 
 /** Whether everything that a policy can match belongs to this one agent, or to this one server, or is this one skill. */
 export function isNarrowedTo(

@@ -254,7 +254,6 @@ test("a rule that cuts off every agent needs confirmation", async () => {
 test.each([
   ["every tool", { resources: { everything: true, tools: ["*"] } }],
   ["every connection", { resources: { everything: true }, actions: ["connect"] }],
-  ["every agent by its type", { principals: { agentTypes: ["claude-code"] }, resources: { everything: true } }],
   ["all but a group that nobody is in", { principals: { everyone: true, except: { groups: ["typo"] } } }],
   ["everything, as text", { cedar: "forbid (principal, action, resource) when { true };" }],
 ])("a rule that cuts off every agent needs confirmation, also one about %s", async (_, parts) => {
@@ -275,6 +274,8 @@ test("a rule that leaves some agent something, or names what it cuts off, needs 
   await create({ name: "named", effect: "deny", ...named });
   const everyone = { effect: "deny", principals: { everyone: true } };
   await create({ name: "servers", ...everyone, resources: { servers: ["s", "other"] } });
+  const types = { principals: { agentTypes: ["claude-code"] }, resources: { everything: true } };
+  await create({ name: "types", effect: "deny", ...types });
   await create({ name: "tools", ...everyone, resources: { everything: true, tools: ["r*", "w*"] } });
 });
 

@@ -110,7 +110,7 @@ async function isSameRule(entry: Entry, policy: Policy, context: PlanContext): P
   const input = z.object(ruleInput).safeParse(entry);
   if (!input.success) return false;
   try {
-    const built = await buildRule(input.data, readingResolver(context));
+    const built = await buildRule(input.data, readingResolver(context), policy);
     return (
       built.effect === policy.effect &&
       isDeepStrictEqual(built.rule, policy.rule) &&

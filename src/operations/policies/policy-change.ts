@@ -20,7 +20,7 @@ export interface PolicyStep {
  * change does not wait for it.
  */
 export function stagePolicyChange<Output extends { readonly impact: Impact }>(
-  { read, services }: PrepareContext,
+  { readAtLeisure, services }: PrepareContext,
   handle: (context: HandleContext, impact: (step: PolicyStep) => Impact) => Promise<Output>,
 ) {
   let change: PolicyChange | undefined;
@@ -35,7 +35,7 @@ export function stagePolicyChange<Output extends { readonly impact: Impact }>(
       try {
         // The calls that were answered before this one are part of the record.
         await services.flushAudit();
-        return { ...output, impact: { ...output.impact, ...(await replayCalls({ ...change, read })) } };
+        return { ...output, impact: { ...output.impact, ...(await replayCalls({ ...change, read: readAtLeisure })) } };
       } catch (error) {
         if (!(error instanceof AppError)) throw error;
         return { ...output, impact: { ...output.impact, isIncomplete: true } };

@@ -1,5 +1,5 @@
 import type { Policy } from "../../domain/policy.ts";
-import { namesOneByOne } from "../../policy/applies-to.ts";
+import { namesScope } from "../../policy/applies-to.ts";
 import { cutsOffEveryAgent } from "../../policy/cut-off.ts";
 import type { Message } from "../../policy/decide-message.ts";
 import { isJsonObject } from "../../policy/json-tree.ts";
@@ -14,7 +14,7 @@ const CALLS_CHECKED_MAX = 20_000;
 
 /**
  * Whether a policy would cut off every agent, as a rule without limits does also where there are no agents yet: such a one needs
- * `confirm`. Whoever names agents, servers or tools says what is cut off, also where there are no others.
+ * `confirm`. Whoever names senders, servers or tools says what is cut off, also where there are no others.
  */
 export function needsConfirmation(
   { before, after }: PolicyStep,
@@ -30,7 +30,7 @@ export function needsConfirmation(
 function saysWhat(policy: Policy): boolean {
   const tools = policy.rule?.resources.tools ?? [];
   const namesTools = tools.length > 0 && !tools.some((glob) => EVERY_TOOL.test(glob));
-  return namesTools || namesOneByOne(toCompiledPolicy(policy));
+  return namesTools || namesScope(toCompiledPolicy(policy));
 }
 
 const EVERY_TOOL = /^[*/]+$/;

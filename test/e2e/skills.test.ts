@@ -171,6 +171,74 @@ test("an edit by somebody else does not put code in service that nobody approved
   expect(at(own.body, "skill")).toMatchObject({ version: 3, servingVersion: 3, code: other });
 });
 
+test("an author's patches add up while they wait, and the same one twice is one version", async () => {
+  const other = FORMAT_DATE.replace("10", "7");
+  const outputSchema = { type: "object" };
+  await create("stacked", { code: FORMAT_DATE });
+  const patch = (input: Readonly<Record<string, unknown>>, key = operator) =>
+    app.rest("PATCH /skills/stacked", input, key);
+  for (const input of [{ code: other }, { code: other }]) {
+    expect(at((await patch(input)).body, "scan")).toMatchObject({ version: 2, state: "pending" });
+  }
+  expect(at((await patch({ outputSchema })).body, "scan")).toMatchObject({ version: 3, state: "pending" });
+  expect(at((await patch({ description: "Other words" })).body, "scan")).toMatchObject({
+    version: 4,
+    state: "pending",
+  });
+  expect((await patch({ name: "stacked" })).body).toMatchObject({ scan: { version: 4 }, skill: { servingVersion: 1 } });
+  const approved = await patch({ approveVersion: 4 }, security);
+  expect(at(approved.body, "skill")).toMatchObject({
+    servingVersion: 4,
+    code: other,
+    outputSchema,
+    description: "Other words",
+  });
+});
+
+test("what waits can be renamed around, taken back by its author, and sent by who may approve it", async () => {
+  const other = FORMAT_DATE.replace("10", "7");
+  await create("own", { code: FORMAT_DATE, instructions: "Use it." });
+  await app.rest("PATCH /skills/own", { code: other }, operator);
+  const taken = await app.rest("PATCH /skills/own", { code: FORMAT_DATE }, operator);
+  expect(at(taken.body, "skill")).toMatchObject({ servingVersion: 3, code: FORMAT_DATE });
+  await app.rest("PATCH /skills/own", { code: other }, operator);
+  const renamed = await app.rest("PATCH /skills/own", { name: "own-renamed" }, operator);
+  expect(at(renamed.body, "skill")).toMatchObject({ name: "own-renamed", servingVersion: 5, code: FORMAT_DATE });
+  await app.rest("PATCH /skills/own-renamed", { code: other }, operator);
+  const sent = await app.rest("PATCH /skills/own-renamed", { code: other });
+  expect(at(sent.body, "skill")).toMatchObject({ servingVersion: 7, code: other });
+});
+
+test("changing the words twice approves no code of somebody else either", async () => {
+  await create("unread-twice", { code: FORMAT_DATE }, operator);
+  for (const description of ["Other words", "And others"]) {
+    const { body } = await app.rest("PATCH /skills/unread-twice", { description });
+    expect(at(body, "scan", "state")).toBe("pending");
+  }
+});
+
+test("an approval lets the version serve, or says that a newer one does", async () => {
+  const other = FORMAT_DATE.replace("10", "7");
+  await create("late", { code: FORMAT_DATE });
+  await app.rest("PATCH /skills/late", { code: other }, operator);
+  await app.rest("PATCH /skills/late", { description: "Other words" });
+  const approve = () => app.rest("PATCH /skills/late", { approveVersion: 2 }, security);
+  const late = await approve();
+  expect([late.status, late.body]).toMatchObject([
+    409,
+    { code: "conflict", details: { field: "approveVersion", servingVersion: 3 } },
+  ]);
+  const { body: waits } = await app.rest("GET /skills/late", { version: 2 });
+  expect(at(waits, "skill", "versions")).toContainEqual(expect.objectContaining({ version: 2, state: "pending" }));
+
+  const again = await app.rest("PATCH /skills/late", { code: other }, operator);
+  expect(at(again.body, "scan")).toMatchObject({ version: 4, state: "pending" });
+  await app.rest("PATCH /skills/late", { version: 1 }, security);
+  expect(at((await approve()).body, "skill")).toMatchObject({ servingVersion: 2, code: other });
+  const both = await app.rest("PATCH /skills/late", { approveVersion: 4 }, security);
+  expect(at(both.body, "skill")).toMatchObject({ servingVersion: 4, code: other, description: "Other words" });
+});
+
 test("a version that waits or is blocked renames nothing", async () => {
   await create("named", { code: FORMAT_DATE });
   const held = { code: FORMAT_DATE.replace("10", "4"), name: "renamed-early" };

@@ -121,26 +121,32 @@ async function approve(current: Skill, number: number, context: HandleContext): 
       details: { field: "approveVersion", state: version.state },
     });
   }
+  // What a newer one brought is not taken back by an approval; approved without serving would look like a success.
+  if (number < (current.servingVersion ?? 0)) throw lateApproval(number, current.servingVersion);
   const approved: SkillVersion = { ...version, state: "approved", approvedBy: createdBy(caller) };
   await repositories.skills.saveVersionState(approved);
-  // A newer version that serves already is not taken back by a late approval.
-  const isNewer = number > (current.servingVersion ?? 0);
-  const skill = isNewer ? serve(current, approved, now) : { ...current, version: current.version + 1, updatedAt: now };
-  return { skill, version: approved };
+  return { skill: serve(current, approved, now), version: approved };
+}
+
+function lateApproval(number: number, servingVersion: number | null): AppError {
+  return new AppError(
+    "conflict",
+    `version ${servingVersion}, which serves, is newer than version ${number}; have the changes of version ${number} sent again, which applies them to what serves, or go back with \`version\` to one before it first`,
+    { details: { field: "approveVersion", servingVersion } },
+  );
 }
 
 async function revise(current: Skill, input: Input, context: HandleContext): Promise<Changed> {
   const { repositories, now } = context;
-  const { servingVersion, latestVersion } = current;
-  // What waits or is blocked is no base while another serves: somebody else's edit would put it in service unread.
-  const base = await repositories.skills.getVersion(current.id, servingVersion ?? latestVersion);
   const name = input.name ?? current.name;
   await refuseScopedRename(current.id, { before: current.name, after: name }, context);
-  const judged = await judgeContent(name, await toSkillContent(input, repositories, base.content));
-  if (isUnchanged(judged, base)) return { skill: current, version: base };
-  const version = await toNextVersion(current, judged, { input, base, context });
+  const found = await findBase(current, name, context);
+  const judged = await judgeContent(name, await toSkillContent(input, repositories, found.base.content));
+  const version = await toNextVersion(current, judged, { input, context, ...found });
+  const same = [found.base, found.latest].find((before) => isUnchanged(version, before));
+  if (same !== undefined) return { skill: current, version: same };
   const isServed = version.state === "approved";
-  if (!isServed && servingVersion !== null && name !== current.name) throw earlyRename(version);
+  if (!isServed && found.serving !== undefined && name !== current.name) throw earlyRename(version);
   await repositories.skills.insertVersion(version);
   const renamed = { ...current, name };
   if (isServed) return { skill: serve(renamed, version, now), version };
@@ -151,18 +157,38 @@ async function revise(current: Skill, input: Input, context: HandleContext): Pro
   };
 }
 
+/** What a patch is applied to, beside what serves and what is the latest. */
+interface Base {
+  readonly base: SkillVersion;
+  readonly serving: SkillVersion | undefined;
+  readonly latest: SkillVersion;
+}
+
+/**
+ * What waits is a base for its author only, or somebody else's edit would put it in service unread; what is blocked is none while
+ * another serves. A new name holds at once, and so goes with what serves.
+ */
+async function findBase(current: Skill, name: string, { repositories, caller }: HandleContext): Promise<Base> {
+  const { id, servingVersion, latestVersion } = current;
+  const latest = await repositories.skills.getVersion(id, latestVersion);
+  if (servingVersion === null) return { base: latest, serving: undefined, latest };
+  const serving = servingVersion === latestVersion ? latest : await repositories.skills.getVersion(id, servingVersion);
+  const isOwn = latest.state === "pending" && latest.createdBy.id === createdBy(caller).id;
+  return { base: isOwn && name === current.name ? latest : serving, serving, latest };
+}
+
 /** A patch, the version that it is applied to, and who applies it. */
 interface Revision {
   readonly input: Input;
   readonly base: SkillVersion;
+  readonly serving: SkillVersion | undefined;
   readonly context: HandleContext;
 }
 
 async function toNextVersion(current: Skill, judged: JudgedContent, revision: Revision): Promise<SkillVersion> {
   const { repositories, caller, now } = revision.context;
   const { settings } = await repositories.organization.get();
-  const serving = current.servingVersion === null ? undefined : revision.base;
-  const state = stateOf(judged, { settings, role: caller.role, serving });
+  const state = stateOf(judged, { settings, role: caller.role, serving: revision.serving });
   const isWaiting = state === "approved" && settings.skillApproval !== "off" && keepsUnread(judged.content, revision);
   return {
     skillId: current.id,
@@ -178,18 +204,22 @@ async function toNextVersion(current: Skill, judged: JudgedContent, revision: Re
   };
 }
 
-/** Whether the patch leaves in place what another wrote and nobody approved: changing the words is no approval of the code. */
-function keepsUnread(content: SkillContent, { input, base, context }: Revision): boolean {
-  if (base.state === "approved" || base.createdBy.id === createdBy(context.caller).id) return false;
+/**
+ * Whether the patch leaves in place what nobody approved: changing the words is no approval of the code. What waits can hold the
+ * work of others whoever made its latest version.
+ */
+function keepsUnread(content: SkillContent, { input, base, serving, context }: Revision): boolean {
+  if (base.state === "approved") return false;
+  if (base.state === "blocked" && base.createdBy.id === createdBy(context.caller).id) return false;
   const kept: SkillContent = {
     ...content,
     function: input.code === undefined ? content.function : undefined,
     servers: input.servers === undefined ? content.servers : [],
-    tools: input.tools === undefined ? content.tools : undefined,
+    tools: input.tools === undefined ? content.tools : [],
     allowedTools: input.allowedTools === undefined ? content.allowedTools : undefined,
     files: input.files === undefined ? content.files : [],
   };
-  return addsPower(kept, undefined);
+  return addsPower(kept, serving?.content);
 }
 
 /** A name is the skill's, not a version's: agents would call what serves by the new one before anybody approved it. */
@@ -201,10 +231,17 @@ function earlyRename({ state }: SkillVersion): AppError {
   );
 }
 
-/** The digest says nothing of servers where there is no function. */
-function isUnchanged({ digest, content }: JudgedContent, base: SkillVersion): boolean {
-  const isSameReach = isDeepStrictEqual([content.servers, content.tools], [base.content.servers, base.content.tools]);
-  return digest === base.digest && isSameReach && base.state !== "blocked";
+/**
+ * Whether the version would be one that is there already. What waits is not, for who may put it in service. The digest says nothing
+ * of servers where there is no function.
+ */
+function isUnchanged({ digest, content, state }: SkillVersion, before: SkillVersion): boolean {
+  const isSameReach = isDeepStrictEqual(
+    [content.servers, content.tools],
+    [before.content.servers, before.content.tools],
+  );
+  const isSameStanding = before.state === "approved" || (before.state === "pending" && state === "pending");
+  return digest === before.digest && isSameReach && isSameStanding;
 }
 
 function serve(skill: Skill, { version, content, risk }: SkillVersion, now: number): Skill {

@@ -7,13 +7,34 @@ export interface SkillChange {
   readonly standing?: { readonly state: string; readonly risk: string };
   /** Why it is refused or left out. */
   readonly message?: string;
+  /** Files of its folder that the registry's version does not have, which a pull leaves. */
+  readonly kept?: readonly string[];
+  /** Such files that a pull removed, or would. */
+  readonly removed?: readonly string[];
 }
 
+/** More are counted only; JSON has them all. */
+const FILES_SHOWN = 5;
+
 /** The change as a line for people. */
-export function toLine({ name, change, standing, message }: SkillChange, isDryRun: boolean): string {
+export function toLine(skill: SkillChange, isDryRun: boolean): string {
+  const { name, change, standing, message } = skill;
   if (change === "refused") return `${name}: refused: ${message ?? ""}`;
   if (change === "left_out") return `${name}: left out; ${message ?? ""}`;
   if (change === "only_in_registry") return `${name}: only in the registry; --prune deletes it`;
   if (change === "deleted" && isDryRun) return `${name}: would be deleted`;
-  return `${name}: ${change}${standing === undefined ? "" : `, ${standing.state} (risk ${standing.risk})`}`;
+  const state = standing === undefined ? "" : `, ${standing.state} (risk ${standing.risk})`;
+  return `${name}: ${change}${state}${toFiles(skill, isDryRun)}`;
+}
+
+function toFiles({ kept, removed }: SkillChange, isDryRun: boolean): string {
+  if (kept !== undefined)
+    return `; not in the registry: ${toList(kept)}; --prune removes ${kept.length === 1 ? "it" : "them"}`;
+  if (removed === undefined) return "";
+  return `; ${isDryRun ? "would be removed" : "removed"}: ${toList(removed)}`;
+}
+
+function toList(paths: readonly string[]): string {
+  const more = paths.length - FILES_SHOWN;
+  return `${paths.slice(0, FILES_SHOWN).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }

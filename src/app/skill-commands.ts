@@ -6,7 +6,7 @@ import { readAgentKey } from "./agent-key.ts";
 import { attempt } from "./attempt.ts";
 import { EXIT, toExitCode } from "../surfaces/cli/exit-codes.ts";
 import { toLine } from "./skill-change.ts";
-import type { Pushed } from "./skill-sync.ts";
+import type { Synced } from "./skill-faults.ts";
 
 const URL_DEFAULT = "http://127.0.0.1:7420";
 
@@ -36,7 +36,7 @@ function addPush(skills: Command, settings: CliSettings): void {
       attempt(
         settings,
         async () => {
-          const { pushSkills } = await import("./skill-sync.ts");
+          const { pushSkills } = await import("./skill-push.ts");
           const pushed = await pushSkills(folder, { ...options, ...source(settings) });
           printChanges(pushed, { settings, json, dryRun: options.dryRun });
         },
@@ -52,14 +52,15 @@ function addPull(skills: Command, settings: CliSettings): void {
     .argument("<dir>", "Folder to write to")
     .option("--zip", "Write a file NAME.zip for each skill instead of a folder")
     .option("--dry-run", "Say what would change and change nothing")
+    .option("--prune", "Also remove files of a skill's folder that the registry's version does not have")
     .option("--json", "Print what changes as JSON")
-    .action((folder: string, { json, ...options }: SyncFlags & { readonly zip?: true }) =>
+    .action((folder: string, { json, ...options }: SyncFlags & { readonly zip?: true; readonly prune?: true }) =>
       attempt(
         settings,
         async () => {
-          const { pullSkills } = await import("./skill-sync.ts");
-          const changes = await pullSkills(folder, { ...options, ...source(settings) });
-          printChanges({ changes, refusal: undefined }, { settings, json, dryRun: options.dryRun });
+          const { pullSkills } = await import("./skill-pull.ts");
+          const pulled = await pullSkills(folder, { ...options, ...source(settings) });
+          printChanges(pulled, { settings, json, dryRun: options.dryRun });
         },
         json,
       ),
@@ -74,8 +75,8 @@ interface ChangesForm extends SyncFlags {
   readonly settings: CliSettings;
 }
 
-/** Of a push that is refused, JSON holds the refusal too: it is one document. */
-function printChanges({ changes, refusal }: Pushed, { settings, json, dryRun = false }: ChangesForm): void {
+/** Where something is refused, JSON holds the refusal too: it is one document. */
+function printChanges({ changes, refusal }: Synced, { settings, json, dryRun = false }: ChangesForm): void {
   const { process, setExitCode } = settings;
   if (json === true) {
     const error = refusal === undefined ? {} : { error: { code: refusal.code, message: refusal.message } };

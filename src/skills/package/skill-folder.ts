@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { lstat, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AppError } from "../../lib/errors.ts";
@@ -12,19 +11,22 @@ export async function readSkillFolder(folder: string): Promise<readonly SkillFil
 }
 
 /**
- * Makes a folder hold exactly these files, as `readSkillFolder` reads it: what is missing is created, what is there is overwritten, and
- * what the skill does not have any more is removed, because it would run, and come back with the next push.
+ * Writes the files of a skill into its folder: what is missing is created, what is there is overwritten. Of other files those named by
+ * `removed` go, which MUST be paths as `readSkillFolder` gives them, and the rest stays.
  */
-export async function writeSkillFolder(folder: string, files: readonly SkillFile[]): Promise<void> {
+export async function writeSkillFolder(
+  folder: string,
+  files: readonly SkillFile[],
+  removed: readonly string[] = [],
+): Promise<void> {
   const wanted = checkSkillFiles(files);
-  const before = existsSync(folder) ? await readSkillFolder(folder) : [];
+  // First, since a file system may take a removed name for a written one.
+  for (const path of removed) await rm(join(folder, path));
   for (const { path, bytes } of wanted) {
     const target = join(folder, path);
     await mkdir(dirname(target), { recursive: true });
     await writeFile(target, bytes);
   }
-  const kept = new Set(wanted.map(({ path }) => path));
-  for (const { path } of before) if (!kept.has(path)) await rm(join(folder, path));
 }
 
 async function readInto(files: SkillFile[], folder: string, prefix: string): Promise<void> {

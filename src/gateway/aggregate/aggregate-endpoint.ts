@@ -18,6 +18,7 @@ import { InnerClients } from "./inner-clients.ts";
 import type { InnerHttp } from "./inner-http.ts";
 import { followClient } from "./client-gone.ts";
 import { argumentsOf } from "./own-arguments.ts";
+import { OpenAnswers } from "./open-answers.ts";
 import type { AggregateOptions } from "./ports.ts";
 import { GATEWAY_RESOURCE, toAggregateDraft } from "./record.ts";
 import type { ToolNames } from "./tool-naming.ts";
@@ -33,10 +34,12 @@ export function createAggregateEndpoint(
 ): Aggregate {
   const runs = new SkillRuns(context, options.skills, http);
   const { skills, version } = options;
-  const parts: ServerParts = { context, skills, runs, version, argumentsJson: new WeakMap() };
+  const answers = new OpenAnswers(context.limits);
+  const parts: ServerParts = { context, skills, runs, version, answers, argumentsJson: new WeakMap() };
   const toClients = (agent: Agent): InnerClients => createClients(agent, http);
   const sessions = new AggregateSessions(parts, toClients);
   const modern = createModern(parts, toClients);
+  let trials = 0;
   sessions.onChange({ tell: () => modern.listsChanged(), check: () => modern.endForbidden() });
   return {
     async handle(request, response) {
@@ -49,11 +52,21 @@ export function createAggregateEndpoint(
         respondRefusal(response, refusal);
       }
     },
-    trial: (run) => runs.trial(run),
+    async trial(run) {
+      trials += 1;
+      try {
+        return await runs.trial(run);
+      } finally {
+        trials -= 1;
+      }
+    },
     callTool: (call, callOptions) => runs.callTool(call, callOptions),
     sessions: () => sessions.list(),
     endSession: (id) => sessions.endById(id),
     recheck: (call) => runs.recheck(call),
+    get openCalls() {
+      return answers.callCount + trials;
+    },
     endStreams: () => sessions.endStreams(),
     close() {
       sessions.close();
@@ -141,12 +154,20 @@ async function serve(
   const names = namesIn(request);
   const auth: AuthInfo = { token: "", clientId: agent.key.id, scopes: [] };
   followClient(auth, response);
+  const agentId = agent.agent.agent.id;
+  parts.answers.follow(response, { agentId, isCall: request.method !== "GET" });
   const body = request.method === "POST" ? await readMessage(request, auth, parts) : undefined;
+  if (isListening(body)) parts.answers.follow(response, { agentId, isCall: false });
   const { method = "GET", url = "/", headers } = request;
   const read = Object.assign(Readable.from([]), { method, url, headers, auth });
   if (await isLegacyRequest(await toWebRequest(read, body), body))
     return sessions.handle(Object.assign(request, { auth }), { response, body, agent, names });
   return modern.handle(read, { response, body, agent, names });
+}
+
+/** Whether the answer stands open without end (2026-07-28). */
+function isListening(body: unknown): boolean {
+  return typeof body === "object" && body !== null && "method" in body && body.method === "subscriptions/listen";
 }
 
 /** `?names=plain` or nothing. What is not known is refused, not passed over: whoever writes it expects that it does something. */

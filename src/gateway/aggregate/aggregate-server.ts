@@ -11,10 +11,12 @@ import {
 import { SkillsExtension } from "@modelcontextprotocol/server/ext/skills";
 import type { ToolDefinition } from "../../domain/server.ts";
 import type { GatewayContext } from "../context.ts";
+import { unreadRefusal } from "../fault-report.ts";
 import { matchDetails, subjectOf, toDraft } from "../record.ts";
 import { asRefusal, RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
 import { askerOf, type Connection } from "./connections.ts";
 import { refusalOf } from "./inner-outcome.ts";
+import type { OpenAnswers } from "./open-answers.ts";
 import { innerArgumentsOf } from "./own-arguments.ts";
 import type { SkillRunner } from "./ports.ts";
 import { GATEWAY_RESOURCE, toAggregateDraft } from "./record.ts";
@@ -36,6 +38,7 @@ export interface ServerParts {
   readonly skills: SkillRunner;
   readonly runs: SkillRuns;
   readonly version: string;
+  readonly answers: OpenAnswers;
   /** Of each tool call its arguments as written, by the identity that its message came with. */
   readonly argumentsJson: WeakMap<AuthInfo, string>;
 }
@@ -64,7 +67,7 @@ export function createAggregateServer(parts: ServerParts, connection: Connection
     refusable(async () => {
       const handling = { parts, connection };
       if (request.params.name === SEARCH_TOOLS) return search(request, handling);
-      return callTool(toActualCall(request, context, handling), context, handling);
+      return readably(handling, () => callTool(toActualCall(request, context, handling), context, handling));
     }),
   );
   server.setRequestHandler("prompts/list", () => refusable(() => listSkillPrompts(parts, connection)));
@@ -189,6 +192,16 @@ function toSchema(schema: unknown): Record<string, unknown> {
 interface Handling {
   readonly parts: ServerParts;
   readonly connection: Connection;
+}
+
+/** Does nothing for an agent that leaves too much unread, and drops the answer of one that came to do so meanwhile. */
+async function readably<T>({ parts, connection }: Handling, work: () => Promise<T>): Promise<T> {
+  const { answers } = parts;
+  if (!answers.hasRoom(connection.agentId))
+    throw RpcRefusal.unavailable("too much that was answered before waits to be read; read it, then call again");
+  const answer = await work();
+  if (!answers.hasRoom(connection.agentId)) throw unreadRefusal(undefined);
+  return answer;
 }
 
 async function callTool(

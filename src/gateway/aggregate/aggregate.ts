@@ -19,6 +19,8 @@ export interface Aggregate {
   endSession(id: string): boolean;
   /** Why a skill may not be given again what its agent's call was answered; undefined where it may. */
   recheck(call: InnerCall): Promise<InnerRefusal | undefined>;
+  /** Calls and trials that will end by themselves. */
+  readonly openCalls: number;
   /** Ends what stands open without end; calls in flight go on. */
   endStreams(): void;
   close(): void;
@@ -46,6 +48,9 @@ export function createAggregate(context: GatewayContext, http: InnerHttp, option
     recheck: async (call) => (await load()).recheck(call),
     sessions: () => endpoint?.sessions() ?? [],
     endSession: (id) => endpoint?.endSession(id) ?? false,
+    get openCalls() {
+      return endpoint?.openCalls ?? 0;
+    },
     endStreams: () => endpoint?.endStreams(),
     close() {
       isClosed = true;

@@ -14,3 +14,11 @@ export function cutOffStalled(response: ServerResponse, stalledMs: number): void
   const timer = setTimeout(() => response.destroy(), TAKING_MS_MAX).unref();
   response.once("close", () => clearTimeout(timer));
 }
+
+/** The same for an answer that somebody else writes and ends: a client takes nothing of what it has to take for `stalledMs`. */
+export function cutOffIfStalled(response: ServerResponse, stalledMs: number): void {
+  response.setTimeout(stalledMs, () => {
+    // Where nothing waits to be taken, only the server is silent.
+    if (response.writableLength > 0) response.destroy();
+  });
+}

@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { setTimeout as sleep } from "node:timers/promises";
 import { accessAs, clientOf, identify, type Access } from "./access.ts";
 import { type Aggregate, createAggregate } from "./aggregate/aggregate.ts";
 import { createInnerHttp, type InnerOrigin, SESSION_GONE_HEADER } from "./aggregate/inner-http.ts";
@@ -7,6 +6,7 @@ import { handleMessage } from "./client-messages.ts";
 import { createClientTasks } from "./client-tasks.ts";
 import { Continuations } from "./continuations.ts";
 import { DEFAULT_LIMITS, type GatewayContext, type GatewayOptions } from "./context.ts";
+import { drain, SHUTDOWN } from "./drain.ts";
 import { endSessionById } from "./end-session.ts";
 import { challengeOf, Exchange } from "./exchange.ts";
 import { ClientGoneError, readBody } from "./http/read-body.ts";
@@ -41,7 +41,7 @@ export interface Gateway {
   endSession(id: string): boolean;
   /** Requests and streams in flight. */
   readonly liveExchanges: number;
-  /** Ends standing streams, lets calls in flight finish for at most `timeoutMs`, and then ends them too. */
+  /** Ends standing streams, lets calls and runs in flight finish for at most `timeoutMs`, and then ends them too. */
   drain(timeoutMs: number): Promise<void>;
   /** Ends everything that is open, at once. */
   close(): void;
@@ -50,13 +50,6 @@ export interface Gateway {
 const AGGREGATE_PATH = /^\/gateway\/mcp(?:\?|$)/;
 // A server's name as the domain allows it, and nothing encoded: one server has one path.
 const PATH = /^\/gateway\/([a-z0-9][a-z0-9-]{0,62})\/mcp(?:\?|$)/;
-
-const SHUTDOWN = {
-  status: 503,
-  code: "unavailable",
-  message: "the gateway shuts down; try again in a moment",
-} as const;
-const DRAIN_STEP_MS = 20;
 
 /** Makes the gateway and ties it to the live view: what a change forbids ends before the operation that made it answers. */
 export function createGateway(options: GatewayOptions): Gateway {
@@ -79,11 +72,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     get liveExchanges() {
       return context.exchanges.count;
     },
-    async drain(timeoutMs) {
-      aggregate?.endStreams();
-      await drain(context, timeoutMs);
-      aggregate?.close();
-    },
+    drain: (timeoutMs) => drain(context, { aggregate, timeoutMs }),
     close() {
       stopUpkeep();
       stopFollowing();
@@ -106,14 +95,6 @@ function respondFault({ onProblem }: GatewayContext, response: ServerResponse, e
   onProblem("a message could not be handled", error);
   const message = "something went wrong in the gateway";
   respondRefusal(response, new RpcRefusal({ status: 500, code: RPC_CODES.internalError, message }));
-}
-
-async function drain({ exchanges, heldCalls }: GatewayContext, timeoutMs: number): Promise<void> {
-  const until = performance.now() + timeoutMs;
-  for (const exchange of exchanges.list()) if (!exchange.isCall) exchange.forbid(SHUTDOWN);
-  heldCalls.endAll();
-  while (exchanges.count > 0 && performance.now() < until) await sleep(DRAIN_STEP_MS);
-  for (const exchange of exchanges.list()) exchange.forbid(SHUTDOWN);
 }
 
 function createContext(options: GatewayOptions): GatewayContext {

@@ -83,9 +83,12 @@ function ruleMatches(located: Located, surface: TextSurface, depth: number): Tex
   return [...found, ...inner, ...beyond];
 }
 
-/** A model reads on where a line ends, and so do the rules, but not where a paragraph does. As long as the text was. */
+/** Ends a line that the next one goes on with: that is no empty one, and no list item, heading, table row, quote or fence. */
+const SOFT_LINE_END = /(?<![\r\n])\r?\n(?![\r\n]|[ \t]*(?:[-*+•][ \t]|\d+[.)][ \t]|#|\||>|```))/g;
+
+/** A model reads on where a line ends, and so do the rules, but not where a block does. As long as the text was. */
 function unwrapLines(text: string): string {
-  return text.replaceAll(/(?<![\r\n])\r?\n(?![\r\n])/g, (end) => " ".repeat(end.length));
+  return text.replaceAll(SOFT_LINE_END, (end) => " ".repeat(end.length));
 }
 
 function applyRule(rule: TextRule, { text, lineAt }: Located): TextMatch[] {

@@ -18,16 +18,22 @@ const PAGES_MAX = 2000;
 const WALKS_MAX = 100;
 const WALK_CHARACTERS_MAX = 256 * 1024;
 
+/** From the first page to the last: meanwhile the first ones may have gained tools, which the end would show as gone. */
+const WALK_MS = 60_000;
+
 /** What an agent has read of a list in pages. */
 interface Walk {
   /** Chained over the pages: what an earlier page shows makes the last one another. */
   readonly digest: string;
+  /** How many there were. Cursors do not tell one page from another: some servers make a new one for each list. */
+  readonly pages: number;
+  readonly beganAt: number;
   /** Undefined where a page was not seen. */
   readonly names: ReadonlySet<string> | undefined;
 }
 
-const BEGINNING: Walk = { digest: "", names: new Set() };
-const BROKEN_OFF: Walk = { digest: "", names: undefined };
+const BEGINNING = { digest: "", pages: 0, names: new Set<string>() };
+const BROKEN_OFF = { digest: "broken off", pages: 0, names: undefined };
 
 interface Page {
   readonly cursor: string | undefined;
@@ -45,27 +51,31 @@ export class ToolWatch {
     const page = toPage(answer, request, exchange);
     if (page === undefined || context.observer === undefined) return;
     const { id } = caller.server.server;
+    const now = context.clock.now();
     const isLast = page.nextCursor === undefined;
-    const walk = this.#walkTo(caller, page.cursor);
+    const walk = this.#walkTo(caller, page, now);
     const listed = answer.bytes.subarray(page.list.start, page.list.end);
     const digest = hash(walk.digest, isLast ? "last" : "page", listed);
-    const isKnown = this.#isKnown(`${id} ${hash(page.cursor ?? "")}`, digest, context.clock.now());
+    const isKnown = this.#isKnown(placeOf(id, walk), digest, now);
     if (isKnown && isLast) return;
     const tools = toDefinitions(valueAt(answer.bytes, page.list));
     if (page.nextCursor !== undefined)
-      this.#continue(keyOf(caller, page.nextCursor), { digest, names: withNames(walk.names, tools) });
+      this.#walks.set(keyOf(caller, page.nextCursor), {
+        digest,
+        pages: walk.pages + 1,
+        beganAt: walk.beganAt,
+        names: withNames(walk.names, tools),
+      });
     if (!isKnown) context.observer.toolsListed(id, { tools, earlier: isLast ? walk.names : undefined });
   }
 
-  #walkTo(caller: Caller, cursor: string | undefined): Walk {
-    return cursor === undefined ? BEGINNING : (this.#walks.get(keyOf(caller, cursor)) ?? BROKEN_OFF);
-  }
-
-  #continue(key: string, { digest, names }: Walk): void {
-    if (names === undefined) return;
-    let characters = 0;
-    for (const name of names) characters += name.length;
-    if (characters <= WALK_CHARACTERS_MAX) this.#walks.set(key, { digest, names });
+  #walkTo(caller: Caller, { cursor, nextCursor }: Page, now: number): Walk {
+    if (cursor === undefined) return { ...BEGINNING, beganAt: now };
+    const key = keyOf(caller, cursor);
+    const walk = this.#walks.get(key);
+    // At its end it has told what is gone: the same cursor given again would tell it of a list that has grown since.
+    if (nextCursor === undefined) this.#walks.delete(key);
+    return walk !== undefined && now - walk.beganAt <= WALK_MS ? walk : { ...BROKEN_OFF, beganAt: now };
   }
 
   #isKnown(key: string, digest: string, now: number): boolean {
@@ -99,8 +109,17 @@ function cursorAt(bytes: Buffer, span: Span | undefined): string | undefined {
   return written === "null" ? undefined : (textAt(bytes, span) ?? written);
 }
 
+/** Where a page stands in a list, which holds another page than before once the list has changed. */
+function placeOf(serverId: string, { names, pages }: Walk): string {
+  return `${serverId} ${names === undefined ? "part" : "whole"} ${pages}`;
+}
+
 function withNames(names: Walk["names"], tools: readonly ToolDefinition[]): Walk["names"] {
-  return names === undefined ? undefined : new Set([...names, ...tools.map(({ name }) => name)]);
+  if (names === undefined) return undefined;
+  const all = new Set([...names, ...tools.map(({ name }) => name)]);
+  let characters = 0;
+  for (const name of all) characters += name.length;
+  return characters <= WALK_CHARACTERS_MAX ? all : undefined;
 }
 
 function hash(...parts: readonly (string | Buffer)[]): string {

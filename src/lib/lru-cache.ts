@@ -2,6 +2,7 @@
 export interface LruCache<Value> {
   get(key: string): Value | undefined;
   set(key: string, value: Value): void;
+  delete(key: string): void;
 }
 
 export function createLruCache<Value>(entriesMax: number): LruCache<Value> {
@@ -20,6 +21,9 @@ export function createLruCache<Value>(entriesMax: number): LruCache<Value> {
       entries.set(key, value);
       const [oldest] = entries.keys();
       if (entries.size > entriesMax && oldest !== undefined) entries.delete(oldest);
+    },
+    delete(key) {
+      entries.delete(key);
     },
   };
 }

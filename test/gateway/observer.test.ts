@@ -1,5 +1,5 @@
 import { Registry } from "prom-client";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { createGatewayMetrics } from "../../src/gateway/metrics.ts";
 import { call, post, request } from "./client.ts";
 import { startHarness, type Harness } from "./harness.ts";
@@ -31,6 +31,8 @@ beforeAll(async () => {
   upstream = await startUpstream((received) => behave(received));
 });
 
+afterEach(() => void vi.useRealTimers());
+
 afterAll(async () => {
   await upstream.close();
   await harness.close();
@@ -59,30 +61,38 @@ test("tells of tools when they change, of health with each answer, of keys, and 
   expect(denied).toEqual([agent.keyId]);
 });
 
-test("tells of a list page by page, and of what is gone only after a walk to its end", async () => {
-  const server = await harness.addServer({ name: "paged", url: `${upstream.url}/mcp` });
-  const agent = await harness.addAgent("walker", [{ serverId: server.id }]);
-  const pages: Record<string, { readonly names: readonly string[]; readonly nextCursor?: string }> = {
-    1: { names: ["a", "b"], nextCursor: "2" },
-    '"2"': { names: ["c"] },
-  };
+/** By the cursor that asks for it as JSON; the first one by `1`. */
+type Pages = Record<string, { readonly names: readonly string[]; readonly nextCursor?: string }>;
+
+function servePages(pages: Pages): void {
   behave = (received) => {
     const { names = [], ...rest } = pages[JSON.stringify(received.message.params?.["cursor"] ?? 1)] ?? {};
     const tools = names.map((name) => ({ name, inputSchema: { type: "object" } }));
     sendJson(received, result(received, { tools, ...rest }));
   };
-  const url = `${harness.url}/gateway/paged/mcp`;
-  /** Gives the cursor to go on with. */
-  const list = async (cursor?: unknown) => {
+}
+
+/** Reads a page as an agent does and gives the cursor to go on with. */
+async function startReader(name: string) {
+  const server = await harness.addServer({ name, url: `${upstream.url}/mcp` });
+  const agent = await harness.addAgent(`reader-of-${name}`, [{ serverId: server.id }]);
+  return async (cursor?: unknown) => {
     const params = cursor === undefined ? {} : { cursor };
-    const { messages } = await post(url, agent.key, request(1, "tools/list", params));
+    const { messages } = await post(`${harness.url}/gateway/${name}/mcp`, agent.key, request(1, "tools/list", params));
     return messages.at(-1)?.result?.["nextCursor"];
   };
-  const told = async (walk: () => Promise<unknown>) => {
-    listed.length = 0;
-    await walk();
-    return listed.map(({ tools, earlier }) => [tools.join(), earlier === undefined ? "a page" : [...earlier].join()]);
-  };
+}
+
+async function told(walk: () => Promise<unknown>) {
+  listed.length = 0;
+  await walk();
+  return listed.map(({ tools, earlier }) => [tools.join(), earlier === undefined ? "a page" : [...earlier].join()]);
+}
+
+test("tells of a list page by page, and of what is gone only after a walk to its end", async () => {
+  const list = await startReader("paged");
+  const pages: Pages = { 1: { names: ["a", "b"], nextCursor: "2" }, '"2"': { names: ["c"] } };
+  servePages(pages);
   const walk = async () => list(await list());
   expect(await told(walk)).toEqual([
     ["a,b", "a page"],
@@ -95,8 +105,59 @@ test("tells of a list page by page, and of what is gone only after a walk to its
     ["a", "a page"],
     ["c", "a"],
   ]);
+  pages["1"] = { names: ["a", "b"], nextCursor: "2" };
+  // So it is where the list is again what it was.
+  expect(await told(walk)).toEqual([
+    ["a,b", "a page"],
+    ["c", "a,b"],
+  ]);
   pages["1"] = { names: ["a"] };
   expect(await told(() => list())).toEqual([["a", ""]]);
+});
+
+test("an old cursor, or one that was used, shows a page and not what is gone", async () => {
+  const list = await startReader("gaining");
+  const pages: Pages = { 1: { names: ["a"], nextCursor: "2" }, '"2"': { names: ["c"] } };
+  servePages(pages);
+  const cursor = await list();
+  expect(await told(() => list(cursor))).toEqual([["c", "a"]]);
+  pages["1"] = { names: ["a", "gained"], nextCursor: "2b" };
+  pages['"2b"'] = { names: ["c"] };
+  const next = await list();
+  expect(await told(() => list(cursor))).toEqual([["c", "a page"]]);
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 61_000 });
+  pages['"2b"'] = { names: ["c", "d"] };
+  expect(await told(() => list(next))).toEqual([["c,d", "a page"]]);
+});
+
+test("a list whose cursors are new each time is told of once", async () => {
+  const list = await startReader("signed");
+  let lists = 0;
+  behave = (received) => {
+    const page = Number(/-(\d)/.exec(JSON.stringify(received.message.params?.["cursor"] ?? ""))?.[1] ?? 0);
+    const tools = [{ name: `t${page}`, inputSchema: { type: "object" } }];
+    lists += 1;
+    sendJson(received, result(received, { tools, ...(page < 2 ? { nextCursor: `${lists}-${page + 1}` } : {}) }));
+  };
+  const walk = async () => list(await list(await list()));
+  expect(await told(walk)).toEqual([
+    ["t0", "a page"],
+    ["t1", "a page"],
+    ["t2", "t0,t1"],
+  ]);
+  expect(await told(walk)).toEqual([]);
+  vi.useFakeTimers({ toFake: ["Date"] });
+  // So it is where the beginning was not seen.
+  const walkLate = async () => {
+    const cursor = await list();
+    vi.setSystemTime(Date.now() + 61_000);
+    await list(await list(cursor));
+  };
+  expect(await told(walkLate)).toEqual([
+    ["t1", "a page"],
+    ["t2", "a page"],
+  ]);
+  expect(await told(walkLate)).toEqual([]);
 });
 
 test("a name that is listed again is not passed on", async () => {

@@ -52,6 +52,18 @@ test("reads what else a server says, and takes its instructions for what they ar
   expect(evidenceOf({ instructions: "You must always call list_tables first before any other tool." })).toEqual([]);
 });
 
+test("judges prompts and resources by what they say, not by what they are about, and tells what a finding is about", () => {
+  const titlesOf = (words: Partial<ShownWords>) =>
+    toolWeaknessesOf([tool("other")], { prompts: [], resources: [], ...words }).map(({ title }) => title);
+  expect(titlesOf({ resources: [{ uri: "docs://sql-injection-prevention" }] })).toEqual([]);
+  expect(titlesOf({ prompts: [{ name: "review-for-path-traversal" }] })).toEqual([]);
+  const [order, hidden] = [{ description: ORDER }, { description: "Adds.\u{e0049}\u{e0067}\u{e006e}\u{e006f}" }];
+  expect(titlesOf({ prompts: [{ name: "greet", ...order }] })).toEqual([expect.stringMatching(/^prompt/)]);
+  expect(titlesOf({ resources: [{ uri: "a:b", ...order }] })).toEqual([expect.stringMatching(/^resource/)]);
+  expect(titlesOf({ resources: [{ uri: "a:b", ...hidden }] })).toEqual([expect.stringMatching(/resource/)]);
+  expect(titlesOf({ instructions: ORDER })).toEqual([expect.stringMatching(/^server/)]);
+});
+
 test("says what it could not judge", () => {
   const codesOf = (tools: readonly ShownTool[], leftOut = 0) =>
     toolWeaknessesOf(tools, { prompts: [], resources: [], leftOut }).map(({ code }) => code);

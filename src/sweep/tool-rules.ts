@@ -30,34 +30,60 @@ export function toolWeaknessesOf(tools: readonly ShownTool[], words: ShownWords 
   return [...poison(read), ...notAnalysable(read, words), ...magicParameters(tools), ...sinks(tools)];
 }
 
+/** What a text is of. */
+type Subject = "server" | "tool" | "prompt" | "resource";
+
 /** One thing that a model reads whole. */
 interface ReadText extends ModelText {
   readonly label: string;
-  readonly surface: TextSurface;
+  readonly subject: Subject;
 }
+
+/**
+ * What is an attack there. A tool acts, so that what it offers counts; the others instruct or tell of something, be it an attack to learn
+ * about: only what no honest text says counts.
+ */
+const SURFACES: Readonly<Record<Subject, TextSurface>> = {
+  server: "skill",
+  tool: "tool",
+  prompt: "skill",
+  resource: "skill",
+};
 
 /** A server may fill what discovery takes of it with one text; as much is judged, and the rest is said. */
 const SERVER_CHARACTERS_MAX = 4 * 1024 * 1024;
 
 function* readAll(tools: readonly ShownTool[], { instructions, prompts, resources }: ShownWords): Generator<ReadText> {
   let left = SERVER_CHARACTERS_MAX;
-  const read = (shown: unknown, label: string, surface: TextSurface): ReadText => {
+  const read = (shown: unknown, label: string, subject: Subject): ReadText => {
     const found = modelText(shown, left);
     left -= found.text.length;
-    return { ...found, label, surface };
+    return { ...found, label, subject };
   };
-  // They are there to instruct: only what no honest text says counts.
-  yield read(instructions, "its instructions", "skill");
+  yield read(instructions, "its instructions", "server");
   for (const tool of tools) yield read(tool, `tool \`${visible(tool.name)}\``, "tool");
-  for (const prompt of prompts) yield read(prompt, `prompt \`${visible(prompt.name)}\``, "tool");
-  for (const resource of resources) yield read(resource, `resource \`${visible(resource.uri)}\``, "tool");
+  for (const prompt of prompts) yield read(prompt, `prompt \`${visible(prompt.name)}\``, "prompt");
+  for (const resource of resources) yield read(resource, `resource \`${visible(resource.uri)}\``, "resource");
 }
 
+const POISON_TITLES: Readonly<Record<Subject, string>> = {
+  server: "server whose instructions turn against its user",
+  tool: "tool whose definition instructs the model",
+  prompt: "prompt whose definition instructs the model",
+  resource: "resource whose definition instructs the model",
+};
+const HIDDEN_TITLES: Readonly<Record<Subject, string>> = {
+  server: "hidden characters in a server's instructions",
+  tool: "hidden characters in a tool's definition",
+  prompt: "hidden characters in a prompt's definition",
+  resource: "hidden characters in a resource's definition",
+};
+
 function poison(read: readonly ReadText[]): Weakness[] {
-  const judged = read.flatMap(({ label, text, surface }) => {
-    const { isSuspicious, score, matches } = analyzeText(text, surface);
+  const judged = read.flatMap(({ label, text, subject }) => {
+    const { isSuspicious, score, matches } = analyzeText(text, SURFACES[subject]);
     const [worst] = matches.toSorted((left, right) => right.weight - left.weight);
-    return isSuspicious && worst !== undefined ? [{ label, score, worst }] : [];
+    return isSuspicious && worst !== undefined ? [{ label, subject, score, worst }] : [];
   });
   const groups = Map.groupBy(judged, ({ worst }) => worst.ruleId.startsWith("unicode."));
   return [...groups].flatMap(([isHidden, [first]]): Weakness[] =>
@@ -66,11 +92,11 @@ function poison(read: readonly ReadText[]): Weakness[] {
       : [
           {
             code: isHidden ? "POISON-UNICODE" : "POISON-DESC",
-            title: isHidden ? "hidden characters in a tool's definition" : "tool whose definition instructs the model",
+            title: isHidden ? HIDDEN_TITLES[first.subject] : POISON_TITLES[first.subject],
             severity: first.score >= 0.85 ? "critical" : "high",
             confidence: first.score,
             evidence: `${first.label}: ${first.worst.title} (${first.worst.ruleId}): ${first.worst.excerpt}`,
-            remediation: "quarantine the server until a person has read its tools, and ask who changed them",
+            remediation: "quarantine the server until a person has read what it shows, and ask who changed it",
           },
         ],
   );

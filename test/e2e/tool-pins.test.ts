@@ -6,6 +6,7 @@ import { at, startTestApp, textAt, type TestApp } from "../harness/app.ts";
 let app: TestApp;
 let upstream: TestUpstream;
 let tools: readonly Record<string, unknown>[] = [];
+let isDown = false;
 let more: Record<string, unknown> = {};
 
 const good = { name: "read", description: "Reads a file", inputSchema: { type: "object" } };
@@ -14,11 +15,11 @@ const other = { name: "other", inputSchema: { type: "object" } };
 
 beforeAll(async () => {
   app = await startTestApp();
-  upstream = await startUpstream((received) =>
-    received.message.method === "tools/list"
-      ? sendJson(received, result(received, { tools, ...more }))
-      : plainServer(received),
-  );
+  upstream = await startUpstream((received) => {
+    if (isDown) return void received.response.writeHead(503).end();
+    if (received.message.method !== "tools/list") return plainServer(received);
+    return sendJson(received, result(received, { tools, ...more }));
+  });
 });
 afterAll(async () => {
   await app.close();
@@ -42,6 +43,13 @@ async function list(server: string, key: string, params = {}): Promise<unknown> 
 
 function itemsOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
+}
+
+/** What a scan of the registry finds about a server. */
+async function codesOf(server: string): Promise<readonly string[]> {
+  await app.rest("POST /scans", { targets: ["registry"] });
+  const { body } = await app.rest(`GET /scan-results?query=${server}`);
+  return itemsOf(at(body, "items")).map((item) => textAt(item, "code"));
 }
 
 /** The tools that the registry shows, once it knows what was listed. */
@@ -71,9 +79,24 @@ test("a tool that was dropped once and comes back poisoned has changed, and agen
   const seen = await client.listTools();
   expect(seen.tools.find(({ name }) => name === "dropper__read")?.description).toBe(good.description);
   await client.close();
-  await app.rest("POST /scans", { targets: ["registry"] });
-  const found = await app.rest("GET /scan-results?query=dropper");
-  expect(itemsOf(at(found.body, "items")).map((item) => textAt(item, "code"))).toContain("TOOLS-CHANGED");
+  expect(await codesOf("dropper")).toContain("TOOLS-CHANGED");
+});
+
+test("tools of which none was ever accepted have not changed", async () => {
+  isDown = true;
+  const endpoint = { transport: "streamable-http", url: `${upstream.url}/mcp`, allowPrivateNetwork: true };
+  const made = await app.rest("POST /servers", { name: "unseen", ...endpoint });
+  isDown = false;
+  expect(at(made.body, "discovery", "state"), JSON.stringify(made.body)).not.toBe("ok");
+  [tools, more] = [[good], {}];
+  expect(await codesOf("unseen")).not.toContain("TOOLS-CHANGED");
+  await waitForTools("unseen", { read: "unreviewed" });
+  tools = [poisoned, other];
+  expect(await codesOf("unseen")).not.toContain("TOOLS-CHANGED");
+  await app.rest("PATCH /servers/unseen", { approveToolChanges: true });
+  expect(await codesOf("unseen")).not.toContain("TOOLS-CHANGED");
+  tools = [poisoned, other, { ...other, name: "new" }];
+  expect(await codesOf("unseen")).toContain("TOOLS-CHANGED");
 });
 
 test("what a list lacks is written down once in a while, what it changes at once", async () => {

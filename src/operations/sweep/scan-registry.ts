@@ -109,8 +109,9 @@ function serverObservations(
   const merged = discovery?.state === "ok" ? mergeTools(known, wholeListing(discovery.tools), seen) : known;
   const tools = merged.filter(({ absentSince }) => absentSince === null);
   const changed = tools.filter(({ state }) => state === "changed").length;
-  // Against what was accepted: one that traffic showed before the scan is no less new.
-  const fresh = tools.filter(({ state }) => state === "unreviewed").length;
+  // Against what was accepted, if anything was: one that traffic showed before the scan is no less new.
+  const wasAccepted = merged.some(({ state }) => state !== "unreviewed");
+  const fresh = wasAccepted ? tools.filter(({ state }) => state === "unreviewed").length : 0;
   const found: PlacedObservation[] = [];
   if (discovery !== undefined && discovery.state !== "ok" && discovery.state !== "not_contacted") {
     found.push(

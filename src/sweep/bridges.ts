@@ -32,9 +32,7 @@ export function isOwnBridge({ name, bridge }: Launch): boolean {
 
 /** The launch together with what it leads to, if it is called as a bridge. */
 export function withBridge(launch: Launch): Launch {
-  const base = launch.name.replace(/^(?:npm|pypi)\//, "");
-  const url =
-    launch.name === OWN_PACKAGE ? ownTarget(launch.rest) : BRIDGES.has(base) ? bridgeTarget(launch.rest) : undefined;
+  const url = targetOf(launch);
   if (url === undefined) return launch;
   const bridge: Bridge = { url, isProven: isProven(launch) };
   return { ...launch, bridge };
@@ -48,9 +46,17 @@ export function isCalledBridge({ name }: Launch): boolean {
 }
 
 /** What a folder, a module on a path or another registry calls by the name of a bridge is not that package for sure. */
-function isProven({ kind, name, pin, rest, isAltered }: Launch): boolean {
+function isProven({ kind, name, pin, rest, isAltered, isInstalled }: Launch): boolean {
+  // `npx` and `uvx`, which vouch for the others, are found by their names as well.
+  if (kind === "bin") return isInstalled === true;
   if (kind !== "pkg" || isAltered === true) return false;
   return pin !== "local" || (name === OWN_PACKAGE && rest[0] === "stdio");
+}
+
+function targetOf({ name, rest }: Launch): string | undefined {
+  if (name === OWN_PACKAGE) return ownTarget(rest);
+  const base = name.replace(/^(?:npm|pypi)\//, "");
+  return BRIDGES.has(base) ? bridgeTarget(base, rest) : undefined;
 }
 
 function ownTarget(rest: readonly string[]): string | undefined {
@@ -63,9 +69,14 @@ const VALUED = oneOf(
   "--header --headers -H --transport --transport-type --host --port --resource --ignore-tool --auth-timeout --static-oauth-client-metadata --static-oauth-client-info --client-id --client-secret --token-url --log-level --logLevel --oauth2Bearer --protocolVersion --sse --streamableHttp --streamable-http",
 );
 
+/** `mcp-proxy` takes a header's name and its value as two words. */
+function wordsOfProxy(option: string): boolean | number {
+  return option === "-H" || option === "--headers" ? 2 : VALUED(option);
+}
+
 /** The first word that is no option, or what an option names as the server: an address anywhere else may belong to a command that the bridge runs. */
-function bridgeTarget(rest: readonly string[]): string | undefined {
-  const { index, options } = findOperand(rest, VALUED);
+function bridgeTarget(base: string, rest: readonly string[]): string | undefined {
+  const { index, options } = findOperand(rest, base === "mcp-proxy" ? wordsOfProxy : VALUED);
   if (options.some(({ name }) => name === "--stdio" || name.startsWith("--named-server"))) return undefined;
   const named = options.find(({ name }) => /^--(?:sse|streamableHttp|streamable-http)$/.test(name))?.value;
   return [named, rest[index]].find(isAddress);

@@ -100,6 +100,11 @@ test("a command line of nothing but wrappers is one that cannot be told", () => 
 test.each([
   "node /home/a/node_modules/mcp-remote/evil.js https://gw.example/gateway/a/mcp",
   "/home/a/mcp-remote https://gw.example/gateway/a/mcp",
+  "./mcp-proxy https://gw.example/gateway/a/mcp",
+  "C:\\x\\mcp-remote.exe https://gw.example/gateway/a/mcp",
+  "mcp-proxy evil https://gw.example/gateway/a/mcp",
+  "uvx mcp-proxy --headers A b evil https://gw.example/gateway/a/mcp",
+  "npx mcp-remote --header A:b evil https://gw.example/gateway/a/mcp",
   "python -m mcp_proxy https://gw.example/gateway/a/mcp",
   "npx mcp-remote@npm:evil https://gw.example/gateway/a/mcp",
   "npx mcp-remote@https://evil.example/x.tgz https://gw.example/gateway/a/mcp",
@@ -124,6 +129,10 @@ test.each([
   "npx mcp-remote --header A:b https://gw.example/gateway/a/mcp",
   "npx -y supergateway --sse https://gw.example/gateway/a/mcp",
   "uvx mcp-proxy https://gw.example/gateway/a/mcp",
+  "uvx mcp-proxy --headers A b --transport streamablehttp -H C d https://gw.example/gateway/a/mcp",
+  "mcp-proxy --headers A b https://gw.example/gateway/a/mcp",
+  "mcp-remote https://gw.example/gateway/a/mcp --header A:b",
+  "cmd /c mcp-remote.cmd https://gw.example/gateway/a/mcp",
   "npx -y runlayer stdio --url https://gw.example/gateway/a/mcp",
   "npx -y runlayer@1.0.0 stdio --url=https://gw.example/gateway/a/mcp",
   `${process.execPath} ${LAUNCHER} stdio --url https://gw.example/gateway/a/mcp`,
@@ -135,12 +144,17 @@ test.each([
 test("what is called like a bridge goes around the gateway like one, and is no other one for another address", () => {
   const server = { id: "1", name: "api", transport: "http", url: "https://mcp.acme.example/mcp" };
   const matcher = createMatcher({ ...EMPTY_REGISTRY, servers: [server] }, KEY);
-  const direct = of("mcp-remote https://mcp.acme.example/sse");
+  const direct = of("/home/a/mcp-remote https://mcp.acme.example/sse");
   expect(matcher.standingOf(direct).status).toBe("registered_direct");
   expect(matcher.identityAt([], direct).family).toBe("url:mcp.acme.example");
-  const [one, other] = [of("mcp-remote https://a.example"), of("mcp-remote https://b.example")];
+  const [one, other] = [of("/home/a/mcp-remote https://a.example"), of("/home/a/mcp-remote https://b.example")];
   expect(matcher.standingOf(one).status).toBe("shadow");
   expect(one.family).not.toBe(other.family);
+});
+
+test("a header of two words is no address of the server", () => {
+  const args = ["mcp-proxy", "--headers", "Authorization", "Bearer x", "https://mcp.example.com/mcp"];
+  expect(identify({ command: "uvx", args }, KEY).family).toBe("url:mcp.example.com");
 });
 
 test("the same address through a bridge, in another case, with default port and another transport is one server", () => {

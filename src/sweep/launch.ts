@@ -8,6 +8,8 @@ export interface Launch {
   readonly pin: "pinned" | "range" | "latest" | "source" | "local";
   /** Arguments of the server itself, and for a script those of its interpreter. */
   readonly rest: readonly string[];
+  /** A program by its name alone, as the path finds it: what its user installed under that name. */
+  readonly isInstalled?: boolean | undefined;
   /** A program that runs anything (`npm run`, `docker exec`): which server it is its arguments tell, and not its name. */
   readonly isRunner?: boolean | undefined;
   /** A package whose name does not tell what runs: it comes from another registry, or another program of it is called. */
@@ -32,7 +34,9 @@ export function programName(command: string): string {
 export function programLaunch(command: string, args: readonly string[]): Launch {
   const name = programName(command);
   if (name === "" || SHELL.test(name)) return { kind: "cmd", name: name || "unknown", pin: "local", rest: args };
-  return { kind: "bin", name, pin: "local", rest: args, ...(GENERAL_RUNNERS.has(name) ? { isRunner: true } : {}) };
+  const isInstalled = !/[\\/]/.test(command);
+  const isRunner = GENERAL_RUNNERS.has(name);
+  return { kind: "bin", name, pin: "local", rest: args, isInstalled, ...(isRunner ? { isRunner } : {}) };
 }
 
 /** A program that runs what its arguments say, in a way that is not looked through. */
@@ -60,8 +64,11 @@ export interface Operand {
   readonly options: readonly { readonly name: string; readonly value: string | undefined }[];
 }
 
-/** Passes over options. Those that `takesNext` names have their value in the next word, unless it is written behind `=`. */
-export function findOperand(args: readonly string[], takesNext: (option: string) => boolean): Operand {
+/**
+ * Passes over options. Those that `takesNext` names have their value in the next word, or in as many as it says, unless it is written
+ * behind `=`.
+ */
+export function findOperand(args: readonly string[], takesNext: (option: string) => boolean | number): Operand {
   const options: { name: string; value: string | undefined }[] = [];
   let index = 0;
   for (let arg = args[index]; arg?.startsWith("-") === true; arg = args[index]) {
@@ -69,9 +76,9 @@ export function findOperand(args: readonly string[], takesNext: (option: string)
     if (arg === "--") break;
     const equals = arg.indexOf("=");
     const name = equals < 0 ? arg : arg.slice(0, equals);
-    const hasNext = equals < 0 && takesNext(name);
-    options.push({ name, value: equals < 0 ? (hasNext ? args[index] : undefined) : arg.slice(equals + 1) });
-    if (hasNext) index += 1;
+    const words = equals < 0 ? Number(takesNext(name)) : 0;
+    options.push({ name, value: equals < 0 ? (words > 0 ? args[index] : undefined) : arg.slice(equals + 1) });
+    index += words;
   }
   return { index, options };
 }

@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { inDatabase } from "../../test/harness/database.ts";
 import { anOrganization, aServer } from "../../test/harness/entities.ts";
 import { systemClock } from "../lib/clock.ts";
 import { openStore } from "../store/open-store.ts";
@@ -31,12 +31,6 @@ afterEach(async () => {
   await store.close();
   rmSync(dataDir, { recursive: true, force: true });
 });
-
-function inDatabase(statement: string): void {
-  const database = new Database(join(dataDir, "runlayer.db"));
-  database.exec(statement);
-  database.close();
-}
 
 /** A server is inserted and committed, and then its row cannot be read. */
 const FAULT =
@@ -66,7 +60,7 @@ test("takes what it could not read along with the next change, and tells of all 
   await store.transaction((tx) => tx.servers.insert(first));
   const swaps: (readonly [boolean, readonly string[]])[] = [];
   view.onSwap((next, _previous, changes) => swaps.push([next.isBehind, changes.map(({ id }) => id)]));
-  inDatabase(FAULT);
+  await inDatabase(dataDir, FAULT);
   await expect(store.transaction((tx) => tx.servers.insert(second))).rejects.toThrow();
   const { current } = view;
   expect(current.isBehind).toBe(true);
@@ -74,8 +68,7 @@ test("takes what it could not read along with the next change, and tells of all 
   expect(current.serverById.has(first.id)).toBe(true);
   await expect.poll(() => problems.length, { timeout: 5_000 }).toBeGreaterThan(0);
   expect(view.current).toBe(current);
-  inDatabase("drop trigger fault");
-  inDatabase("update servers set header_names = '[]'");
+  await inDatabase(dataDir, "drop trigger fault", "update servers set header_names = '[]'");
   await store.transaction((tx) => tx.servers.save({ ...first, description: "changed", version: 2 }));
   expect(view.current.isBehind).toBe(false);
   expect(view.current.serverById.get(second.id)?.server.name).toBe("second");
@@ -87,7 +80,7 @@ test("takes what it could not read along with the next change, and tells of all 
 test("tells the other followers of a commit that the view could not read", async () => {
   const heard: string[] = [];
   store.onCommitted(async (changes) => void heard.push(...changes.map(({ id }) => id)));
-  inDatabase(FAULT);
+  await inDatabase(dataDir, FAULT);
   await expect(store.transaction((tx) => tx.servers.insert(second))).rejects.toThrow();
   expect(heard).toContain(second.id);
 });

@@ -1,8 +1,7 @@
-import { join } from "node:path";
-import Database from "better-sqlite3";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { listen, type RunningServer } from "../fixtures/mcp/http-servers.ts";
 import { at, startTestApp, textAt, type TestApp } from "../harness/app.ts";
+import { inDatabase } from "../harness/database.ts";
 import { restAll } from "../harness/serve-process.ts";
 
 /* What time does to a registry: rows are aged in the database, for nobody waits ninety days. */
@@ -48,16 +47,14 @@ function startChangingServer(): Promise<RunningServer> {
 
 /** Everything that was registered becomes a hundred days older. */
 async function age(): Promise<void> {
-  const database = new Database(join(app.dataDir, "runlayer.db"));
-  for (const statement of [
+  const changes = await inDatabase(
+    app.dataDir,
     `update "api_keys" set "created_at" = "created_at" - ${AGED_MS}, "last_used_at" = null where "name" like 'old%'`,
     `update "agents" set "created_at" = "created_at" - ${AGED_MS}, "last_seen_at" = null where "name" = 'idle'`,
     `update "policies" set "updated_at" = "updated_at" - ${AGED_MS} where "name" = 'forgotten'`,
     `update "servers" set "credential" = json_set("credential", '$.rotatedAt', json_extract("credential", '$.rotatedAt') - ${AGED_MS})`,
-  ]) {
-    expect(database.prepare(statement).run().changes, statement).toBeGreaterThan(0);
-  }
-  database.close();
+  );
+  for (const count of changes) expect(count).toBeGreaterThan(0);
   await app.restart();
 }
 
@@ -98,9 +95,10 @@ test("finds what was neglected, who violates, and tools that changed; each once"
 
 test("the operation of a finding succeeds as given, also after what it is about is gone or the finding is over", async () => {
   await app.rest("POST /agents", { name: "idle-two", type: "cursor" });
-  const database = new Database(join(app.dataDir, "runlayer.db"));
-  database.prepare(`update "agents" set "created_at" = "created_at" - ${AGED_MS} where "name" = 'idle-two'`).run();
-  database.close();
+  await inDatabase(
+    app.dataDir,
+    `update "agents" set "created_at" = "created_at" - ${AGED_MS} where "name" = 'idle-two'`,
+  );
   await app.restart();
   await app.rest("POST /scans", { targets: ["registry"] });
   const find = async (status: string) => {

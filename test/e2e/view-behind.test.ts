@@ -1,9 +1,8 @@
-import { join } from "node:path";
-import Database from "better-sqlite3";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { call, openStream, post, request, streamInit, type Posted } from "../gateway/client.ts";
 import { plainServer, startSse, startUpstream, type TestUpstream } from "../gateway/upstream.ts";
 import { at, startTestApp, textAt, type TestApp } from "../harness/app.ts";
+import { inDatabase } from "../harness/database.ts";
 
 /* What is committed and cannot be read back: nothing is served until it is. */
 
@@ -51,12 +50,6 @@ function callTool(path: string, { key }: TestAgent, headers: Record<string, stri
   return post(`${app.url}${path}`, key, call(2, path === ALL ? "files__read_file" : "read_file"), { headers });
 }
 
-function inDatabase(...statements: readonly string[]): void {
-  const database = new Database(join(app.dataDir, "runlayer.db"));
-  for (const statement of statements) database.exec(statement);
-  database.close();
-}
-
 const isReady = async (): Promise<boolean> => (await fetch(`${app.url}/readyz`)).status === 200;
 
 test("a revocation that cannot be read back cuts everybody off until it is, and is not lost", async () => {
@@ -68,7 +61,8 @@ test("a revocation that cannot be read back cuts everybody off until it is, and 
   );
   expect(stream.status).toBe(200);
   // Rows that come out of a revocation cannot be read: the commit succeeds, the reload of the view fails.
-  inDatabase(
+  await inDatabase(
+    app.dataDir,
     "create trigger fault after update of revoked_at on api_keys when new.revoked_at is not null begin update api_keys set created_by = '{' where id = new.id; end",
   );
   const revoke = () => app.rest(`POST /api-keys/${lost.keyId}/revoke`, { confirm: true });
@@ -94,7 +88,8 @@ test("a revocation that cannot be read back cuts everybody off until it is, and 
   // Who asks might hold the key that was revoked; a second revocation must not answer as if it had worked.
   expect(await revoke()).toMatchObject({ status: 503, body: { code: "unavailable" } });
 
-  inDatabase(
+  await inDatabase(
+    app.dataDir,
     "drop trigger fault",
     `update api_keys set created_by = '{"type":"system","id":"x","name":"x"}' where created_by = '{'`,
   );

@@ -125,6 +125,8 @@ test("refuses the calls of an agent that leaves too much unread, and of no other
   const use = async () => (await post(`${bounded.url}/gateway/mcp`, greedy.key, message, { headers })).messages;
   const count = upstream.received.length;
   await expect.poll(use).toMatchObject([{ id: 2, error: { code: -32_013 } }]);
+  const refused = (await bounded.events("tool.call")).filter(({ reason }) => reason === "unread_answers");
+  expect(refused.at(-1)).toMatchObject({ outcome: "error" });
   const theirs = await inSession(bounded, other, args);
   const large = await post(`${bounded.url}/gateway/mcp`, other.key, theirs.message, { headers: theirs.headers });
   expect(large.text.length).toBeGreaterThan(LARGE);

@@ -19,7 +19,7 @@ import { refusalOf } from "./inner-outcome.ts";
 import type { OpenAnswers } from "./open-answers.ts";
 import { innerArgumentsOf } from "./own-arguments.ts";
 import type { SkillRunner } from "./ports.ts";
-import { GATEWAY_RESOURCE, toAggregateDraft } from "./record.ts";
+import { GATEWAY_RESOURCE, toAggregateDraft, toUnsentCall } from "./record.ts";
 import { isReading, signalOf } from "./client-gone.ts";
 import { findServing, type ServingSkill, type SkillAsker, visibleSkills } from "./skill-decision.ts";
 import { createSkillSource } from "./skill-source.ts";
@@ -67,7 +67,8 @@ export function createAggregateServer(parts: ServerParts, connection: Connection
     refusable(async () => {
       const handling = { parts, connection };
       if (request.params.name === SEARCH_TOOLS) return search(request, handling);
-      return readably(handling, () => callTool(toActualCall(request, context, handling), context, handling));
+      const actual = toActualCall(request, context, handling);
+      return readably(actual.params.name, handling, () => callTool(actual, context, handling));
     }),
   );
   server.setRequestHandler("prompts/list", () => refusable(() => listSkillPrompts(parts, connection)));
@@ -195,11 +196,15 @@ interface Handling {
 }
 
 /** Does nothing for an agent that leaves too much unread, and drops the answer of one that came to do so meanwhile. */
-async function readably<T>({ parts, connection }: Handling, work: () => Promise<T>): Promise<T> {
+async function readably<T>(name: string, { parts, connection }: Handling, work: () => Promise<T>): Promise<T> {
   const { answers } = parts;
-  if (!answers.hasRoom(connection.agentId))
+  if (!answers.hasRoom(connection.agentId)) {
+    const draft = toUnsentCall(name, askerOf(connection, parts.context), { context: parts.context, connection });
+    await parts.context.audit.record({ ...draft, outcome: "error", reason: "unread_answers" });
     throw RpcRefusal.unavailable("too much that was answered before waits to be read; read it, then call again");
+  }
   const answer = await work();
+  // What was carried out has its event.
   if (!answers.hasRoom(connection.agentId)) throw unreadRefusal(undefined);
   return answer;
 }
@@ -253,16 +258,8 @@ function findSkill(asker: SkillAsker, name: string): ServingSkill | undefined {
 
 /** A tool of no server of this agent: the same answer whether it exists elsewhere or not. */
 async function refuseUnknown(name: string, asker: SkillAsker, { parts, connection }: Handling): Promise<RpcRefusal> {
-  const { audit, clock } = parts.context;
-  const shown = parts.context.maskName(name).slice(0, 200).toWellFormed();
-  const draft = toAggregateDraft(asker, {
-    event: "tool.call",
-    time: clock.now(),
-    resource: { type: "tool", id: shown, name: shown },
-    sessionId: connection.sessionId,
-    details: { tool: shown },
-  });
-  await audit.record({ ...draft, outcome: "denied", reason: "not_assigned" });
+  const draft = toUnsentCall(name, asker, { context: parts.context, connection });
+  await parts.context.audit.record({ ...draft, outcome: "denied", reason: "not_assigned" });
   const message = `agent \`${asker.agent.agent.name}\` has no tool of this name; list the tools, or ask an administrator of this gateway`;
   const data = { type: "runlayer.denied", reason: "not_assigned", policies: [], correlationId: draft.correlationId };
   return new RpcRefusal({ status: 200, code: RPC_CODES.denied, message }, { data });

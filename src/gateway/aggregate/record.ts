@@ -2,7 +2,11 @@ import type { DecisionDraft, ResourceRef } from "../../domain/audit-event.ts";
 import { newId } from "../../lib/ids.ts";
 import type { DecidingPolicy } from "../decide.ts";
 import { toActor } from "../record.ts";
+import type { GatewayContext } from "../context.ts";
+import type { Connection } from "./connections.ts";
 import type { SkillAsker } from "./skill-decision.ts";
+
+const NAME_CHARACTERS_MAX = 200;
 
 /** The endpoint itself, for events that concern none of its servers. */
 export const GATEWAY_RESOURCE: ResourceRef = { type: "gateway", id: "gateway", name: "gateway" };
@@ -32,4 +36,21 @@ export function toAggregateDraft({ snapshot, agent, ip, client }: SkillAsker, fa
     sessionId: facts.sessionId,
     details: facts.details ?? {},
   };
+}
+
+interface UnsentCall {
+  readonly context: GatewayContext;
+  readonly connection: Pick<Connection, "sessionId">;
+}
+
+/** The event of a call that reaches no server, by the name that the caller chose. */
+export function toUnsentCall(name: string, asker: SkillAsker, { context, connection }: UnsentCall): DecisionDraft {
+  const shown = context.maskName(name).slice(0, NAME_CHARACTERS_MAX).toWellFormed();
+  return toAggregateDraft(asker, {
+    event: "tool.call",
+    time: context.clock.now(),
+    resource: { type: "tool", id: shown, name: shown },
+    sessionId: connection.sessionId,
+    details: { tool: shown },
+  });
 }

@@ -125,7 +125,9 @@ async function approve(current: Skill, number: number, context: HandleContext): 
   if (number < (current.servingVersion ?? 0)) throw lateApproval(number, current.servingVersion);
   const approved: SkillVersion = { ...version, state: "approved", approvedBy: createdBy(caller) };
   await repositories.skills.saveVersionState(approved);
-  return { skill: serve(current, approved, now), version: approved };
+  const skill = serve(current, approved, now);
+  // A newer one that waits stays the latest: its author's next patch builds on it.
+  return { skill: { ...skill, latestVersion: Math.max(number, current.latestVersion) }, version: approved };
 }
 
 function lateApproval(number: number, servingVersion: number | null): AppError {
@@ -210,7 +212,8 @@ async function toNextVersion(current: Skill, judged: JudgedContent, revision: Re
  */
 function keepsUnread(content: SkillContent, { input, base, serving, context }: Revision): boolean {
   if (base.state === "approved") return false;
-  if (base.state === "blocked" && base.createdBy.id === createdBy(context.caller).id) return false;
+  // Its own first version is nobody else's work.
+  if (base.version === 1 && base.createdBy.id === createdBy(context.caller).id) return false;
   const kept: SkillContent = {
     ...content,
     function: input.code === undefined ? content.function : undefined,

@@ -40,13 +40,10 @@ export interface DecisionJournal {
   /** What the last process left behind. MUST be called once, before the first `commit`. */
   recover(): Promise<Recovered>;
   /**
-   * All entries, durable, or none: rejects when they cannot be written, and may be tried again. Resolves with the events that the
-   * caller must hand to the sequencer. One call at a time unless `mayOverlap`; calls that overlap end in order, and when one
-   * fails those after it do.
+   * All entries, durable, or none: rejects when they cannot be written, and may be tried again. One call at a time. Resolves
+   * with the events that the caller must hand to the sequencer.
    */
   commit(entries: readonly JournalEntry[]): Promise<readonly FinishedEvent[]>;
-  /** Whether `commit` may be called while one is on its way. */
-  readonly mayOverlap: boolean;
   /** In the transaction that appends `events`: marks them as being in the log and returns those that were not there yet. */
   claim(repositories: Repositories, events: readonly FinishedEvent[]): Promise<readonly FinishedEvent[]>;
   /** After that transaction: frees what was kept for these events. */

@@ -1,5 +1,4 @@
-import fs, { closeSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
-import { syncBuiltinESMExports } from "node:module";
+import { closeSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -14,8 +13,7 @@ import {
   type AuditParts,
   type AuditSettings,
 } from "../../test/harness/audit.ts";
-import type { AuditEventDraft } from "../domain/audit-event.ts";
-import type { DecisionJournal, JournalEntry } from "./decision-journal.ts";
+import type { DecisionJournal } from "./decision-journal.ts";
 
 let folder: string;
 let opened: AuditParts[] = [];
@@ -26,8 +24,6 @@ beforeEach(() => {
 
 afterEach(async () => {
   vi.useRealTimers();
-  vi.restoreAllMocks();
-  syncBuiltinESMExports();
   for (const { log, store } of opened) {
     await log.close().catch(() => undefined);
     await store.close();
@@ -47,11 +43,6 @@ async function crash({ journal, store }: AuditParts): Promise<void> {
   await journal.close();
   await store.close();
   opened = [];
-}
-
-function toEntry(event: AuditEventDraft): JournalEntry {
-  const text = JSON.stringify(event);
-  return { kind: "recorded", event, text, size: text.length };
 }
 
 test("a decision and its outcome are one event, visible after a flush", async () => {
@@ -165,91 +156,6 @@ test("a torn tail loses nothing that was acknowledged", async () => {
   expect(problems).toEqual([]);
 });
 
-test("a second group is written while the first is, and neither is lost", async () => {
-  let onTheWay = 0;
-  let mostOnTheWay = 0;
-  const wrapJournal = (journal: DecisionJournal): DecisionJournal => ({
-    recover: () => journal.recover(),
-    async commit(entries) {
-      mostOnTheWay = Math.max(mostOnTheWay, ++onTheWay);
-      return journal.commit(entries).finally(() => (onTheWay -= 1));
-    },
-    get mayOverlap() {
-      return journal.mayOverlap;
-    },
-    claim: (repositories, events) => journal.claim(repositories, events),
-    release: (events) => journal.release(events),
-    close: () => journal.close(),
-  });
-  const parts = await start({ wrapJournal, segmentBytes: 16 * 1024 });
-  const ids: string[] = [];
-  const worker = async (): Promise<void> => {
-    for (let n = 0; n < 50; n += 1) {
-      const decision = aDecision();
-      await parts.log.stage(decision);
-      ids.push(decision.id);
-      parts.log.settle(decision.id, { outcome: "success", durationMs: 1 });
-      await sleep(n % 3);
-    }
-  };
-  await Promise.all(Array.from({ length: 8 }, worker));
-  expect(mostOnTheWay).toBe(2);
-  const sizes = readdirSync(journalFolder(folder)).map((file) => statSync(join(journalFolder(folder), file)).size);
-  expect(Math.max(...sizes)).toBeLessThan(48 * 1024);
-  await crash(parts);
-  const { store, problems } = await start();
-  const events = await allEvents(store);
-  expect(events.map(({ id }) => id).toSorted()).toEqual(ids.toSorted());
-  expect(events.map(({ seq }) => seq)).toEqual(events.map((_, index) => index + 1));
-  expect(problems).toEqual([]);
-});
-
-test("when the disk refuses a write, the one after it fails too and its bytes do not count", async () => {
-  const first = await start();
-  const [one, two, three] = [anEvent(), anEvent(), anEvent()];
-  vi.spyOn(fs, "write").mockImplementationOnce((...args: readonly unknown[]) => {
-    const callback = args.at(-1);
-    if (typeof callback === "function") callback(new Error("EIO"));
-  });
-  syncBuiltinESMExports();
-  const ends = await Promise.allSettled([first.journal.commit([toEntry(one)]), first.journal.commit([toEntry(two)])]);
-  expect(ends).toMatchObject([{ reason: { message: "EIO" } }, { reason: { message: "EIO" } }]);
-  expect(first.journal.mayOverlap).toBe(false);
-  expect(await first.journal.commit([toEntry(three)])).toMatchObject([{ ordinal: 1, id: three.id }]);
-  expect(first.journal.mayOverlap).toBe(true);
-  await crash(first);
-  const { store, problems } = await start();
-  expect((await allEvents(store)).map(({ id }) => id)).toEqual([three.id]);
-  expect(problems).toEqual([]);
-});
-
-test("commits that overlap end in order, and the first may be missing after a crash", async () => {
-  const first = await start();
-  await first.log.record(anEvent());
-  const [one, two] = [anEvent(), anEvent()];
-  const ended: number[] = [];
-  const commits = [one, two].map((event, index) =>
-    first.journal.commit([toEntry(event)]).then(([finished]) => {
-      ended.push(index);
-      return finished?.ordinal;
-    }),
-  );
-  expect(first.journal.mayOverlap).toBe(true);
-  expect(await Promise.all(commits)).toEqual([2, 3]);
-  expect(ended).toEqual([0, 1]);
-  await crash(first);
-  const [name = ""] = readdirSync(journalFolder(folder)).filter((file) => file.startsWith("decisions"));
-  const path = join(journalFolder(folder), name);
-  const bytes = readFileSync(path);
-  const at = bytes.indexOf(one.id);
-  const fd = openSync(path, "r+");
-  writeSync(fd, Buffer.alloc(one.id.length), 0, one.id.length, at);
-  closeSync(fd);
-  const { store, problems } = await start();
-  expect((await allEvents(store)).map(({ id }) => id)).toEqual([expect.any(String), two.id]);
-  expect(problems).toEqual([]);
-});
-
 test("keeps its files to their owner", async () => {
   await start();
   expect(statSync(journalFolder(folder)).mode & 0o777).toBe(0o700);
@@ -264,7 +170,6 @@ test("refuses while the journal cannot be written, keeps outcomes, and recovers 
     recover: () => journal.recover(),
     commit: (entries) => (isFull ? Promise.reject(new Error("ENOSPC")) : journal.commit(entries)),
     claim: (repositories, events) => journal.claim(repositories, events),
-    mayOverlap: false,
     release: (events) => journal.release(events),
     close: () => journal.close(),
   });
@@ -297,7 +202,6 @@ test("tries a full disk once a second, however much comes meanwhile", async () =
       return Promise.reject(new Error("ENOSPC"));
     },
     claim: (repositories, events) => journal.claim(repositories, events),
-    mayOverlap: false,
     release: (events) => journal.release(events),
     close: () => journal.close(),
   });

@@ -45,21 +45,16 @@ class FileJournal implements DecisionJournal {
   readonly #options: FileJournalOptions;
   readonly #files: SegmentFiles;
   readonly #segmentBytes: number;
-  /** One for each commit on its way: a buffer is the disk's until it is written. */
-  readonly #encoders: FrameEncoder[] = [];
+  readonly #encoder = new FrameEncoder();
   /** Open decisions by id, as JSON: what a new segment begins with. */
   readonly #open = new TransientMap<string, string>();
   #current: Segment | undefined;
   #position = 0;
-  #onTheWay = 0;
-  #previous: Promise<unknown> = Promise.resolve();
   /** Set by a failed write: what it left on the disk does not count once a new segment says what is open. */
   #mustRotate = false;
   #isNextPrepared = false;
   #lastNumber = 0;
-  /** Of what is accepted, and of what is on its way too. */
   #lastOrdinal = 0;
-  #nextOrdinal = 1;
   #closed: readonly ClosedSegment[] = [];
   #retiring: Promise<void> = Promise.resolve();
 
@@ -80,27 +75,19 @@ class FileJournal implements DecisionJournal {
       this.#closed = [...this.#closed, { number, lastOrdinal: replay.lastOrdinal }];
     }
     this.#lastOrdinal = replay.lastOrdinal;
-    this.#nextOrdinal = replay.lastOrdinal + 1;
     for (const [id, { text }] of replay.open) this.#open.set(id, text);
     await this.#rotate();
     this.#retireUpTo(recorded);
     return { finished: replay.finished, open: [...replay.open.values()].map(({ decision }) => decision) };
   }
 
-  /** Not once the segment is full: it would grow for as long as one commit overlaps the next. */
-  get mayOverlap(): boolean {
-    return !this.#mustRotate && this.#position <= this.#segmentBytes;
-  }
-
   async commit(entries: readonly JournalEntry[]): Promise<readonly FinishedEvent[]> {
     const text = entries.map(toLine).join("\n");
+    // A commit that is larger than a segment makes its file longer.
     const isFull = this.#position > 0 && this.#position + text.length > this.#segmentBytes;
-    // A commit that is larger than a segment, or that came while another was on its way, makes its file longer.
-    if (this.#onTheWay === 0 && (isFull || this.#mustRotate)) await this.#rotate();
+    if (isFull || this.#mustRotate) await this.#rotate();
     assert(this.#current !== undefined, "a journal is recovered before it is written, and not closed");
-    const ordinal = this.#nextOrdinal;
-    this.#nextOrdinal += entries.filter(({ kind }) => kind !== "decided").length;
-    await this.#write(this.#current, { ordinal, text });
+    await this.#write(this.#current, text);
     if (this.#position > this.#segmentBytes / 2) this.#prepareNext();
     return this.#accept(entries);
   }
@@ -123,25 +110,12 @@ class FileJournal implements DecisionJournal {
     this.#current = undefined;
   }
 
-  /** Takes the next place in the segment at once. Ends after the writes before it, and fails when one of them did. */
-  async #write(segment: Segment, frame: Frame): Promise<void> {
-    const encoder = this.#encoders.pop() ?? new FrameEncoder();
-    const bytes = encoder.encode(segment.number, frame);
-    const written = inOrder(this.#previous, segment.write(bytes, this.#position));
-    this.#position += bytes.length;
-    this.#previous = written;
-    this.#onTheWay += 1;
-    try {
-      await written;
-    } catch (error) {
-      this.#mustRotate = true;
-      this.#nextOrdinal = this.#lastOrdinal + 1;
-      throw error;
-    } finally {
-      this.#encoders.push(encoder);
-      this.#onTheWay -= 1;
-      if (this.#onTheWay === 0) this.#previous = Promise.resolve();
-    }
+  async #write(segment: Segment, text: string): Promise<void> {
+    const frame = this.#encoder.encode(segment.number, { ordinal: this.#lastOrdinal + 1, text });
+    this.#mustRotate = true;
+    await segment.write(frame, this.#position);
+    this.#mustRotate = false;
+    this.#position += frame.length;
   }
 
   /** Begins a new segment with a copy of all open decisions, so that no long call keeps an old segment alive. */
@@ -154,8 +128,7 @@ class FileJournal implements DecisionJournal {
     this.#position = 0;
     try {
       const carried = [...this.#open.values()].map((text) => LINE_TYPES.decided + text);
-      const text = [CARRY_LINE, ...carried].join("\n");
-      await this.#write(segment, { ordinal: this.#nextOrdinal, text });
+      await this.#write(segment, [CARRY_LINE, ...carried].join("\n"));
     } catch (error) {
       this.#position = position;
       await segment.close();
@@ -164,12 +137,9 @@ class FileJournal implements DecisionJournal {
     this.#current = segment;
     this.#isNextPrepared = false;
     this.#lastNumber = number;
-    if (previous !== undefined) {
-      this.#closed = [...this.#closed, { number: previous.number, lastOrdinal: this.#lastOrdinal }];
-      await previous.close();
-    }
-    // Last, because then others may commit: whoever rotated comes first.
-    this.#mustRotate = false;
+    if (previous === undefined) return;
+    this.#closed = [...this.#closed, { number: previous.number, lastOrdinal: this.#lastOrdinal }];
+    await previous.close();
   }
 
   #accept(entries: readonly JournalEntry[]): readonly FinishedEvent[] {
@@ -211,13 +181,6 @@ class FileJournal implements DecisionJournal {
 
 async function recordedOrdinal({ values }: Repositories): Promise<number> {
   return Number((await values.find(RECORDED_VALUE)) ?? 0);
-}
-
-/** Waits for both, whatever comes of the first: the bytes of the second are the disk's until it is written. */
-async function inOrder(previous: Promise<unknown>, own: Promise<void>): Promise<void> {
-  await Promise.allSettled([previous, own]);
-  await previous;
-  await own;
 }
 
 const LINE_TYPES = { decided: "D", settled: "S", recorded: "E" } as const;

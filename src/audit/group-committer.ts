@@ -8,8 +8,6 @@ const LINGER_MS = 20;
 const RETRY_MS = 1_000;
 /** Longer than a burst takes to come in, shorter than what it saves: a write, and the change of threads that it takes, is 1 ms. */
 const GATHER_MS = 1;
-/** A second group leaves while the first is on its way, so that a burst which is larger than a group waits for one write and not for two. */
-const GROUPS_MAX = 2;
 
 export interface CommitReport {
   readonly durationMs: number;
@@ -37,7 +35,7 @@ interface Waiting {
 }
 
 /**
- * Writes entries to the journal in groups: while writes are on their way the next group gathers, so that a group grows with the
+ * Writes entries to the journal in groups: while one write is on its way the next group gathers, so that a group grows with the
  * load and the disk is asked once for all. Hands the finished events on in the journal's order, and only when they are durable.
  */
 export class GroupCommitter {
@@ -47,12 +45,7 @@ export class GroupCommitter {
   #inFlight = 0;
   #added = 0;
   #done = 0;
-  /** Groups on their way to the disk. */
-  #groups = 0;
-  /** The end of the youngest of them and of all before it. */
-  #youngest: Promise<boolean> = Promise.resolve(true);
-  /** What nobody waits for of groups that failed, until the last one on its way has ended too. */
-  #failed: Waiting[] = [];
+  #running: Promise<boolean> | undefined;
   #isScheduled = false;
   /** What waits is written as soon as the running group is. */
   #isUrgent = false;
@@ -64,7 +57,7 @@ export class GroupCommitter {
   }
 
   get depth(): number {
-    return this.#waiting.length + this.#failed.length + this.#inFlight;
+    return this.#waiting.length + this.#inFlight;
   }
 
   /** Characters that wait. */
@@ -118,7 +111,7 @@ export class GroupCommitter {
     try {
       await this.flush();
     } finally {
-      await this.#youngest;
+      await this.#running;
       this.#stopTimer();
     }
   }
@@ -136,7 +129,7 @@ export class GroupCommitter {
 
   /** So that messages that arrived together share a write: one that is alone leaves after this turn of the loop. */
   #writeSoon(): void {
-    if (this.#isScheduled || !this.#mayWrite) return;
+    if (this.#isScheduled || this.#running !== undefined) return;
     this.#isScheduled = true;
     this.#gather(performance.now() + GATHER_MS);
   }
@@ -158,38 +151,28 @@ export class GroupCommitter {
     this.#stopTimer();
     const handle = setTimeout(() => {
       this.#timer = undefined;
-      if (this.#groups === 0) void this.#write();
+      if (this.#running === undefined) void this.#write();
       else this.#isUrgent = true;
     }, delayMs).unref();
     this.#timer = { dueAt, handle };
   }
 
-  get #mayWrite(): boolean {
-    return this.#groups === 0 || (this.#groups < GROUPS_MAX && this.isHealthy && this.#options.journal.mayOverlap);
-  }
-
-  /** Gives whether what waited was written. Never rejects. Where no more may be on its way a caller hears of the youngest group. */
+  /** Gives whether the group was written. Never rejects. One group at a time: a caller meanwhile hears of the running one. */
   #write(): Promise<boolean> {
-    if (!this.#mayWrite) return this.#youngest;
-    if (this.#waiting.length === 0 && this.isHealthy) return this.#youngest;
+    if (this.#running !== undefined) return this.#running;
+    if (this.#waiting.length === 0 && this.isHealthy) return Promise.resolve(true);
     const group = this.#waiting;
     this.#waiting = [];
-    this.#inFlight += group.length;
+    this.#inFlight = group.length;
     this.#isUrgent = false;
-    this.#groups += 1;
-    const written = this.#writeGroup(group).finally(() => {
-      this.#groups -= 1;
+    this.#running = this.#writeGroup(group).finally(() => {
+      this.#running = undefined;
       this.#goOn();
     });
-    this.#youngest = Promise.all([this.#youngest, written]).then(([, isWritten]) => isWritten);
-    return this.#youngest;
+    return this.#running;
   }
 
   #goOn(): void {
-    if (this.#groups === 0 && this.#failed.length > 0) {
-      this.#waiting = [...this.#failed, ...this.#waiting];
-      this.#failed = [];
-    }
     if (!this.isHealthy) this.#writeWithin(RETRY_MS);
     else if (this.#isUrgent) this.hurry();
     else if (this.#waiting.length > 0) this.#writeWithin(LINGER_MS);
@@ -206,7 +189,6 @@ export class GroupCommitter {
       return false;
     }
     this.#failure = undefined;
-    this.#inFlight -= group.length;
     this.#leave(group);
     sequencer.hand(finished);
     onCommit?.({ durationMs: performance.now() - startedAt, entries: group.length });
@@ -217,17 +199,17 @@ export class GroupCommitter {
   #fail(group: readonly Waiting[], error: unknown): void {
     this.#failure = error;
     this.#options.onProblem?.(error);
-    this.#stopTimer();
-    this.#inFlight -= group.length;
     // The next try is a second away, and whoever came meanwhile cannot wait for it either.
-    const refused = [...group, ...this.#waiting].filter(({ waiter }) => waiter !== undefined);
-    this.#failed.push(...group.filter(({ waiter }) => waiter === undefined));
-    this.#waiting = this.#waiting.filter(({ waiter }) => waiter === undefined);
+    const all = [...group, ...this.#waiting];
+    const refused = all.filter(({ waiter }) => waiter !== undefined);
+    this.#waiting = all.filter(({ waiter }) => waiter === undefined);
+    this.#stopTimer();
     this.#leave(refused);
     for (const { waiter } of refused) waiter?.failed(this.#refusal());
   }
 
   #leave(group: readonly Waiting[]): void {
+    this.#inFlight = 0;
     this.#done += group.length;
     for (const { entry } of group) this.#size -= entry.size;
   }

@@ -18,10 +18,7 @@ export interface Frame {
 
 export interface SegmentContent {
   readonly frames: readonly Frame[];
-  /**
-   * Broken frames before two whole ones. One of the last two that is broken is an interrupted write that nobody was told of: two
-   * may have been on their way.
-   */
+  /** Broken frames before a whole one. A broken last frame is an interrupted write that nobody was told of: not damage. */
   readonly damagedFrames: number;
 }
 
@@ -52,7 +49,6 @@ export function readFrames(bytes: Buffer, segment: number): SegmentContent {
   start.writeUInt32LE(segment, 4);
   const frames: Frame[] = [];
   let broken = 0;
-  let brokenBefore = 0;
   let damagedFrames = 0;
   let at = bytes.indexOf(start);
   while (at !== -1) {
@@ -60,8 +56,7 @@ export function readFrames(bytes: Buffer, segment: number): SegmentContent {
     if (end === undefined) broken += 1;
     else {
       frames.push({ ordinal: bytes.readDoubleLE(at + 16), text: bytes.toString("utf8", at + HEADER_BYTES, end) });
-      damagedFrames += brokenBefore;
-      brokenBefore = broken;
+      damagedFrames += broken;
       broken = 0;
     }
     at = bytes.indexOf(start, end ?? at + 1);

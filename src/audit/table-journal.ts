@@ -22,7 +22,6 @@ export function createTableJournal(store: Store): DecisionJournal {
 }
 
 class TableJournal implements DecisionJournal {
-  readonly mayOverlap = false;
   readonly #store: Store;
   #lastOrdinal = 0;
 

@@ -37,6 +37,8 @@ export function toFinished(entry: Exclude<JournalEntry, { kind: "decided" }>, or
  * table on PostgreSQL.
  */
 export interface DecisionJournal {
+  /** Whether a commit of usual size is done when `commit` returns: then it is not worth waiting for more entries. */
+  readonly isImmediate: boolean;
   /** What the last process left behind. MUST be called once, before the first `commit`. */
   recover(): Promise<Recovered>;
   /**

@@ -167,6 +167,7 @@ test("keeps its files to their owner", async () => {
 test("refuses while the journal cannot be written, keeps outcomes, and recovers by itself", async () => {
   let isFull = false;
   const wrapJournal = (journal: DecisionJournal): DecisionJournal => ({
+    isImmediate: journal.isImmediate,
     recover: () => journal.recover(),
     commit: (entries) => (isFull ? Promise.reject(new Error("ENOSPC")) : journal.commit(entries)),
     claim: (repositories, events) => journal.claim(repositories, events),
@@ -195,6 +196,7 @@ test("tries a full disk once a second, however much comes meanwhile", async () =
   let isFull = false;
   let tries = 0;
   const wrapJournal = (journal: DecisionJournal): DecisionJournal => ({
+    isImmediate: journal.isImmediate,
     recover: () => journal.recover(),
     commit(entries) {
       if (!isFull) return journal.commit(entries);

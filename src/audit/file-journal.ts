@@ -64,6 +64,10 @@ class FileJournal implements DecisionJournal {
     this.#files = new SegmentFiles(options.directory, this.#segmentBytes);
   }
 
+  get isImmediate(): boolean {
+    return this.#files.writesInline;
+  }
+
   async recover(): Promise<Recovered> {
     const recorded = await this.#options.store.read(recordedOrdinal);
     const replay = new Replay(recorded);

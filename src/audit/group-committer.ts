@@ -6,7 +6,7 @@ import type { Sequencer } from "./sequencer.ts";
 /** Outcomes ride along with the next decision; this is how long they wait for one. */
 const LINGER_MS = 20;
 const RETRY_MS = 1_000;
-/** Longer than a burst takes to come in, shorter than what it saves: a write, and the change of threads that it takes, is 1 ms. */
+/** Longer than a burst takes to come in, shorter than what it saves: a write in another thread takes about 1 ms. */
 const GATHER_MS = 1;
 
 export interface CommitReport {
@@ -131,10 +131,10 @@ export class GroupCommitter {
   #writeSoon(): void {
     if (this.#isScheduled || this.#running !== undefined) return;
     this.#isScheduled = true;
-    this.#gather(performance.now() + GATHER_MS);
+    this.#gather(this.#options.journal.isImmediate ? 0 : performance.now() + GATHER_MS);
   }
 
-  /** As long as each turn of the loop brings more. */
+  /** This turn of the loop, and on until then as long as each turn brings more. */
   #gather(until: number): void {
     const gathered = this.#waiting.length;
     setImmediate(() => {

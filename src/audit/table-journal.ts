@@ -22,6 +22,7 @@ export function createTableJournal(store: Store): DecisionJournal {
 }
 
 class TableJournal implements DecisionJournal {
+  readonly isImmediate = false;
   readonly #store: Store;
   #lastOrdinal = 0;
 

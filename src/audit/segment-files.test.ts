@@ -1,0 +1,62 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { DiskPace } from "./disk-pace.ts";
+import { SegmentFiles } from "./segment-files.ts";
+
+const SEGMENT = "decisions-00000001.journal";
+
+let folder: string;
+beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), "runlayer-segments-"))));
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+async function aSegment(pace: DiskPace) {
+  const files = new SegmentFiles(folder, 1024 * 1024, pace);
+  await files.list();
+  const segment = await files.create(1);
+  const onDisk = (from: number, length: number): string =>
+    readFileSync(join(folder, SEGMENT)).toString("latin1", from, from + length);
+  return { files, segment, onDisk };
+}
+
+function aRestingPace(): DiskPace {
+  let now = 0;
+  const pace = new DiskPace(() => now);
+  pace.measure(() => (now += 50));
+  return pace;
+}
+
+test.runIf(process.platform === "linux")("writes at once while the disk is quick", async () => {
+  const { files, segment, onDisk } = await aSegment(new DiskPace(() => 0));
+  expect(files.writesInline).toBe(true);
+  const written = segment.write(Buffer.from("decided"), 100);
+  expect(onDisk(100, 7)).toBe("decided");
+  await written;
+  await segment.close();
+});
+
+test("leaves large groups to another thread", async () => {
+  const { segment, onDisk } = await aSegment(new DiskPace(() => 0));
+  const size = 512 * 1024;
+  await segment.write(Buffer.alloc(size, "x"), 8);
+  expect(onDisk(8, size)).toBe("x".repeat(size));
+  await segment.close();
+});
+
+test("leaves all to another thread while the disk is slow", async () => {
+  const { files, segment, onDisk } = await aSegment(aRestingPace());
+  expect(files.writesInline).toBe(false);
+  await segment.write(Buffer.from("decided"), 100);
+  expect(onDisk(100, 7)).toBe("decided");
+  await segment.close();
+});
+
+test.each([
+  ["quick", () => new DiskPace(() => 0)],
+  ["slow", aRestingPace],
+])("rejects what a %s disk refuses", async (_, pace) => {
+  const { segment } = await aSegment(pace());
+  await segment.close();
+  await expect(segment.write(Buffer.from("decided"), 0)).rejects.toMatchObject({ code: "EBADF" });
+});

@@ -2,16 +2,15 @@ import type { ExpressionBuilder } from "kysely";
 import type { Agent, AgentStatus } from "../../../domain/agent.ts";
 import type { Ref } from "../../../domain/names.ts";
 import { AppError } from "../../../lib/errors.ts";
-import { isUuid } from "../../../lib/ids.ts";
 import type { Page, PageRequest } from "../../../lib/paging.ts";
 import type { AgentFilter, AgentRepository, ComplianceFilter } from "../../ports.ts";
 import type { AgentTable, AssignmentTable, Database } from "../schema.ts";
 import type { RepositoryContext } from "./context.ts";
 import { containsText, holdsId } from "./matching.ts";
-import { countUpTo, toPage } from "./pages.ts";
+import { pageById } from "./pages.ts";
 import { AGENT, notFound, SERVER } from "../../../domain/not-found.ts";
-import { staleSave, taken } from "./refusals.ts";
 import { toAgent, toAgentRow, toAssignmentRows } from "./stored-agent.ts";
+import { assertNameFree, byRef, saveNext } from "./versioned.ts";
 
 /** Six columns each stay far below SQLite's 32 766 parameters. */
 const ASSIGNMENTS_PER_INSERT = 500;
@@ -30,24 +29,14 @@ export class SqlAgentRepository implements AgentRepository {
   }
 
   async find(ref: Ref): Promise<Agent | undefined> {
-    const agents = this.#context.db.selectFrom("agents").selectAll();
-    const found = isUuid(ref) ? agents.where("id", "=", ref.toLowerCase()) : agents.where("name", "=", ref);
-    const [agent] = await this.#withAssignments(await found.execute());
+    const rows = await byRef(this.#context.db.selectFrom("agents").selectAll(), ref).execute();
+    const [agent] = await this.#withAssignments(rows);
     return agent;
   }
 
   async list(filter: AgentFilter, page: PageRequest): Promise<Page<Agent>> {
-    let query = this.#filtered(filter).selectAll();
-    if (page.after !== undefined) query = query.where("id", ">", page.after);
-    const rows = await query
-      .orderBy("id")
-      .limit(page.limit + 1)
-      .execute();
-    return toPage(page, {
-      items: await this.#withAssignments(rows),
-      count: await countUpTo(this.#context.db, this.#filtered(filter)),
-      keyOf: (agent) => agent.id,
-    });
+    const query = this.#filtered(filter).selectAll();
+    return pageById(page, { db: this.#context.db, query, toItems: (rows) => this.#withAssignments(rows) });
   }
 
   async countByStatus(): Promise<Readonly<Record<AgentStatus, number>>> {
@@ -83,7 +72,7 @@ export class SqlAgentRepository implements AgentRepository {
   }
 
   async insert(agent: Agent): Promise<void> {
-    await this.#assertFree(agent);
+    await assertNameFree(this.#context.db.selectFrom("agents"), AGENT, agent);
     await this.#context.db.insertInto("agents").values(toAgentRow(agent)).execute();
     await this.#insertAssignments(agent);
     this.#context.touch({ kind: "agent", id: agent.id });
@@ -91,14 +80,9 @@ export class SqlAgentRepository implements AgentRepository {
 
   async save(agent: Agent): Promise<void> {
     const { db, touch } = this.#context;
-    await this.#assertFree(agent);
-    const { numUpdatedRows } = await db
-      .updateTable("agents")
-      .set(toAgentRow(agent))
-      .where("id", "=", agent.id)
-      .where("version", "=", agent.version - 1)
-      .executeTakeFirstOrThrow();
-    if (numUpdatedRows === 0n) throw staleSave(AGENT, agent, (await this.find(agent.id))?.version);
+    await assertNameFree(db.selectFrom("agents"), AGENT, agent);
+    const update = db.updateTable("agents").set(toAgentRow(agent));
+    await saveNext(update, { noun: AGENT, entity: agent, find: (id) => this.find(id) });
     await db.deleteFrom("agentAssignments").where("agentId", "=", agent.id).execute();
     await this.#insertAssignments(agent);
     touch({ kind: "agent", id: agent.id });
@@ -137,11 +121,6 @@ export class SqlAgentRepository implements AgentRepository {
     const known = new Set(rows.map((row) => row.id));
     const unknown = ids.find((id) => !known.has(id));
     if (unknown !== undefined) throw notFound(SERVER, unknown);
-  }
-
-  async #assertFree({ id, name }: Agent): Promise<void> {
-    const holder = await this.#context.db.selectFrom("agents").select("id").where("name", "=", name).executeTakeFirst();
-    if (holder !== undefined && holder.id !== id) throw taken(AGENT, "name", name);
   }
 
   async #withAssignments(rows: readonly AgentTable[]): Promise<Agent[]> {

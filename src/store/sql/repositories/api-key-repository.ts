@@ -8,10 +8,11 @@ import type { ApiKeyFilter, ApiKeyRepository } from "../../ports.ts";
 import type { Database } from "../schema.ts";
 import type { RepositoryContext } from "./context.ts";
 import { containsText } from "./matching.ts";
-import { countUpTo, toPage } from "./pages.ts";
+import { pageById } from "./pages.ts";
 import { type Noun, notFound } from "../../../domain/not-found.ts";
-import { staleSave, taken } from "./refusals.ts";
+import { taken } from "./refusals.ts";
 import { toApiKey, toApiKeyRow } from "./stored-api-key.ts";
+import { saveNext } from "./versioned.ts";
 
 const NOUN: Noun = { singular: "API key", listedBy: "list_api_keys" };
 
@@ -37,17 +38,8 @@ export class SqlApiKeyRepository implements ApiKeyRepository {
   }
 
   async list(filter: ApiKeyFilter, page: PageRequest): Promise<Page<ApiKey>> {
-    let query = this.#filtered(filter).selectAll();
-    if (page.after !== undefined) query = query.where("id", ">", page.after);
-    const rows = await query
-      .orderBy("id")
-      .limit(page.limit + 1)
-      .execute();
-    return toPage(page, {
-      items: rows.map(toApiKey),
-      count: await countUpTo(this.#context.db, this.#filtered(filter)),
-      keyOf: (key) => key.id,
-    });
+    const query = this.#filtered(filter).selectAll();
+    return pageById(page, { db: this.#context.db, query, toItems: (rows) => rows.map(toApiKey) });
   }
 
   async activeOfAgent(agentId: string, now: number): Promise<readonly ApiKey[]> {
@@ -94,13 +86,8 @@ export class SqlApiKeyRepository implements ApiKeyRepository {
 
   async save(key: ApiKey): Promise<void> {
     await this.#assertFree(key);
-    const { numUpdatedRows } = await this.#context.db
-      .updateTable("apiKeys")
-      .set(toApiKeyRow(key))
-      .where("id", "=", key.id)
-      .where("version", "=", key.version - 1)
-      .executeTakeFirstOrThrow();
-    if (numUpdatedRows === 0n) throw staleSave(NOUN, key, (await this.find(key.id))?.version);
+    const update = this.#context.db.updateTable("apiKeys").set(toApiKeyRow(key));
+    await saveNext(update, { noun: NOUN, entity: key, find: (id) => this.find(id) });
     this.#context.touch({ kind: "apiKey", id: key.id });
   }
 

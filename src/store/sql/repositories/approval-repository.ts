@@ -3,10 +3,10 @@ import type { Page, PageRequest } from "../../../lib/paging.ts";
 import type { ApprovalFilter, ApprovalRepository } from "../../approval-port.ts";
 import type { RepositoryContext } from "./context.ts";
 import { agentsOf } from "./matching.ts";
-import { countUpTo, toPage } from "./pages.ts";
+import { countUpTo, pageById } from "./pages.ts";
 import { type Noun, notFound } from "../../../domain/not-found.ts";
-import { staleSave } from "./refusals.ts";
 import { toApproval, toApprovalRow } from "./stored-approval.ts";
+import { saveNext } from "./versioned.ts";
 
 const NOUN: Noun = { singular: "approval", listedBy: "list_approvals" };
 
@@ -33,17 +33,8 @@ export class SqlApprovalRepository implements ApprovalRepository {
   }
 
   async list(filter: ApprovalFilter, page: PageRequest): Promise<Page<Approval>> {
-    let query = this.#filtered(filter).selectAll();
-    if (page.after !== undefined) query = query.where("id", ">", page.after);
-    const rows = await query
-      .orderBy("id")
-      .limit(page.limit + 1)
-      .execute();
-    return toPage(page, {
-      items: rows.map(toApproval),
-      count: await countUpTo(this.#context.db, this.#filtered(filter)),
-      keyOf: (approval) => approval.id,
-    });
+    const query = this.#filtered(filter).selectAll();
+    return pageById(page, { db: this.#context.db, query, toItems: (rows) => rows.map(toApproval) });
   }
 
   async findOpen(bindingHash: string, now: number): Promise<Approval | undefined> {
@@ -68,13 +59,8 @@ export class SqlApprovalRepository implements ApprovalRepository {
   }
 
   async save(approval: Approval): Promise<void> {
-    const { numUpdatedRows } = await this.#context.db
-      .updateTable("approvals")
-      .set(toApprovalRow(approval))
-      .where("id", "=", approval.id)
-      .where("version", "=", approval.version - 1)
-      .executeTakeFirstOrThrow();
-    if (numUpdatedRows === 0n) throw staleSave(NOUN, approval, (await this.find(approval.id))?.version);
+    const update = this.#context.db.updateTable("approvals").set(toApprovalRow(approval));
+    await saveNext(update, { noun: NOUN, entity: approval, find: (id) => this.find(id) });
     this.#context.touch({ kind: "approval", id: approval.id });
   }
 

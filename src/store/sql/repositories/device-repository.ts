@@ -5,7 +5,7 @@ import type { Page, PageRequest } from "../../../lib/paging.ts";
 import type { DeviceKey, DeviceRepository, DeviceSeen } from "../../sweep-ports.ts";
 import type { RepositoryContext } from "./context.ts";
 import { containsText } from "./matching.ts";
-import { countUpTo, toPage } from "./pages.ts";
+import { pageById } from "./pages.ts";
 import { type Noun, notFound } from "../../../domain/not-found.ts";
 import { taken } from "./refusals.ts";
 import { toDevice, toDeviceRow, toStoredHostname } from "./stored-sweep.ts";
@@ -36,17 +36,8 @@ export class SqlDeviceRepository implements DeviceRepository {
   }
 
   async list(query: string | undefined, page: PageRequest): Promise<Page<Device>> {
-    let devices = this.#matching(query).selectAll();
-    if (page.after !== undefined) devices = devices.where("id", ">", page.after);
-    const rows = await devices
-      .orderBy("id")
-      .limit(page.limit + 1)
-      .execute();
-    return toPage(page, {
-      items: rows.map(toDevice),
-      count: await countUpTo(this.#context.db, this.#matching(query)),
-      keyOf: ({ id }) => id,
-    });
+    const devices = this.#matching(query).selectAll();
+    return pageById(page, { db: this.#context.db, query: devices, toItems: (rows) => rows.map(toDevice) });
   }
 
   keys(): Promise<DeviceKey[]> {

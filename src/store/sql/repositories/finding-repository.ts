@@ -8,8 +8,8 @@ import type { RepositoryContext } from "./context.ts";
 import { containsText } from "./matching.ts";
 import { countUpTo, toPage } from "./pages.ts";
 import { type Noun, notFound } from "../../../domain/not-found.ts";
-import { staleSave } from "./refusals.ts";
 import { toFinding, toFindingRow } from "./stored-sweep.ts";
+import { saveNext } from "./versioned.ts";
 
 const NOUN: Noun = { singular: "finding", listedBy: "get_scan_results" };
 
@@ -102,13 +102,8 @@ export class SqlFindingRepository implements FindingRepository {
   }
 
   async save(finding: Finding): Promise<void> {
-    const { numUpdatedRows } = await this.#context.db
-      .updateTable("findings")
-      .set(toChangedRow(finding))
-      .where("id", "=", finding.id)
-      .where("version", "=", finding.version - 1)
-      .executeTakeFirstOrThrow();
-    if (numUpdatedRows === 0n) throw staleSave(NOUN, finding, (await this.#find(finding.id))?.version);
+    const update = this.#context.db.updateTable("findings").set(toChangedRow(finding));
+    await saveNext(update, { noun: NOUN, entity: finding, find: (id) => this.#find(id) });
   }
 
   async saveSeen(finding: Finding): Promise<void> {

@@ -9,9 +9,10 @@ import type { MemberTable } from "../schema.ts";
 import type { RepositoryContext } from "./context.ts";
 import { storedNames } from "./json-text.ts";
 import { containsText, holdsId } from "./matching.ts";
-import { countUpTo, toPage } from "./pages.ts";
+import { pageById } from "./pages.ts";
 import { MEMBER, notFound } from "../../../domain/not-found.ts";
-import { staleSave, taken } from "./refusals.ts";
+import { taken } from "./refusals.ts";
+import { saveNext } from "./versioned.ts";
 
 const storedMember = z.object({
   id: z.string(),
@@ -50,16 +51,11 @@ export class SqlMemberRepository implements MemberRepository {
   }
 
   async list(filter: MemberFilter, page: PageRequest): Promise<Page<Member>> {
-    let query = this.#filtered(filter).selectAll();
-    if (page.after !== undefined) query = query.where("id", ">", page.after);
-    const rows = await query
-      .orderBy("id")
-      .limit(page.limit + 1)
-      .execute();
-    return toPage(page, {
-      items: rows.map((row) => storedMember.parse(row)),
-      count: await countUpTo(this.#context.db, this.#filtered(filter)),
-      keyOf: (member) => member.id,
+    const query = this.#filtered(filter).selectAll();
+    return pageById(page, {
+      db: this.#context.db,
+      query,
+      toItems: (rows) => rows.map((row) => storedMember.parse(row)),
     });
   }
 
@@ -71,13 +67,8 @@ export class SqlMemberRepository implements MemberRepository {
 
   async save(member: Member): Promise<void> {
     await this.#assertFree(member);
-    const { numUpdatedRows } = await this.#context.db
-      .updateTable("members")
-      .set(toRow(member))
-      .where("id", "=", member.id)
-      .where("version", "=", member.version - 1)
-      .executeTakeFirstOrThrow();
-    if (numUpdatedRows === 0n) throw staleSave(MEMBER, member, (await this.find(member.id))?.version);
+    const update = this.#context.db.updateTable("members").set(toRow(member));
+    await saveNext(update, { noun: MEMBER, entity: member, find: (id) => this.find(id) });
     this.#context.touch({ kind: "member", id: member.id });
   }
 

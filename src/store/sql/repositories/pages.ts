@@ -32,3 +32,28 @@ export function toPage<Item>({ limit }: PageRequest, { items, count, keyOf }: Pa
     ...(items.length > limit && last !== undefined ? { next: keyOf(last) } : {}),
   };
 }
+
+interface PagedRows<Tables extends keyof Database, Row, Item> {
+  readonly db: Transaction<Database>;
+  /** All rows that a list shows, of one table. */
+  readonly query: SelectQueryBuilder<Database, Tables, Row>;
+  readonly toItems: (rows: readonly Row[]) => readonly Item[] | Promise<readonly Item[]>;
+}
+
+/** One page in the order of the rows' ids. */
+export async function pageById<Tables extends keyof Database, Row, Item extends { readonly id: string }>(
+  page: PageRequest,
+  { db, query, toItems }: PagedRows<Tables, Row, Item>,
+): Promise<Page<Item>> {
+  const id = sql.ref<string>("id");
+  const rest = page.after === undefined ? query : query.where(id, ">", page.after);
+  const rows = await rest
+    .orderBy(id)
+    .limit(page.limit + 1)
+    .execute();
+  return toPage(page, {
+    items: await toItems(rows),
+    count: await countUpTo(db, query.clearSelect()),
+    keyOf: (item) => item.id,
+  });
+}

@@ -1,15 +1,14 @@
 import type { Ref } from "../../../domain/names.ts";
 import type { Policy, PolicyMode } from "../../../domain/policy.ts";
-import { isUuid } from "../../../lib/ids.ts";
 import type { Page, PageRequest } from "../../../lib/paging.ts";
 import type { PolicyCounts, PolicyFilter, PolicyRepository, PolicyViolations } from "../../policy-ports.ts";
 import type { RepositoryContext } from "./context.ts";
 import { containsText, holdsId } from "./matching.ts";
-import { countUpTo, toPage } from "./pages.ts";
+import { pageById } from "./pages.ts";
 import { readPolicyCounts, readViolations } from "./policy-counting.ts";
 import { notFound, POLICY } from "../../../domain/not-found.ts";
-import { staleSave, taken } from "./refusals.ts";
 import { toPolicy, toPolicyRow } from "./stored-policy.ts";
+import { assertNameFree, byRef, saveNext } from "./versioned.ts";
 
 /** Alternatives in one statement; both databases take many more. */
 const KEYS_PER_QUERY = 100;
@@ -28,24 +27,13 @@ export class SqlPolicyRepository implements PolicyRepository {
   }
 
   async find(ref: Ref): Promise<Policy | undefined> {
-    const policies = this.#context.db.selectFrom("policies").selectAll();
-    const found = isUuid(ref) ? policies.where("id", "=", ref.toLowerCase()) : policies.where("name", "=", ref);
-    const row = await found.executeTakeFirst();
+    const row = await byRef(this.#context.db.selectFrom("policies").selectAll(), ref).executeTakeFirst();
     return row === undefined ? undefined : toPolicy(row);
   }
 
   async list(filter: PolicyFilter, page: PageRequest): Promise<Page<Policy>> {
-    let query = this.#filtered(filter).selectAll();
-    if (page.after !== undefined) query = query.where("id", ">", page.after);
-    const rows = await query
-      .orderBy("id")
-      .limit(page.limit + 1)
-      .execute();
-    return toPage(page, {
-      items: rows.map(toPolicy),
-      count: await countUpTo(this.#context.db, this.#filtered(filter)),
-      keyOf: (policy) => policy.id,
-    });
+    const query = this.#filtered(filter).selectAll();
+    return pageById(page, { db: this.#context.db, query, toItems: (rows) => rows.map(toPolicy) });
   }
 
   async countByMode(): Promise<Readonly<Record<PolicyMode, number>>> {
@@ -75,20 +63,15 @@ export class SqlPolicyRepository implements PolicyRepository {
   }
 
   async insert(policy: Policy): Promise<void> {
-    await this.#assertFree(policy);
+    await assertNameFree(this.#context.db.selectFrom("policies"), POLICY, policy);
     await this.#context.db.insertInto("policies").values(toPolicyRow(policy)).execute();
     this.#context.touch({ kind: "policy", id: policy.id });
   }
 
   async save(policy: Policy): Promise<void> {
-    await this.#assertFree(policy);
-    const { numUpdatedRows } = await this.#context.db
-      .updateTable("policies")
-      .set(toPolicyRow(policy))
-      .where("id", "=", policy.id)
-      .where("version", "=", policy.version - 1)
-      .executeTakeFirstOrThrow();
-    if (numUpdatedRows === 0n) throw staleSave(POLICY, policy, (await this.find(policy.id))?.version);
+    await assertNameFree(this.#context.db.selectFrom("policies"), POLICY, policy);
+    const update = this.#context.db.updateTable("policies").set(toPolicyRow(policy));
+    await saveNext(update, { noun: POLICY, entity: policy, find: (id) => this.find(id) });
     this.#context.touch({ kind: "policy", id: policy.id });
   }
 
@@ -110,15 +93,6 @@ export class SqlPolicyRepository implements PolicyRepository {
     since: number,
   ): Promise<ReadonlyMap<string, readonly PolicyViolations[]>> {
     return readViolations(this.#context.db, agentIds, since);
-  }
-
-  async #assertFree({ id, name }: Policy): Promise<void> {
-    const holder = await this.#context.db
-      .selectFrom("policies")
-      .select("id")
-      .where("name", "=", name)
-      .executeTakeFirst();
-    if (holder !== undefined && holder.id !== id) throw taken(POLICY, "name", name);
   }
 
   #filtered({ effect, mode, mention, ids, query }: PolicyFilter) {

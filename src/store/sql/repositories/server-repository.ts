@@ -2,14 +2,12 @@ import type { Ref } from "../../../domain/names.ts";
 import type { Server, ServerHealth, ServerStatus, ServerTool } from "../../../domain/server.ts";
 import type { Peer } from "../../../lib/egress/peer-book.ts";
 import { highestSeverity, toolRisk } from "../../../domain/tool-definition.ts";
-import { isUuid } from "../../../lib/ids.ts";
 import type { Page, PageRequest } from "../../../lib/paging.ts";
 import type { ServerFilter, ServerRepository } from "../../ports.ts";
 import type { RepositoryContext } from "./context.ts";
 import { containsText, holdsId } from "./matching.ts";
-import { countUpTo, toPage } from "./pages.ts";
+import { pageById } from "./pages.ts";
 import { notFound, SERVER } from "../../../domain/not-found.ts";
-import { staleSave, taken } from "./refusals.ts";
 import {
   storedHealth,
   storedPeer,
@@ -19,6 +17,7 @@ import {
   toServerToolRow,
   toStoredHealthError,
 } from "./stored-server.ts";
+import { assertNameFree, byRef, saveNext } from "./versioned.ts";
 
 /** A day of checks every half hour: enough to see whether an outage is new. */
 const HEALTH_KEPT = 50;
@@ -40,24 +39,13 @@ export class SqlServerRepository implements ServerRepository {
   }
 
   async find(ref: Ref): Promise<Server | undefined> {
-    const servers = this.#context.db.selectFrom("servers").selectAll();
-    const found = isUuid(ref) ? servers.where("id", "=", ref.toLowerCase()) : servers.where("name", "=", ref);
-    const row = await found.executeTakeFirst();
+    const row = await byRef(this.#context.db.selectFrom("servers").selectAll(), ref).executeTakeFirst();
     return row === undefined ? undefined : toServer(row);
   }
 
   async list(filter: ServerFilter, page: PageRequest): Promise<Page<Server>> {
-    let query = this.#filtered(filter).selectAll();
-    if (page.after !== undefined) query = query.where("id", ">", page.after);
-    const rows = await query
-      .orderBy("id")
-      .limit(page.limit + 1)
-      .execute();
-    return toPage(page, {
-      items: rows.map(toServer),
-      count: await countUpTo(this.#context.db, this.#filtered(filter)),
-      keyOf: (server) => server.id,
-    });
+    const query = this.#filtered(filter).selectAll();
+    return pageById(page, { db: this.#context.db, query, toItems: (rows) => rows.map(toServer) });
   }
 
   async countByStatus(): Promise<Readonly<Record<ServerStatus, number>>> {
@@ -72,20 +60,15 @@ export class SqlServerRepository implements ServerRepository {
   }
 
   async insert(server: Server): Promise<void> {
-    await this.#assertFree(server);
+    await assertNameFree(this.#context.db.selectFrom("servers"), SERVER, server);
     await this.#context.db.insertInto("servers").values(toServerRow(server)).execute();
     this.#context.touch({ kind: "server", id: server.id });
   }
 
   async save(server: Server): Promise<void> {
-    await this.#assertFree(server);
-    const { numUpdatedRows } = await this.#context.db
-      .updateTable("servers")
-      .set(toServerRow(server))
-      .where("id", "=", server.id)
-      .where("version", "=", server.version - 1)
-      .executeTakeFirstOrThrow();
-    if (numUpdatedRows === 0n) throw staleSave(SERVER, server, (await this.find(server.id))?.version);
+    await assertNameFree(this.#context.db.selectFrom("servers"), SERVER, server);
+    const update = this.#context.db.updateTable("servers").set(toServerRow(server));
+    await saveNext(update, { noun: SERVER, entity: server, find: (id) => this.find(id) });
     this.#context.touch({ kind: "server", id: server.id });
   }
 
@@ -192,15 +175,6 @@ export class SqlServerRepository implements ServerRepository {
       .limit(1)
       .offset(HEALTH_KEPT);
     await db.deleteFrom("serverHealth").where("serverId", "=", id).where("position", "<=", newestDropped).execute();
-  }
-
-  async #assertFree({ id, name }: Server): Promise<void> {
-    const holder = await this.#context.db
-      .selectFrom("servers")
-      .select("id")
-      .where("name", "=", name)
-      .executeTakeFirst();
-    if (holder !== undefined && holder.id !== id) throw taken(SERVER, "name", name);
   }
 
   #filtered(filter: ServerFilter) {

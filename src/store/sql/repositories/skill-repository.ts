@@ -1,17 +1,16 @@
 import type { Ref } from "../../../domain/names.ts";
 import type { Skill, SkillUsage, SkillVersion, SkillVersionSummary } from "../../../domain/skill.ts";
 import { AppError } from "../../../lib/errors.ts";
-import { isUuid } from "../../../lib/ids.ts";
 import type { Page, PageRequest } from "../../../lib/paging.ts";
 import type { SkillFilter, SkillRepository } from "../../skill-ports.ts";
 import type { RepositoryContext } from "./context.ts";
 import { containsText, holdsId } from "./matching.ts";
-import { countUpTo, toPage } from "./pages.ts";
+import { pageById } from "./pages.ts";
 import { type Noun, notFound } from "../../../domain/not-found.ts";
-import { staleSave, taken } from "./refusals.ts";
 import { readUsage } from "./skill-counting.ts";
 import { storedSkills, toStoredSkills } from "./stored-agent.ts";
 import { toSkill, toSkillRow, toSkillVersion, toSkillVersionRow, toVersionSummary } from "./stored-skill.ts";
+import { assertNameFree, byRef, saveNext } from "./versioned.ts";
 
 const NOUN: Noun = { singular: "skill", listedBy: "list_skills" };
 
@@ -29,24 +28,13 @@ export class SqlSkillRepository implements SkillRepository {
   }
 
   async find(ref: Ref): Promise<Skill | undefined> {
-    const skills = this.#context.db.selectFrom("skills").selectAll();
-    const found = isUuid(ref) ? skills.where("id", "=", ref.toLowerCase()) : skills.where("name", "=", ref);
-    const row = await found.executeTakeFirst();
+    const row = await byRef(this.#context.db.selectFrom("skills").selectAll(), ref).executeTakeFirst();
     return row === undefined ? undefined : toSkill(row);
   }
 
   async list(filter: SkillFilter, page: PageRequest): Promise<Page<Skill>> {
-    let query = this.#filtered(filter).selectAll();
-    if (page.after !== undefined) query = query.where("id", ">", page.after);
-    const rows = await query
-      .orderBy("id")
-      .limit(page.limit + 1)
-      .execute();
-    return toPage(page, {
-      items: rows.map(toSkill),
-      count: await countUpTo(this.#context.db, this.#filtered(filter)),
-      keyOf: (skill) => skill.id,
-    });
+    const query = this.#filtered(filter).selectAll();
+    return pageById(page, { db: this.#context.db, query, toItems: (rows) => rows.map(toSkill) });
   }
 
   async count(): Promise<number> {
@@ -58,20 +46,15 @@ export class SqlSkillRepository implements SkillRepository {
   }
 
   async insert(skill: Skill): Promise<void> {
-    await this.#assertFree(skill);
+    await assertNameFree(this.#context.db.selectFrom("skills"), NOUN, skill);
     await this.#context.db.insertInto("skills").values(toSkillRow(skill)).execute();
     this.#context.touch({ kind: "skill", id: skill.id });
   }
 
   async save(skill: Skill): Promise<void> {
-    await this.#assertFree(skill);
-    const { numUpdatedRows } = await this.#context.db
-      .updateTable("skills")
-      .set(toSkillRow(skill))
-      .where("id", "=", skill.id)
-      .where("version", "=", skill.version - 1)
-      .executeTakeFirstOrThrow();
-    if (numUpdatedRows === 0n) throw staleSave(NOUN, skill, (await this.find(skill.id))?.version);
+    await assertNameFree(this.#context.db.selectFrom("skills"), NOUN, skill);
+    const update = this.#context.db.updateTable("skills").set(toSkillRow(skill));
+    await saveNext(update, { noun: NOUN, entity: skill, find: (id) => this.find(id) });
     this.#context.touch({ kind: "skill", id: skill.id });
   }
 
@@ -163,11 +146,6 @@ export class SqlSkillRepository implements SkillRepository {
       touch({ kind: "agent", id: agent.id });
     }
     return agents.map((agent) => ({ id: agent.id, name: agent.name }));
-  }
-
-  async #assertFree({ id, name }: Skill): Promise<void> {
-    const holder = await this.#context.db.selectFrom("skills").select("id").where("name", "=", name).executeTakeFirst();
-    if (holder !== undefined && holder.id !== id) throw taken(NOUN, "name", name);
   }
 
   #filtered({ serverId, risk, query }: SkillFilter) {

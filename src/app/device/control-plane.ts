@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { AppError } from "../../lib/errors.ts";
+import { readAnswer } from "../../lib/read-answer.ts";
 
 /** Where a device reports, and its key. */
 export interface ReportTarget {
@@ -66,21 +67,10 @@ async function send(url: string, key: string, body: object): Promise<{ status: n
       redirect: "error",
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
-    return { status: response.status, text: await readText(response) };
+    return { status: response.status, text: await readAnswer(response, ANSWER_BYTES_MAX) };
   } catch (error) {
     throw new AppError("unavailable", `\`${new URL(url).origin}\` does not answer`, { cause: error });
   }
-}
-
-async function readText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > ANSWER_BYTES_MAX) throw new Error("the answer is too large");
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
 }
 
 function parseJson(text: string): unknown {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { AppError, ERROR_STATUS, type ErrorCode } from "../../lib/errors.ts";
+import { readAnswer } from "../../lib/read-answer.ts";
 import type { Operation } from "../../operations/define-operation.ts";
 import { API_ROOT, toRoute } from "../routes.ts";
 
@@ -35,7 +36,7 @@ const ProblemSchema = z.object({
 export async function callApi(operation: Operation, input: Fields, target: ApiTarget): Promise<ApiAnswer> {
   try {
     const response = await send(operation, input, target);
-    const body: unknown = JSON.parse(await readText(response));
+    const body: unknown = JSON.parse(await readAnswer(response, ANSWER_BYTES_MAX));
     if (response.ok) return { ok: true, output: FieldsSchema.parse(body) };
     const { code, detail, details } = ProblemSchema.parse(body);
     return { ok: false, code, message: detail, ...(details === undefined ? {} : { details }) };
@@ -86,19 +87,8 @@ function toText(value: unknown): string {
   return typeof value === "string" ? value : (JSON.stringify(value) ?? "");
 }
 
-async function readText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > ANSWER_BYTES_MAX) throw new Error("the answer is too large");
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
-}
-
 function toUnreachable(error: unknown, { url }: ApiTarget): string {
-  const isAnswerAtFault = error instanceof z.ZodError || error instanceof SyntaxError;
+  const isAnswerAtFault = [z.ZodError, SyntaxError, RangeError].some((type) => error instanceof type);
   const fault = isAnswerAtFault ? "does not answer like a Runlayer server" : "does not answer";
   return `\`${url}\` ${fault}; start it with \`npm start\`, or set RUNLAYER_URL to its address`;
 }

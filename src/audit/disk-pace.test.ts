@@ -25,17 +25,19 @@ test("rests after one long write", () => {
   expect(pace.isQuick).toBe(false);
 });
 
-test("gives a slow disk a handful of writes every ten seconds", () => {
+test("gives a slow disk a handful of writes after ten seconds, and less often each time that it is slow again", () => {
   const { pace, pass, writeFor } = aPace();
-  for (let round = 0; round < 5; round += 1) {
+  const restMs = (): number => {
     let writes = 0;
     for (; pace.isQuick; writes += 1) writeFor(10);
     expect(writes).toBeLessThanOrEqual(5);
-    pass(9_999);
-    expect(pace.isQuick).toBe(false);
-    pass(1);
-    expect(pace.isQuick).toBe(true);
-  }
+    let ms = 0;
+    for (; !pace.isQuick; ms += 1_000) pass(1_000);
+    return ms;
+  };
+  expect(Array.from({ length: 7 }, restMs)).toEqual([10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000]);
+  pass(300_001);
+  expect(restMs()).toBe(10_000);
 });
 
 test("learns from a write that fails, and passes its error on", () => {

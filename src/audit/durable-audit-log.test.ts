@@ -236,6 +236,20 @@ test("a flush takes along the outcomes that wait for their decisions to be writt
   expect((await allEvents(store)).at(-1)).toMatchObject({ id: last.id, outcome: "denied" });
 });
 
+test("does not copy its open decisions again at each commit, however many there are", async () => {
+  const { log, store } = await start({ segmentBytes: 16 * 1024 });
+  const open = Array.from({ length: 100 }, () => aDecision());
+  await Promise.all(open.map((decision) => log.stage(decision)));
+  const newest = (): number =>
+    Math.max(...readdirSync(journalFolder(folder)).map((name) => Number(name.match(/\d+/)?.[0] ?? 0)));
+  const before = newest();
+  for (let n = 0; n < 30; n += 1) await log.record(anEvent());
+  expect(newest() - before).toBeLessThanOrEqual(2);
+  for (const { id } of open) log.settle(id, { outcome: "success", durationMs: 1 });
+  await log.flush();
+  expect(await allEvents(store)).toHaveLength(130);
+});
+
 test("survives the loss of its folder for a while: refuses, recovers, and keeps what it acknowledged", async () => {
   const parts = await start({ segmentBytes: 16 * 1024 });
   const { log, store } = parts;

@@ -50,6 +50,8 @@ class FileJournal implements DecisionJournal {
   readonly #open = new TransientMap<string, string>();
   #current: Segment | undefined;
   #position = 0;
+  /** Where the segment is full: no less than twice what was carried into it, so that many open decisions are not copied at each commit. */
+  #limit = 0;
   /** Set by a failed write: what it left on the disk does not count once a new segment says what is open. */
   #mustRotate = false;
   #isNextPrepared = false;
@@ -88,11 +90,11 @@ class FileJournal implements DecisionJournal {
   async commit(entries: readonly JournalEntry[]): Promise<readonly FinishedEvent[]> {
     const text = entries.map(toLine).join("\n");
     // A commit that is larger than a segment makes its file longer.
-    const isFull = this.#position > 0 && this.#position + text.length > this.#segmentBytes;
+    const isFull = this.#position > 0 && this.#position + text.length > this.#limit;
     if (isFull || this.#mustRotate) await this.#rotate();
     assert(this.#current !== undefined, "a journal is recovered before it is written, and not closed");
     await this.#write(this.#current, text);
-    if (this.#position > this.#segmentBytes / 2) this.#prepareNext();
+    if (this.#position > this.#limit / 2) this.#prepareNext();
     return this.#accept(entries);
   }
 
@@ -139,6 +141,7 @@ class FileJournal implements DecisionJournal {
       throw error;
     }
     this.#current = segment;
+    this.#limit = Math.max(this.#segmentBytes, 2 * this.#position);
     this.#isNextPrepared = false;
     this.#lastNumber = number;
     if (previous === undefined) return;

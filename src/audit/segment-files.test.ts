@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -59,4 +59,17 @@ test.each([
   const { segment } = await aSegment(pace());
   await segment.close();
   await expect(segment.write(Buffer.from("decided"), 0)).rejects.toMatchObject({ code: "EBADF" });
+});
+
+test("a segment that is given up while the spare file is taken does not take its name", async () => {
+  const { files, segment } = await aSegment(new DiskPace(() => 0));
+  await files.prepare();
+  const created = files.create(2);
+  // Until its rename is on the way.
+  for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+  await Promise.all([files.retire(1), segment.close()]);
+  const next = await created;
+  expect(readdirSync(folder)).toEqual(["decisions-00000002.journal"]);
+  const last = await files.create(3);
+  await Promise.all([next.close(), last.close()]);
 });

@@ -77,9 +77,12 @@ export class SegmentFiles {
 
   async create(number: number): Promise<Segment> {
     await this.prepare();
-    // First: if the file is gone, the next try must make another.
-    this.#hasSpare = false;
-    await rename(join(this.#directory, SPARE), this.#path(number));
+    try {
+      await rename(join(this.#directory, SPARE), this.#path(number));
+    } finally {
+      // Not before: a segment that is given up meanwhile would take the name. If the file is gone, the next try must make another.
+      this.#hasSpare = false;
+    }
     // The name must survive the loss of power as surely as the bytes do.
     await this.#syncDirectory();
     const fd = await openFile(this.#path(number), constants.O_WRONLY | SYNC_FLAG);

@@ -4,7 +4,7 @@ import { recheck, type AccessRefusal } from "./access.ts";
 import type { GatewayContext } from "./context.ts";
 import type { Caller } from "./decide.ts";
 import { mayListOtherwise } from "./rights-change.ts";
-import { healthOf, refusalOf, unreadRefusal } from "./fault-report.ts";
+import { healthOf, refusalOf, sentUnrecordedRefusal, unreadRefusal } from "./fault-report.ts";
 import { listChanges } from "./list-changes.ts";
 import { formatSse } from "./sse.ts";
 import { cutOffStalled } from "./http/cut-off-stalled.ts";
@@ -12,7 +12,7 @@ import { errorMessage, respondJson, respondProblem, respondRefusal } from "./htt
 import type { LiveExchange } from "./live-exchanges.ts";
 import type { ParentCall } from "./parent-call.ts";
 import type { PendingCall } from "./pending-call.ts";
-import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
+import { RpcRefusal, unrecordedRefusal } from "./rpc-refusal.ts";
 import type { HandleScope } from "./seal.ts";
 import type { Session } from "./sessions.ts";
 import type { Upstream, UpstreamCall, UpstreamFault, UpstreamRequest, UpstreamSink } from "./upstream.ts";
@@ -231,19 +231,13 @@ export class Exchange implements LiveExchange {
     }
   }
 
-  /** The log cannot be written: nothing is sent and nothing is answered that it does not hold. */
+  /** The log cannot be written: nothing more is sent, and nothing is answered that it does not hold. */
   unrecorded(cause: unknown): void {
     // The call itself may be on record; what came of it is not, and it must not stay open.
     this.pending?.settle({ outcome: "error", reason: "unavailable" });
     this.#call?.abort();
     this.context.onProblem("a decision could not be recorded", cause);
-    this.refuse(
-      new RpcRefusal({
-        status: 503,
-        code: RPC_CODES.unavailable,
-        message: "the gateway cannot record this message now, so it refuses it; try again later",
-      }),
-    );
+    this.refuse(this.#call === undefined ? unrecordedRefusal() : sentUnrecordedRefusal(this.correlationId));
   }
 
   /** Notes the session that the answer to `initialize` opens; its sealed id goes into the head of our answer. */

@@ -29,6 +29,17 @@ export function refusalOf(
   return new RpcRefusal({ status: isTimeout ? 504 : 502, code: RPC_CODES.internalError, message }, { data });
 }
 
+/**
+ * What the client is told where its message was sent before it was recorded, and cannot be. The code is that of every message that
+ * cannot be recorded (contract section 5); `wasSent` keeps it apart from those that are safe to repeat.
+ */
+export function sentUnrecordedRefusal(correlationId: string | undefined): RpcRefusal {
+  const message =
+    "this was sent to the server, but the gateway cannot record it, so the answer is withheld; its effect is unknown, so look before you repeat it";
+  const data = { type: "runlayer.unrecorded", wasSent: true, correlationId };
+  return new RpcRefusal({ status: 503, code: RPC_CODES.unavailable, message }, { data });
+}
+
 /** What the client is told where its answer found no room in memory. The server has done what it was asked for. */
 export function unreadRefusal(correlationId: string | undefined): RpcRefusal {
   const message =

@@ -11,7 +11,7 @@ export const RPC_CODES = {
   denied: -32011,
   /** A policy holds the call until a person approves it. */
   approvalPending: -32012,
-  /** The gateway can neither record nor decide. */
+  /** The gateway can neither record nor decide. Not sent, unless `data.wasSent` says so. */
   unavailable: -32013,
   /** 2026-07-28: `Mcp-*` headers and the body disagree. */
   headerMismatch: -32020,
@@ -65,7 +65,11 @@ export class RpcRefusal extends Error {
 /** The refusal that an error stands for: itself, or that a message could not be recorded. Undefined for every other. */
 export function asRefusal(error: unknown): RpcRefusal | undefined {
   if (error instanceof RpcRefusal) return error;
-  if (!(error instanceof AppError) || error.code !== "unavailable") return undefined;
+  return error instanceof AppError && error.code === "unavailable" ? unrecordedRefusal(error) : undefined;
+}
+
+/** For a message that cannot be recorded and was not sent. */
+export function unrecordedRefusal(cause?: unknown): RpcRefusal {
   const message = "the gateway cannot record this message now, so it refuses it; try again later";
-  return new RpcRefusal({ status: 503, code: RPC_CODES.unavailable, message }, { cause: error });
+  return new RpcRefusal({ status: 503, code: RPC_CODES.unavailable, message }, { cause });
 }

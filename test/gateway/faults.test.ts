@@ -341,6 +341,25 @@ test.each(["before-dispatch", "before-answer"] as const)(
   },
 );
 
+test.each([
+  ["before-dispatch", 0, undefined],
+  ["before-answer", 1, { type: "runlayer.unrecorded", wasSent: true }],
+] as const)("says whether a call that cannot be recorded was sent (%s)", async (auditDurability, sent, data) => {
+  behave = plainServer;
+  await harness.setSettings({ auditDurability });
+  const before = upstream.received.length;
+  isDiskFull = true;
+  const { status, messages } = await post(url, agent.key, call("said", "a"));
+  isDiskFull = false;
+  expect([status, upstream.received.length - before]).toEqual([503, sent]);
+  expect(messages).toMatchObject([{ id: "said", error: { code: -32013, ...(data === undefined ? {} : { data }) } }]);
+  const { error } = messages[0] ?? {};
+  expect([error?.data === undefined, error?.message.includes("its effect is unknown")]).toEqual([
+    sent === 0,
+    sent === 1,
+  ]);
+});
+
 test("sends nothing with before-answer durability once the log is known to be unable", async () => {
   let sent = 0;
   behave = (received) => {

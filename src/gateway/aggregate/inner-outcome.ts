@@ -16,16 +16,21 @@ export function toOutcome(result: CallToolResult): InnerCallOutcome {
 /** What became of a call that was refused or failed. */
 export function toFailure(error: unknown, signal: AbortSignal): InnerCallOutcome {
   if (signal.aborted) return { status: "refused", wasSent: true, error: { code: "timeout", message: "the run ended" } };
-  if (!(error instanceof ProtocolError)) {
-    const message = "the server could not be reached through the gateway";
-    return { status: "refused", wasSent: true, error: { code: "upstream_error", message } };
-  }
+  if (!(error instanceof ProtocolError)) return { status: "refused", wasSent: true, error: toHttpFailure(error) };
   const { code, message, data } = error;
   if (code === RPC_CODES.denied) return { status: "refused", wasSent: false, error: toDenial(message, data) };
   const approvalId = memberText(data, "approvalId");
   if (code === RPC_CODES.approvalPending && approvalId !== undefined) return { status: "held", approvalId };
   const isOurs = code === RPC_CODES.approvalPending || code === RPC_CODES.unavailable;
-  return { status: "refused", wasSent: !isOurs, error: { code: isOurs ? "unavailable" : "upstream_error", message } };
+  const wasSent = !isOurs || memberOf(data, "wasSent") === true;
+  return { status: "refused", wasSent, error: { code: isOurs ? "unavailable" : "upstream_error", message } };
+}
+
+/** It may have come after the call was sent. */
+function toHttpFailure(error: unknown): InnerRefusal {
+  const refusal = refusalOf(error);
+  if (refusal?.code === RPC_CODES.unavailable) return { code: "unavailable", message: refusal.message };
+  return { code: "upstream_error", message: "the server could not be reached through the gateway" };
 }
 
 /**

@@ -3,6 +3,7 @@ import { openSkillRunner } from "../../src/app/skill-runner.ts";
 import type { AuditLog } from "../../src/audit/audit-log.ts";
 import { decideApproval } from "../../src/domain/approval.ts";
 import type { Server } from "../../src/domain/server.ts";
+import { BEHIND } from "../../src/gateway/access.ts";
 import type { Aggregate } from "../../src/gateway/aggregate/aggregate.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { AppError } from "../../src/lib/errors.ts";
@@ -20,9 +21,10 @@ const META = {
   "io.modelcontextprotocol/clientCapabilities": {},
   "io.modelcontextprotocol/clientInfo": { name: "test", version: "1" },
 };
-/** Reads, whatever comes of it, and then deletes, which a person has to approve. */
+/** Reads, and then deletes, which a person has to approve. */
 const CODE = `export default async function (input, { callTool }) {
-  const first = await callTool("files", "read_file", input).catch(({ code, message }) => ({ code, message }));
+  const reading = callTool("files", "read_file", input);
+  const first = await (input.isLenient ? reading.catch(({ code, message }) => ({ code, message })) : reading);
   return { first, second: await callTool("files", "delete_file", input) };
 }`;
 const stack = new AsyncDisposableStack();
@@ -34,6 +36,8 @@ let agent: AgentKey;
 let read: (received: Received) => void;
 /** The actions whose events find no room on the disk. */
 let full: readonly string[] = [];
+/** Happens before a run starts that was let in. */
+let beforeRun: () => Promise<void> = () => Promise.resolve();
 
 beforeAll(async () => {
   upstream = await startUpstream((received) =>
@@ -72,14 +76,16 @@ afterAll(async () => {
 beforeEach(() => {
   read = plainServer;
   full = [];
+  beforeRun = () => Promise.resolve();
 });
 
 /** The real log, unless the test says that it finds no room. */
 function failingWhenFull(log: AuditLog): AuditLog {
-  const stage: AuditLog["stage"] = (draft, lingerMs) =>
-    full.includes(draft.action)
-      ? Promise.reject(new AppError("unavailable", "no space left on the device"))
-      : log.stage(draft, lingerMs);
+  const stage: AuditLog["stage"] = async (draft, lingerMs) => {
+    if (full.includes(draft.action)) throw new AppError("unavailable", "no space left on the device");
+    if (draft.action === "skill.run") await beforeRun();
+    return log.stage(draft, lingerMs);
+  };
   return new Proxy(log, {
     get(target, name) {
       const value: unknown = name === "stage" ? stage : Reflect.get(target, name, target);
@@ -143,11 +149,31 @@ test.each(["tool.call", "elicitation.create"])(
       startSse(received);
       sendEvent(received, request("q", "elicitation/create", { message: "?", requestedSchema: { type: "object" } }));
     };
-    expect(await run({ action })).toMatchObject({ result: { structuredContent: { error: { code: "unavailable" } } } });
+    expect(await run({ action, isLenient: true })).toMatchObject({
+      result: { structuredContent: { error: { code: "unavailable" } } },
+    });
     await approveAll();
     const message: unknown = expect.stringContaining("was sent");
     const first = { code: "unavailable", message };
-    expect(await run({ action })).toMatchObject({ result: { structuredContent: { first } } });
+    expect(await run({ action, isLenient: true })).toMatchObject({ result: { structuredContent: { first } } });
     expect(reads()).toBe(before + 1);
   },
 );
+
+test("says that it is unavailable where a repeated call is decided on while the view is behind", async () => {
+  expect(await run({ n: 1 })).toMatchObject({ result: { structuredContent: { error: { code: "unavailable" } } } });
+  await approveAll();
+  // Its version is not there: the commit succeeds, the reload of the view fails.
+  const unreadable = aSkill();
+  beforeRun = async () => {
+    await harness.store.transaction((tx) => tx.skills.insert(unreadable)).catch(() => undefined);
+    expect(harness.liveView.current.isBehind).toBe(true);
+  };
+  const before = upstream.received.length;
+  const refused = await run({ n: 1 });
+  await harness.store.transaction((tx) => tx.skills.delete(unreadable.id));
+  const error = { code: "unavailable", message: BEHIND.message };
+  expect(refused).toMatchObject({ result: { isError: true, structuredContent: { error } } });
+  expect(upstream.received.length).toBe(before);
+  expect(harness.liveView.current.isBehind).toBe(false);
+});

@@ -1,4 +1,4 @@
-import { accessAs } from "../access.ts";
+import { accessAs, type AccessRefusal } from "../access.ts";
 import type { GatewayContext } from "../context.ts";
 import { decide, type Question, refusalMessage } from "../decide.ts";
 import { matchDetails, subjectOf, toDraft } from "../record.ts";
@@ -47,8 +47,7 @@ export async function recheckInnerCall(
   const serverId = serverIdByName.get(call.server);
   if (clients === undefined || serverId === undefined) return GONE;
   const access = accessAs({ ...clients.subject, serverId }, context.liveView.current, context.clock.now());
-  if (!access.ok)
-    return { code: "forbidden", message: access.refusal.message, details: { reason: access.refusal.code } };
+  if (!access.ok) return toInnerRefusal(access.refusal);
   const args = parseArguments(call.argumentsJson);
   const question: Question = { action: "call_tool", target: { type: "tool", name: call.tool }, args: () => args };
   const decision = decide(access.caller, question, context.clock.now());
@@ -72,6 +71,12 @@ export async function recheckInnerCall(
 }
 
 const GONE: InnerRefusal = { code: "not_found", message: "the server is not there any more" };
+
+/** Where the view is behind, nobody knows what the agent may do: that is no denial. */
+function toInnerRefusal({ status, code, message }: AccessRefusal): InnerRefusal {
+  if (status === 503) return { code: "unavailable", message };
+  return { code: "forbidden", message, details: { reason: code } };
+}
 
 function parseArguments(json: string): Readonly<Record<string, unknown>> | undefined {
   const value: unknown = JSON.parse(json);

@@ -34,6 +34,8 @@ export interface GatewayLimits {
   readonly heldBytesPerAgentMax: number;
   /** A client that takes nothing for so long is cut off. */
   readonly stalledClientMs: number;
+  /** A client that has not taken all of its answer for so long is cut off, however it trickles. */
+  readonly slowClientMs: number;
   /** Calls that wait open for an approval on this node; one more is told to come back. */
   readonly heldCallsMax: number;
   /** Of these, calls of one agent. */
@@ -51,6 +53,8 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   // Two answers of the largest size, and no agent can take what all need.
   heldBytesPerAgentMax: 64 * 1024 * 1024,
   stalledClientMs: 120_000,
+  // Whoever takes an answer, however slowly, has it by then.
+  slowClientMs: 10 * 60_000,
   heldCallsMax: 200,
   heldCallsPerAgentMax: 50,
   // Most clients give up a request after 60 s: by then they know that it waits, and where.

@@ -5,6 +5,7 @@ import type { GatewayContext } from "./context.ts";
 import type { Caller } from "./decide.ts";
 import { mayListOtherwise } from "./rights-change.ts";
 import { healthOf, refusalOf, sentUnrecordedRefusal, unreadRefusal } from "./fault-report.ts";
+import { countedBytes } from "./held-bytes.ts";
 import { listChanges } from "./list-changes.ts";
 import { formatSse } from "./sse.ts";
 import { cutOffStalled } from "./http/cut-off-stalled.ts";
@@ -19,9 +20,6 @@ import type { Upstream, UpstreamCall, UpstreamFault, UpstreamRequest, UpstreamSi
 
 /** More than a socket takes at once means a client that does not read. */
 const UNREAD_BYTES_MAX = 64 * 1024;
-
-/** What is smaller is not counted as held, so that it always passes: the number of connections bounds it. */
-const COUNTED_BYTES_MIN = 64 * 1024;
 
 /** One HTTP request of a client with what it causes upstream. Ends both sides together, whichever ends first. */
 export class Exchange implements LiveExchange {
@@ -183,13 +181,13 @@ export class Exchange implements LiveExchange {
     if (this.#isAnswerStream)
       return this.end(formatSse({ data: body, id: undefined, type: "message", retry: undefined }));
     respondJson(response, { status, body, headers });
-    cutOffStalled(response, context.limits.stalledClientMs);
+    cutOffStalled(response, context.limits);
   }
 
   /** Ends the stream of events that the answer has begun as, with a last one if there is one. */
   end(last?: Buffer): void {
     this.response.end(last);
-    cutOffStalled(this.response, this.context.limits.stalledClientMs);
+    cutOffStalled(this.response, this.context.limits);
   }
 
   /** Sends an event before the answer, which then comes as one too. */
@@ -256,13 +254,12 @@ export class Exchange implements LiveExchange {
 
   /** Says how many bytes of its answer are in memory by now. False where answers, the agent's own or all together, hold too much. */
   hold(bytes: number): boolean {
-    const counted = bytes < COUNTED_BYTES_MIN ? 0 : bytes;
+    const counted = countedBytes(bytes);
     const more = counted - this.#heldBytes;
     // What has ended holds nothing, whoever still says so.
     if (more === 0 || this.#isOver) return true;
     this.#heldBytes = counted;
-    const isWithin = this.context.heldBytes.add(this.caller.agent.agent.id, more);
-    return isWithin || more < 0;
+    return this.context.heldBytes.add(this.caller.agent.agent.id, more);
   }
 
   get correlationId(): string | undefined {

@@ -1,14 +1,34 @@
 import { TransientMap } from "../lib/transient-map.ts";
 import type { GatewayLimits } from "./context.ts";
 
-/** Bytes of answers that wait in memory until they are complete and their clients have taken them. */
+/** What is smaller is not counted as held, so that it always passes: the number of connections bounds it. */
+const COUNTED_BYTES_MIN = 64 * 1024;
+
+type Limits = Pick<GatewayLimits, "heldBytesMax" | "heldBytesPerAgentMax">;
+
+/** What one agent, and all together, have not taken yet. */
+export interface UnreadBytes {
+  readonly own: number;
+  readonly sum: number;
+}
+
+/**
+ * Bytes of answers that wait in memory until they are complete and their clients have taken them: one account for each agent,
+ * whichever path it uses.
+ */
 export class HeldBytes {
-  readonly #limits: Pick<GatewayLimits, "heldBytesMax" | "heldBytesPerAgentMax">;
+  readonly #limits: Limits;
   readonly #byAgent = new TransientMap<string, number>();
   #sum = 0;
+  #unread: (agentId: string) => UnreadBytes = () => ({ own: 0, sum: 0 });
 
-  constructor(limits: Pick<GatewayLimits, "heldBytesMax" | "heldBytesPerAgentMax">) {
+  constructor(limits: Limits) {
     this.#limits = limits;
+  }
+
+  /** What waits on a path that is not told of its writes counts as it is found when somebody asks. */
+  include(unread: (agentId: string) => UnreadBytes): void {
+    this.#unread = unread;
   }
 
   /** Counts `amount` more, or less where it is negative. False where this agent, or all together, hold too much now. */
@@ -17,6 +37,19 @@ export class HeldBytes {
     if (own === 0) this.#byAgent.delete(agentId);
     else this.#byAgent.set(agentId, own);
     this.#sum += amount;
-    return own <= this.#limits.heldBytesPerAgentMax && this.#sum <= this.#limits.heldBytesMax;
+    return amount <= 0 || this.hasRoom(agentId);
   }
+
+  /** False where the agent holds more than it may. One that has taken all its answers always has room. */
+  hasRoom(agentId: string): boolean {
+    const unread = this.#unread(agentId);
+    const own = (this.#byAgent.get(agentId) ?? 0) + unread.own;
+    const sum = this.#sum + unread.sum;
+    return own <= this.#limits.heldBytesPerAgentMax && (own === 0 || sum <= this.#limits.heldBytesMax);
+  }
+}
+
+/** How much of an answer that is being made counts. */
+export function countedBytes(bytes: number): number {
+  return bytes < COUNTED_BYTES_MIN ? 0 : bytes;
 }

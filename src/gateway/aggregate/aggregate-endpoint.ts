@@ -34,7 +34,7 @@ export function createAggregateEndpoint(
 ): Aggregate {
   const runs = new SkillRuns(context, options.skills, http);
   const { skills, version } = options;
-  const answers = new OpenAnswers(context.limits);
+  const answers = new OpenAnswers(context);
   const parts: ServerParts = { context, skills, runs, version, answers, argumentsJson: new WeakMap() };
   const toClients = (agent: Agent): InnerClients => createClients(agent, http);
   const sessions = new AggregateSessions(parts, toClients);

@@ -3,6 +3,7 @@ import {
   type CallToolRequest,
   type CallToolResult,
   type InputRequiredResult,
+  type ListToolsResult,
   McpServer,
   ProtocolError,
   type ServerContext,
@@ -11,7 +12,6 @@ import {
 import { SkillsExtension } from "@modelcontextprotocol/server/ext/skills";
 import type { ToolDefinition } from "../../domain/server.ts";
 import type { GatewayContext } from "../context.ts";
-import { unreadRefusal } from "../fault-report.ts";
 import { matchDetails, subjectOf, toDraft } from "../record.ts";
 import { asRefusal, RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
 import { askerOf, type Connection } from "./connections.ts";
@@ -19,7 +19,8 @@ import { refusalOf } from "./inner-outcome.ts";
 import type { OpenAnswers } from "./open-answers.ts";
 import { innerArgumentsOf } from "./own-arguments.ts";
 import type { SkillRunner } from "./ports.ts";
-import { GATEWAY_RESOURCE, toAggregateDraft, toUnsentCall } from "./record.ts";
+import { DROPPED, type Handling, noRoomRefusal, recordList, sizeOf } from "./made-answer.ts";
+import { toUnsentCall } from "./record.ts";
 import { isReading, signalOf } from "./client-gone.ts";
 import { findServing, type ServingSkill, type SkillAsker, visibleSkills } from "./skill-decision.ts";
 import { createSkillSource } from "./skill-source.ts";
@@ -43,6 +44,13 @@ export interface ServerParts {
   readonly argumentsJson: WeakMap<AuthInfo, string>;
 }
 
+type CallParams = CallToolRequest["params"];
+
+interface ActualCall {
+  readonly name: string;
+  readonly args: Readonly<Record<string, unknown>>;
+}
+
 const INSTRUCTIONS =
   "Tools of several servers behind one connection, named `<server>__<tool>` (or as the servers name them, if that was asked for), and skills of the organization, named `skill__<name>`. Where there are too many to list, `search_tools` finds and `call_tool` calls them. Calls may be refused by policy; the error says by which and whom to ask.";
 
@@ -62,18 +70,19 @@ export function createAggregateServer(parts: ServerParts, connection: Connection
   new SkillsExtension({ source: createSkillSource(parts, connection), onWarning: () => undefined }).attach(mcp);
   // The low-level handlers: definitions and results are the servers' own and pass as they are.
   const { server } = mcp;
-  server.setRequestHandler("tools/list", () => refusable(() => listTools(parts, connection)));
-  server.setRequestHandler("tools/call", (request, context) =>
+  const handling = (request: ServerContext): Handling => ({ parts, connection, request });
+  server.setRequestHandler("tools/list", (_, context) => refusable(() => listTools(handling(context))));
+  server.setRequestHandler("tools/call", ({ params }, context) =>
     refusable(async () => {
-      const handling = { parts, connection };
-      if (request.params.name === SEARCH_TOOLS) return search(request, handling);
-      const actual = toActualCall(request, context, handling);
-      return readably(actual.params.name, handling, () => callTool(actual, context, handling));
+      if (params.name === SEARCH_TOOLS) return search(params, handling(context));
+      const actual = toActualCall(params, handling(context));
+      await refuseUnread(actual.name, handling(context));
+      return callTool(actual, handling(context));
     }),
   );
-  server.setRequestHandler("prompts/list", () => refusable(() => listSkillPrompts(parts, connection)));
-  server.setRequestHandler("prompts/get", ({ params }) =>
-    refusable(() => getSkillPrompt(params.name, parts, connection)),
+  server.setRequestHandler("prompts/list", (_, context) => refusable(() => listSkillPrompts(handling(context))));
+  server.setRequestHandler("prompts/get", ({ params }, context) =>
+    refusable(() => getSkillPrompt(params.name, handling(context))),
   );
   return mcp;
 }
@@ -88,39 +97,35 @@ export async function refusable<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-async function listTools(parts: ServerParts, connection: Connection) {
-  const { asker, tools, skills } = await offeredTools(parts, connection);
-  await recordList("tool.list", tools.length + skills.length, { parts, asker, connection });
-  return { tools: toListed(tools, skills) };
+async function listTools(handling: Handling): Promise<ListToolsResult> {
+  const { asker, tools, skills } = await offeredTools(handling);
+  const count = tools.length + skills.length;
+  return recordList({ tools: toListed(tools, skills) }, { event: "tool.list", count }, { ...handling, asker });
 }
 
-async function search({ params }: CallToolRequest, { parts, connection }: Handling): Promise<CallToolResult> {
+async function search(params: CallParams, handling: Handling): Promise<CallToolResult> {
   const wanted = parseSearch(params.arguments);
-  const { asker, tools, skills } = await offeredTools(parts, connection);
-  const query = parts.context.maskName(wanted.query);
-  await recordList("tool.list", tools.length + skills.length, { parts, asker, connection, query });
-  return searchTools([...tools, ...skills], wanted);
+  const { asker, tools, skills } = await offeredTools(handling);
+  const all = [...tools, ...skills];
+  const query = handling.parts.context.maskName(wanted.query);
+  const facts = { event: "tool.list", count: all.length, query };
+  return recordList(searchTools(all, wanted), facts, { ...handling, asker });
 }
 
 /** The call that is meant: plain names and `call_tool` stand for other names, and only these are decided and recorded. */
-function toActualCall(
-  request: CallToolRequest,
-  { http }: ServerContext,
-  { parts, connection }: Handling,
-): CallToolRequest {
-  const { params } = request;
+function toActualCall(params: CallParams, { parts, connection, request }: Handling): ActualCall {
   const isWrapped = params.name === CALL_TOOL;
   const called = isWrapped ? parseCall(params.arguments) : { name: params.name, args: params.arguments ?? {} };
-  const auth = http?.authInfo;
+  const auth = request.http?.authInfo;
   const written = auth === undefined ? undefined : parts.argumentsJson.get(auth);
   if (isWrapped && auth !== undefined && written !== undefined)
     parts.argumentsJson.set(auth, innerArgumentsOf(written) ?? "{}");
   const naming = createToolNaming(askerOf(connection, parts.context), connection.names);
-  return { ...request, params: { ...params, name: naming.prefixedOf(called.name), arguments: called.args } };
+  return { name: naming.prefixedOf(called.name), args: called.args };
 }
 
 /** What the agent could call now, under the names that it has here. */
-async function offeredTools(parts: ServerParts, connection: Connection) {
+async function offeredTools({ parts, connection }: Handling) {
   const { context } = parts;
   const asker = askerOf(connection, context);
   const naming = createToolNaming(asker, connection.names);
@@ -150,29 +155,6 @@ async function recordHidden(
   await Promise.all(denials);
 }
 
-/** Puts a list that the gateway made itself into the log, before it is answered. */
-export async function recordList(
-  event: string,
-  count: number,
-  {
-    parts,
-    asker,
-    connection,
-    query,
-  }: { parts: ServerParts; asker: SkillAsker; connection: Connection; query?: string | undefined },
-): Promise<void> {
-  const { audit, clock } = parts.context;
-  const { sessionId } = connection;
-  const facts = {
-    event,
-    time: clock.now(),
-    resource: GATEWAY_RESOURCE,
-    sessionId,
-    details: { count, ...(query === undefined ? {} : { query }) },
-  };
-  await audit.record({ ...toAggregateDraft(asker, facts), outcome: "success" });
-}
-
 /** As the server's own list has it; a schema that is no object's is not MCP, and its tool is shown as taking anything. */
 function toTool(name: string, definition: ToolDefinition): Tool {
   const { inputSchema, outputSchema, title, description, annotations } = definition;
@@ -190,58 +172,46 @@ function toSchema(schema: unknown): Record<string, unknown> {
   return typeof schema === "object" && schema !== null ? Object.fromEntries(Object.entries(schema)) : {};
 }
 
-interface Handling {
-  readonly parts: ServerParts;
-  readonly connection: Connection;
+/** Does nothing for an agent that leaves too much unread. */
+async function refuseUnread(name: string, { parts, connection }: Handling): Promise<void> {
+  const { context } = parts;
+  if (context.heldBytes.hasRoom(connection.agentId)) return;
+  const draft = toUnsentCall(name, askerOf(connection, context), { context, connection });
+  await context.audit.record({ ...draft, ...DROPPED });
+  throw noRoomRefusal();
 }
 
-/** Does nothing for an agent that leaves too much unread, and drops the answer of one that came to do so meanwhile. */
-async function readably<T>(name: string, { parts, connection }: Handling, work: () => Promise<T>): Promise<T> {
-  const { answers } = parts;
-  if (!answers.hasRoom(connection.agentId)) {
-    const draft = toUnsentCall(name, askerOf(connection, parts.context), { context: parts.context, connection });
-    await parts.context.audit.record({ ...draft, outcome: "error", reason: "unread_answers" });
-    throw RpcRefusal.unavailable("too much that was answered before waits to be read; read it, then call again");
-  }
-  const answer = await work();
-  // What was carried out has its event.
-  if (!answers.hasRoom(connection.agentId)) throw unreadRefusal(undefined);
-  return answer;
-}
-
-async function callTool(
-  { params }: CallToolRequest,
-  context: ServerContext,
-  { parts, connection }: Handling,
-): Promise<CallToolResult | InputRequiredResult> {
+async function callTool(call: ActualCall, handling: Handling): Promise<CallToolResult | InputRequiredResult> {
+  const { parts, connection, request } = handling;
+  const { name, args } = call;
   const asker = askerOf(connection, parts.context);
-  const skill = findSkill(asker, params.name);
-  if (skill !== undefined) return runSkill(skill, { params, context }, { parts, connection });
-  const progress = toProgress(context);
-  const args = params.arguments ?? {};
-  const signal = signalOf(context);
-  const found = findTool(asker, params.name);
-  if (found === undefined) throw await refuseUnknown(params.name, asker, { parts, connection });
-  const auth = context.http?.authInfo;
+  const skill = findSkill(asker, name);
+  if (skill !== undefined) return runSkill(skill, args, handling);
+  const progress = toProgress(request);
+  const signal = signalOf(request);
+  const found = findTool(asker, name);
+  if (found === undefined) throw await refuseUnknown(name, asker, handling);
+  const auth = request.http?.authInfo;
   const argumentsJson = auth === undefined ? undefined : parts.argumentsJson.get(auth);
   return connection.clients.callTool({ ...found, args, argumentsJson, signal, onProgress: progress });
 }
 
 async function runSkill(
   view: ServingSkill,
-  { params, context }: { readonly params: CallToolRequest["params"]; readonly context: ServerContext },
-  { parts, connection }: Handling,
+  input: unknown,
+  { parts, connection, request }: Handling,
 ): Promise<CallToolResult | InputRequiredResult> {
   const asking = { connection, context: parts.context, skillId: view.skill.id };
-  const progress = toProgress(context);
+  const progress = toProgress(request);
   let done = 0;
   const answer = await parts.runs.run({
     connection,
     view,
-    input: params.arguments ?? {},
-    patience: patienceOf(context, asking),
-    signal: signalOf(context),
+    input,
+    patience: patienceOf(request, asking),
+    signal: signalOf(request),
     onProgress: (message) => progress?.({ progress: (done += 1), message }),
+    fits: (result) => parts.answers.makeRoom(request, sizeOf(toResult(result))),
   });
   return answer.status === "asked" ? questionOf(asking, answer) : toResult(answer);
 }

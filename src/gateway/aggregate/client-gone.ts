@@ -28,6 +28,11 @@ export function isReading(context: ServerContext): boolean {
   return clientOf(context)?.response.writableNeedDrain !== true;
 }
 
+/** Where the answer goes. */
+export function responseOf(context: ServerContext): ServerResponse | undefined {
+  return clientOf(context)?.response;
+}
+
 function clientOf({ http }: ServerContext): Client | undefined {
   return http?.authInfo === undefined ? undefined : clientByRequest.get(http.authInfo);
 }

@@ -1,6 +1,9 @@
 import type { ServerResponse } from "node:http";
-import type { GatewayLimits } from "../context.ts";
+import type { ServerContext } from "@modelcontextprotocol/server";
+import type { GatewayContext } from "../context.ts";
+import { countedBytes, type UnreadBytes } from "../held-bytes.ts";
 import { cutOffIfStalled } from "../http/cut-off-stalled.ts";
+import { responseOf } from "./client-gone.ts";
 
 interface OpenAnswer {
   readonly agentId: string;
@@ -8,18 +11,22 @@ interface OpenAnswer {
   readonly isCall: boolean;
 }
 
-type Limits = Pick<GatewayLimits, "heldBytesMax" | "heldBytesPerAgentMax" | "stalledClientMs">;
+interface CountedAnswer extends OpenAnswer {
+  /** What is going to be written, from before that until the answer closes. */
+  readonly expectedBytes: number;
+}
 
 /**
  * The answers of `/gateway/mcp` that are open. What an answer is made of was read from the servers at once, so that what its client
  * does not take waits here.
  */
 export class OpenAnswers {
-  readonly #limits: Limits;
-  readonly #open = new Map<ServerResponse, OpenAnswer>();
+  readonly #context: Pick<GatewayContext, "limits" | "heldBytes">;
+  readonly #open = new Map<ServerResponse, CountedAnswer>();
 
-  constructor(limits: Limits) {
-    this.#limits = limits;
+  constructor(context: Pick<GatewayContext, "limits" | "heldBytes">) {
+    this.#context = context;
+    context.heldBytes.include((agentId) => this.#unreadOf(agentId));
   }
 
   /** How many will end by themselves. */
@@ -33,20 +40,35 @@ export class OpenAnswers {
   follow(response: ServerResponse, answer: OpenAnswer): void {
     if (response.destroyed) return;
     if (!this.#open.has(response)) {
-      cutOffIfStalled(response, this.#limits.stalledClientMs);
+      cutOffIfStalled(response, this.#context.limits);
       response.once("close", () => this.#open.delete(response));
     }
-    this.#open.set(response, answer);
+    this.#open.set(response, { ...answer, expectedBytes: 0 });
   }
 
-  /** False where the agent has left more unread than it may. One that reads what it is answered always has room. */
-  hasRoom(agentId: string): boolean {
+  /**
+   * Keeps room for an answer of so many bytes: of answers that are made at one time each counts before any is written. False where
+   * there is none: then the answer MUST be dropped.
+   */
+  makeRoom(context: ServerContext, bytes: number): boolean {
+    const response = responseOf(context);
+    const answer = response === undefined ? undefined : this.#open.get(response);
+    // Its client has gone.
+    if (response === undefined || answer === undefined) return true;
+    this.#open.set(response, { ...answer, expectedBytes: countedBytes(bytes) });
+    if (this.#context.heldBytes.hasRoom(answer.agentId)) return true;
+    this.#open.set(response, answer);
+    return false;
+  }
+
+  #unreadOf(agentId: string): UnreadBytes {
     let own = 0;
     let sum = 0;
     for (const [response, answer] of this.#open) {
-      sum += response.writableLength;
-      if (answer.agentId === agentId) own += response.writableLength;
+      const bytes = Math.max(response.writableLength, answer.expectedBytes);
+      sum += bytes;
+      if (answer.agentId === agentId) own += bytes;
     }
-    return own <= this.#limits.heldBytesPerAgentMax && (own === 0 || sum <= this.#limits.heldBytesMax);
+    return { own, sum };
   }
 }

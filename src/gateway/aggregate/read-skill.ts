@@ -1,6 +1,7 @@
 import type { GatewayContext } from "../context.ts";
 import { RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
 import { askerOf, type Connection } from "./connections.ts";
+import { type Handling, recordAnswer } from "./made-answer.ts";
 import { toAggregateDraft } from "./record.ts";
 import { type ServingSkill, visibleSkills } from "./skill-decision.ts";
 
@@ -9,20 +10,28 @@ export function skillsOf(connection: Connection, context: GatewayContext): reado
   return visibleSkills(askerOf(connection, context), context.clock.now());
 }
 
-/** Puts into the log that an agent got a skill's text, before it gets it. */
-export async function recordReading(
-  event: "resource.read" | "prompt.get",
-  { skill, serving }: ServingSkill,
-  { connection, context, path }: { connection: Connection; context: GatewayContext; path: string },
-): Promise<void> {
-  const draft = toAggregateDraft(askerOf(connection, context), {
+/** A skill's text that an agent asks for. */
+export interface Reading {
+  readonly event: "resource.read" | "prompt.get";
+  readonly view: ServingSkill;
+  readonly path: string;
+}
+
+/** Puts into the log that an agent got a skill's text, or that there was no room for it, and gives it. */
+export async function recordReading<T>(
+  answer: T,
+  { event, view: { skill, serving }, path }: Reading,
+  handling: Handling & { readonly bytes?: number },
+): Promise<T> {
+  const { connection, parts } = handling;
+  const draft = toAggregateDraft(askerOf(connection, parts.context), {
     event,
-    time: context.clock.now(),
+    time: parts.context.clock.now(),
     resource: { type: "skill", id: skill.id, name: skill.name },
     sessionId: connection.sessionId,
     details: { version: serving.version, path },
   });
-  await context.audit.record({ ...draft, outcome: "success" });
+  return recordAnswer(answer, draft, handling);
 }
 
 /** For a skill that is not there for this agent, whatever the reason. */

@@ -5,6 +5,7 @@ import { toCanonicalJson } from "../../lib/canonical-json.ts";
 import { isFiniteDeep } from "../../lib/json-values.ts";
 import type { GatewayContext } from "../context.ts";
 import { NOT_ASSIGNED } from "../decide.ts";
+import { unreadRefusal } from "../fault-report.ts";
 import { hashArguments } from "../hash-arguments.ts";
 import { RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
 import { askerOf, type Connection } from "./connections.ts";
@@ -12,6 +13,7 @@ import { HeldRuns } from "./held-runs.ts";
 import { makeInnerCall, recheckInnerCall, type RunReach } from "./inner-call.ts";
 import type { InnerHttp } from "./inner-http.ts";
 import { detailsOf, type JudgedRun, payloadOf, toRpcRefusal } from "./judged-run.ts";
+import { DROPPED } from "./made-answer.ts";
 import type { InnerCall, InnerCallOptions, InnerCallOutcome, InnerRefusal, SkillResult, SkillRunner } from "./ports.ts";
 import { toAggregateDraft } from "./record.ts";
 import { decideSkill, findServing, type ServingSkill, type SkillAsker } from "./skill-decision.ts";
@@ -27,6 +29,8 @@ export interface AgentRun {
   readonly patience: RunHold["patience"];
   readonly signal: AbortSignal;
   readonly onProgress: (message: string) => void;
+  /** Whether there is room for the answer that this makes. */
+  readonly fits: (result: SkillResult) => boolean;
 }
 
 /** What a run came to; `asked`: the client is to be asked whether it waits for an approval. */
@@ -41,6 +45,7 @@ interface Started {
   readonly signal: AbortSignal;
   readonly onProgress: (message: string) => void;
   readonly reach: RunReach;
+  readonly fits?: AgentRun["fits"] | undefined;
   /** An administrator who tries the skill: what this run was told is not told to the agent's own. */
   readonly requesterId?: string | undefined;
   readonly caller: {
@@ -67,7 +72,7 @@ export class SkillRuns {
 
   /** Throws `RpcRefusal` where the agent may not run it; a failure of the skill itself is a result. */
   async run(run: AgentRun): Promise<RunAnswer> {
-    const { connection, input, signal, onProgress } = run;
+    const { connection, input, signal, onProgress, fits } = run;
     // It would be decided as what it is, and run as `null`.
     if (!isFiniteDeep(input)) throw new RpcRefusal(TOO_LARGE);
     const passed = await this.#pass(run);
@@ -78,7 +83,8 @@ export class SkillRuns {
     const { agentId, ip, client, clients } = connection;
     const caller = { agentId, memberId: asker.agent.agent.owner ?? undefined, ip, client };
     const reach = { serverIdByName: namesOf(serving), clients };
-    return this.#record(draft, { name: skill.name, version: serving, input, signal, onProgress, reach, caller });
+    const started = { name: skill.name, version: serving, input, signal, onProgress, reach, fits, caller };
+    return this.#record(draft, started);
   }
 
   /** Decided as the agent's own run, and recorded with the administrator as its actor. A dry run sends no calls. */
@@ -156,19 +162,22 @@ export class SkillRuns {
     const { audit } = this.#context;
     await audit.stage(draft);
     const begun = performance.now();
+    let result: SkillResult;
     try {
-      const result = await this.#start(started, draft.correlationId);
-      const end = toEnd(result);
-      audit.settle(draft.id, { ...end, durationMs: performance.now() - begun });
-      return result;
+      result = await this.#start(started, draft.correlationId);
     } catch (error) {
       audit.settle(draft.id, { outcome: "error", reason: "internal", durationMs: performance.now() - begun });
       throw error;
     }
+    const isDropped = started.fits?.(result) === false;
+    const end = isDropped ? { ...toEnd(result), ...DROPPED } : toEnd(result);
+    audit.settle(draft.id, { ...end, durationMs: performance.now() - begun });
+    if (isDropped) throw unreadRefusal(draft.correlationId);
+    return result;
   }
 
   async #start(started: Started, correlationId: string): Promise<SkillResult> {
-    const { reach, caller, requesterId: _, ...run } = started;
+    const { reach, caller, requesterId: _, fits: __, ...run } = started;
     const { clock, liveView } = this.#context;
     const key = keyOf(started);
     this.#reaches.set(correlationId, reach);

@@ -1,4 +1,4 @@
-import type { Resource } from "@modelcontextprotocol/server";
+import type { Resource, ServerContext } from "@modelcontextprotocol/server";
 import {
   type Skill as SkillEntry,
   skillEntry,
@@ -8,6 +8,7 @@ import {
 import type { SkillVersion } from "../../domain/skill.ts";
 import { refusable, type ServerParts } from "./aggregate-server.ts";
 import type { Connection } from "./connections.ts";
+import { fitting, type Handling } from "./made-answer.ts";
 import type { SkillRunner } from "./ports.ts";
 import { recordReading, refuseSkill, skillsOf } from "./read-skill.ts";
 import type { ServingSkill } from "./skill-decision.ts";
@@ -32,23 +33,29 @@ export function createSkillSource(parts: ServerParts, connection: Connection): S
     const view = skillsOf(connection, context).find(({ skill }) => skill.name === name);
     return view === undefined ? undefined : { view, path: decodePath(path.join("/")) };
   };
+  const handling = (request: ServerContext): Handling => ({ parts, connection, request });
   return {
-    list: () => refusable(async () => ({ skills: await Promise.all(skillsOf(connection, context).map(entryOf)) })),
-    get: (uri) =>
+    list: (_, request) =>
+      refusable(async () => {
+        const skills = await Promise.all(skillsOf(connection, context).map(entryOf));
+        return fitting({ skills }, handling(request));
+      }),
+    get: (uri, request) =>
       refusable(async () => {
         const found = find(uri);
-        return found?.path === DOCUMENT ? entryOf(found.view) : undefined;
+        return found?.path === DOCUMENT ? fitting(await entryOf(found.view), handling(request)) : undefined;
       }),
-    read: (uri) =>
+    read: (uri, request) =>
       refusable(async () => {
         const found = find(uri);
         const bytes = found === undefined ? undefined : (await filesOf(found.view, parts))[found.path];
         if (found === undefined || bytes === undefined)
           throw await refuseSkill("resource.read", uri, { connection, context });
-        await recordReading("resource.read", found.view, { connection, context, path: found.path });
-        return toRead(found.path, bytes);
+        const reading = { event: "resource.read", ...found } as const;
+        return recordReading(toRead(found.path, bytes), reading, { ...handling(request), bytes: bytes.length });
       }),
-    listResources: () => refusable(async () => skillsOf(connection, context).map(toResource)),
+    listResources: (request) =>
+      refusable(async () => fitting(skillsOf(connection, context).map(toResource), handling(request))),
   };
 }
 

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { accessAs, clientOf, identify, type Access } from "./access.ts";
 import { type Aggregate, createAggregate } from "./aggregate/aggregate.ts";
 import { createInnerHttp, type InnerOrigin, SESSION_GONE_HEADER } from "./aggregate/inner-http.ts";
+import { Openings } from "./aggregate/openings.ts";
 import { handleMessage } from "./client-messages.ts";
 import { createClientTasks } from "./client-tasks.ts";
 import { Continuations } from "./continuations.ts";
@@ -84,9 +85,10 @@ export function createGateway(options: GatewayOptions): Gateway {
 
 function openAggregate(context: GatewayContext): Aggregate | undefined {
   if (context.aggregate === undefined) return undefined;
+  const revisionOf = (id: string) => context.liveView.current.serverById.get(id)?.server.protocolVersion;
   const inner = createInnerHttp((http, origin) => {
     serveInner(context, http, origin).catch((error: unknown) => respondFault(context, http.response, error));
-  });
+  }, new Openings(revisionOf));
   return createAggregate(context, inner, context.aggregate);
 }
 

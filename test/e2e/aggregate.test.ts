@@ -134,7 +134,7 @@ test("a server that a policy forbids to connect to shows nothing and takes no ca
   const { body } = await app.rest("GET /audit-events", { agent: "kept-out", outcome: "denied", server: "secret" });
   const items = at(body, "items");
   const actions = (Array.isArray(items) ? items : []).map((item) => textAt(item, "action"));
-  expect(new Set(actions)).toEqual(new Set(["tool.list", "tool.call", "server.discover", "session.open"]));
+  expect(new Set(actions)).toEqual(new Set(["tool.list", "tool.call", "session.open"]));
   expect(at(body, "items", 0, "policies", 0, "name")).toBe("no-secret");
 });
 

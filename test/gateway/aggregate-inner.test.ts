@@ -104,8 +104,11 @@ async function openSession(): Promise<Record<string, string>> {
 const callIn = (headers: Record<string, string>, name: string, args: object = {}): Promise<Posted> =>
   post(url, agent.key, request(2, "tools/call", { name, arguments: args }), { headers });
 
-const callStateless = (name: string, signal?: AbortSignal): Promise<Posted> =>
-  post(url, agent.key, request(2, "tools/call", { name, arguments: {}, _meta: META }), {
+const callStateless = (
+  name: string,
+  { key = agent.key, signal }: { key?: string; signal?: AbortSignal } = {},
+): Promise<Posted> =>
+  post(url, key, request(2, "tools/call", { name, arguments: {}, _meta: META }), {
     headers: { "mcp-protocol-version": VERSION, "mcp-method": "tools/call", "mcp-name": name },
     ...(signal === undefined ? {} : { signal }),
   });
@@ -126,6 +129,39 @@ test("a stateless request leaves no session and no child behind", async () => {
   expect(harness.gateway.sessions()).toEqual([]);
 });
 
+test("asks a server of an older revision for the newest at most once, and one that has changed again", async () => {
+  const of = async (server: string, action: string) =>
+    (await harness.events(action)).filter(({ resource }) => resource.name === server).map(({ outcome }) => outcome);
+  let isOld = true;
+  const changing = await startUpstream((received) => {
+    const { method, id } = received.message;
+    const isOther = method === (isOld ? "server/discover" : "initialize");
+    const error = { code: -32_601, message: "no such method" };
+    if (isOther) return sendJson(received, { jsonrpc: "2.0", id, error }, { status: isOld ? 200 : 400 });
+    if (isOld) return plainServer(received);
+    const found = { supportedVersions: [VERSION], capabilities: { tools: {} }, ttlMs: 0, cacheScope: "private" };
+    sendJson(received, result(received, { ...found, content: [], resultType: "complete" }));
+  });
+  const endpoint = { url: `${changing.url}/mcp` };
+  const unknown = await harness.addServer({ name: "unknown", ...endpoint });
+  const known = await harness.addServer({ name: "known", ...endpoint, protocolVersion: "2025-11-25" });
+  const { key } = await harness.addAgent(
+    "asker",
+    [unknown, known].map(({ id }) => ({ serverId: id })),
+  );
+  const callAt = async (server: string) => (await callStateless(`${server}__read_file`, { key })).messages;
+  for (let count = 0; count < 2; count += 1)
+    for (const server of ["unknown", "known"]) expect(await callAt(server)).toMatchObject([{ result: {} }]);
+  expect(await of("unknown", "server.discover")).toEqual(["error"]);
+  expect(await of("known", "server.discover")).toEqual([]);
+  expect(await of("known", "session.open")).toEqual(["success", "success"]);
+  isOld = false;
+  await callAt("known");
+  expect(await callAt("known")).toMatchObject([{ result: {} }]);
+  expect(await of("known", "server.discover")).toEqual(["success"]);
+  await changing.close();
+});
+
 test("the end of a session ends those that it opened at servers", async () => {
   const headers = await openSession();
   expect((await callIn(headers, "child__env")).messages).toMatchObject([{ id: 2, result: {} }]);
@@ -139,7 +175,7 @@ test("a call of a stateless client that goes away is given up, and its session e
   behave = () => sent.resolve();
   const controller = new AbortController();
   const before = requestsTo("DELETE");
-  const gone = callStateless("http__read_file", controller.signal).catch(() => undefined);
+  const gone = callStateless("http__read_file", { signal: controller.signal }).catch(() => undefined);
   await sent.promise;
   controller.abort();
   await gone;

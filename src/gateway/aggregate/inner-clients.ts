@@ -124,7 +124,7 @@ export class InnerClients {
       this.#live.delete(connection);
       this.#forget(connection);
     };
-    const options = { fetch: this.#fetch(serverId), onEnded };
+    const options = { fetch: this.#fetch(serverId), openings: this.#http.openings, onEnded };
     // What opens it belongs to no call.
     const connection = this.#sending.exit(() => new InnerConnection(serverId, options));
     this.#live.add(connection);

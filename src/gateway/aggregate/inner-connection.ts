@@ -1,5 +1,7 @@
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { SESSION_GONE_HEADER, type Fetch } from "./inner-http.ts";
+import { isNotAllowed } from "./inner-outcome.ts";
+import type { Openings } from "./openings.ts";
 
 /** How long a server may take to hear that its session is over; nobody waits for it. */
 const GOODBYE_MS = 5000;
@@ -15,6 +17,7 @@ export class SessionGoneError extends Error {
 
 export interface InnerConnectionOptions {
   readonly fetch: Fetch;
+  readonly openings: Openings;
   /** Called once, also for one that could not be opened. */
   readonly onEnded: (connection: InnerConnection) => void;
 }
@@ -22,10 +25,7 @@ export interface InnerConnectionOptions {
 /** An MCP connection of the gateway to itself. MUST be ended: the server keeps its session, and a child for it, until then. */
 export class InnerConnection {
   readonly serverId: string;
-  readonly #client = new Client(
-    { name: "runlayer", version: "1" },
-    { versionNegotiation: { mode: "auto" }, capabilities: {} },
-  );
+  readonly #client: Client;
   readonly #options: InnerConnectionOptions;
   readonly #url: URL;
   readonly #transport: StreamableHTTPClientTransport;
@@ -40,8 +40,16 @@ export class InnerConnection {
     this.#options = options;
     this.#url = new URL(`http://gateway.internal/gateway/${serverId}/mcp`);
     this.#transport = new StreamableHTTPClientTransport(this.#url, { fetch: refuseGone(options.fetch) });
+    const versionNegotiation = { mode: options.openings.of(serverId) };
+    this.#client = new Client({ name: "runlayer", version: "1" }, { versionNegotiation, capabilities: {} });
     this.#opened = this.#client.connect(this.#transport);
-    this.#opened.catch(() => this.end());
+    this.#opened.then(
+      () => options.openings.learn(serverId, this.#client.getProtocolEra()),
+      (error: unknown) => {
+        if (!isNotAllowed(error)) options.openings.learn(serverId, undefined);
+        this.end();
+      },
+    );
   }
 
   /** Rejects where the connection could not be opened. */

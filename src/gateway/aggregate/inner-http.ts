@@ -1,6 +1,7 @@
 import { createServer, request as startRequest, type IncomingMessage, type ServerResponse } from "node:http";
 import { duplexPair, Readable, type Duplex } from "node:stream";
 import type { ParentCall } from "../parent-call.ts";
+import type { Openings } from "./openings.ts";
 
 /** Who sends a message of the gateway to itself, as its right was checked before. */
 export interface InnerOrigin {
@@ -28,13 +29,15 @@ export type Fetch = (url: string | URL, init?: RequestInit) => Promise<Response>
 
 /** `fetch` into the gateway without a network: each request is HTTP over a pair of streams that nobody else can reach. */
 export interface InnerHttp {
+  /** How the clients that send through it open servers. */
+  readonly openings: Openings;
   /** `origin` is read for each message, when it is sent. */
   fetchAs(origin: () => InnerOrigin): Fetch;
   /** Ends what is on its way; nothing is sent from then on. */
   close(): void;
 }
 
-export function createInnerHttp(serve: ServeInner): InnerHttp {
+export function createInnerHttp(serve: ServeInner, openings: Openings): InnerHttp {
   const origins = new WeakMap<object, InnerOrigin>();
   const open = new Set<Duplex>();
   let isClosed = false;
@@ -63,6 +66,7 @@ export function createInnerHttp(serve: ServeInner): InnerHttp {
     return near;
   };
   return {
+    openings,
     fetchAs:
       (origin) =>
       (url, init = {}) => {

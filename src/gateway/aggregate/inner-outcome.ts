@@ -13,6 +13,12 @@ export function toOutcome(result: CallToolResult): InnerCallOutcome {
   return { status: "refused", wasSent: true, error: { code: "upstream_error", message } };
 }
 
+/** The gateway itself refused: the server was not asked. */
+export function isNotAllowed(error: unknown): boolean {
+  if (!(error instanceof ProtocolError)) return false;
+  return error.code === RPC_CODES.denied || error.code === RPC_CODES.approvalPending;
+}
+
 /** What became of a call that was refused or failed. */
 export function toFailure(error: unknown, signal: AbortSignal): InnerCallOutcome {
   if (signal.aborted) return { status: "refused", wasSent: true, error: { code: "timeout", message: "the run ended" } };

@@ -75,4 +75,18 @@ describe("toPayload", () => {
       argumentsAltered: true,
     });
   });
+
+  it("keeps a number that no double holds as it was sent", () => {
+    const kept = {
+      arguments: { far: "1e999", big: "123456789012345678901234567890", n: 1e20 },
+      argumentsAltered: true,
+    };
+    const members = '"far":1e999,"big":123456789012345678901234567890,"n":1e20';
+    for (const json of [`{${members}}`, `{\n${members}}`])
+      for (const setting of ["redacted", "full"] as const) expect(recorded(json, setting)).toEqual(kept);
+    expect(recorded(`{"n":${"9".repeat(300)}}`, "redacted")).toEqual({
+      arguments: { n: `${"9".repeat(256)}... (300 characters)` },
+      argumentsAltered: true,
+    });
+  });
 });

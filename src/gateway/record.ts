@@ -8,6 +8,7 @@ import type { Snapshot } from "../snapshot/snapshot.ts";
 import { cutText } from "../guard/cut-text.ts";
 import { redactJson } from "../guard/redact-json.ts";
 import { JsonText } from "../lib/json-text.ts";
+import { quoteLostNumbers } from "../lib/lost-numbers.ts";
 import type { Caller, DecidingPolicy, Decision, Target } from "./decide.ts";
 
 /** Arguments beyond this are recorded by their digest only: the log is no place for files. */
@@ -68,7 +69,10 @@ interface Payload {
   readonly textCharactersMax?: number | undefined;
 }
 
-/** What the log keeps of a call's arguments: a JSON value, or its text. Secrets are masked in every form. */
+/**
+ * What the log keeps of a call's arguments: a JSON value, or its text. Secrets are masked in every form; numbers that the log could
+ * not hold as they were sent are kept as text.
+ */
 export function toPayload(
   { bytes, value, textCharactersMax = REDACTED_TEXT_MAX }: Payload,
   setting: AuditPayloads,
@@ -80,11 +84,14 @@ export function toPayload(
     return { argumentsDigest, argumentsBytes: bytes.length };
   }
   const cutAt = setting === "full" ? Infinity : textCharactersMax;
-  const redacted = redactJson(bytes.toString("utf8"), cutAt);
-  if (redacted !== undefined) return toArguments(new JsonText(redacted.text), redacted.isCut);
-  const given = value();
+  const sent = bytes.toString("utf8");
+  const json = quoteLostNumbers(sent);
+  let isAltered = json !== sent;
+  const redacted = redactJson(json, cutAt);
+  if (redacted !== undefined) return toArguments(new JsonText(redacted.text), isAltered || redacted.isCut);
+  const given: unknown = isAltered ? JSON.parse(json) : value();
   const masked = maskSecrets(given);
-  let isAltered = masked !== given;
+  isAltered ||= masked !== given;
   const kept = cutAt === Infinity ? masked : shorten(masked, cutAt, () => (isAltered = true));
   return toArguments(kept, isAltered);
 }

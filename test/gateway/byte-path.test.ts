@@ -49,6 +49,17 @@ test("passes a call with its exact bytes and the server's credential, and nothin
   for (const name of ["set-cookie", "www-authenticate", "x-upstream"]) expect(answer.headers.get(name)).toBeNull();
 });
 
+test("records a number that no double holds as it was sent, and says that it is a text", async () => {
+  const params = '{"name":"read_file","arguments":{"far":1e999,"big":123456789012345678901234567890,"n":1.50}}';
+  const body = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":${params}}`;
+  expect((await post(url, reader.key, body)).status).toBe(200);
+  expect(upstream.received.at(-1)?.body).toBe(body);
+  expect((await harness.events("tool.call")).at(-1)?.details).toMatchObject({
+    arguments: { far: "1e999", big: "123456789012345678901234567890", n: 1.5 },
+    argumentsAltered: true,
+  });
+});
+
 test("records one event with decision and outcome, visible at once", async () => {
   await post(url, reader.key, call("audit-1", "read_file", { path: "/x" }), { headers: { "user-agent": "test/1" } });
   const events = await harness.events("tool.call");

@@ -1,5 +1,6 @@
 import type { AuditLog } from "../audit/audit-log.ts";
-import { generateApiKey, hashApiKey, toKeyHint } from "../auth/api-key-format.ts";
+import { generateApiKey, hashApiKey } from "../auth/api-key-format.ts";
+import { toKeyHint } from "../domain/api-key.ts";
 import type { KeyUsage } from "../auth/key-usage.ts";
 import type { UpstreamProbe } from "../gateway/probe/probe.ts";
 import type { Egress } from "../lib/egress/egress.ts";

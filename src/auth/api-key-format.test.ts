@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
-import { claimedKeyKind, generateApiKey, hasValidChecksum, hashApiKey, toKeyHint } from "./api-key-format.ts";
+import { toKeyHint } from "../domain/api-key.ts";
+import { claimedKeyKind, generateApiKey, hasValidChecksum, hashApiKey } from "./api-key-format.ts";
 
 test.each(["organization", "agent", "device"] as const)(
   "a generated %s key has its prefix and a valid checksum",

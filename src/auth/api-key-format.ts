@@ -24,11 +24,6 @@ export function hashApiKey(key: string, pepper: Buffer | KeyObject): string {
   return createHmac("sha256", pepper).update(key).digest("hex");
 }
 
-/** Prefix and last four characters: enough to tell keys apart, useless as a key. */
-export function toKeyHint(key: string, kind: KeyKind): string {
-  return `${KEY_PREFIXES[kind]}…${key.slice(-4)}`;
-}
-
 /** The kind that a presented key claims by its prefix. */
 export function claimedKeyKind(key: string): KeyKind | undefined {
   if (key.startsWith(KEY_PREFIXES.organization)) return "organization";

@@ -1,11 +1,11 @@
 import { DEFAULT_SETTINGS, type Organization } from "../domain/organization.ts";
-import type { ApiKey, KeyOrigin } from "../domain/api-key.ts";
+import { type ApiKey, type KeyOrigin, toKeyHint } from "../domain/api-key.ts";
 import { NEVER_USED } from "../domain/key-use.ts";
 import type { Member } from "../domain/member.ts";
 import { AppError } from "../lib/errors.ts";
 import { newId } from "../lib/ids.ts";
 import type { Repositories, Store } from "../store/ports.ts";
-import { generateApiKey, hashApiKey, toKeyHint } from "./api-key-format.ts";
+import { generateApiKey, hashApiKey } from "./api-key-format.ts";
 import { HOST_ACTOR, toHostEvent } from "./host-event.ts";
 
 const BOOTSTRAP_NAME = "bootstrap";

@@ -10,6 +10,11 @@ export const KEY_PREFIXES: Readonly<Record<KeyKind, string>> = {
   device: "rl_device_",
 };
 
+/** Prefix and last four characters: enough to tell keys apart, useless as a key. */
+export function toKeyHint(key: string, kind: KeyKind): string {
+  return `${KEY_PREFIXES[kind]}…${key.slice(-4)}`;
+}
+
 /** How a key came to be. A bootstrap key that was revoked never revives. */
 export type KeyOrigin = "operation" | "bootstrap" | "first-start" | "host";
 

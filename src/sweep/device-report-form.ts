@@ -50,6 +50,8 @@ const Section = z.object({
         transport: z.enum(["stdio", "http", "sse", "websocket"]),
         listensAt: z.array(z.string().max(300)).max(100).optional(),
         isEnabled: z.boolean(),
+        /** Older devices do not tell it. */
+        agentKeyHint: Word.optional(),
         identity: Identity,
       }),
     )

@@ -2,6 +2,7 @@ import { DEVICE_REPORT_CODES_JUDGED_BY_SERVER, type DeviceReportSection } from "
 import type { DiscoveredServer, Facts } from "./facts.ts";
 import { identify } from "./identity.ts";
 import { EMPTY_REGISTRY } from "./match.ts";
+import { agentKeyHintOf } from "./observe-agent.ts";
 import { createObserver } from "./observe.ts";
 import { visible } from "./server-rules.ts";
 
@@ -77,6 +78,7 @@ function toReportedServer(found: DiscoveredServer, identityKey: string): DeviceR
     transport,
     listensAt: found.listensAt?.slice(0, PLACES_MAX),
     isEnabled,
+    agentKeyHint: agentKeyHintOf(found),
     identity: { kind, family, exact, label, url, isBridged: launch !== undefined },
   };
 }

@@ -16,7 +16,13 @@ export interface RegisteredServer {
 /** What the organization registered; empty when a scan runs without a server. */
 export interface Registry {
   readonly servers: readonly RegisteredServer[];
-  readonly agents: readonly { readonly id: string; readonly name: string; readonly type: string }[];
+  /** The active ones, with the hints of their keys. */
+  readonly agents: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly type: string;
+    readonly keyHints: readonly string[];
+  }[];
   readonly skills: readonly { readonly id: string; readonly name: string; readonly digest: string }[];
   /** Addresses of the gateway itself: whatever goes below one is managed. */
   readonly gatewayUrls: readonly string[];
@@ -44,7 +50,8 @@ export interface Matcher {
   readonly identityAt: (listensAt: readonly string[], seen: Identity) => Identity;
   readonly standingOf: (identity: Identity) => Standing;
   readonly configurationOf: Registry["configurationOf"];
-  readonly isAgentRegistered: (client: string) => boolean;
+  /** Whether there is an active agent of that type or name; with this key, where a hint of one is known. */
+  readonly isAgentRegistered: (client: string, keyHint?: string) => boolean;
   readonly skillStandingOf: (skill: {
     readonly name: string;
     readonly digest: string;
@@ -64,7 +71,7 @@ export function createMatcher(registry: Registry, hashKey: string): Matcher {
   }
   const gatewayUrls = [...registry.gatewayUrls, ...registry.servers.flatMap((server) => server.gatewayUrl ?? [])];
   const gateways = new Set(gatewayUrls.flatMap((url) => placesOf(url).slice(0, 1)));
-  const agents = new Set(registry.agents.flatMap(({ type, name }) => [type, name]));
+  const agents = keyHintsByKind(registry.agents);
   const digests = new Set(registry.skills.map(({ digest }) => digest));
   const skillNames = new Set(registry.skills.map(({ name }) => name));
   const isGateway = (url: string): boolean => placesOf(url).some((place) => gateways.has(place));
@@ -93,10 +100,26 @@ export function createMatcher(registry: Registry, hashKey: string): Matcher {
       return { status: "shadow" };
     },
     configurationOf: registry.configurationOf,
-    isAgentRegistered: (client) => agents.has(client),
+    isAgentRegistered: (client, keyHint) => {
+      const keyHints = agents.get(client);
+      return keyHints !== undefined && (keyHint === undefined || keyHints.has(keyHint));
+    },
     skillStandingOf: ({ name, digest }) =>
       digests.has(digest) ? "registered" : skillNames.has(name) ? "modified" : "shadow",
   };
+}
+
+/** Of the keys of all agents of one type or name. */
+function keyHintsByKind(agents: Registry["agents"]): ReadonlyMap<string, ReadonlySet<string>> {
+  const byKind = new Map<string, Set<string>>();
+  for (const { type, name, keyHints } of agents) {
+    for (const kind of [type, name]) {
+      const known = byKind.get(kind) ?? new Set();
+      for (const hint of keyHints) known.add(hint);
+      byKind.set(kind, known);
+    }
+  }
+  return byKind;
 }
 
 /** What was seen, under the keys of a registered server: how it was started is still told and judged. */

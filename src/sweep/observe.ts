@@ -3,6 +3,7 @@ import type { DiscoveredServer, Facts } from "./facts.ts";
 import type { Fix, Instance, Observation } from "./finding.ts";
 import { type Identity, identify } from "./identity.ts";
 import { createMatcher, type Matcher, type Registry, type Standing } from "./match.ts";
+import { agentKeyHintOf, agentObservations, type MachineAgents } from "./observe-agent.ts";
 import { skillObservations } from "./observe-skill.ts";
 import { isPrivateHost, type Sighting, visible, type Weakness, weaknessesOf } from "./server-rules.ts";
 import { collisionsOf, toxicFlowsOf } from "./set-rules.ts";
@@ -13,21 +14,22 @@ export interface ObserveOrigin {
   readonly user?: string | undefined;
 }
 
-/** Judges the facts of one place; the same facts give the same observations. */
-export type Observer = (facts: Facts, origin: ObserveOrigin) => Observation[];
+/** Judges the facts of one place; the same facts give the same observations. Places of one machine share what is known of its agents. */
+export type Observer = (facts: Facts, origin: ObserveOrigin, machine?: MachineAgents) => Observation[];
 
 /**
  * Prepares to judge many places against one registry. `hashKey` is the organization's: keyed hashes and some identities are comparable only under the
  * same key.
  */
 export function createObserver(registry: Registry, hashKey: string): Observer {
-  const judge: Judge = { matcher: createMatcher(registry, hashKey), hashKey };
-  return (facts, origin) => observe(facts, judge, origin);
+  const judge = { matcher: createMatcher(registry, hashKey), hashKey };
+  return (facts, origin, machine) => observe(facts, { ...judge, machine }, origin);
 }
 
 interface Judge {
   readonly matcher: Matcher;
   readonly hashKey: string;
+  readonly machine: MachineAgents | undefined;
 }
 
 function observe(facts: Facts, judge: Judge, origin: ObserveOrigin): Observation[] {
@@ -37,6 +39,7 @@ function observe(facts: Facts, judge: Judge, origin: ObserveOrigin): Observation
       server.listensAt ?? [],
       identify({ ...server, sha256: server.target?.sha256 }, judge.hashKey),
     ),
+    keyHint: agentKeyHintOf(server),
   }));
   return [
     ...sightings.flatMap((sighting) => serverObservations(sighting, judge, origin)),
@@ -44,7 +47,10 @@ function observe(facts: Facts, judge: Judge, origin: ObserveOrigin): Observation
       ...found,
       instance: { ...origin, ...found.instance },
     })),
-    ...facts.installs.flatMap((install) => agentObservation(install, judge.matcher, origin)),
+    ...agentObservations(
+      { installs: facts.installs, servers: sightings, unread: unreadOf(facts) },
+      { ...judge, origin },
+    ),
     ...facts.skills.flatMap((skill) => skillObservations(skill, judge.matcher, origin)),
     ...(facts.looseApprovals ?? []).map(({ client, path, line, key, what }): Observation => ({
       code: "AUTO-APPROVE",
@@ -71,6 +77,10 @@ function observe(facts: Facts, judge: Judge, origin: ObserveOrigin): Observation
       instance: { ...origin, client, path, line },
     })),
   ];
+}
+
+function unreadOf({ coverage }: Facts): string[] {
+  return coverage.filter(({ status }) => status !== "read").map(({ place }) => place);
 }
 
 function serverObservations(sighting: Sighting, { matcher, hashKey }: Judge, origin: ObserveOrigin): Observation[] {
@@ -184,27 +194,4 @@ function registryName({ hostname, port }: URL): string {
     .replaceAll(/[^a-z0-9]+/g, "-")
     .replaceAll(/^-+|-+$/g, "");
   return (/^(?:skill|runlayer)$/.test(words) ? `${words}-server` : words).slice(0, 60) || "server";
-}
-
-/** An autonomous agent that is installed and not registered; nothing for other clients. */
-export function agentObservation(
-  { client, kind, title, path, isRunning, pid, container }: Facts["installs"][number],
-  matcher: Matcher,
-  origin: ObserveOrigin,
-): Observation[] {
-  if (kind !== "agent" || matcher.isAgentRegistered(client)) return [];
-  return [
-    {
-      code: "SHADOW-AGENT",
-      kind: "shadow_agent",
-      title: "autonomous agent that nobody registered",
-      severity: isRunning ? "high" : "medium",
-      confidence: 1,
-      identity: `agent:${client}`,
-      evidence: `${title} is ${isRunning ? "running" : "installed"}`,
-      remediation: "register it as an agent with its own key and route its servers through the gateway, or remove it",
-      fix: { kind: "review" },
-      instance: { ...origin, client, path, isRunning, pid, container },
-    },
-  ];
 }

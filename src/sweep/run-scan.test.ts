@@ -297,12 +297,6 @@ test("sees what servers of one client do together, and one name for two servers"
   expect(codesOf(await scan())).toEqual(expect.arrayContaining(["SHADOW-TOOL", "TOXIC-FLOW"]));
 });
 
-test("reports agents that act on their own", async () => {
-  await put(".openclaw/openclaw.json", "{}");
-  expect((await scan()).findings).toMatchObject([{ code: "SHADOW-AGENT", identity: "agent:openclaw" }]);
-  expect(codesOf(await scan({ ...EMPTY_REGISTRY, agents: [{ id: "1", name: "claw", type: "openclaw" }] }))).toEqual([]);
-});
-
 test("two scans without a change give the same keys", async () => {
   await writeFixtureHome(home, "linux");
   const [first, second] = [await scan(), await scan()];

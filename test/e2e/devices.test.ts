@@ -114,6 +114,21 @@ describe("device reporters", () => {
     expect((await findings({ status: "resolved" })).items.map(({ code }) => code)).toContain("SHADOW-SERVER");
   });
 
+  test("a registered agent accounts for its own install, and for none on another machine", async () => {
+    const created = await app.rest("POST /agents", { name: "claw", type: "openclaw" });
+    const key = textAt(created.body, "key");
+    const gateway = { url: textAt(created.body, "connection", "url"), headers: { Authorization: `Bearer ${key}` } };
+    for (const [name, servers] of Object.entries({ "laptop-one": { gateway }, "laptop-two": {} })) {
+      const device = await enroll(name, {});
+      mkdirSync(join(device.home, ".openclaw"));
+      writeFileSync(join(device.home, ".openclaw/openclaw.json"), JSON.stringify({ mcp: { servers } }));
+      await report(device);
+    }
+    await app.rest("POST /scans", { targets: ["devices"], timeoutSeconds: 1 });
+    const shadow = (await findings({ kind: "shadow_agent" })).items.map(({ item }) => item);
+    expect(shadow).toMatchObject([{ code: "SHADOW-AGENT", instances: [{ device: "laptop-two" }] }]);
+  });
+
   test("no secret leaves the device, and the key is kept where only its owner reads", async () => {
     const device = await enroll("laptop", UPDATE);
     const compressed = await makeReport({ homes: [device.home], isForAllUsers: false }, "k".repeat(64));

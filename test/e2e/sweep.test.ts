@@ -116,8 +116,13 @@ test("a project that lies in the home is counted with it", async () => {
 });
 
 test("a suspended agent accounts for no agent that is there", async () => {
+  const created = await app.rest("POST /agents", { name: "claw", type: "openclaw" });
+  const entry = {
+    url: textAt(created.body, "connection", "url"),
+    headers: { Authorization: `Bearer ${textAt(created.body, "key")}` },
+  };
   mkdirSync(join(app.home, ".openclaw"), { recursive: true });
-  await app.rest("POST /agents", { name: "claw", type: "openclaw" });
+  writeFileSync(join(app.home, ".openclaw/openclaw.json"), JSON.stringify({ mcp: { servers: { gw: entry } } }));
   await scan({ targets: ["host"] });
   expect((await results()).items.map(({ code }) => code)).not.toContain("SHADOW-AGENT");
   const { body } = await app.rest("PATCH /agents/claw", { status: "suspended" });

@@ -6,7 +6,8 @@ import {
 } from "../../sweep/device-report-form.ts";
 import type { Instance, Observation } from "../../sweep/finding.ts";
 import type { Matcher } from "../../sweep/match.ts";
-import { agentObservation, standingObservations } from "../../sweep/observe.ts";
+import { agentObservations, createMachineAgents, type MachineAgents } from "../../sweep/observe-agent.ts";
+import { standingObservations } from "../../sweep/observe.ts";
 import { skillStandingObservations } from "../../sweep/observe-skill.ts";
 import { type OwnNetwork, withoutOwnPlaces } from "../../sweep/local-address.ts";
 import { homePlace, processesPlace } from "./place.ts";
@@ -25,8 +26,11 @@ export function judgeReport(report: DeviceReportForm, reporter: Reporter): Sight
   // Only a device with the same loopback means by `localhost` what the registry means.
   const isHere = report.networkId === reporter.network.id;
   const placesOf = (places: readonly string[]) => (isHere ? places : withoutOwnPlaces(places, reporter.network));
+  const machine = createMachineAgents();
+  machine.hasUnreadHome = report.sections.some(({ place, isComplete }) => place === "home" && !isComplete);
+  const homesFirst = report.sections.toSorted((left, right) => rankOf(left) - rankOf(right));
   const sections = mergeSightings(
-    report.sections.map((section) => judgeSection(asRegistered(section, reporter, placesOf), reporter)),
+    homesFirst.map((section) => judgeSection(asRegistered(section, reporter, placesOf), reporter, machine)),
   );
   const isComplete = report.sections.every((section) => section.isComplete);
   const read = {
@@ -36,6 +40,10 @@ export function judgeReport(report: DeviceReportForm, reporter: Reporter): Sight
     reason: isComplete ? undefined : "some folders were not read in full",
   } as const;
   return { ...sections, coverage: [read, ...sections.coverage], counts: { ...sections.counts, devices: 1 } };
+}
+
+function rankOf({ place }: DeviceReportSection): number {
+  return place === "home" ? 0 : 1;
 }
 
 /** The section with each server that is registered by where it listens as that server, and with it what the device found wrong with its process. */
@@ -63,7 +71,7 @@ function toKey(pid: number | undefined, identity: string): string {
   return `${String(pid)}|${identity}`;
 }
 
-function judgeSection(section: DeviceReportSection, { device, matcher }: Reporter): Sightings {
+function judgeSection(section: DeviceReportSection, { device, matcher }: Reporter, machine: MachineAgents): Sightings {
   const isHome = section.place === "home" && section.path !== undefined;
   const place = isHome ? homePlace(device.id, section.path ?? "") : processesPlace(device.id);
   const origin: Instance = { device: device.name, user: section.user };
@@ -76,7 +84,7 @@ function judgeSection(section: DeviceReportSection, { device, matcher }: Reporte
   const isNotOurs = ({ code, identity }: Observation): boolean => code !== "SECRET-INLINE" || !managed.has(identity);
   const found: readonly Observation[] = [
     ...section.servers.flatMap((server) => standingObservations(toSighting(server), matcher, origin)),
-    ...section.installs.flatMap((install) => agentObservation(install, matcher, origin)),
+    ...agentObservations(toAgentPlace(section), { matcher, origin, machine }),
     ...section.skills.flatMap((skill) => skillStandingObservations(skill, matcher, origin)),
     ...ownObservations(section, origin).filter(isNotOurs),
   ];
@@ -97,6 +105,14 @@ function judgeSection(section: DeviceReportSection, { device, matcher }: Reporte
       agents: section.installs.length,
       devices: 0,
     },
+  };
+}
+
+function toAgentPlace({ installs, servers, unread }: DeviceReportSection) {
+  return {
+    installs,
+    servers: servers.map((server) => ({ ...toSighting(server), keyHint: server.agentKeyHint })),
+    unread: unread.map(({ path }) => path),
   };
 }
 

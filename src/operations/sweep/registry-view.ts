@@ -5,6 +5,7 @@ import { toClientConfig } from "../agents/client-config.ts";
 
 /** What is registered, in the form that sightings are matched with. */
 export function toRegistry(snapshot: Snapshot, publicUrl: string): Registry {
+  const keyHints = keyHintsByAgent(snapshot);
   return {
     servers: [...snapshot.serverById.values()].map(({ server, secrets }) => ({
       id: server.id,
@@ -17,7 +18,7 @@ export function toRegistry(snapshot: Snapshot, publicUrl: string): Registry {
     })),
     // One that is suspended accounts for nothing that runs.
     agents: [...snapshot.agentById.values()].flatMap(({ agent: { id, name, type, status } }) =>
-      status === "active" ? [{ id, name, type }] : [],
+      status === "active" ? [{ id, name, type, keyHints: keyHints.get(id) ?? [] }] : [],
     ),
     skills: [...snapshot.skillById.values()].flatMap(({ skill: { id, name }, serving }) =>
       serving === undefined ? [] : [{ id, name, digest: serving.digest }],
@@ -25,6 +26,17 @@ export function toRegistry(snapshot: Snapshot, publicUrl: string): Registry {
     gatewayUrls: [publicUrl],
     configurationOf,
   };
+}
+
+function keyHintsByAgent({ keyById }: Snapshot): ReadonlyMap<string, readonly string[]> {
+  const hints = new Map<string, string[]>();
+  for (const { agentId, hint, revoked } of keyById.values()) {
+    if (agentId === null || revoked !== null) continue;
+    const known = hints.get(agentId);
+    if (known === undefined) hints.set(agentId, [hint]);
+    else known.push(hint);
+  }
+  return hints;
 }
 
 /** Our names for clients are those of agent types, but that Copilot is an agent in several editors. */

@@ -2,6 +2,7 @@ import { basename } from "node:path";
 import { AppError } from "../../lib/errors.ts";
 import type { CoverageEntry, Facts } from "../../sweep/facts.ts";
 import { outermostFirst } from "../../sweep/homes.ts";
+import { createMachineAgents, type MachineAgents } from "../../sweep/observe-agent.ts";
 import type { Observer } from "../../sweep/observe.ts";
 import { homePlace, networkPlace, processesPlace } from "./place.ts";
 import type { SweepHost } from "./ports.ts";
@@ -14,11 +15,17 @@ interface HostScanOptions {
   readonly signal: AbortSignal;
 }
 
+/** What the places of this machine share while it is scanned. */
+interface HostSoFar {
+  readonly seen: Set<string>;
+  readonly agents: MachineAgents;
+}
+
 /** One home or project folder of this machine. What is no folder says nothing about what was there before. */
 export async function scanHostHome(
   path: string,
   { host, observe, signal }: HostScanOptions,
-  seen = new Set<string>(),
+  { seen, agents }: HostSoFar,
 ): Promise<Sightings> {
   const place = homePlace(host.device, path);
   try {
@@ -27,7 +34,7 @@ export async function scanHostHome(
     const own = facts.coverage.find((entry) => entry.place === path);
     const isComplete = own?.status === "read" || own?.isRepeatable === true;
     return {
-      observations: observe(facts, origin).map((observation) => ({ ...observation, place })),
+      observations: observe(facts, origin, agents).map((observation) => ({ ...observation, place })),
       read: isComplete ? [place] : [],
       unread: facts.coverage.filter((entry) => entry !== own).map((entry) => ({ place, path: entry.place })),
       coverage: facts.coverage.map(toCoverage),
@@ -40,11 +47,15 @@ export async function scanHostHome(
 }
 
 /** Processes and listening ports of this machine. */
-export async function scanHostProcesses({ host, observe, signal }: HostScanOptions): Promise<Sightings> {
+export async function scanHostProcesses(
+  { host, observe, signal }: HostScanOptions,
+  agents: MachineAgents,
+): Promise<Sightings> {
   const facts = await host.readProcesses(signal);
   const place = processesPlace(host.device);
+  const observations = observe(facts, { device: host.device }, agents);
   return {
-    observations: observe(facts, { device: host.device }).map((observation) => ({ ...observation, place })),
+    observations: observations.map((observation) => ({ ...observation, place })),
     read: signal.aborted || facts.coverage.some(isGapInProcesses) ? [] : [place],
     unread: [],
     coverage: facts.coverage.map(toCoverage),
@@ -86,15 +97,17 @@ export async function scanHere(
   onStep: (message: string) => void,
 ): Promise<Sightings> {
   const parts: Sightings[] = [];
-  const seen = new Set<string>();
+  const soFar: HostSoFar = { seen: new Set(), agents: createMachineAgents() };
   for (const path of await outermostFirst(plan.paths)) {
     onStep("reading a home");
     const isLate = options.signal.aborted;
-    parts.push(isLate ? unreadTarget("host", path, "the time was over") : await scanHostHome(path, options, seen));
+    const part = isLate ? unreadTarget("host", path, "the time was over") : await scanHostHome(path, options, soFar);
+    if (part.read.length === 0) soFar.agents.hasUnreadHome = true;
+    parts.push(part);
   }
   if (plan.targets.includes("host")) {
     onStep("reading processes and ports");
-    parts.push(await scanHostProcesses(options));
+    parts.push(await scanHostProcesses(options, soFar.agents));
   }
   if (plan.targets.includes("network")) {
     onStep("probing declared networks");

@@ -40,8 +40,8 @@ const runner = createSkillRunner({
   },
 });
 const runs: boolean[] = [];
-const once = async (chosen: RunnableSkill): Promise<void> => {
-  const result = await runner.run({ skill: chosen, input: { date: "2026-03-01" }, caller: CALLER });
+const once = async (chosen: RunnableSkill, agentId = CALLER.agentId): Promise<void> => {
+  const result = await runner.run({ skill: chosen, input: { date: "2026-03-01" }, caller: { ...CALLER, agentId } });
   if (result.status !== "completed") throw new Error(`a run failed: ${JSON.stringify(result)}`);
 };
 
@@ -88,7 +88,7 @@ report("beside a run that never yields, p50, ms", beside[Math.floor(beside.lengt
 report("beside a run that never yields, worst, ms", beside.at(-1) ?? NaN, { atMost: 500 });
 report("the run that never yields, CPU ms", usage.cpuMs, {});
 const before = process.memoryUsage().rss;
-const all = Array.from({ length: 64 }, async () => once(waiting));
+const all = Array.from({ length: 64 }, async (_item, index) => once(waiting, `agent-${index}`));
 await new Promise((resolve) => setTimeout(resolve, 1_500));
 report("64 concurrent runs, whole process, MB", process.memoryUsage().rss / MB, { atMost: 300 });
 report("64 concurrent runs, added, MB", (process.memoryUsage().rss - before) / MB, {});

@@ -152,7 +152,10 @@ class SkillRun {
   }
 
   #start(job: SandboxJob): SandboxRun {
+    const { agentId, memberId = "" } = this.#request.caller;
     return this.#parts.sandbox.start(job, {
+      // A run that an organization key tries out is nobody's agent's.
+      owner: agentId === "" ? memberId : agentId,
       call: async (request, call) => this.#broker.call(request, call),
       log: (text) => {
         this.#logs.push(text);

@@ -13,6 +13,7 @@ afterAll(() => sandbox.close());
 const LIMITS: SandboxLimits = { ...DEFAULT_LIMITS, cpuMs: 300, wallMs: 5_000 };
 
 const host: SandboxHost = {
+  owner: "agent-1",
   call: async ({ argumentsJson, tool }) =>
     tool === "fail"
       ? { ok: false, error: { code: "forbidden", message: "no", policies: [{ id: "1", name: "p" }] } }

@@ -19,6 +19,7 @@ test("a machine that is busy with something else fails no run that computes litt
     limits: { ...DEFAULT_LIMITS, wallMs: 25_000 },
   };
   const host = {
+    owner: "agent-1",
     call: () => Promise.reject(new Error("it calls nothing")),
     log: () => undefined,
     restarted: () => undefined,

@@ -13,6 +13,7 @@ interface Setup {
   readonly outputSchema?: unknown;
   readonly call?: (request: GuestCall) => Promise<CallReply>;
   readonly logs?: string[];
+  readonly owner?: string;
 }
 
 function toJob(code: string, setup: Setup = {}): SandboxJob {
@@ -28,6 +29,7 @@ function toJob(code: string, setup: Setup = {}): SandboxJob {
 
 function toHost(setup: Setup = {}): SandboxHost {
   return {
+    owner: setup.owner ?? "agent-1",
     call: setup.call ?? (async ({ argumentsJson }) => ({ ok: true, json: argumentsJson })),
     log: (text) => void setup.logs?.push(text),
     restarted: () => undefined,
@@ -209,6 +211,30 @@ test("refuses runs beyond the queue, and all of them after close", async () => {
   expect(failure(await first.result)).toMatchObject({ code: "unavailable" });
   expect(failure(await second.result)).toMatchObject({ code: "unavailable" });
   expect(() => small.start(job, toHost(setup))).toThrow(expect.objectContaining({ code: "unavailable" }));
+});
+
+test("one agent leaves places for others, and room in the queue", async () => {
+  const shared = new Sandbox({ threads: 1, runsMax: 4, queueMax: 4 });
+  const start = (owner: string, wallMs = 10_000) => {
+    const call = owner === "greedy" ? neverAnswer : undefined;
+    const job = toJob(`export default (_, { callTool }) => callTool("s", "t")`, { limits: { wallMs } });
+    return shared.start(job, toHost({ owner, ...(call === undefined ? {} : { call }) }));
+  };
+  const running = [start("greedy"), start("greedy")];
+  const waiting = [start("greedy", 300), start("greedy", 300)];
+  expect(shared.stats()).toMatchObject({ running: 2, queued: 2 });
+  expect(() => start("greedy")).toThrow(expect.objectContaining({ code: "rate_limited" }));
+  expect(output(await start("other").result)).toEqual({});
+  expect(output(await start("third").result)).toEqual({});
+  const ends = await Promise.all(waiting.map(({ result }) => result));
+  expect(ends.map(failure)).toMatchObject([{ code: "rate_limited" }, { code: "rate_limited" }]);
+  const next = start("greedy");
+  expect(shared.stats()).toMatchObject({ running: 2, queued: 1 });
+  // What ends frees its place.
+  running[0]?.stop({ code: "timeout", message: "given up" });
+  expect(shared.stats()).toMatchObject({ running: 2, queued: 0 });
+  await shared.close();
+  expect(failure(await next.result)).toMatchObject({ code: "unavailable" });
 });
 
 test("ends a thread that stays stuck in a run that was given up", async () => {

@@ -8,14 +8,16 @@ import { SandboxThread } from "./sandbox-thread.ts";
 export interface SandboxOptions {
   /** Threads that run skills. Default: one per processor, at least two, at most four. */
   readonly threads?: number | undefined;
-  /** Runs alive at a time; further ones wait. Default 64. */
+  /** Runs alive at a time, shared out among owners; further ones wait. Default 64. */
   readonly runsMax?: number | undefined;
-  /** Runs that wait; further ones are refused. Default 1 000. */
+  /** Runs that wait, shared out alike; further ones are refused. Default 1 000. */
   readonly queueMax?: number | undefined;
 }
 
 /** What a run needs from its surroundings. */
 export interface SandboxHost {
+  /** Whose run it is: who has many leaves room for the others. */
+  readonly owner: string;
   /** Makes a call. MUST NOT reject: a failure is a refusal. */
   call(request: GuestCall, call: number): Promise<CallReply>;
   log(text: string): void;
@@ -93,11 +95,13 @@ export class Sandbox {
     this.#slots = Array.from({ length: this.#options.threads }, () => ({ thread: undefined, runs: new Map() }));
   }
 
-  /** Starts a run, or queues it. Throws `unavailable` when closed, `rate_limited` when the queue is full. */
+  /** Starts a run, or queues it. Throws `unavailable` when closed, `rate_limited` when its owner's share of the queue is used up. */
   start(job: SandboxJob, host: SandboxHost): SandboxRun {
     if (this.#isClosed) throw new AppError("unavailable", "the sandbox is shut down");
-    if (this.#queue.length >= this.#options.queueMax) {
-      throw new AppError("rate_limited", "too many skill runs are waiting; try again in a moment");
+    const waiting = countByOwner(this.#queue).get(host.owner) ?? 0;
+    if (waiting >= this.#options.queueMax - this.#queue.length) {
+      const whose = waiting > 0 ? " of this agent" : "";
+      throw new AppError("rate_limited", `too many skill runs${whose} are waiting; try again when some have ended`);
     }
     const { promise, resolve } = Promise.withResolvers<GuestResult>();
     this.#lastRun += 1;
@@ -146,7 +150,7 @@ export class Sandbox {
     const now = performance.now();
     while (this.#queue.length > 0) {
       const slot = this.#findSlot(now);
-      const run = slot === undefined ? undefined : this.#queue.shift();
+      const run = slot === undefined ? undefined : this.#takeStartable();
       if (slot === undefined || run === undefined) break;
       run.slot = slot;
       run.starts += 1;
@@ -156,6 +160,18 @@ export class Sandbox {
       slot.thread.post({ type: "run", run: run.number, job: run.job });
     }
     if (this.#runs.size > 0) this.#watch ??= setInterval(() => this.#onWatch(), WATCH_MS).unref();
+  }
+
+  /**
+   * The next run whose owner has fewer than are left free. So one owner alone has half of the places, each of several as much as all others have, and one
+   * that comes anew always finds some.
+   */
+  #takeStartable(): Run | undefined {
+    const started = [...this.#runs.values()].filter(({ slot }) => slot !== undefined);
+    const free = this.#options.runsMax - started.length;
+    const running = countByOwner(started);
+    const index = this.#queue.findIndex(({ host }) => (running.get(host.owner) ?? 0) < free);
+    return index === -1 ? undefined : this.#queue.splice(index, 1)[0];
   }
 
   /** The thread with the fewest runs among those that can take one. */
@@ -248,8 +264,7 @@ export class Sandbox {
     if (run.timer !== undefined) return;
     run.clockStartedAt = performance.now();
     run.timer = setTimeout(() => {
-      const message = `the skill did not end within ${run.job.limits.wallMs} ms`;
-      this.#end(run, { ok: false, error: { code: "timeout", message }, cpuMs: 0 });
+      this.#end(run, { ok: false, error: overdue(run), cpuMs: 0 });
     }, run.wallMsLeft);
   }
 
@@ -258,6 +273,18 @@ export class Sandbox {
     run.timer = undefined;
     run.wallMsLeft = Math.max(0, run.wallMsLeft - (performance.now() - run.clockStartedAt));
   }
+}
+
+function countByOwner(runs: readonly Run[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const { host } of runs) counts.set(host.owner, (counts.get(host.owner) ?? 0) + 1);
+  return counts;
+}
+
+function overdue({ starts, job: { limits } }: Run): RunError {
+  if (starts > 0) return { code: "timeout", message: `the skill did not end within ${limits.wallMs} ms` };
+  const message = `too many skill runs are under way: this one got no place within ${limits.wallMs} ms and did not start; try again when some have ended`;
+  return { code: "rate_limited", message };
 }
 
 const STUCK = limitExceeded("cpuMs", "the skill computed without end and was stopped with its thread");

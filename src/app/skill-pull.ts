@@ -7,6 +7,7 @@ import { readSkillFolder, writeSkillFolder } from "../skills/package/skill-folde
 import { digestSkill, toSkillFiles, toSkillPackage } from "../skills/package/skill-package.ts";
 import { readSkillZipFile } from "../skills/package/skill-zip-file.ts";
 import { writeSkillZip } from "../skills/package/skill-zip.ts";
+import { checkFileTarget, checkFolderTarget, checkSkillTargets } from "../skills/package/write-targets.ts";
 import type { SkillChange } from "./skill-change.ts";
 import { type Checked, orFault, type Synced, toChange, toRefusal } from "./skill-faults.ts";
 import {
@@ -30,6 +31,7 @@ export interface PullOptions extends SyncOptions {
  * skill is left as it is, and that skill refused.
  */
 export async function pullSkills(folder: string, options: PullOptions): Promise<Synced> {
+  checkFolderTarget(folder);
   const checked: Checked[] = [];
   for (const listed of await listSkills(options)) {
     const path = join(folder, options.zip === true ? `${listed.name}.zip` : listed.name);
@@ -49,6 +51,7 @@ async function pullOne(listed: ListedSkill, path: string, options: PullOptions):
 type Pulled = Omit<SkillChange, "name">;
 
 async function pullZip(skill: StoredSkill, path: string, { dryRun }: PullOptions): Promise<Pulled> {
+  checkFileTarget(path);
   const isNew = !existsSync(path);
   if (!isNew && digestSkill(toSkillPackage(await readSkillZipFile(path))) === skill.digest)
     return { change: "unchanged" };
@@ -67,6 +70,7 @@ async function pullFolder(skill: StoredSkill, folder: string, { dryRun, prune }:
   const removed = prune === true ? others : [];
   const known = local.filter(({ path }) => paths.has(path));
   const isUnchanged = removed.length === 0 && (await isSame(known, skill));
+  if (!isUnchanged) checkSkillTargets(folder, [...paths], removed);
   if (!isUnchanged && dryRun !== true) await writeSkillFolder(folder, wanted, removed);
   const change = local.length === 0 ? "new" : isUnchanged ? "unchanged" : "changed";
   if (others.length === 0) return { change };

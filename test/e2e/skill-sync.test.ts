@@ -143,6 +143,49 @@ test("a pull leaves a folder that is no skill's as it is, and writes the others"
   for (const name of names) await app.rest(`DELETE /skills/${name}`, { confirm: true });
 });
 
+test("a pull says what is in the place of a folder or a file, and changes nothing there", async () => {
+  const target = join(folder, "in-the-way");
+  const encode = (text: string) => Buffer.from(text).toString("base64");
+  for (const name of ["a-fine", "b-file", "c-folder"]) {
+    const files = [
+      { path: "a.md", base64: encode("New.") },
+      { path: "scripts/run.sh", base64: encode("true") },
+    ];
+    await app.rest("POST /skills", { name, description: "d", instructions: "Words.", files });
+    if (name !== "a-fine") write(join(target, name, "SKILL.md"), `---\nname: ${name}\ndescription: d\n---\nOld.\n`);
+  }
+  write(join(target, "b-file", "scripts"), "A file.");
+  write(join(target, "c-folder", "a.md", "note"), "In a folder.");
+  for (const dry of [["--dry-run"], []]) {
+    const { exitCode, out, err } = await skills("pull", target, ...dry);
+    expect([exitCode, err.includes("2 of ")]).toEqual([3, true]);
+    expect(out).toContain("a-fine: new\n");
+    expect(out).toContain(`\`${join(target, "b-file", "scripts")}\` is no folder`);
+    expect(out).toContain(`\`${join(target, "c-folder", "a.md")}\` is a folder`);
+    for (const name of ["b-file", "c-folder"])
+      expect(readFileSync(join(target, name, "SKILL.md"), "utf8")).toContain("Old.");
+    expect([existsSync(join(target, "b-file", "a.md")), existsSync(join(target, "a-fine"))]).toEqual([
+      false,
+      dry.length === 0,
+    ]);
+  }
+  expect((await skills("pull", target, "--prune")).out).toContain("b-file: changed; removed: scripts\n");
+  expect(existsSync(join(target, "b-file", "scripts", "run.sh"))).toBe(true);
+
+  const file = join(target, "c-folder", "a.md", "note");
+  for (const path of [file, join(file, "below")]) {
+    const refused = await skills("pull", path);
+    expect([refused.exitCode, refused.out]).toEqual([3, ""]);
+    expect(refused.err).toBe(`runlayer: \`${file}\` is no folder; pull into another one\n`);
+  }
+  const zips = join(folder, "zips-in-the-way");
+  mkdirSync(join(zips, "b-file.zip"), { recursive: true });
+  const zipped = await skills("pull", zips, "--zip");
+  expect([zipped.exitCode, zipped.out.includes("a-fine: new\n")]).toEqual([3, true]);
+  expect(zipped.out).toContain(`\`${join(zips, "b-file.zip")}\` is a folder`);
+  for (const name of ["a-fine", "b-file", "c-folder"]) await app.rest(`DELETE /skills/${name}`, { confirm: true });
+});
+
 test("a pull keeps code that only the folder has", async () => {
   const pulled = join(folder, "only-here");
   const needs = { servers: ["tracker"], description: "d" };

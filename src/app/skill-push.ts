@@ -6,6 +6,7 @@ import { AppError } from "../lib/errors.ts";
 import { readSkillFolder } from "../skills/package/skill-folder.ts";
 import { digestSkill, type SkillPackage, toSkillPackage } from "../skills/package/skill-package.ts";
 import { isZip, readSkillZipFile } from "../skills/package/skill-zip-file.ts";
+import { BODY_BYTES_MAX } from "../surfaces/request-body.ts";
 import type { SkillChange } from "./skill-change.ts";
 import { type Checked, orFault, type Synced, toChange, toRefusal } from "./skill-faults.ts";
 import { callRegistry, getSkill, listSkills, type SyncOptions } from "./skill-registry.ts";
@@ -89,14 +90,31 @@ async function pushSkill(
   const { name } = skill.document;
   const { given, whole } = toInput(skill);
   const dryRun = options.dryRun === true ? { dryRun: true } : {};
-  if (version === undefined)
-    return { change: "new", ...toStanding(await callRegistry("create_skill", { name, ...given, ...dryRun }, options)) };
+  if (version === undefined) {
+    const body = { name, ...given, ...dryRun };
+    checkBody(body, skill);
+    return { change: "new", ...toStanding(await callRegistry("create_skill", body, options)) };
+  }
   const stored = await getSkill(name, version, options);
   if (stored.digest === digestSkill(skill)) return { change: "unchanged" };
-  return {
-    change: "changed",
-    ...toStanding(await callRegistry("update_skill", { id: name, ...whole, ...dryRun }, options)),
-  };
+  const body = { ...whole, ...dryRun };
+  checkBody(body, skill);
+  return { change: "changed", ...toStanding(await callRegistry("update_skill", { id: name, ...body }, options)) };
+}
+
+/** Enough to find what makes a skill large. */
+const FILES_NAMED = 3;
+
+/** Throws `payload_too_large` for a skill that the registry would refuse by its size, before it is sent. */
+function checkBody(body: object, { files }: SkillPackage): void {
+  const bytes = Buffer.byteLength(JSON.stringify(body));
+  if (bytes <= BODY_BYTES_MAX) return;
+  const largest = files.toSorted((left, right) => right.bytes.length - left.bytes.length).slice(0, FILES_NAMED);
+  const named = largest.map((file) => `\`${file.path}\` (${file.bytes.length} bytes)`).join(", ");
+  throw new AppError(
+    "payload_too_large",
+    `it would be sent in ${bytes} bytes, files as Base64, and the registry takes ${BODY_BYTES_MAX} at most; take out what it does not need${named === "" ? "" : `; its largest files: ${named}`}`,
+  );
 }
 
 function toStanding(answer: unknown): Pick<SkillChange, "standing"> {

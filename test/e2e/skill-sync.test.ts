@@ -232,6 +232,21 @@ test("pushes all skills or none, and names the folder of each that is refused", 
   expect((await app.rest("GET /skills/a-good")).status).toBe(404);
 });
 
+test("says before sending which files make a skill too large for the registry", async () => {
+  const large = join(folder, "large");
+  write(join(large, "big", "SKILL.md"), "---\nname: big\ndescription: d\n---\nWords.\n");
+  write(join(large, "big", "assets", "picture.bin"), "x".repeat(700_000));
+  write(join(large, "big", "notes.md"), "x".repeat(80_000));
+  expect((await skills("push", large)).out).toContain("big: new\n");
+  write(join(large, "big", "notes.md"), "x".repeat(90_000));
+  const refused = await skills("push", large);
+  expect([refused.exitCode, refused.out]).toEqual([2, ""]);
+  expect(refused.err).toMatch(/big: it would be sent in 10\d{5} bytes, .* the registry takes 1048576 at most;/);
+  expect(refused.err).toContain("`assets/picture.bin` (700000 bytes), `notes.md` (90000 bytes)");
+  await app.rest("DELETE /skills/big", { confirm: true });
+  expect((await skills("push", large)).err).toContain("`assets/picture.bin` (700000 bytes)");
+});
+
 test("runs a skill's own cases", async () => {
   expect(await skills("test", join(EXAMPLES, "format-date"))).toMatchObject({ exitCode: 0 });
   const broken = join(folder, "broken", "format-date");

@@ -11,6 +11,7 @@ import type { Exchange } from "./exchange.ts";
 import { sealOwnHandles } from "./handles.ts";
 import { errorMessage } from "./http/respond.ts";
 import { decideInputRequests } from "./input-requests.ts";
+import type { PendingCall } from "./pending-call.ts";
 import { RpcRefusal } from "./rpc-refusal.ts";
 import { relayServerNotification, relayServerRequest } from "./server-messages.ts";
 import { splice } from "./splice.ts";
@@ -180,11 +181,8 @@ export class StreamRelay {
   }
 
   #relayAnswer(envelope: ResponseEnvelope): Buffer | undefined | Promise<Buffer> {
-    const { pending, session, context } = this.#exchange;
-    const isExpected = pending !== undefined && !pending.isSettled && envelope.id === pending.facts.envelope.id;
-    const awaited =
-      session === undefined || envelope.id === null ? undefined : context.suspended.take(session.id, envelope.id);
-    const call = isExpected ? pending : awaited;
+    const { pending, context } = this.#exchange;
+    const call = this.#takeCall(envelope);
     if (call === undefined) {
       context.onProblem(`server \`${this.#exchange.caller.server.server.name}\`: an answer to no request was dropped`);
       return undefined;
@@ -210,6 +208,13 @@ export class StreamRelay {
     } catch (error) {
       return fail(error);
     }
+  }
+
+  /** The call that is answered. While the exchange's own waits, an older one of its id goes on waiting for a resumed stream. */
+  #takeCall({ id }: ResponseEnvelope): PendingCall | undefined {
+    const { pending, session, context } = this.#exchange;
+    if (pending !== undefined && !pending.isSettled && id === pending.facts.envelope.id) return pending;
+    return session === undefined || id === null ? undefined : context.suspended.take(session.id, id);
   }
 
   #sealEventId(id: string | undefined): string | undefined {

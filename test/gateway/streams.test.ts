@@ -221,6 +221,27 @@ test("seals event ids: they resume for their agent and session, and for nobody e
   expect((await harness.events("tool.call")).at(-1)).toMatchObject({ outcome: "success" });
 });
 
+test("an answer on its own stream leaves an older call of its id waiting for the answer on a resumed one", async () => {
+  const session = await openSession(alice);
+  const message = call(7, "a");
+  behave = (received) => {
+    startSse(received);
+    received.response.end("id: ev-1\ndata: \n\n");
+  };
+  const place = await (await openStream(url, streamInit(alice.key, message, session))).next();
+  behave = (received) => {
+    startSse(received);
+    sendEvent(received, { jsonrpc: "2.0", id: 7, result: { content: [] } });
+    received.response.end();
+  };
+  expect((await post(url, alice.key, message, { headers: session })).messages).toMatchObject([{ id: 7, result: {} }]);
+  const last = { "last-event-id": place?.id ?? "" };
+  const resumed = await openStream(url, streamInit(alice.key, undefined, { ...session, ...last }));
+  expect((await resumed.next())?.message).toMatchObject({ id: 7, result: {} });
+  const ends = (await harness.events("tool.call")).slice(-2).map(({ outcome }) => outcome);
+  expect(ends).toEqual(["success", "success"]);
+});
+
 test("seals task ids and gives the upstream its own back", async () => {
   behave = (received) => sendJson(received, result(received, { task: { taskId: "t-1", status: "working" } }));
   const created = await post(url, alice.key, call(1, "a"));

@@ -4,13 +4,15 @@ import type { AuditLog } from "../../src/audit/audit-log.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { post, request } from "./client.ts";
 import { startHarness, type AgentKey, type Harness } from "./harness.ts";
+import { rawRequest } from "./raw-request.ts";
 
 const INITIALIZE = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "test", version: "1" } };
+const INITIALIZATION = request(1, "initialize", INITIALIZE);
 const stack = new AsyncDisposableStack();
 
 let harness: Harness;
 let agent: AgentKey;
-let onOpened: () => void = () => undefined;
+let onOpened: () => void | Promise<void> = () => undefined;
 
 beforeAll(async () => {
   const nothing = () => Promise.reject(new Error("no skill runs here"));
@@ -28,7 +30,7 @@ afterAll(async () => {
 function tellingWhatOpened(log: AuditLog): AuditLog {
   const record: AuditLog["record"] = async (event) => {
     await log.record(event);
-    if (event.action === "session.open") onOpened();
+    if (event.action === "session.open") await onOpened();
   };
   return new Proxy(log, {
     get(target, name) {
@@ -39,7 +41,21 @@ function tellingWhatOpened(log: AuditLog): AuditLog {
   });
 }
 
-const open = () => post(`${harness.url}/gateway/mcp`, agent.key, request(1, "initialize", INITIALIZE));
+const open = () => post(`${harness.url}/gateway/mcp`, agent.key, INITIALIZATION);
+
+test("a session whose client left while it opened ends at once", async () => {
+  const socket = rawRequest(`${harness.url}/gateway/mcp`, INITIALIZATION, { key: agent.key });
+  const opened = Promise.withResolvers<void>();
+  onOpened = async () => {
+    expect(harness.gateway.sessions()).toHaveLength(1);
+    socket.destroy();
+    await expect.poll(() => harness.gateway.aggregate?.openCalls).toBe(0);
+    opened.resolve();
+  };
+  await opened.promise;
+  await expect.poll(() => harness.gateway.sessions()).toEqual([]);
+  expect((await harness.events("session.end")).at(-1)).toMatchObject({ details: { reason: "client" } });
+});
 
 test.each([
   [

@@ -75,7 +75,10 @@ export class AggregateSessions {
     request: IncomingMessage & { auth: AuthInfo },
     { response, body, agent, names }: SessionRequest,
   ): Promise<void> {
-    const session = isInitializeRequest(body) ? await this.#open(agent, names) : this.#find(request, agent);
+    const isOpening = isInitializeRequest(body);
+    const session = isOpening ? await this.#open(agent, names) : this.#find(request, agent);
+    // Its `close` is over: nothing would say that the request is. Of a session that it opened nobody knows the id.
+    if (response.destroyed) return isOpening ? this.#end(session, "client") : undefined;
     if (session.connection.names !== names)
       throw RpcRefusal.invalidRequest(
         "this session was opened with other `names`; send each request to the same address",

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { AppError } from "../lib/errors.ts";
 import { finishAnswer } from "./answer.ts";
 import {
@@ -9,6 +8,7 @@ import {
 } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
 import { sealOwnHandles } from "./handles.ts";
+import { untilTaken } from "./http/cut-off-stalled.ts";
 import { errorMessage } from "./http/respond.ts";
 import { decideInputRequests } from "./input-requests.ts";
 import type { PendingCall } from "./pending-call.ts";
@@ -99,12 +99,13 @@ export class StreamRelay {
   }
 
   async #drain(): Promise<void> {
+    const { response, context } = this.#exchange;
     this.#writeHead();
     for (let event = this.#queue.shift(); event !== undefined; event = this.#queue.shift()) {
       const relayed = this.#relay(event);
       const bytes = relayed instanceof Promise ? await relayed : relayed;
-      if (this.#exchange.isOver || this.#exchange.response.writableEnded) return;
-      if (bytes !== undefined && !this.#exchange.response.write(bytes)) await this.#drained();
+      if (this.#exchange.isOver || response.writableEnded) return;
+      if (bytes !== undefined && !response.write(bytes)) await untilTaken(response, context.limits);
       this.#queuedBytes -= sizeOf(event);
       this.#hold();
     }
@@ -133,23 +134,6 @@ export class StreamRelay {
       "x-accel-buffering": "no",
       ...this.#exchange.answerHeaders,
     });
-  }
-
-  /** Waits for the client to take what it was sent; one that never does is cut off. */
-  async #drained(): Promise<void> {
-    const { response, context } = this.#exchange;
-    const stalled = AbortSignal.timeout(context.limits.stalledClientMs);
-    const closed = new AbortController();
-    const close = (): void => closed.abort();
-    response.once("close", close);
-    try {
-      await once(response, "drain", { signal: AbortSignal.any([stalled, closed.signal]) });
-    } catch (error) {
-      if (!stalled.aborted && !closed.signal.aborted) throw error;
-      response.destroy();
-    } finally {
-      response.off("close", close);
-    }
   }
 
   #relay(event: SseEvent): Buffer | undefined | Promise<Buffer | undefined> {

@@ -88,14 +88,14 @@ test("passes small answers to everybody, however much waits to be read", async (
     expect((await post(url, key, call(7, "a", { bytes: SMALL }))).status).toBe(200);
 });
 
-test("cuts off a client that takes nothing of a large answer", async () => {
-  leaveUnread(impatientUrl, cutOff, { id: 1, isStream: false });
+test.each([false, true])("cuts off a client that takes nothing of a large answer (stream: %s)", async (isStream) => {
+  leaveUnread(impatientUrl, cutOff, { id: 1, isStream });
   await expect.poll(() => impatient.gateway.liveExchanges, { interval: 5 }).toBe(1);
   await expect.poll(() => impatient.gateway.liveExchanges, { timeout: 10_000 }).toBe(0);
 });
 
-test("lets a client take a large answer as slowly as it can", async () => {
-  const socket = rawRequest(impatientUrl, call(1, "a", { bytes: LARGE }), {
+test.each([false, true])("lets a client take a large answer as slowly as it can (stream: %s)", async (isStream) => {
+  const socket = rawRequest(impatientUrl, call(1, "a", { bytes: LARGE, isStream }), {
     key: cutOff.key,
     headers: { connection: "close" },
   });

@@ -18,6 +18,21 @@ export function cutOffStalled(response: ServerResponse, { stalledClientMs, slowC
   response.once("close", () => clearTimeout(timer));
 }
 
+/** Resolves when the client has taken what it was sent so far, or its connection has closed: it is cut off in the same way. */
+export function untilTaken(response: ServerResponse, { stalledClientMs, slowClientMs }: Limits): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const cutOff = (): void => void response.destroy();
+  const timer = setTimeout(cutOff, slowClientMs).unref();
+  // In the turn of the event itself: whoever ends the answer after it sets a limit of its own.
+  const settle = (): void => {
+    clearTimeout(timer);
+    response.setTimeout(0).off("timeout", cutOff).off("drain", settle).off("close", settle);
+    resolve();
+  };
+  response.setTimeout(stalledClientMs, cutOff).on("drain", settle).on("close", settle);
+  return promise;
+}
+
 /** The same for an answer that somebody else writes and ends: the times are of what waits to be taken. */
 export function cutOffIfStalled(response: ServerResponse, { stalledClientMs, slowClientMs }: Limits): void {
   response.setTimeout(stalledClientMs, () => {

@@ -74,17 +74,20 @@ async function run(
 
 async function runRead(execution: Execution): Promise<Answer> {
   await prepare(execution);
-  return execution.store.readForCaller(
-    (repositories) => execution.call.handle(toContext(execution, repositories, true)),
-    execution.invocation.signal,
-  );
+  return execution.store.readForCaller(async (repositories) => {
+    requireStandingNow(execution);
+    return execution.call.handle(toContext(execution, repositories, true));
+  }, execution.invocation.signal);
 }
 
 async function runMutation(execution: Execution): Promise<Answer> {
   const { call, store } = execution;
   // Before the preparation too: a repeated call must not contact an endpoint again.
   if (call.common.idempotencyKey !== undefined) {
-    const first = await store.read((repositories) => findFirstAnswer(repositories, toRepeatable(execution)));
+    const first = await store.read(async (repositories) => {
+      requireStandingNow(execution);
+      return findFirstAnswer(repositories, toRepeatable(execution));
+    });
     if (first !== undefined) return first;
   }
   await prepare(execution);
@@ -108,9 +111,8 @@ async function commit(
   execution: Execution,
   repositories: Repositories,
 ): Promise<{ readonly answer: Answer; readonly isRepeated: boolean }> {
-  const { call, operation, invocation, services, clock } = execution;
-  // The preparation may have waited for others.
-  requireStanding(invocation.caller, services.snapshot(), clock.now());
+  const { call, operation } = execution;
+  requireStandingNow(execution);
   const first = await findFirstAnswer(repositories, toRepeatable(execution));
   if (first !== undefined) return { answer: first, isRepeated: true };
   const { event, output, summary } = await call.handle(toContext(execution, repositories, false));
@@ -118,6 +120,11 @@ async function commit(
   const answer = { output, summary };
   await rememberAnswer(repositories, toRepeatable(execution), withoutSecrets(answer, operation.secrets));
   return { answer, isRepeated: false };
+}
+
+/** Again, once it is this call's turn: the preparation and the queue may have waited for others. */
+function requireStandingNow({ invocation, services, clock }: Execution): void {
+  requireStanding(invocation.caller, services.snapshot(), clock.now());
 }
 
 /** Carries a finished rehearsal out of its transaction, which rolls back because something is thrown. */
@@ -134,6 +141,7 @@ class Rehearsed extends Error {
 async function rehearse(execution: Execution): Promise<Answer> {
   try {
     return await execution.store.transaction(async (repositories) => {
+      requireStandingNow(execution);
       const { output, summary } = await execution.call.handle(toContext(execution, repositories, true));
       throw new Rehearsed({ output, summary });
     });

@@ -268,6 +268,8 @@ export async function startSurface(given: { readonly trustedProxies?: readonly s
     mcp,
     store,
     reported,
+    /** For operations that are called without a face. */
+    runtime: settings.runtime,
     /** A REST call of the owner unless told otherwise. */
     async call(
       method: string,

@@ -36,3 +36,12 @@ test.each([
   await expect(answered).rejects.toMatchObject({ code: "unauthenticated" });
   expect([...things.keys()]).toEqual(["known"]);
 });
+
+test("a key that the writer before has revoked changes nothing, although the view does not show it yet", async () => {
+  things.clear();
+  const { key } = surface.keys.add();
+  const revoked = { ...key, revoked: { at: key.createdAt, reason: null }, version: key.version + 1 };
+  await surface.store.transaction(({ apiKeys }) => apiKeys.save(revoked));
+  await expect(call("create_thing", { name: "late" }, key)).rejects.toMatchObject({ code: "unauthenticated" });
+  expect(things.size).toBe(0);
+});

@@ -8,7 +8,7 @@ import type { Repositories, Store } from "../store/ports.ts";
 import type { Caller, HandleContext, Interaction } from "./context.ts";
 import type { Answer, EventFacts, Operation, OperationCall } from "./define-operation.ts";
 import { findFirstAnswer, rememberAnswer, replaceAnswer } from "./idempotency.ts";
-import { requireStanding } from "./require-standing.ts";
+import { readStanding, requireStanding } from "./require-standing.ts";
 import { RecordedRefusal } from "./refused.ts";
 import { withoutSecrets } from "./secret-members.ts";
 import type { Services } from "./services.ts";
@@ -112,7 +112,7 @@ async function commit(
   repositories: Repositories,
 ): Promise<{ readonly answer: Answer; readonly isRepeated: boolean }> {
   const { call, operation } = execution;
-  requireStandingNow(execution);
+  await requireStandingOfRows(execution, repositories);
   const first = await findFirstAnswer(repositories, toRepeatable(execution));
   if (first !== undefined) return { answer: first, isRepeated: true };
   const { event, output, summary } = await call.handle(toContext(execution, repositories, false));
@@ -125,6 +125,16 @@ async function commit(
 /** Again, once it is this call's turn: the preparation and the queue may have waited for others. */
 function requireStandingNow({ invocation, services, clock }: Execution): void {
   requireStanding(invocation.caller, services.snapshot(), clock.now());
+}
+
+/** As `requireStandingNow`, in a writer's turn: the view does not show yet what the writer before has changed. */
+async function requireStandingOfRows(
+  { invocation, services, clock }: Execution,
+  repositories: Repositories,
+): Promise<void> {
+  const { isBehind } = services.snapshot();
+  const rows = await readStanding(invocation.caller, repositories);
+  requireStanding(invocation.caller, { ...rows, isBehind }, clock.now());
 }
 
 /** Carries a finished rehearsal out of its transaction, which rolls back because something is thrown. */
@@ -141,7 +151,7 @@ class Rehearsed extends Error {
 async function rehearse(execution: Execution): Promise<Answer> {
   try {
     return await execution.store.transaction(async (repositories) => {
-      requireStandingNow(execution);
+      await requireStandingOfRows(execution, repositories);
       const { output, summary } = await execution.call.handle(toContext(execution, repositories, true));
       throw new Rehearsed({ output, summary });
     });

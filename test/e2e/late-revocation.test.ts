@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { z } from "zod";
 import { plainServer, startUpstream } from "../gateway/upstream.ts";
 import { at, startTestApp, textAt, type TestApp } from "../harness/app.ts";
 
@@ -12,14 +13,16 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-async function makeKey(name: string): Promise<{ key: string; revoke: () => Promise<void> }> {
-  const { body } = await app.rest("POST /api-keys", { name, role: "admin" });
+async function makeKey(name: string, more: object = {}): Promise<{ key: string; revoke: () => Promise<void> }> {
+  const { body } = await app.rest("POST /api-keys", { name, role: "admin", ...more });
   const id = textAt(body, "apiKey", "id");
   const revoke = async () => {
     expect((await app.rest(`POST /api-keys/${id}/revoke`, { confirm: true })).status).toBe(200);
   };
   return { key: textAt(body, "secret"), revoke };
 }
+
+const Event = z.object({ action: z.string(), actor: z.object({ name: z.string() }) });
 
 const agentNames = async (): Promise<string> => JSON.stringify((await app.rest("GET /agents")).body);
 
@@ -93,4 +96,25 @@ test("a key that is revoked while its call waits for a server changes nothing", 
   expect(await answered).toMatchObject({ status: 401, body: { code: "unauthenticated" } });
   expect(JSON.stringify((await app.rest("GET /servers")).body)).not.toContain("late-server");
   await upstream.close();
+});
+
+test.each(["revoked", "suspended"])("no change of a key comes behind its end in the log: %s", async (end) => {
+  const isRevoked = end === "revoked";
+  await app.rest("POST /members", { email: `${end}@example.org`, name: end, role: "admin" });
+  const { key, revoke } = await makeKey(end, { member: `${end}@example.org` });
+  const suspend = async () => {
+    const { status } = await app.rest(`PATCH /members/${end}@example.org`, { status: "suspended" });
+    expect(status).toBe(200);
+  };
+  const create = (n: number) => app.rest("POST /agents", { name: `${end}-${n}`, type: "custom" }, key);
+  const before = Array.from({ length: 30 }, (_, n) => create(n));
+  const ended = isRevoked ? revoke() : suspend();
+  const after = Array.from({ length: 30 }, (_, n) => create(30 + n));
+  await Promise.all([...before, ended, ...after]);
+  const { body } = await app.rest("GET /audit-events", { order: "desc", limit: 200 });
+  const events = z.object({ items: z.array(Event) }).parse(body).items;
+  const last = events.findIndex(({ action }) => action === (isRevoked ? "key.revoke" : "member.update"));
+  const isOwn = ({ actor }: z.output<typeof Event>): boolean => actor.name === end;
+  expect(events.slice(0, last).filter(isOwn)).toEqual([]);
+  expect(events.some(isOwn)).toBe(true);
 });

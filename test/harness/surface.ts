@@ -17,6 +17,7 @@ import { NameField, RefField, text } from "../../src/operations/fields.ts";
 import { OPERATIONS } from "../../src/operations/index.ts";
 import type { Services } from "../../src/operations/services.ts";
 import { openStore } from "../../src/store/open-store.ts";
+import type { Store } from "../../src/store/ports.ts";
 import type { AuthenticationOutcome } from "../../src/surfaces/authentication.ts";
 import { startHttpServer } from "../../src/surfaces/http-server.ts";
 import { createMcp } from "../../src/surfaces/mcp.ts";
@@ -188,7 +189,7 @@ function services(keys: Pick<Keyring, "byId">): Services {
 
 type Keyring = ReturnType<typeof keyring>;
 
-function keyring() {
+function keyring(store: Store) {
   const pepper = randomBytes(32);
   const byHash = new Map<string, ApiKey>();
   const listeners = new Set<(keyId: string) => void>();
@@ -203,10 +204,14 @@ function keyring() {
         hash: hashApiKey(secret, pepper),
       });
       byHash.set(key.hash, key);
+      // Before whatever is written next.
+      void store.transaction(({ apiKeys }) => apiKeys.insert(key));
       return { secret, key };
     },
     revoke(key: ApiKey): void {
-      byHash.set(key.hash, { ...key, revoked: { at: Date.now(), reason: null } });
+      const revoked = { ...key, revoked: { at: Date.now(), reason: null }, version: key.version + 1 };
+      byHash.set(key.hash, revoked);
+      void store.transaction(({ apiKeys }) => apiKeys.save(revoked));
       for (const listener of listeners) listener(key.id);
     },
     byId: () => new Map([...byHash.values()].map((key) => [key.id, key])),
@@ -239,7 +244,7 @@ export async function startSurface(given: { readonly trustedProxies?: readonly s
   const store = await openStore({ dataDir, clock: systemClock });
   store.onCommitted(() => Promise.resolve());
   await store.transaction((repositories) => repositories.organization.insert(anOrganization()));
-  const keys = keyring();
+  const keys = keyring(store);
   const reported: unknown[] = [];
   const denials = new RepeatedDenials({ emit: (event) => void reported.push(event) });
   const settings = {

@@ -1,3 +1,4 @@
+import { createHook } from "node:async_hooks";
 import { once } from "node:events";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { openSkillRunner } from "../../src/app/skill-runner.ts";
@@ -212,6 +213,27 @@ test("a call that a server answers with 404 is not sent again", async () => {
   const opened = requestsTo("initialize");
   expect((await callIn(headers, "http__write_file")).messages).toMatchObject([{ id: 2, result: {} }]);
   expect(requestsTo("initialize")).toBe(opened + 1);
+});
+
+test("a call that is answered leaves no timer behind that waits for its limit of an hour", async () => {
+  const headers = await openSession();
+  const open = new Set<number>();
+  let begun = 0;
+  const hook = createHook({
+    init(id, type, _trigger, resource) {
+      if (type !== "Timeout" || Reflect.get(resource, "_idleTimeout") !== 60 * 60_000) return;
+      open.add(id);
+      begun += 1;
+    },
+    destroy: (id) => void open.delete(id),
+  }).enable();
+  try {
+    expect((await callIn(headers, "http__read_file")).messages).toMatchObject([{ result: {} }]);
+    expect(begun).toBe(1);
+    await expect.poll(() => open.size).toBe(0);
+  } finally {
+    hook.disable();
+  }
 });
 
 test("a call for a session that had ended before is sent in a new one", async () => {

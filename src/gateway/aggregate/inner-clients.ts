@@ -39,6 +39,7 @@ type Sending = Pick<InnerToolCall, "parent" | "argumentsJson">;
 const SILENCE_MS_MAX = 10 * 60_000;
 /** A tool that tells of its progress may take longer, but not for ever. */
 const CALL_MS_MAX = 60 * 60_000;
+const TOO_LATE = "the call took too long";
 const LIST_MS_MAX = 5000;
 
 /**
@@ -73,13 +74,22 @@ export class InnerClients {
   async callTool(call: InnerToolCall): Promise<CallToolResult> {
     const { tool, args, signal, onProgress } = call;
     const params = { name: tool, arguments: { ...args } };
+    // Not `AbortSignal.timeout`: one that feeds `any` stays in memory until it fires.
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(new DOMException(TOO_LATE, "TimeoutError")), CALL_MS_MAX).unref();
     const options: RequestOptions = {
       // Not the SDK's own limit of the whole: that one does not tell the server.
-      signal: AbortSignal.any([signal, AbortSignal.timeout(CALL_MS_MAX)]),
+      signal: AbortSignal.any([signal, late.signal]),
       timeout: SILENCE_MS_MAX,
       ...(onProgress === undefined ? {} : { onprogress: onProgress, resetTimeoutOnProgress: true }),
     };
-    return this.#use(call.serverId, call, (client) => client.request({ method: "tools/call", params }, options));
+    try {
+      return await this.#use(call.serverId, call, (client) =>
+        client.request({ method: "tools/call", params }, options),
+      );
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** What the server offers this agent, asked now. */

@@ -380,6 +380,12 @@ test("a run that goes on after an approval repeats no call, and is not told what
   expect(JSON.stringify(stopped)).not.toContain("first 2");
   const [denied] = await events({ agent, action: "tool.call", outcome: "denied" });
   expect(denied).toMatchObject({ reason: "policy", details: { isRepeated: true, tool: "tool-0" } });
+
+  // That run made no call: the next one still goes on from where the first was held.
+  await ok("DELETE /policies/journal-no", { confirm: true });
+  expect(JSON.stringify(at(await run(2), "structuredContent"))).toContain("first 2");
+  const made = await events({ agent, action: "tool.call", outcome: "success" });
+  expect(made.map((event) => at(event, "details", "tool"))).toEqual(["tool-0", "tool-1", "tool-0", "tool-1"]);
 });
 
 /** Waits until the agent's last run has ended as held. */

@@ -18,12 +18,17 @@ export class HeldRuns {
   readonly #runs = new Map<string, HeldRun>();
   #bytes = 0;
 
-  /** The journal of a run, once: two that go on at a time must not both answer from it. */
-  take(key: string, nowMs: number): Journal {
+  /** A run, once: two that go on at a time must not both answer from its journal. */
+  take(key: string, nowMs: number): HeldRun | undefined {
     this.#dropExpired(nowMs);
     const run = this.#runs.get(key);
     this.#drop(key);
-    return run?.journal ?? [];
+    return run;
+  }
+
+  /** Takes back one that did not go on, for the time that it has left. One that was kept meanwhile has made more: it stays. */
+  putBack(key: string, run: HeldRun): void {
+    if (!this.#runs.has(key)) this.#add(key, run);
   }
 
   /** Keeps a journal for `ttlMs`; the oldest one of the agent goes where it has too many, then the oldest of all. */
@@ -33,11 +38,14 @@ export class HeldRuns {
   ): void {
     this.#dropExpired(nowMs);
     this.#drop(key);
-    const own = [...this.#runs].filter(([, run]) => run.agentId === agentId);
+    this.#add(key, { agentId, journal, bytes: sizeOf(journal), expiresAt: nowMs + ttlMs });
+  }
+
+  #add(key: string, run: HeldRun): void {
+    const own = [...this.#runs].filter(([, { agentId }]) => agentId === run.agentId);
     for (const [oldest] of own.slice(0, Math.max(0, own.length - RUNS_PER_AGENT_MAX + 1))) this.#drop(oldest);
-    const bytes = sizeOf(journal);
-    this.#runs.set(key, { agentId, journal, bytes, expiresAt: nowMs + ttlMs });
-    this.#bytes += bytes;
+    this.#runs.set(key, run);
+    this.#bytes += run.bytes;
     for (const oldest of this.#runs.keys()) {
       if (this.#runs.size <= RUNS_MAX && this.#bytes <= BYTES_MAX) break;
       this.#drop(oldest);

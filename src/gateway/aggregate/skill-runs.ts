@@ -182,8 +182,11 @@ export class SkillRuns {
     const key = keyOf(started);
     this.#reaches.set(correlationId, reach);
     try {
-      const journal = this.#held.take(key, clock.now());
+      const held = this.#held.take(key, clock.now());
+      const journal = held?.journal ?? [];
       const result = await this.#runner.run({ ...run, caller: { ...caller, correlationId }, journal });
+      // It did not go on: its client had gone, or the node has no room. Whoever comes again repeats no call either.
+      if (held !== undefined && result.status === "failed" && result.usage.calls === 0) this.#held.putBack(key, held);
       if (result.status === "held") {
         // So long a question waits, and then so long its permission.
         const ttlMs = 2 * liveView.current.organization.settings.approvalTtlMinutes * MINUTE_MS;

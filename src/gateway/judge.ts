@@ -19,8 +19,8 @@ export interface Judged {
 }
 
 /**
- * Decides on everything that the message names, as of the exchange's snapshot; the first denial counts. Throws `RpcRefusal` where it
- * names nothing that could be decided.
+ * Decides on everything that the message names, as of the exchange's snapshot: the first denial counts, then every hold. Throws
+ * `RpcRefusal` where it names nothing that could be decided.
  */
 export function judge(exchange: Exchange, envelope: RequestEnvelope | NotificationEnvelope, rule: MethodRule): Judged {
   const { scope, context, caller } = exchange;
@@ -35,8 +35,31 @@ export function judge(exchange: Exchange, envelope: RequestEnvelope | Notificati
   };
   const [first, ...rest] = targets;
   let judged = judgeOne(first);
-  for (const target of rest) if (judged.decision.effect === "allow") judged = judgeOne(target);
+  for (const target of rest) {
+    if (judged.decision.effect === "deny") break;
+    judged = judgedBoth(judged, judgeOne(target));
+  }
   return judged;
+}
+
+/** What comes of two parts of one message, of which the earlier is not denied. */
+function judgedBoth(earlier: Judged, later: Judged): Judged {
+  if (later.decision.effect === "deny" || earlier.decision.effect === "allow") return later;
+  return later.decision.effect === "allow" ? earlier : { ...earlier, decision: heldByBoth(earlier, later) };
+}
+
+/** Who decides on a message must see every policy that holds some part of it. */
+function heldByBoth({ decision }: Judged, { decision: later }: Judged): Decision {
+  return {
+    ...decision,
+    policies: unitedById(decision.policies, later.policies),
+    alsoMatched: unitedById(decision.alsoMatched ?? [], later.alsoMatched ?? []),
+  };
+}
+
+function unitedById<T extends { readonly id: string }>(some: readonly T[], others: readonly T[]): readonly T[] {
+  const added = others.filter(({ id }) => !some.some((known) => known.id === id));
+  return added.length === 0 ? some : [...some, ...added];
 }
 
 function refuseTask(): never {

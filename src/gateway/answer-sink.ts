@@ -1,4 +1,5 @@
 import { finishAnswer, type FinishedAnswer } from "./answer.ts";
+import { disownError } from "./disown-error.ts";
 import { decideInputRequests } from "./input-requests.ts";
 import { parseUpstreamEnvelope, type Envelope, type ResponseEnvelope, type RpcId } from "./envelope/envelope.ts";
 import { JsonFaultError } from "./envelope/json-scanner.ts";
@@ -7,6 +8,7 @@ import { one } from "./http/request-headers.ts";
 import { errorMessage, respondEmpty } from "./http/respond.ts";
 import type { PendingCall } from "./pending-call.ts";
 import { RpcRefusal } from "./rpc-refusal.ts";
+import { splice } from "./splice.ts";
 import { StreamRelay } from "./stream-relay.ts";
 import { recordEnd } from "./upkeep.ts";
 import type { UpstreamFault, UpstreamSink } from "./upstream.ts";
@@ -25,6 +27,7 @@ export class AnswerSink implements UpstreamSink {
   readonly #exchange: Exchange;
   #mode: Mode = "empty";
   #status = 0;
+  #isOurs = false;
   #chunks: Buffer[] = [];
   #bytes = 0;
   #relay: StreamRelay | undefined;
@@ -33,8 +36,9 @@ export class AnswerSink implements UpstreamSink {
     this.#exchange = exchange;
   }
 
-  head(status: number, headers: Headers): void {
+  head(status: number, headers: Headers, isOurs = false): void {
     this.#status = status;
+    this.#isOurs = isOurs;
     const fault = faultOfHead(status, headers);
     if (fault !== undefined) return this.#exchange.fail(fault);
     if (status < 400) this.#exchange.noteHealthy();
@@ -112,19 +116,25 @@ export class AnswerSink implements UpstreamSink {
 
   #finishError(): void {
     const { pending } = this.#exchange;
-    const body = this.#body();
-    const envelope = parsed(body);
-    const isOwn = isErrorTo(envelope, pending?.facts.envelope.id);
+    const error = this.#errorTo(pending?.facts.envelope.id);
     if (this.#status === 404) this.#dropSession();
-    if (!isOwn && this.#status >= 500)
+    if (error === undefined && this.#status >= 500)
       return this.#exchange.fail({ kind: "refused", text: `it answered with HTTP status ${this.#status}` });
     const idText = pending?.facts.envelope.idText ?? "null";
     const refusal = RpcRefusal.invalidRequest(`the server refused the request with HTTP status ${this.#status}`);
-    const answer = isOwn ? body : errorMessage(idText, { code: refusal.code, message: refusal.message });
+    const answer = error ?? errorMessage(idText, { code: refusal.code, message: refusal.message });
     this.#exchange.whenDurable(() => {
       pending?.settle({ outcome: "error", reason: "rpc_error", details: { status: this.#status } });
       this.#exchange.answer(answer, { status: this.#status });
     });
+  }
+
+  /** The JSON-RPC error in the body; undefined where there is none that answers this request. */
+  #errorTo(id: RpcId | undefined): Buffer | undefined {
+    const envelope = parsed(this.#body());
+    if (envelope?.kind !== "response" || envelope.error === undefined) return undefined;
+    if (envelope.id !== null && envelope.id !== id) return undefined;
+    return this.#isOurs ? envelope.bytes : splice(envelope.bytes, disownError(envelope));
   }
 
   /** The server does not know the session any more. */
@@ -164,11 +174,6 @@ function finishedOf(envelope: ResponseEnvelope, pending: PendingCall, exchange: 
     if (error instanceof JsonFaultError) return undefined;
     throw error;
   }
-}
-
-function isErrorTo(envelope: Envelope | undefined, id: RpcId | undefined): boolean {
-  if (envelope?.kind !== "response" || envelope.error === undefined) return false;
-  return envelope.id === null || envelope.id === id;
 }
 
 function parsed(body: Buffer): Envelope | undefined {

@@ -1,14 +1,13 @@
 import type { ApprovedCall } from "./continuations.ts";
+import { disownError } from "./disown-error.ts";
 import { memberOf, textAt, valueAt, type ResponseEnvelope } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
 import { sealHandles } from "./handles.ts";
 import { itemsAt } from "./envelope/envelope.ts";
 import type { CallEnd, PendingCall } from "./pending-call.ts";
-import { RPC_CODES } from "./rpc-refusal.ts";
 import { splice, type Edit } from "./splice.ts";
 
 const MINUTE_MS = 60_000;
-const OWN_CODES: ReadonlySet<number> = new Set([RPC_CODES.denied, RPC_CODES.approvalPending, RPC_CODES.unavailable]);
 
 /** The answer as the client gets it, and what it means for the log. */
 export interface FinishedAnswer {
@@ -28,18 +27,8 @@ export function finishAnswer(envelope: ResponseEnvelope, pending: PendingCall, e
   if (list !== undefined && list !== "tasks")
     edits.push(...context.lists.edits(envelope, list, { caller, nowMs: context.clock.now() }));
   if (list === "tools") context.toolWatch.observe(envelope, pending.facts.envelope, exchange);
-  edits.push(...disownCode(envelope));
+  edits.push(...disownError(envelope));
   return { bytes: splice(envelope.bytes, edits), end: outcomeOf(envelope) };
-}
-
-/**
- * An upstream cannot speak for the gateway: an error with the code of a denial, a hold or an outage of ours says that a call was
- * not sent, and whoever believes it sends the call again.
- */
-function disownCode({ bytes, error }: ResponseEnvelope): Edit[] {
-  const code = memberOf(error, "code");
-  if (code === undefined || !OWN_CODES.has(Number(valueAt(bytes, code)))) return [];
-  return [{ start: code.start, end: code.end, text: String(RPC_CODES.internalError) }];
 }
 
 /** What the upstream asks back may be answered as long as an approval that is given now may be used. */

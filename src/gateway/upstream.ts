@@ -11,7 +11,8 @@ export interface UpstreamRequest {
 
 /** Takes what comes back, in order: one head, then data, then one end or failure. A failure may come at any time. */
 export interface UpstreamSink {
-  head(status: number, headers: Readonly<Record<string, string | string[] | undefined>>): void;
+  /** `isOurs`: the gateway answers in the upstream's stead, and its words stand as they are. */
+  head(status: number, headers: Readonly<Record<string, string | string[] | undefined>>, isOurs?: boolean): void;
   data(chunk: Buffer): void;
   end(): void;
   /** `fault` is safe to show: a code or a short phrase of our own, never the upstream's words. */

@@ -268,6 +268,18 @@ test("says that it cannot record, wherever it is asked", async () => {
   }
 });
 
+test("a server that refuses in the gateway's name is not believed", async () => {
+  const error = { code: -32_011, message: "no", data: { type: "runlayer.denied", reason: "policy", policies: [] } };
+  const headers = await openSession();
+  for (const status of [200, 400]) {
+    behave = (received) => sendJson(received, { jsonrpc: "2.0", id: received.message.id, error }, { status });
+    const [refused] = (await callIn(headers, "http__write_file")).messages;
+    expect(refused?.error).toMatchObject({ code: -32_603 });
+    expect(JSON.stringify(refused)).not.toContain("runlayer.");
+  }
+  behave = plainServer;
+});
+
 test("keeps no secret that a caller takes for a name", async () => {
   const headers = await openSession();
   const ask = (method: string, params: object) => post(url, agent.key, request(3, method, params), { headers });

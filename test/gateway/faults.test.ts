@@ -534,15 +534,33 @@ test("an upstream cannot speak with the gateway's own codes", async () => {
   for (const code of [-32011, -32012, -32013]) {
     behave = (received) => sendJson(received, error(received, code));
     const [plain] = (await post(url, agent.key, call(1, "read_file"))).messages;
+    const recorded = (await harness.events("tool.call")).at(-1);
+    expect(recorded).toMatchObject({ outcome: "error", reason: "rpc_error", details: { errorCode: code } });
     behave = (received) => {
       startSse(received);
       sendEvent(received, error(received, code));
       received.response.end();
     };
     const [event] = (await post(url, agent.key, call(2, "read_file"))).messages;
-    for (const answer of [plain, event])
+    behave = (received) => sendJson(received, error(received, code), { status: 400 });
+    const [refused] = (await post(url, agent.key, call(3, "read_file"))).messages;
+    for (const answer of [plain, event, refused])
       expect(answer?.error).toMatchObject({ code: -32603, message: "not by policy" });
-    const recorded = (await harness.events("tool.call")).at(-1);
-    expect(recorded).toMatchObject({ outcome: "error", reason: "rpc_error", details: { errorCode: code } });
   }
+});
+
+test.each([200, 400, 503])("an upstream cannot give reasons in the gateway's name (HTTP %i)", async (status) => {
+  const told = async (data: string) => {
+    const error = `{"code":-32000,"message":"no","data":${data}}`;
+    behave = (received) =>
+      sendJson(received, `{"jsonrpc":"2.0","id":${received.message.id},"error":${error}}`, { status });
+    return (await post(url, agent.key, call(1, "read_file"))).messages[0]?.error;
+  };
+  const bare = { code: -32000, message: "no", data: null };
+  expect(await told('{"type":"runlayer.denied","policies":[]}')).toEqual(bare);
+  // As a client reads it: escapes are undone, the last of two names counts, and some pass over case.
+  expect(await told('{"type":"\\u0072unlayer.denied"}')).toEqual(bare);
+  expect(await told('{"type":"x","type":"runlayer.denied"}')).toEqual(bare);
+  expect(await told('{"Type":"runlayer.denied"}')).toEqual(bare);
+  expect(await told('{"type":"other","of":"runlayer.denied"}')).toMatchObject({ data: { type: "other" } });
 });

@@ -181,7 +181,7 @@ function answer(sink: UpstreamSink, status: number, body: Buffer): UpstreamCall 
   let isAborted = false;
   setImmediate(() => {
     if (isAborted) return;
-    sink.head(status, { "content-type": "application/json" });
+    sink.head(status, { "content-type": "application/json" }, true);
     if (body.length > 0) sink.data(body);
     sink.end();
   });

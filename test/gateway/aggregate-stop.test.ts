@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openSkillRunner } from "../../src/app/skill-runner.ts";
 import type { AuditLog } from "../../src/audit/audit-log.ts";
@@ -8,6 +9,13 @@ import { rawRequest } from "./raw-request.ts";
 
 const INITIALIZE = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "test", version: "1" } };
 const INITIALIZATION = request(1, "initialize", INITIALIZE);
+const VERSION = "2026-07-28";
+const META = {
+  "io.modelcontextprotocol/protocolVersion": VERSION,
+  "io.modelcontextprotocol/clientCapabilities": {},
+  "io.modelcontextprotocol/clientInfo": { name: "test", version: "1" },
+};
+const LISTEN = request(1, "subscriptions/listen", { notifications: { toolsListChanged: true }, _meta: META });
 const stack = new AsyncDisposableStack();
 
 let harness: Harness;
@@ -41,6 +49,12 @@ function tellingWhatOpened(log: AuditLog): AuditLog {
   });
 }
 
+const revoke = (keyId: string): Promise<void> =>
+  harness.store.transaction(async (tx) => {
+    const key = await tx.apiKeys.get(keyId);
+    await tx.apiKeys.save({ ...key, revoked: { at: Date.now(), reason: null }, version: key.version + 1 });
+  });
+
 const open = () => post(`${harness.url}/gateway/mcp`, agent.key, INITIALIZATION);
 
 test("a session whose client left while it opened ends at once", async () => {
@@ -55,6 +69,24 @@ test("a session whose client left while it opened ends at once", async () => {
   await opened.promise;
   await expect.poll(() => harness.gateway.sessions()).toEqual([]);
   expect((await harness.events("session.end")).at(-1)).toMatchObject({ details: { reason: "client" } });
+});
+
+test.each([
+  ["session", INITIALIZATION, {}],
+  ["stream", LISTEN, { "mcp-protocol-version": VERSION, "mcp-method": "subscriptions/listen" }],
+])("opens no %s for a key that is revoked while the message is on its way", async (what, message, headers) => {
+  const { key, keyId } = await harness.addAgent(`late-${what}`, []);
+  const bytes = JSON.stringify(message).length + 1;
+  const socket = rawRequest(`${harness.url}/gateway/mcp`, message, {
+    key,
+    headers: { ...headers, "content-length": String(bytes) },
+  });
+  await expect.poll(() => harness.gateway.aggregate?.openCalls).toBe(1);
+  await revoke(keyId);
+  socket.write(" ");
+  const [head] = await once(socket, "data");
+  expect(String(head)).toMatch(/^HTTP\/1\.1 401 /);
+  socket.destroy();
 });
 
 test.each([

@@ -149,19 +149,22 @@ async function serve(
   const { context } = parts;
   const access = identifyAgent(request, context);
   if (!access.ok) return refuse(context, access, { request, response });
-  const agent = access.caller;
-  noteUse(context, agent);
+  noteUse(context, access.caller);
   const names = namesIn(request);
-  const auth: AuthInfo = { token: "", clientId: agent.key.id, scopes: [] };
+  const auth: AuthInfo = { token: "", clientId: access.caller.key.id, scopes: [] };
   followClient(auth, response);
-  const agentId = agent.agent.agent.id;
+  const agentId = access.caller.agent.agent.id;
   parts.answers.follow(response, { agentId, isCall: request.method !== "GET" });
   const body = request.method === "POST" ? await readMessage(request, auth, parts) : undefined;
   if (isListening(body)) parts.answers.follow(response, { agentId, isCall: false });
   const { method = "GET", url = "/", headers } = request;
   const read = Object.assign(Readable.from([]), { method, url, headers, auth });
-  if (await isLegacyRequest(await toWebRequest(read, body), body))
-    return sessions.handle(Object.assign(request, { auth }), { response, body, agent, names });
+  const isLegacy = await isLegacyRequest(await toWebRequest(read, body), body);
+  // The body may have been long on its way: what was forbidden meanwhile opens nothing.
+  const now = identifyAgent(request, context);
+  if (!now.ok) return refuse(context, now, { request, response });
+  const agent = now.caller;
+  if (isLegacy) return sessions.handle(Object.assign(request, { auth }), { response, body, agent, names });
   return modern.handle(read, { response, body, agent, names });
 }
 

@@ -83,8 +83,8 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
     ...passed
   } = options;
   const dataDir = mkdtempSync(join(tmpdir(), "runlayer-gateway-"));
-  await insertOrganization(dataDir);
   const store = await openStore({ dataDir, clock: systemClock });
+  await insertOrganization(store);
   const vault = createVault(createMasterKey(randomBytes(32)));
   const problems: string[] = [];
   const liveView = await createLiveView({ store, vault, onProblem: (error) => problems.push(String(error)) });
@@ -181,9 +181,8 @@ export async function listen(handler: RequestListener, port = 0): Promise<Listen
   };
 }
 
-/** In a store of its own, before the live view loads: it needs an organization. */
-async function insertOrganization(dataDir: string): Promise<void> {
-  const store = await openStore({ dataDir, clock: systemClock });
+/** Before the live view loads: it needs an organization. */
+async function insertOrganization(store: Store): Promise<void> {
   const now = Date.now();
   const organization = {
     id: newId(),
@@ -194,7 +193,6 @@ async function insertOrganization(dataDir: string): Promise<void> {
     updatedAt: now,
   };
   await store.transaction((tx) => tx.organization.insert(organization));
-  await store.close();
 }
 
 async function saveSettings(store: Store, settings: Partial<OrganizationSettings>): Promise<void> {

@@ -73,17 +73,18 @@ test.each([
 });
 
 test.each([
-  ["exit", "unreachable"],
-  ["silent", "unreachable"],
-  ["stubborn", "unreachable"],
-  ["garbage", "not_mcp"],
-  ["huge-line", "not_mcp"],
-  ["flood", "ok"],
-])("a server that does %s is %s in time, and none stays", async (behaviour, state) => {
+  ["exit", "unreachable", 3_000],
+  ["silent", "unreachable", 3_000],
+  ["stubborn", "unreachable", 3_000],
+  // Those that answer are given what a busy machine takes for it.
+  ["garbage", "not_mcp", 10_000],
+  ["huge-line", "not_mcp", 10_000],
+  ["flood", "ok", 10_000],
+] as const)("a server that does %s is %s in time, and none stays", async (behaviour, state, timeoutMs) => {
   const startedAt = performance.now();
-  const found = await probe.discover(target([place.script, behaviour]), { timeoutMs: 3000 });
+  const found = await probe.discover(target([place.script, behaviour]), { timeoutMs });
   expect(found).toMatchObject({ state });
-  expect(performance.now() - startedAt).toBeLessThan(4000);
+  expect(performance.now() - startedAt).toBeLessThan(timeoutMs + 1_000);
   await expect.poll(() => supervisor.count(), { timeout: 5000 }).toBe(0);
 });
 

@@ -20,7 +20,7 @@ function keep(behaviour: string, idleMs = 10_000): KeptChild<StdioChild> {
     hiddenPaths: [],
     maskText: (text) => text,
     log: () => undefined,
-    ladder: { stdinCloseMs: 300, sigtermMs: 300 },
+    ladder: { stdinCloseMs: 5_000, sigtermMs: 300 },
   });
   const spec = { command: place.node, args: [place.script, behaviour], env: {}, label: "kept" };
   return new KeptChild({ start: () => supervisor.start(spec), label: "kept", clock, idleMs });

@@ -34,7 +34,7 @@ function skill(body: string, fields: Partial<RunnableSkill> = {}): RunnableSkill
 
 const held: Answer = async (_call, options) => {
   options.onHeld("a-2");
-  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
   return { status: "success", json: "1" };
 };
 
@@ -161,7 +161,7 @@ test("a recorded answer is given again only to who might still ask for it", asyn
 });
 
 test("a held call stops the clock; beyond the node's number, or too long, the run is given up as held", async () => {
-  const { runner } = start(held, { heldRunsMax: 1, limits: { wallMs: 1_000 } });
+  const { runner } = start(held, { heldRunsMax: 1, limits: { wallMs: 2_000 } });
   const request = { skill: skill("return callTool('github', 'close')"), input: {}, caller: CALLER };
   const [first, second] = await Promise.all([runner.run(request), runner.run(request)]);
   expect(first).toMatchObject({ status: "completed", output: 1 });

@@ -15,9 +15,10 @@ import { newId } from "../../src/lib/ids.ts";
 const AT = Date.UTC(2026, 0, 1);
 let lastNumber = 0;
 
+/** Names sort as they were made, whatever number the files before have reached in this process. */
 function freshName(kind: string): string {
   lastNumber += 1;
-  return `${kind}-${lastNumber}`;
+  return `${kind}-${String(lastNumber).padStart(6, "0")}`;
 }
 
 export function anOrganization(given: Partial<Organization> = {}): Organization {

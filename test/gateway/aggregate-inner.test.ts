@@ -220,7 +220,7 @@ test("a call that is answered leaves no timer behind that waits for its limit of
   const open = new Set<number>();
   let begun = 0;
   const hook = createHook({
-    init(id, type, _trigger, resource) {
+    init(id, type, ...[, resource]) {
       if (type !== "Timeout" || Reflect.get(resource, "_idleTimeout") !== 60 * 60_000) return;
       open.add(id);
       begun += 1;

@@ -39,6 +39,8 @@ interface CachedList {
 
 /** Views kept per assignment: `ip` and `client` are the client's own choice, so that there is no end of them. */
 const VIEWS_MAX = 16;
+/** More than a model takes of tools. A longer list is filtered each time: kept, it would be so once per view. */
+const KEPT_BYTES_MAX = 1024 * 1024;
 
 /**
  * Takes out of a list what the caller may not use. The entries that remain keep their bytes. One result is kept per view and
@@ -57,6 +59,7 @@ export class ListFilter {
   }
 
   #filtered(source: Buffer, kind: Exclude<ListKind, "tasks">, { caller, nowMs }: Viewer): Buffer {
+    if (source.length > KEPT_BYTES_MAX) return filterEntries(source, ENTRY_RULES[kind], { caller, nowMs });
     const views = this.#cache.get(caller.assignment) ?? new Map<string, CachedList>();
     this.#cache.set(caller.assignment, views);
     const key = JSON.stringify([kind, caller.ip, caller.client]);
@@ -65,12 +68,20 @@ export class ListFilter {
     if (known !== undefined && isSameView(known, view, nowMs) && known.source.equals(source)) return known.filtered;
     const filtered = filterEntries(source, ENTRY_RULES[kind], { caller, nowMs });
     views.delete(key);
-    // A copy: the source is a window into a larger message, which it would keep in memory.
-    views.set(key, { ...view, source: Buffer.from(source), filtered, freshUntil: nextExpiry(view.policies, nowMs) });
+    views.set(key, { ...view, ...toKept(views, { source, filtered }), freshUntil: nextExpiry(view.policies, nowMs) });
     const [oldest] = views.keys();
     if (views.size > VIEWS_MAX && oldest !== undefined) views.delete(oldest);
     return filtered;
   }
+}
+
+type Bytes = Pick<CachedList, "source" | "filtered">;
+
+/** Views mostly hold the same bytes: one copy serves all of them. The source itself is a window into a message, which it would keep. */
+function toKept(views: ReadonlyMap<string, Bytes>, { source, filtered }: Bytes): Bytes {
+  const known = [...views.values()].flatMap((view) => [view.source, view.filtered]);
+  const copy = known.find((bytes) => bytes.equals(source)) ?? Buffer.from(source);
+  return { source: copy, filtered: [copy, ...known].find((bytes) => bytes.equals(filtered)) ?? filtered };
 }
 
 /** Who looks at a list, and when. */

@@ -235,8 +235,8 @@ function earlyRename({ state }: SkillVersion): AppError {
 }
 
 /**
- * Whether the version would be one that is there already. What waits is not, for who may put it in service. The digest says nothing
- * of servers where there is no function.
+ * Whether the version would be one that is there already. What waits is not, for who may put it in service. The digest knows
+ * servers by their names only, and another may bear one by now.
  */
 function isUnchanged({ digest, content, state }: SkillVersion, before: SkillVersion): boolean {
   const isSameReach = isDeepStrictEqual(

@@ -158,7 +158,7 @@ function makeRequest(number: number, size: number): PolicyRequest {
   });
   const args = { amount: number, path: "/srv/data", options: { force: false } };
   return createPolicyRequest({ subject, target }, "call_tool", {
-    args,
+    args: () => args,
     ip: "10.1.2.3",
     nowMs: 1_700_000_000_000,
     minuteOfDay: 700,

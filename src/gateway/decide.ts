@@ -25,7 +25,7 @@ export type Target = MessageTarget;
 export interface Question {
   readonly action: Action;
   readonly target: Target;
-  /** Built only when a rule asks for it. */
+  /** Built only when a policy or the log reads them. */
   readonly args: () => unknown;
   /** A later message about a call that was decided with its arguments. */
   readonly isFollowUp?: boolean | undefined;

@@ -29,7 +29,7 @@ export function decidePolicies(caller: Caller, question: Question, nowMs: number
   if (index.policies.size === 0 && assignmentGrantsAccess)
     return { decision: "allow", reason: "assignment", ...NO_POLICIES };
   const { ip, client } = caller;
-  const message = toMessage(caller, question, { nowMs, args: question.args(), ip, client });
+  const message = toMessage(caller, question, { nowMs, args: question.args, ip, client });
   const { subject } = message.request;
   const found = decideMessage(index, message, settingsFor(caller, { question, subject, nowMs }));
   return {

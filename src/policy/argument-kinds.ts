@@ -7,13 +7,13 @@ import { type CedarSet, cedarSet } from "./value.ts";
  * The set `context.kinds`: `<path>:decimal` and `<path>:array` for each argument path that holds one, so that a rule can
  * choose the right operator. One entry is looked up along its path; only a policy that wants the whole set has it made.
  */
-export function argumentKinds(args: unknown): CedarSet {
+export function argumentKinds(args: () => unknown): CedarSet {
   let set: CedarSet | undefined;
-  const listed = (): CedarSet => (set ??= cedarSet(kindsBelow(args, "")));
+  const listed = (): CedarSet => (set ??= cedarSet(kindsBelow(args(), "")));
   return {
     kind: "set",
     items: () => listed().items(),
-    contains: (value) => typeof value === "string" && hasKind(args, value),
+    contains: (value) => typeof value === "string" && hasKind(args(), value),
   };
 }
 

@@ -30,7 +30,7 @@ test.each(MAPPING)("maps %j to %s", (json, expected) => {
 
 test("lists the paths of decimals and arrays, and finds each alone", () => {
   const args = { a: 1.5, b: { "x.y": [1], z: 2 }, c: [1.5], "": { d: 0.5 } };
-  const kinds = argumentKinds(args);
+  const kinds = argumentKinds(() => args);
   expect(kinds.items()).toEqual(["a:decimal", 'b."x.y":array', "c:array", '"".d:decimal']);
   expect(kinds.items().every((entry) => kinds.contains(entry))).toBe(true);
   for (const other of ["b.z:decimal", "a:array", '"a":decimal', "constructor:array", "a", ":array", ""]) {
@@ -50,7 +50,7 @@ test("arguments of any depth and size cost at most the policies that compare the
   const policy = compilePolicy({ id: "p", name: "p", mode: "enforce", effect, ast });
   const subject = createSubject({ agent: { id: "a", name: "a", type: "cursor", groups: [] } });
   const target = createTarget({ kind: "skill", id: "s", name: "s" });
-  const at = { args, nowMs: 0, minuteOfDay: 0, weekday: "monday" };
+  const at = { args: () => args, nowMs: 0, minuteOfDay: 0, weekday: "monday" };
   const request = createPolicyRequest({ subject, target }, "run_skill", at);
   const { reason } = decide(createPolicyIndex([policy]), request, { assignmentGrantsAccess: true });
   expect(reason).toBe("evaluation_error");

@@ -57,7 +57,7 @@ test("decides in the order of the table", () => {
   const allow = policy({ effect: "allow" });
   const hold = policy({ effect: "require_approval" });
   const failing = policy({ effect: "allow", conditions: brokenTest });
-  const request = call({ args: { amount: "much" } });
+  const request = call({ args: () => ({ amount: "much" }) });
   expect(outcome([], request)).toBe("allow assignment");
   expect(outcome([], request, NO_GRANTS)).toBe("deny default");
   expect(outcome([allow], request, NO_GRANTS)).toBe("allow policy");
@@ -81,7 +81,7 @@ test("names the deciding policies and counts what only watches", () => {
   expect(result.matched.map(({ id }) => id)).toEqual([deny.id, watching.id]);
   expect(outcome([watching, off, expired], call())).toBe("allow assignment");
   const failing = policy({ conditions: brokenTest }, { mode: "monitor" });
-  const watched = decide(createPolicyIndex([failing]), call({ args: { amount: "x" } }), GRANTS);
+  const watched = decide(createPolicyIndex([failing]), call({ args: () => ({ amount: "x" }) }), GRANTS);
   expect(watched.decision).toBe("allow");
   expect(watched.monitorErrors).toEqual([failing]);
 });
@@ -201,14 +201,14 @@ const CONDITIONS: readonly (readonly [PolicyCondition, "true" | "false" | "error
 const OUTCOMES = { true: "deny policy", false: "allow assignment", error: "deny evaluation_error" };
 
 test.each(CONDITIONS)("tests %j: %s", (condition, expected) => {
-  const request = call({ args: WEIRD, ip: "10.1.2.3" });
+  const request = call({ args: () => WEIRD, ip: "10.1.2.3" });
   expect(outcome([policy({ conditions: [condition] })], request)).toBe(OUTCOMES[expected]);
 });
 
 test("stops at the first false condition, so that a later one cannot fail", () => {
   const first: PolicyCondition = { field: "tool.name", operator: "eq", value: "other" };
   const second: PolicyCondition = { field: "args.name", operator: "gt", value: 1 };
-  const request = call({ args: WEIRD });
+  const request = call({ args: () => WEIRD });
   expect(outcome([policy({ conditions: [first, second] })], request)).toBe("allow assignment");
   expect(outcome([policy({ conditions: [second, first] })], request)).toBe("deny evaluation_error");
 });
@@ -252,6 +252,6 @@ test("a Cedar text decides as a rule does", () => {
     "forbid (principal, action, resource) when { context.args has a && context.args.a > 5 && resource is Runlayer::Tool && resource.destructive };";
   const { ast, effect } = parsePolicy(text);
   const compiled = compilePolicy({ id: "t", name: "t", mode: "enforce", effect, ast });
-  expect(outcome([compiled], call({ args: { a: 6 } }))).toBe("deny policy");
-  expect(outcome([compiled], call({ args: { a: 5 } }))).toBe("allow assignment");
+  expect(outcome([compiled], call({ args: () => ({ a: 6 }) }))).toBe("deny policy");
+  expect(outcome([compiled], call({ args: () => ({ a: 5 }) }))).toBe("allow assignment");
 });

@@ -12,7 +12,7 @@ const DELETE = createTarget({ kind: "tool", server: SERVER, name: "delete" });
 const READ = createTarget({ kind: "tool", server: SERVER, name: "read" });
 
 function recorded(target: typeof READ, args?: unknown): RecordedCall {
-  const at = { args, nowMs: 0, minuteOfDay: 0, weekday: "monday" };
+  const at = { args: () => args, nowMs: 0, minuteOfDay: 0, weekday: "monday" };
   const example = { agent: "claude", server: "payments", tool: target.uid.id, time: "2026-11-22T00:00:00.000Z" };
   const request = createPolicyRequest({ subject: SUBJECT, target }, "call_tool", at);
   return { message: { request }, hasArguments: args !== undefined, example };

@@ -4,7 +4,7 @@ import type { Action } from "../domain/policy.ts";
 import type { EntityFacts } from "./environment.ts";
 import { parseIpRange } from "./ip-range.ts";
 import { NAMESPACE } from "./schema.ts";
-import { cedarRecord, type CedarRecord, entityKey, entityUid, type EntityUid, isFailure, type Value } from "./value.ts";
+import { type CedarRecord, entityKey, entityUid, type EntityUid, isFailure, type Value } from "./value.ts";
 
 /** Who asks: the agent's entity, those it refers to, and the keys of everything it is or is below. */
 export interface Subject {
@@ -66,7 +66,8 @@ export type TargetFacts =
   | { readonly kind: "skill"; readonly id: string; readonly name: string };
 
 export interface Circumstances {
-  readonly args?: unknown;
+  /** Asked for only when a policy reads them, and then each time. */
+  readonly args?: (() => unknown) | undefined;
   readonly ip?: string | undefined;
   readonly client?: string | undefined;
   readonly nowMs: number;
@@ -136,9 +137,9 @@ function actionUid(action: Action): EntityUid {
 }
 
 function toContext(circumstances: Circumstances): CedarRecord {
+  const args = (): unknown => circumstances.args?.() ?? {};
   const members = new Map<string, Value>([
-    ["args", toCedarArgument(circumstances.args ?? {})],
-    ["kinds", argumentKinds(circumstances.args ?? {})],
+    ["kinds", argumentKinds(args)],
     ["time", circumstances.minuteOfDay],
     ["weekday", circumstances.weekday],
     ["now", { kind: "datetime", ms: circumstances.nowMs }],
@@ -146,7 +147,11 @@ function toContext(circumstances: Circumstances): CedarRecord {
   const ip = circumstances.ip === undefined ? undefined : parseIpRange(circumstances.ip);
   if (ip !== undefined && !isFailure(ip)) members.set("ip", ip);
   if (circumstances.client !== undefined) members.set("client", circumstances.client);
-  return cedarRecord(members);
+  return {
+    kind: "record",
+    get: (name) => (name === "args" ? toCedarArgument(args()) : members.get(name)),
+    names: () => ["args", ...members.keys()],
+  };
 }
 
 function withKeys(entities: readonly [EntityFacts, ...EntityFacts[]]): Subject {

@@ -46,7 +46,7 @@ export function drawRequest(random: Random, world: World): FuzzRequest {
   const ip = parseIpRange(random.pick(["10.0.0.1", "::1", "203.0.113.9"]));
   const members = new Map<string, Value>([
     ["args", toCedarArgument(args)],
-    ["kinds", argumentKinds(args)],
+    ["kinds", argumentKinds(() => args)],
     ["time", random.below(1440)],
     ["weekday", random.pick(["monday", "sunday"])],
     ["now", { kind: "datetime", ms: 1_700_000_000_000 }],

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Policy, StructuredRule } from "../../src/domain/policy.ts";
+import { accessAs } from "../../src/gateway/access.ts";
+import { decide } from "../../src/gateway/decide.ts";
 import { newId } from "../../src/lib/ids.ts";
 import { localTimeIn } from "../../src/policy/local-time-in.ts";
 import { parsePolicy, parseRule } from "../../src/policy/parse-policy.ts";
@@ -321,6 +323,24 @@ test("a message that is refused because its sender may not connect is recorded a
   expect(event.policies).toEqual([named(deny)]);
   expect(JSON.stringify(event)).not.toContain("secret");
   expect(event.details["alsoMatched"]).toEqual([{ ...named(watched), effect: "deny", mode: "monitor" }]);
+});
+
+test("arguments are built only where a policy reads them", async () => {
+  let built = 0;
+  const args = () => ({ amount: (built += 1) });
+  const sender = { agentId: agent.agent.id, keyId: agent.keyId, serverId: server.id, ip: undefined, client: undefined };
+  const decided = () => {
+    const access = accessAs(sender, harness.liveView.current, Date.now());
+    if (!access.ok) throw new Error("no access");
+    const target = { type: "tool", name: "write_file" } as const;
+    return decide(access.caller, { action: "call_tool", target, args }, Date.now()).effect;
+  };
+  await addPolicy({ ...onCall, effect: "require_approval" });
+  await addPolicy({ ...onCall, resources: { tools: ["read_*"] }, conditions: amount(0) });
+  expect([decided(), built]).toEqual(["held", 0]);
+  await addPolicy({ ...onCall, conditions: amount(0) });
+  expect(decided()).toBe("deny");
+  expect(built).toBeGreaterThan(0);
 });
 
 test("look-alikes, odd names and deep arguments are decided like any other", async () => {

@@ -73,5 +73,12 @@ function toRequest(
   const subject = toSubject(agent.agent, owner === null ? undefined : snapshot.memberById.get(owner));
   const { minuteOfDay, weekday } = localTimeIn(snapshot.organization.settings.timeZone, nowMs);
   const target = createTarget({ kind: "skill", id: skill.id, name: skill.name });
-  return createPolicyRequest({ subject, target }, "run_skill", { args, ip, client, nowMs, minuteOfDay, weekday });
+  return createPolicyRequest({ subject, target }, "run_skill", {
+    args: () => args,
+    ip,
+    client,
+    nowMs,
+    minuteOfDay,
+    weekday,
+  });
 }

@@ -82,7 +82,7 @@ function consider(index: PolicyIndex, { connect, request }: Message) {
 /** The circumstances that a caller gave; the others are those of a call without arguments now. */
 export function toCircumstances(input: Partial<CallInput>): Partial<Sending> {
   return {
-    args: input.arguments,
+    args: () => input.arguments,
     ip: input.ip,
     client: input.client,
     ...(input.time === undefined ? {} : { nowMs: input.time }),

@@ -93,7 +93,7 @@ function createRebuilder(snapshot: Snapshot): (call: RecordedToolCall) => Record
     if (agent.assignmentByServerId.get(serverId)?.isToolAssigned(tool) !== true) return undefined;
     const { ip, client, time } = call;
     const asked = { action: "call_tool", target: { type: "tool", name: tool } } as const;
-    const sending = { args: call.details["arguments"], ip, client, nowMs: time };
+    const sending = { args: () => call.details["arguments"], ip, client, nowMs: time };
     return { ...recorded, message: toMessage({ snapshot, agent, server }, asked, sending) };
   };
 }

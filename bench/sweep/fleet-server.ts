@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { generateApiKey, hashApiKey } from "../../src/auth/api-key-format.ts";
-import { firstStart } from "../../src/auth/first-start.ts";
+import { ensureFirstKey, ensureOrganization } from "../../src/auth/first-start.ts";
 import { loadPepper } from "../../src/auth/pepper.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { newId } from "../../src/lib/ids.ts";
@@ -73,7 +73,8 @@ async function seed(dataDir: string, { devices, servers, ownerKey }: Seed): Prom
   const store = await openStore({ dataDir, clock: systemClock });
   const vault = createVault(loadMasterKey({ dataDir, key: undefined, keyFile: undefined }));
   const pepper = await loadPepper(store, vault);
-  await firstStart({ store, pepper, bootstrapKey: ownerKey, now: Date.now() });
+  await ensureOrganization(store, Date.now());
+  await ensureFirstKey({ store, pepper, bootstrapKey: ownerKey, now: Date.now() });
   const keys = Array.from({ length: devices }, () => generateApiKey("device"));
   await store.transaction(async (repositories) => {
     for (const [index, secret] of keys.entries()) {

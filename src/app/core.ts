@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { openAudit, type AuditParts } from "./audit.ts";
-import { firstStart } from "../auth/first-start.ts";
+import { ensureOrganization } from "../auth/first-start.ts";
 import { KeyUsage } from "../auth/key-usage.ts";
 import { findMasterKeyId, loadPepper } from "../auth/pepper.ts";
 import type { Config } from "./config.ts";
@@ -26,7 +26,6 @@ export interface Core {
   readonly liveView: LiveView;
   readonly audit: AuditParts;
   readonly usage: KeyUsage;
-  readonly firstKey: string | undefined;
   /** Takes faults that no caller waits for. */
   readonly onProblem: (error: unknown) => void;
 }
@@ -40,7 +39,7 @@ export interface CoreOptions {
 
 /** Opens database, vault, live view and audit log, and makes the organization at the first start. */
 export async function openCore(config: Config, { logger, clock, stack }: CoreOptions): Promise<Core> {
-  const { dataDir, databaseUrl, bootstrapKey } = config;
+  const { dataDir, databaseUrl } = config;
   const onProblem = (error: unknown): void => logger.error({ err: error }, "background work failed");
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -48,9 +47,9 @@ export async function openCore(config: Config, { logger, clock, stack }: CoreOpt
   settleRotation(dataDir, await findMasterKeyId(store));
   const vault = createVault(loadMasterKey({ dataDir, key: config.masterKey, keyFile: config.masterKeyFile }));
   const pepper = await loadPepper(store, vault);
-  const firstKey = await firstStart({ store, pepper, bootstrapKey, now: clock.now() });
+  await ensureOrganization(store, clock.now());
   const liveView = stack.adopt(await createLiveView({ store, vault, onProblem }), (opened) => opened.close());
   const audit = await openAudit({ store, dataDir, clock, registry, onProblem, stack });
   const usage = stack.adopt(new KeyUsage({ store, onProblem }), (opened) => opened.close());
-  return { config, clock, logger, registry, store, vault, pepper, liveView, audit, usage, firstKey, onProblem };
+  return { config, clock, logger, registry, store, vault, pepper, liveView, audit, usage, onProblem };
 }

@@ -1,6 +1,6 @@
 import { flushCompileCache } from "node:module";
 import { setFlagsFromString } from "node:v8";
-import { startApp, type App } from "./start-app.ts";
+import { startApp } from "./start-app.ts";
 import { collectGarbage } from "../lib/collect-garbage.ts";
 import type { Config } from "./config.ts";
 import { createLogger } from "./logger.ts";
@@ -14,7 +14,26 @@ export interface ServeOutput {
 export async function serve(config: Config, { write }: ServeOutput): Promise<void> {
   const logger = createLogger(config.logLevel);
   const app = await startApp(config, { logger });
-  write(greeting(app));
+  try {
+    // Listened for before there is a first key: a signal that ended the process now would take that key with it.
+    const stopped = untilStopped();
+    write(greeting(app.url, await app.open()));
+    settle();
+    await stopped;
+    logger.info("stopping: finishing what is in flight");
+  } finally {
+    await app.close();
+  }
+}
+
+function untilStopped(): Promise<void> {
+  return new Promise((resolve) => {
+    process.once("SIGTERM", resolve);
+    process.once("SIGINT", resolve);
+  });
+}
+
+function settle(): void {
   // V8's own default, after a start that kept the space for short-lived objects small.
   setFlagsFromString("--semi-space-growth-factor=2");
   setImmediate(() => {
@@ -22,15 +41,9 @@ export async function serve(config: Config, { write }: ServeOutput): Promise<voi
     flushCompileCache();
     collectGarbage();
   });
-  await new Promise<void>((resolve) => {
-    process.once("SIGTERM", resolve);
-    process.once("SIGINT", resolve);
-  });
-  logger.info("stopping: finishing what is in flight");
-  await app.close();
 }
 
-function greeting({ url, firstKey }: App): string {
+function greeting(url: string, firstKey: string | undefined): string {
   const lines = [`Runlayer serves at ${url} (MCP ${url}/mcp, REST ${url}/api/v1)`];
   if (firstKey === undefined) return `${lines.join("\n")}\n`;
   lines.push(

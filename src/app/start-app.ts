@@ -5,6 +5,7 @@ import { openGateway } from "./gateway.ts";
 import { createManagement } from "./management.ts";
 import type { Config } from "./config.ts";
 import { createAuthenticator } from "../auth/authenticate.ts";
+import { ensureFirstKey } from "../auth/first-start.ts";
 import { systemClock, type Clock } from "../lib/clock.ts";
 import { createEgress } from "../lib/egress/egress.ts";
 import { startHttpServer, type Handler } from "../surfaces/http-server.ts";
@@ -17,8 +18,11 @@ import { createStatusHandlers } from "./status.ts";
 export interface App {
   /** Where clients reach it, without a trailing slash. */
   readonly url: string;
-  /** The first owner key, where this start generated it: to be printed once, never logged. */
-  readonly firstKey: string | undefined;
+  /**
+   * Begins to serve, after the first owner key is there. Gives that key if it was generated now: the caller MUST print it at once, and
+   * never logs it. Throws `invalid_input` for a bootstrap key that may not be used.
+   */
+  open(): Promise<string | undefined>;
   /** Stops accepting, finishes what is in flight, flushes the audit log, frees everything. */
   close(): Promise<void>;
 }
@@ -33,7 +37,10 @@ export interface AppOptions {
 /** Calls in flight have so long to finish after SIGTERM. */
 const DRAIN_MS = 10_000;
 
-/** Opens everything in order and serves. What was opened is closed again if a later step fails. */
+/**
+ * Opens everything in order and takes the port, so that only a start that can serve makes the first key. What was opened is closed again
+ * if a later step fails. The caller MUST close it.
+ */
 export async function startApp(
   config: Config,
   { logger, clock = systemClock, machine = THIS_MACHINE }: AppOptions,
@@ -68,5 +75,14 @@ export async function startApp(
     await closed;
   });
   const finished = stack.move();
-  return { url, firstKey: core.firstKey, close: () => finished.disposeAsync() };
+  return {
+    url,
+    async open() {
+      const { pepper } = core;
+      const firstKey = await ensureFirstKey({ store, pepper, bootstrapKey: config.bootstrapKey, now: clock.now() });
+      server.open();
+      return firstKey;
+    },
+    close: () => finished.disposeAsync(),
+  };
 }

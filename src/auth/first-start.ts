@@ -11,7 +11,13 @@ import { HOST_ACTOR, toHostEvent } from "./host-event.ts";
 const BOOTSTRAP_NAME = "bootstrap";
 const FIRST_KEY_NAME = "first-owner";
 
-export interface FirstStartOptions {
+/** Makes the organization and its first owner where there are none. */
+export async function ensureOrganization(store: Store, now: number): Promise<void> {
+  const organization = await store.read((repositories) => repositories.organization.find());
+  if (organization === undefined) await store.transaction((repositories) => foundOrganization(repositories, now));
+}
+
+export interface FirstKeyOptions {
   readonly store: Store;
   readonly pepper: Buffer;
   /** `RUNLAYER_BOOTSTRAP_KEY`. */
@@ -20,14 +26,14 @@ export interface FirstStartOptions {
 }
 
 /**
- * Makes the organization, its first owner and the first key where there are none. Gives the key if it was generated, to be
- * printed once; a key given by environment is never given back. Throws `invalid_input` for a bootstrap key that may not be used.
+ * Makes the first owner key of an organization that has no key. Gives it if it was generated: nothing shows it again, so the caller
+ * MUST print it at once. A key given by environment is never given back. Throws `invalid_input` for a bootstrap key that may not be used.
  */
-export async function firstStart({ store, pepper, bootstrapKey, now }: FirstStartOptions): Promise<string | undefined> {
-  const organization = await store.read((repositories) => repositories.organization.find());
-  if (organization !== undefined && bootstrapKey === undefined) return undefined;
+export async function ensureFirstKey(options: FirstKeyOptions): Promise<string | undefined> {
+  const { store, pepper, bootstrapKey, now } = options;
+  const known = await store.read(({ apiKeys }) => apiKeys.list({ now }, { limit: 1 }));
+  if (known.items.length > 0 && bootstrapKey === undefined) return undefined;
   return store.transaction(async (repositories) => {
-    if (organization === undefined) await foundOrganization(repositories, now);
     const context = { repositories, pepper, now };
     if (bootstrapKey !== undefined) return acceptBootstrapKey(bootstrapKey, context);
     return (await createOwnerKey({ name: FIRST_KEY_NAME, origin: "first-start" }, context)).secret;
@@ -46,7 +52,7 @@ interface NewKey {
   readonly secret: string;
 }
 
-export interface HostKeyOptions extends Pick<FirstStartOptions, "store" | "pepper" | "now"> {
+export interface HostKeyOptions extends Pick<FirstKeyOptions, "store" | "pepper" | "now"> {
   readonly name: string;
 }
 

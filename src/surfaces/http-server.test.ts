@@ -21,6 +21,7 @@ async function start(
     reportError: () => {},
   });
   running.push(server);
+  server.open();
   return { ...server, url: `http://127.0.0.1:${server.port}` };
 }
 

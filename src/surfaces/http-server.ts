@@ -25,6 +25,8 @@ export interface HttpServerSettings {
 
 export interface HttpServer {
   readonly port: number;
+  /** Until then each request is answered with `unavailable`. */
+  readonly open: () => void;
   /** Stops accepting, lets open requests finish for at most `graceMs`, then cuts what is left. Streams without end are cut then. */
   readonly close: (graceMs?: number) => Promise<void>;
 }
@@ -40,11 +42,12 @@ const URL_CHARACTERS_MAX = 16_384;
 const GRACE_MS = 10_000;
 const IDLE_SWEEP_MS = 50;
 
-/** Listens and routes. Host and Origin are checked on every path. Throws `unavailable` where the port cannot be had. */
+/** Listens, and routes once it is opened. Host and Origin are checked on every path. Throws `unavailable` where the port cannot be had. */
 export async function startHttpServer(settings: HttpServerSettings): Promise<HttpServer> {
   const allowed = toAllowedHosts(settings.host, settings.publicUrl);
   // The longest path first.
   const routes = Object.entries(settings.handlers).toSorted(([a], [b]) => b.length - a.length);
+  const dispatching: Dispatching = { settings, allowed, routes, isOpen: false };
   const server = createServer(
     {
       maxHeaderSize: HEADER_BYTES_MAX,
@@ -53,7 +56,7 @@ export async function startHttpServer(settings: HttpServerSettings): Promise<Htt
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: HEADERS_TIMEOUT_MS / 2,
     },
-    (request, response) => dispatch(request, response, { settings, allowed, routes }),
+    (request, response) => dispatch(request, response, dispatching),
   );
   server.maxHeadersCount = HEADERS_MAX;
   server.maxConnections = CONNECTIONS_MAX;
@@ -61,21 +64,27 @@ export async function startHttpServer(settings: HttpServerSettings): Promise<Htt
   await listen(server, settings);
   const address = server.address();
   assert(isTcp(address), "a listening TCP server has an address");
-  return { port: address.port, close: (graceMs = GRACE_MS) => closeGracefully(server, graceMs) };
+  return {
+    port: address.port,
+    open: () => void (dispatching.isOpen = true),
+    close: (graceMs = GRACE_MS) => closeGracefully(server, graceMs),
+  };
 }
 
 interface Dispatching {
   readonly settings: HttpServerSettings;
   readonly allowed: AllowedHosts;
   readonly routes: readonly (readonly [path: string, handler: Handler])[];
+  isOpen: boolean;
 }
 
 function dispatch(
   request: IncomingMessage,
   response: ServerResponse,
-  { settings, allowed, routes }: Dispatching,
+  { settings, allowed, routes, isOpen }: Dispatching,
 ): void {
   try {
+    if (!isOpen) throw new AppError("unavailable", "the server is starting; try again");
     const { ip, forwardedHost } = clientAddress(request, settings.trustedProxies);
     checkHost(request, allowed, forwardedHost);
     findHandler(request, routes)(request, response, { ip });

@@ -1,9 +1,13 @@
 import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pino } from "pino";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { parseConfig } from "../../src/app/config.ts";
 import { createKeyOnHost } from "../../src/app/host-keys.ts";
+import { serve } from "../../src/app/serve.ts";
+import { startApp } from "../../src/app/start-app.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import { freePort } from "../harness/app.ts";
@@ -35,6 +39,37 @@ test("prints the first key once, with the line to paste, and ends with 0 on SIGT
   expect(second.output().out).not.toMatch(/rl_org_/);
   expect((await get(second.url, key)).status).toBe(200);
   await second.stop();
+});
+
+/** Serves in this process. */
+const start = (write: (text: string) => void) =>
+  serve(parseConfig({ ...environment, RUNLAYER_LOG_LEVEL: "silent" }, dataDir), { write });
+
+test("a start that cannot have its port leaves the first key to the next one, which hears SIGTERM before it makes it", async () => {
+  const taken = createServer();
+  await new Promise<void>((resolve) => taken.listen(Number(environment["RUNLAYER_PORT"]), "127.0.0.1", resolve));
+  const said: string[] = [];
+  await expect(start((text) => void said.push(text))).rejects.toMatchObject({ code: "unavailable" });
+  expect(said).toEqual([]);
+  await new Promise((resolve) => taken.close(resolve));
+  await start((text) => {
+    said.push(text);
+    process.emit("SIGTERM");
+  });
+  expect(said.join("")).toMatch(/rl_org_[a-z2-7]{39}/);
+});
+
+test("has no key and serves nothing until it is opened", async () => {
+  const config = parseConfig(environment, dataDir);
+  const logger = pino({ level: "silent" });
+  const ended = await startApp(config, { logger });
+  for (const path of ["/healthz", "/readyz", "/api/v1/organization"])
+    expect((await fetch(ended.url + path)).status).toBe(503);
+  await ended.close();
+  const app = await startApp(config, { logger });
+  const key = await app.open();
+  expect((await get(app.url, key)).status).toBe(200);
+  await app.close();
 });
 
 test("a key given by environment is never printed", async () => {

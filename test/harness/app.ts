@@ -54,7 +54,7 @@ export async function startTestApp(environment: Environment = {}): Promise<TestA
   const logger = pino({ level: config.logLevel }, { write: (line: string) => void log.push(line) });
   const machine = emptyMachine(dataDir);
   let app: App = await startApp(config, { logger, machine });
-  const ownerKey = app.firstKey ?? environment["RUNLAYER_BOOTSTRAP_KEY"] ?? "";
+  const ownerKey = (await app.open()) ?? environment["RUNLAYER_BOOTSTRAP_KEY"] ?? "";
   const clients = new Set<Client>();
   const connect = async (path: string, key: string): Promise<Client> => {
     const client = new Client({ name: "runlayer-test", version: "1.0.0" });
@@ -78,6 +78,7 @@ export async function startTestApp(environment: Environment = {}): Promise<TestA
     async restart() {
       await app.close();
       app = await startApp(config, { logger, machine });
+      await app.open();
     },
     async close() {
       for (const client of clients) await client.close().catch(() => undefined);

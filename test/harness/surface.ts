@@ -264,6 +264,7 @@ export async function startSurface(given: { readonly trustedProxies?: readonly s
     handlers: { "/api/v1/": createRest(settings), "/mcp": mcp.handle },
     reportError: settings.reportError,
   });
+  server.open();
   const url = `http://127.0.0.1:${server.port}`;
   const owner = keys.add();
   return {

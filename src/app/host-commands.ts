@@ -77,10 +77,10 @@ function addStdio(program: Command, settings: CliSettings): void {
     .action(({ url, keyFile }: { url: string; keyFile?: string }) =>
       attempt(settings, async () => {
         const key = readAgentKey(settings.process.env, keyFile);
-        if (!URL.canParse(url))
+        if (!/^https?:$/.test(URL.canParse(url) ? new URL(url).protocol : ""))
           throw new AppError(
             "invalid_input",
-            "`--url` is no URL; give one such as `http://127.0.0.1:7420/gateway/github/mcp`",
+            "`--url` is no http or https URL; give one such as `http://127.0.0.1:7420/gateway/github/mcp`",
           );
         const { bridgeStdio } = await import("../surfaces/cli/stdio-bridge.ts");
         const onProblem = (message: string): void => settings.process.printError(`runlayer: ${message}\n`);

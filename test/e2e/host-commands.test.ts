@@ -1,11 +1,14 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
+import { text } from "node:stream/consumers";
 import type { Command } from "commander";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { addCommands } from "../../src/app/commands.ts";
 import { OPERATIONS } from "../../src/operations/index.ts";
 import { buildCli } from "../../src/surfaces/cli/build-cli.ts";
+import { bridgeStdio } from "../../src/surfaces/cli/stdio-bridge.ts";
 import { at, startTestApp, textAt, type TestApp } from "../harness/app.ts";
 import { runlayer } from "../harness/cli.ts";
 
@@ -60,6 +63,46 @@ test("`keys` works on the data directory where no server is named, and answers J
   expect(parsed(rotated.out)).toEqual({ records: expect.any(Number) });
   const named = await runlayer(["keys", "rotate-master", "--json"], { ...env, RUNLAYER_URL: app.url });
   expect([named.exitCode, parsed(named.out)]).toMatchObject([2, { error: { code: "invalid_input" } }]);
+});
+
+const INITIALIZE = {
+  jsonrpc: "2.0",
+  id: 1,
+  method: "initialize",
+  params: { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "script", version: "1.0.0" } },
+};
+
+/** What the bridge answers to a script that writes one line and ends its input, and what it logs. */
+async function bridgeOneLine(url: string): Promise<{ answers: readonly string[]; problems: readonly string[] }> {
+  const [stdin, stdout, problems] = [new PassThrough(), new PassThrough(), new Array<string>()];
+  stdin.end(`${JSON.stringify(INITIALIZE)}\n`);
+  const onProblem = (message: string): void => void problems.push(message);
+  await bridgeStdio({ url: new URL(url), key: app.ownerKey, stdin, stdout, onProblem });
+  stdout.end();
+  return { answers: (await text(stdout)).trim().split("\n"), problems };
+}
+
+test("`stdio` answers what was asked before its input ended", async () => {
+  const { answers, problems } = await bridgeOneLine(`${app.url}/mcp`);
+  expect(answers.map(parsed)).toEqual([expect.objectContaining({ id: 1, result: expect.anything() })]);
+  expect(problems).toEqual([]);
+});
+
+test.each([
+  ["a server that does not answer", "http://127.0.0.1:1/gateway/none/mcp"],
+  ["a refusal", "/gateway/none/mcp"],
+])("`stdio` tells its client and its log of %s, once", async (_what, path) => {
+  const url = new URL(path, app.url).href;
+  const { answers, problems } = await bridgeOneLine(url);
+  expect(answers.map(parsed)).toEqual([expect.objectContaining({ id: 1, error: expect.anything() })]);
+  expect(problems).toHaveLength(1);
+  expect(`runlayer: ${problems.join()}`).toBe(at(answers.map(parsed), 0, "error", "message"));
+  if (url === path) expect(problems[0]).toContain(url);
+});
+
+test("`stdio` takes http and https only", async () => {
+  const run = await runlayer(["stdio", "--url", "ftp://127.0.0.1/x"], { RUNLAYER_AGENT_KEY: "rl_agent_x" });
+  expect(run).toMatchObject({ exitCode: 2, err: expect.stringContaining("http or https") });
 });
 
 test("`device` answers JSON, never with the key", async () => {

@@ -19,18 +19,22 @@ const Refusal = z.object({ error: z.object({ code: z.string(), message: z.string
 
 /** What the gateway said, as a JSON-RPC error; or that it did not answer. */
 export function toBridgeError(error: unknown): BridgeError {
-  const said = error instanceof SdkHttpError ? parsed(error.data.text) : undefined;
-  const answer = RpcAnswer.safeParse(said);
-  if (answer.success) return answer.data.error;
-  const refusal = Refusal.safeParse(said);
-  if (refusal.success) return own(`${refusal.data.error.code}: ${refusal.data.error.message}`);
-  if (error instanceof SdkHttpError) return own(`the gateway answered with HTTP status ${error.status}`);
-  const isUnreachable = error instanceof TypeError;
-  return own(isUnreachable ? "the gateway does not answer; try again later" : messageOf(error));
+  const answer = RpcAnswer.safeParse(saidIn(error));
+  return answer.success ? answer.data.error : { code: BRIDGE_ERROR, message: `runlayer: ${explain(error)}` };
 }
 
-function own(text: string): BridgeError {
-  return { code: BRIDGE_ERROR, message: `runlayer: ${text}` };
+/** The same for the client's log, as a text. */
+export function explain(error: unknown): string {
+  const said = saidIn(error);
+  const answer = RpcAnswer.safeParse(said);
+  if (answer.success) return answer.data.error.message;
+  const refusal = Refusal.safeParse(said);
+  if (refusal.success) return `${refusal.data.error.code}: ${refusal.data.error.message}`;
+  return error instanceof SdkHttpError ? `the gateway answered with HTTP status ${error.status}` : messageOf(error);
+}
+
+function saidIn(error: unknown): unknown {
+  return error instanceof SdkHttpError ? parsed(error.data.text) : undefined;
 }
 
 function messageOf(error: unknown): string {

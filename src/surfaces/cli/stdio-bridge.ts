@@ -1,7 +1,13 @@
 import type { Readable, Writable } from "node:stream";
-import { SdkHttpError, StreamableHTTPClientTransport, type JSONRPCMessage } from "@modelcontextprotocol/client";
+import {
+  SdkHttpError,
+  serializeMessage,
+  StreamableHTTPClientTransport,
+  type FetchLike,
+  type JSONRPCMessage,
+} from "@modelcontextprotocol/client";
 import { StdioServerTransport } from "@modelcontextprotocol/server/stdio";
-import { toBridgeError } from "./bridge-error.ts";
+import { explain, toBridgeError } from "./bridge-error.ts";
 
 export interface StdioBridgeOptions {
   readonly url: URL;
@@ -17,20 +23,36 @@ export interface StdioBridgeOptions {
  * Joins a client that only starts commands to a gateway URL: what comes on standard input goes out as HTTP with the key, what
  * comes back goes to standard output. Messages pass unchanged; a request that cannot be answered is answered with an error. A
  * session that the gateway no longer knows, after a restart, is opened anew without the client noticing. Resolves when the
- * client closes its end.
+ * client has closed its end and what it asked before has been answered, or has waited long enough.
  */
 export async function bridgeStdio({ url, key, stdin, stdout, onProblem }: StdioBridgeOptions): Promise<void> {
   const client = new StdioServerTransport(stdin, stdout);
   const gateway = new StreamableHTTPClientTransport(url, {
     requestInit: { headers: { Authorization: `Bearer ${key}` } },
     reconnectionOptions: RECONNECTION,
+    fetch: namingUrl(url),
   });
-  const bridge = new Bridge(client, gateway, onProblem);
-  const ended = new Promise<void>((resolve) => stdin.once("close", resolve).once("end", resolve));
+  // The transport takes no message once its input has ended; its output is still open for the answers.
+  const send = (message: JSONRPCMessage): void => void stdout.write(serializeMessage(message));
+  const bridge = new Bridge({ client, gateway, send, onProblem });
+  const ended = new Promise<void>((resolve) => (client.onclose = resolve));
   await gateway.start();
   await client.start();
   await ended;
-  await bridge.close();
+  await bridge.finish();
+}
+
+/** A gateway that cannot be reached is named: "fetch failed" tells nobody what to mend. */
+function namingUrl(url: URL): FetchLike {
+  return async (target, init) => {
+    try {
+      return await fetch(target, init);
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      const text = `the gateway at \`${url.origin}${url.pathname}\` does not answer; try again later`;
+      throw new Error(text, { cause: error });
+    }
+  };
 }
 
 // A client stays for days and the gateway's restart must not cost it the server's own messages: tried for about a day.
@@ -42,14 +64,26 @@ const RECONNECTION = {
 };
 
 const RENEW_MS_MAX = 30_000;
+// A script that ends its input at once gets its answers; a client that is gone keeps no process for long.
+const FINISH_MS_MAX = 10_000;
 const NOT_FOUND = 404;
 
+interface Ends extends Pick<StdioBridgeOptions, "onProblem"> {
+  readonly client: StdioServerTransport;
+  readonly gateway: StreamableHTTPClientTransport;
+  /** Towards the client. */
+  readonly send: (message: JSONRPCMessage) => void;
+}
+
 class Bridge {
-  readonly #client: StdioServerTransport;
   readonly #gateway: StreamableHTTPClientTransport;
-  readonly #onProblem: (message: string) => void;
+  readonly #sendToClient: Ends["send"];
+  readonly #onProblem: Ends["onProblem"];
   /** Requests of the client that have no answer yet. */
   readonly #open = new Set<string | number>();
+  #onAllAnswered: (() => void) | undefined;
+  /** Told already: the transport reports an error that it throws, and some of them twice. */
+  readonly #told = new WeakSet<Error>();
   #initialize: JSONRPCMessage | undefined;
   /** What has to be at the gateway before the client's next message. */
   #ahead: Promise<void> = Promise.resolve();
@@ -57,25 +91,34 @@ class Bridge {
   #renewed: { readonly id: string; readonly resolve: () => void } | undefined;
   #renewals = 0;
 
-  constructor(
-    client: StdioServerTransport,
-    gateway: StreamableHTTPClientTransport,
-    onProblem: (message: string) => void,
-  ) {
-    this.#client = client;
+  constructor({ client, gateway, send, onProblem }: Ends) {
     this.#gateway = gateway;
+    this.#sendToClient = send;
     this.#onProblem = onProblem;
     client.onmessage = (message) => this.#fromClient(message);
     client.onerror = (error) => onProblem(error.message);
     gateway.onmessage = (message) => this.#fromGateway(message);
-    gateway.onerror = (error) => onProblem(error.message);
+    // Later, because what is thrown as well is told, or mended, where it is caught.
+    gateway.onerror = (error) => void setImmediate(() => this.#tell(error));
   }
 
-  async close(): Promise<void> {
-    await this.#gateway
-      .terminateSession()
-      .catch((error: unknown) => this.#onProblem(`could not end the session: ${String(error)}`));
+  /** Waits for what the client asked, not for ever, and ends the session. */
+  async finish(): Promise<void> {
+    const answered = new Promise<void>((resolve) => (this.#onAllAnswered = resolve));
+    const timer = setTimeout(() => this.#onAllAnswered?.(), FINISH_MS_MAX);
+    if (this.#open.size > 0) await answered;
+    clearTimeout(timer);
+    for (const id of this.#open) this.#answer(id, new Error("the client closed its end before the gateway answered"));
+    await this.#gateway.terminateSession().catch((error: unknown) => this.#tell(error, "could not end the session: "));
     await this.#gateway.close();
+  }
+
+  #tell(error: unknown, what = ""): void {
+    if (error instanceof Error) {
+      if (this.#told.has(error)) return;
+      this.#told.add(error);
+    }
+    this.#onProblem(`${what}${explain(error)}`);
   }
 
   /** What follows `initialize` or a notification waits until it is there: HTTP keeps no order among requests of its own. */
@@ -92,28 +135,39 @@ class Bridge {
   async #send(message: JSONRPCMessage): Promise<void> {
     try {
       await this.#post(message).catch(async (error: unknown) => {
-        if (!this.#canRenew(error, message)) throw error;
+        if (!(error instanceof SdkHttpError) || !this.#canRenew(error, message)) throw error;
+        this.#told.add(error);
         await this.#renew();
         await this.#post(message);
       });
     } catch (error) {
-      await this.#fail(message, error);
+      this.#fail(message, error);
     }
   }
 
   #post(message: JSONRPCMessage): Promise<void> {
     if (!("method" in message && "id" in message)) return this.#gateway.send(message);
-    const onRequestStreamEnd = (): void => void this.#fail(message, new Error("the gateway's answer broke off"));
+    const onRequestStreamEnd = (): void => this.#fail(message, new Error("the gateway's answer broke off"));
     return this.#gateway.send(message, { onRequestStreamEnd });
   }
 
+  #fail(message: JSONRPCMessage, error: unknown): void {
+    if ("method" in message && "id" in message) this.#answer(message.id, error);
+    else this.#tell(error);
+  }
+
   /** Answers a request that will have no other answer. */
-  async #fail(message: JSONRPCMessage, error: unknown): Promise<void> {
-    const answer = toBridgeError(error);
-    const isRequest = "method" in message && "id" in message;
-    if (isRequest && !this.#open.delete(message.id)) return;
-    this.#onProblem(answer.message);
-    if (isRequest) await this.#client.send({ jsonrpc: "2.0", id: message.id, error: answer });
+  #answer(id: string | number, error: unknown): void {
+    if (!this.#settle(id)) return;
+    this.#tell(error);
+    this.#sendToClient({ jsonrpc: "2.0", id, error: toBridgeError(error) });
+  }
+
+  /** False where the request had its answer before. */
+  #settle(id: string | number): boolean {
+    const wasOpen = this.#open.delete(id);
+    if (this.#open.size === 0) this.#onAllAnswered?.();
+    return wasOpen;
   }
 
   #fromGateway(message: JSONRPCMessage): void {
@@ -122,15 +176,14 @@ class Bridge {
     if (version !== undefined) this.#gateway.setProtocolVersion(version);
     if (!("method" in message) && message.id !== undefined) {
       if (message.id === this.#renewed?.id) return this.#renewed.resolve();
-      this.#open.delete(message.id);
+      this.#settle(message.id);
     }
-    this.#client.send(message).catch((error: unknown) => this.#onProblem(String(error)));
+    this.#sendToClient(message);
   }
 
   /** MCP 2025-06-18, transports: 404 on a request with a session id means that a new session has to be opened. */
-  #canRenew(error: unknown, message: JSONRPCMessage): boolean {
-    const isNotFound = error instanceof SdkHttpError && error.status === NOT_FOUND;
-    return isNotFound && this.#initialize !== undefined && message !== this.#initialize;
+  #canRenew({ status }: SdkHttpError, message: JSONRPCMessage): boolean {
+    return status === NOT_FOUND && this.#initialize !== undefined && message !== this.#initialize;
   }
 
   /** Opens a new session as the client opened the first one. Messages that find the old one gone meanwhile share it. */

@@ -1,4 +1,4 @@
-import { toAppError } from "../lib/errors.ts";
+import { AppError, toAppError } from "../lib/errors.ts";
 import type { CliSettings } from "../surfaces/cli/build-cli.ts";
 import { toExitCode } from "../surfaces/cli/exit-codes.ts";
 import { toVisibleJson } from "../lib/escape-hidden.ts";
@@ -12,7 +12,7 @@ export async function attempt(
   try {
     await work();
   } catch (error) {
-    const { code, message, details } = toAppError(error);
+    const { code, message, details } = toFileFault(error) ?? toAppError(error);
     const detail = code === "internal" && error instanceof Error ? `: ${error.stack ?? error.message}` : "";
     if (isJson) {
       const shown = { code, message, ...(details === undefined ? {} : { details }) };
@@ -21,4 +21,24 @@ export async function attempt(
     if (!isJson || detail !== "") terminal.printError(`runlayer: ${message}${detail}\n`);
     setExitCode(toExitCode(code));
   }
+}
+
+/** What the person at the terminal mends: a path that they gave, or one below it. */
+const FILE_FAULTS: Readonly<Record<string, string>> = {
+  ENOENT: "it or its folder is not there",
+  ENOTDIR: "it, or what should be a folder above it, is not a folder",
+  EISDIR: "it is a folder, not a file",
+  EEXIST: "something else is there already",
+  EACCES: "this account may not use it",
+  EPERM: "this account may not use it",
+};
+
+function toFileFault(error: unknown): AppError | undefined {
+  if (!(error instanceof Error && "code" in error && "path" in error && "syscall" in error)) return undefined;
+  // A command that cannot be started carries a path, too.
+  if (String(error.syscall).startsWith("spawn")) return undefined;
+  const fault = FILE_FAULTS[String(error.code)];
+  return fault === undefined
+    ? undefined
+    : new AppError("invalid_input", `\`${String(error.path)}\`: ${fault}`, { cause: error });
 }

@@ -105,6 +105,34 @@ test("`stdio` takes http and https only", async () => {
   expect(run).toMatchObject({ exitCode: 2, err: expect.stringContaining("http or https") });
 });
 
+test("a mistaken path is one line that names it, and usage", async () => {
+  const env = { RUNLAYER_URL: app.url, RUNLAYER_API_KEY: app.ownerKey };
+  const remote = { transport: "streamable-http", url: "http://127.0.0.1:9/mcp", allowPrivateNetwork: true };
+  await app.rest("POST /servers", { name: "any", ...remote });
+  const agent = { name: "mistaken", type: "cursor", servers: ["any"] };
+  const key = textAt((await app.rest("POST /agents", agent)).body, "key");
+  const [keyFile, file, nowhere] = [join(folder, "agent-key"), join(folder, "README.md"), join(folder, "nope")];
+  writeFileSync(keyFile, key);
+  writeFileSync(file, "text");
+  const cases = [
+    ["skills", "test", nowhere],
+    ["skills", "test", file],
+    ["skills", "push", file],
+    ["export", "-o", join(nowhere, "x.yaml")],
+    ["export", "-o", folder],
+    ["connect", "cursor", "--agent", "mistaken", "--key-file", keyFile, "--path", folder],
+    ["device", "report", "--folder", file],
+    ["stdio", "--url", app.url, "--key-file", nowhere],
+  ];
+  for (const args of cases) {
+    const run = await runlayer(args, env);
+    expect([args, run.exitCode]).toEqual([args, 2]);
+    const path = args.at(-1) ?? "";
+    expect(run.err).toMatch(/^runlayer: `[^\n]*\n$/);
+    expect(run.err).toContain(path);
+  }
+});
+
 test("`device` answers JSON, never with the key", async () => {
   const home = join(folder, "home");
   mkdirSync(join(home, ".cursor"), { recursive: true });

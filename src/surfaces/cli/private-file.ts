@@ -6,16 +6,21 @@ import {
   realpathSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import { AppError } from "../../lib/errors.ts";
 
 /** Only its owner reads a file that holds a key. */
 const OWNER_ONLY = 0o600;
 
-/** The text of a file; empty where there is none. */
+/** The text of a file; empty where there is none. Throws `invalid_input` where a folder is there. */
 export function readIfThere(path: string): string {
-  return existsSync(path) ? readFileSync(path, "utf8") : "";
+  const found = statSync(path, { throwIfNoEntry: false });
+  // Node's own error would not name the path.
+  if (found?.isDirectory() === true) throw new AppError("invalid_input", `\`${path}\`: it is a folder, not a file`);
+  return found === undefined ? "" : readFileSync(path, "utf8");
 }
 
 /**

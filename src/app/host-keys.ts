@@ -5,7 +5,7 @@ import { findMasterKeyId, loadPepper } from "../auth/pepper.ts";
 import { createSequencer } from "../audit/sequencer.ts";
 import { systemClock, toRfc3339 } from "../lib/clock.ts";
 import { AppError } from "../lib/errors.ts";
-import { openStore } from "../store/open-store.ts";
+import { hasDatabase, openStore } from "../store/open-store.ts";
 import type { Store } from "../store/ports.ts";
 import { rewrapSealed } from "../vault/envelope.ts";
 import { beginRotation, finishRotation, settleRotation } from "../vault/master-key-rotation.ts";
@@ -19,8 +19,18 @@ import { createVault } from "../vault/vault.ts";
 const ASK_SERVER = "while a server runs, set RUNLAYER_URL and RUNLAYER_API_KEY, and the server makes the key";
 const STOP_SERVER = "if a server runs, stop it first";
 
-/** Makes an owner key, for whoever lost theirs: access to the data directory is the proof of right. Answers as create_api_key. */
+/**
+ * Makes an owner key, for whoever lost theirs: access to the data directory is the proof of right. `made` answers as create_api_key,
+ * `where` says in which installation, and whether that is a new one: a mistyped directory looks like a first start.
+ */
 export async function createKeyOnHost(config: Config, name: string) {
+  const { databaseUrl, dataDir } = config;
+  const place = databaseUrl === undefined ? `\`${dataDir}\`` : "the database of RUNLAYER_DATABASE_URL";
+  const where = hasDatabase(config) ? place : `${place}, a new installation: there was none`;
+  return { made: await createKey(config, name), where };
+}
+
+async function createKey(config: Config, name: string) {
   return withStore(config, ASK_SERVER, async (store) => {
     const vault = createVault(
       loadMasterKey({ dataDir: config.dataDir, key: config.masterKey, keyFile: config.masterKeyFile }),
@@ -45,6 +55,12 @@ export async function rotateMasterKey(config: Config, newKeyFile: string | undef
       isOurFile
         ? "leave out `--new-key-file`: the key file in the data directory is replaced in place"
         : "give the new key in `--new-key-file`; afterwards set RUNLAYER_MASTER_KEY_FILE to that file",
+    );
+  }
+  if (!hasDatabase(config)) {
+    throw new AppError(
+      "invalid_input",
+      `there is no installation in \`${config.dataDir}\`; name its data directory with \`--data-dir\``,
     );
   }
   return withStore(config, STOP_SERVER, async (store) => {

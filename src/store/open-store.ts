@@ -1,9 +1,10 @@
+import { existsSync } from "node:fs";
 import { AppError } from "../lib/errors.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Store } from "./ports.ts";
 import { migrate } from "./sql/migrations.ts";
 import { SqlStore, type SqlBackend } from "./sql/sql-store.ts";
-import { openSqlite } from "./sql/sqlite/open-sqlite.ts";
+import { databaseFile, openSqlite } from "./sql/sqlite/open-sqlite.ts";
 import { toStoreError } from "./sql/to-store-error.ts";
 
 export interface StoreSettings {
@@ -32,6 +33,11 @@ export async function openStore({ dataDir, databaseUrl, clock }: StoreSettings):
       cause: error,
     });
   }
+}
+
+/** Whether there is something to open. True for PostgreSQL, which says itself what it has not. */
+export function hasDatabase({ dataDir, databaseUrl }: Pick<StoreSettings, "dataDir" | "databaseUrl">): boolean {
+  return databaseUrl !== undefined || existsSync(databaseFile(dataDir));
 }
 
 /** Loaded on use: most installations have no PostgreSQL. */

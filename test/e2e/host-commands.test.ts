@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
@@ -63,6 +63,27 @@ test("`keys` works on the data directory where no server is named, and answers J
   expect(parsed(rotated.out)).toEqual({ records: expect.any(Number) });
   const named = await runlayer(["keys", "rotate-master", "--json"], { ...env, RUNLAYER_URL: app.url });
   expect([named.exitCode, parsed(named.out)]).toMatchObject([2, { error: { code: "invalid_input" } }]);
+});
+
+test("`keys` says where it works, and that a directory without a database is none to rotate", async () => {
+  const nowhere = join(folder, "mistyped");
+  const rotated = await runlayer(["keys", "rotate-master", "--data-dir", nowhere], {});
+  expect(rotated).toMatchObject({ exitCode: 2, err: expect.stringContaining(`\`${nowhere}\``) });
+  expect(existsSync(nowhere)).toBe(false);
+  const create = (name: string) =>
+    runlayer(["keys", "create", "--name", name, "--data-dir", nowhere], { RUNLAYER_URL: app.url });
+  const first = await create("first");
+  expect([first.exitCode, first.err]).toEqual([0, expect.stringContaining(`\`${nowhere}\`, a new installation`)]);
+  const second = await create("second");
+  expect(second.err).toContain(`\`${nowhere}\`\n`);
+});
+
+test.each([
+  ["cannot be reached", "http://127.0.0.1:1", 4],
+  ["wants a key", "", 3],
+])("`keys create` names the way out where the server %s", async (_what, url, exitCode) => {
+  const run = await runlayer(["keys", "create"], { RUNLAYER_URL: url === "" ? app.url : url });
+  expect(run).toMatchObject({ exitCode, err: expect.stringContaining("unset RUNLAYER_URL to use the data directory") });
 });
 
 const INITIALIZE = {

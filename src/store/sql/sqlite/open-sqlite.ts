@@ -57,14 +57,19 @@ interface Threads {
   readonly reading: SqliteThread;
 }
 
+/** The database of a data directory. */
+export function databaseFile(dataDir: string): string {
+  return join(dataDir, "runlayer.db");
+}
+
 async function startThreads(dataDir: string): Promise<Threads> {
-  const databaseFile = join(dataDir, "runlayer.db");
+  const file = databaseFile(dataDir);
   try {
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
     // SQLite gives its side files the mode of the database file.
-    touchPrivate(databaseFile);
-    const writing = await SqliteThread.start({ databaseFile, lockFile: join(dataDir, "runlayer.lock") });
-    const reading = await SqliteThread.start({ databaseFile }).catch((error: unknown) => stopped(writing, error));
+    touchPrivate(file);
+    const writing = await SqliteThread.start({ databaseFile: file, lockFile: join(dataDir, "runlayer.lock") });
+    const reading = await SqliteThread.start({ databaseFile: file }).catch((error: unknown) => stopped(writing, error));
     return { writing, reading };
   } catch (error) {
     if (error instanceof StatementError && error.code.startsWith("SQLITE_BUSY")) throw inUse(dataDir);

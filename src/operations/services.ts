@@ -145,5 +145,7 @@ export interface AddressRules {
 
 export interface ProbeOptions {
   readonly timeoutMs: number;
+  /** Of the server, for the log. */
+  readonly name?: string | undefined;
   readonly signal: AbortSignal;
 }

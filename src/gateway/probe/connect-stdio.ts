@@ -11,6 +11,8 @@ import type { ProbeTarget } from "./target.ts";
 export interface StdioProbeOptions extends HandshakeOptions {
   readonly supervisor: StdioSupervisor;
   readonly onStart: (child: StdioChild) => void;
+  /** Under which the log shows what the command writes to its standard error. */
+  readonly label: string;
 }
 
 // A server that knows `server/discover` answers at once; one that is silent is asked to `initialize` soon enough.
@@ -21,7 +23,7 @@ const DISCOVER_TIMEOUT_MS = 3000;
  * does not know is started once more and asked for `initialize` only.
  */
 export async function connectStdio(target: ProbeTarget, options: StdioProbeOptions): Promise<Connection> {
-  const spec = specOf(target);
+  const spec = specOf(target, options.label);
   const mask = createSecretMask(secretsOf(target));
   const first = await start(spec, options);
   const probe = { timeoutMs: Math.min(DISCOVER_TIMEOUT_MS, options.timeoutMs / 3) };
@@ -39,12 +41,12 @@ export async function connectStdio(target: ProbeTarget, options: StdioProbeOptio
   }
 }
 
-function specOf(target: ProbeTarget): StdioSpec {
+function specOf(target: ProbeTarget, label: string): StdioSpec {
   const { command, args, cwd, env, credential } = target;
   if (command === undefined || command === null)
     throw new AppError("invalid_input", "the server has no `command`; set one");
   const values = credential.type === "env" ? credential.values : {};
-  return { command, args, cwd, env: { ...env, ...values }, label: "discovery" };
+  return { command, args, cwd, env: { ...env, ...values }, label };
 }
 
 async function start(spec: StdioSpec, options: StdioProbeOptions): Promise<StdioChild> {
@@ -83,7 +85,7 @@ async function explainEnd(child: StdioChild, { contact }: StdioProbeOptions): Pr
   contact.fail(
     couldNotRun
       ? "could not be started: the command or its folder is not there or not allowed; check `command` and `cwd`"
-      : `ended with ${how} before it spoke MCP`,
+      : `ended with ${how} before it spoke MCP; the server log has its standard error`,
   );
   contact.lastWords = await child.lastWords();
 }

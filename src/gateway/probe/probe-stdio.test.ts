@@ -15,6 +15,7 @@ const clientInfo = { name: "runlayer", version: "0.0.0" };
 let place: StdioPlace;
 let supervisor: StdioSupervisor;
 let probe: UpstreamProbe;
+const logged: string[] = [];
 
 beforeAll(() => {
   place = makeStdioPlace(PACKAGES);
@@ -22,7 +23,7 @@ beforeAll(() => {
     user: place.user,
     hiddenPaths: [],
     maskText: (text) => text,
-    log: () => undefined,
+    log: ({ label, text }) => void logged.push(`${label}: ${text}`),
     ladder: { stdinCloseMs: 300, sigtermMs: 300 },
   });
   const credentials = createCredentialSource({ egress, clock: systemClock });
@@ -103,6 +104,13 @@ test("a command that is not there is said to be so, with its last words apart fr
   const found = await probe.discover(target([], { command: "no-such-command-here" }), { timeoutMs: 5000 });
   expect(found).toMatchObject({ state: "unreachable", error: expect.stringContaining("`command`") });
   expect(found.lastWords).toEqual([expect.stringContaining("no-such-command-here")]);
+});
+
+test("what a command says before it fails is in the log under its server's name, and the error says so", async () => {
+  const failing = target(["-c", "echo no license >&2; exit 1"], { command: "sh" });
+  const found = await probe.discover(failing, { timeoutMs: 5000, name: "licensed" });
+  expect(found).toMatchObject({ state: "unreachable", error: expect.stringContaining("log has its standard error") });
+  expect(logged).toContain("licensed: no license");
 });
 
 test("a wrong folder is not contacted", async () => {

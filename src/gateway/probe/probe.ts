@@ -27,6 +27,8 @@ export interface ProbeRequest {
   /** Of the whole contact; the answer comes within it, and a little for the goodbye. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
+  /** Of the server, for the log; a contact without it is `discovery` there. */
+  readonly name?: string | undefined;
 }
 
 /** Whether a credential works: `not_challenged` when the server answers as well without one, so that nothing is proved. */
@@ -99,11 +101,16 @@ export function createUpstreamProbe(options: UpstreamProbeOptions): UpstreamProb
 }
 
 async function open(run: Run, handshake: HandshakeOptions, options: UpstreamProbeOptions): Promise<Connection> {
-  const { target, contact, signal, seen } = run;
+  const { target, contact, signal, seen, attempt } = run;
   if (target.transport === "stdio") {
     if (options.stdio === undefined) throw new AppError("forbidden", "stdio servers are not allowed on this node");
     const onStart = (child: StdioChild): void => void seen.children.push(child);
-    return connectStdio(target, { ...handshake, supervisor: options.stdio, onStart });
+    return connectStdio(target, {
+      ...handshake,
+      supervisor: options.stdio,
+      onStart,
+      label: attempt.name ?? "discovery",
+    });
   }
   if (target.url === undefined || target.url === null) {
     throw new AppError("invalid_input", "the server has no `url`; set one");

@@ -100,7 +100,8 @@ async function discover(input: Input, endpoint: ProbeTarget, context: PrepareCon
   if (endpoint.transport === "stdio" && !(await mayStart(input, endpoint, context))) {
     return notContacted(`not started without \`confirm: true\`; it would run ${toCommandLine(endpoint)}`);
   }
-  return context.services.probe.discover(endpoint, { timeoutMs: DISCOVERY_TIMEOUT_MS, signal: context.signal });
+  const options = { timeoutMs: DISCOVERY_TIMEOUT_MS, signal: context.signal, name: input.name };
+  return context.services.probe.discover(endpoint, options);
 }
 
 async function mayStart(input: Input, endpoint: ProbeTarget, { interaction }: PrepareContext): Promise<boolean> {

@@ -134,7 +134,7 @@ async function contactEndpoint(input: Input, context: PrepareContext): Promise<C
   if (isEndpointChanged || isFirstStart) checkStdioAllowed(endpoint.transport, services);
   if (isEndpointChanged) await checkAddresses(endpoint, services.probe);
   const verified = isEndpointChanged ? await verifyCredential(input, endpoint, context) : undefined;
-  const discovery = isEndpointChanged || isFirstStart ? await discover(input, endpoint, context) : undefined;
+  const discovery = isEndpointChanged || isFirstStart ? await discover(input, { endpoint, seen }, context) : undefined;
   const isNew = isFirstStart || endpoint.url !== seen.url;
   return { seen, endpoint, isEndpointChanged, isNew, discovery, verified };
 }
@@ -162,11 +162,16 @@ async function verifyCredential(
   );
 }
 
-async function discover(input: Input, endpoint: ProbeTarget, context: PrepareContext): Promise<Discovery | undefined> {
+async function discover(
+  input: Input,
+  { endpoint, seen }: Pick<Contact, "endpoint" | "seen">,
+  context: PrepareContext,
+): Promise<Discovery | undefined> {
   if (context.isDryRun) return undefined;
   if (endpoint.transport === "stdio" && input.confirm !== true)
     return notContacted("not started without `confirm: true`");
-  return context.services.probe.discover(endpoint, { timeoutMs: CONTACT_TIMEOUT_MS, signal: context.signal });
+  const options = { timeoutMs: CONTACT_TIMEOUT_MS, signal: context.signal, name: seen.name };
+  return context.services.probe.discover(endpoint, options);
 }
 
 async function store(input: Input, contact: Contact, context: HandleContext) {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -102,6 +102,18 @@ test("gives its figures to who reads only, where a proxy brings others to it", a
   expect((await ask("/metrics", await keyOf("auditor"))).status).toBe(200);
   for (const path of ["/healthz", "/readyz"]) expect((await ask(path)).status).toBe(200);
   await program.stop();
+});
+
+test("refuses a data directory that is a file, or below one, or cannot be made", async () => {
+  const file = join(dataDir, "file");
+  writeFileSync(file, "");
+  const open = (folder: string) => openStore({ dataDir: folder, clock: systemClock });
+  for (const folder of [file, join(file, "below")])
+    await expect(open(folder)).rejects.toMatchObject({
+      code: "invalid_input",
+      message: expect.stringContaining(`\`${file}\` is not a folder`),
+    });
+  if (process.platform === "linux") await expect(open("/proc/foo")).rejects.toMatchObject({ code: "unavailable" });
 });
 
 test("a key made on the host of a new installation is its only one", async () => {

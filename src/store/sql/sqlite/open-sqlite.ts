@@ -1,5 +1,5 @@
-import { closeSync, mkdirSync, openSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, mkdirSync, openSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { CamelCasePlugin, Kysely, sql, type Transaction } from "kysely";
 import { AppError } from "../../../lib/errors.ts";
 import type { SqlBackend } from "../sql-store.ts";
@@ -14,8 +14,8 @@ import { SqliteThread } from "./sqlite-thread.ts";
 const PING: Statement = { sql: "select 1", parameters: [] };
 
 /**
- * Opens `runlayer.db` in the data directory, which is made if it does not exist. Throws `unavailable` when another process has
- * the directory or the file cannot be opened.
+ * Opens `runlayer.db` in the data directory, which is made if it does not exist. Throws `unavailable` when another
+ * process has the directory or the file cannot be opened, `invalid_input` when it is no folder.
  */
 export async function openSqlite(dataDir: string): Promise<SqlBackend> {
   const { writing, reading } = await startThreads(dataDir);
@@ -65,13 +65,14 @@ export function databaseFile(dataDir: string): string {
 async function startThreads(dataDir: string): Promise<Threads> {
   const file = databaseFile(dataDir);
   try {
-    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    makeFolder(dataDir);
     // SQLite gives its side files the mode of the database file.
     touchPrivate(file);
     const writing = await SqliteThread.start({ databaseFile: file, lockFile: join(dataDir, "runlayer.lock") });
     const reading = await SqliteThread.start({ databaseFile: file }).catch((error: unknown) => stopped(writing, error));
     return { writing, reading };
   } catch (error) {
+    if (error instanceof AppError) throw error;
     if (error instanceof StatementError && error.code.startsWith("SQLITE_BUSY")) throw inUse(dataDir);
     throw new AppError("unavailable", `the database in \`${dataDir}\` cannot be opened: ${firstLine(error)}`, {
       cause: error,
@@ -82,6 +83,22 @@ async function startThreads(dataDir: string): Promise<Threads> {
 async function stopped(thread: SqliteThread, error: unknown): Promise<never> {
   await thread.stop();
   throw error;
+}
+
+/** Folder by folder: Node's own recursive way never ends where a file system refuses new ones as not there, as `/proc` does. */
+function makeFolder(path: string): void {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found?.isDirectory() === true) return;
+  if (found !== undefined)
+    throw new AppError("invalid_input", `\`${path}\` is not a folder; set RUNLAYER_DATA_DIR to one`);
+  const parent = dirname(path);
+  if (parent !== path) makeFolder(parent);
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    // Another process may have made it meanwhile.
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) throw error;
+  }
 }
 
 /** Only makes the file: a descriptor of ours on a file that SQLite already has would drop its locks when closed. */

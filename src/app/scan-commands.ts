@@ -57,7 +57,7 @@ async function scan(paths: readonly string[], flags: ScanFlags, { process: termi
     signal: stop.signal,
   };
   try {
-    return await run(options, io, { device: flags.device, env: terminal.env });
+    return await run(options, io, { device: flags.device, terminal });
   } finally {
     process.removeListener("SIGINT", onInterrupt);
   }
@@ -66,10 +66,12 @@ async function scan(paths: readonly string[], flags: ScanFlags, { process: termi
 async function run(
   options: ScanCommandOptions,
   io: ScanCommandIo,
-  { device, env }: { readonly device: string | undefined; readonly env: CliSettings["process"]["env"] },
+  { device, terminal }: { readonly device: string | undefined; readonly terminal: CliSettings["process"] },
 ): Promise<number> {
-  if (readVariable(env, "RUNLAYER_URL") === undefined) {
+  if (readVariable(terminal.env, "RUNLAYER_URL") === undefined) {
     if (device !== undefined) throw usage("`--device` is for a scan with a server; set RUNLAYER_URL");
+    // Otherwise every finding reads as if the registry had been asked.
+    terminal.printError("not compared with a registry; set RUNLAYER_URL\n");
     const { runScanCommand } = await import("../sweep/scan-command.ts");
     return runScanCommand(options, io);
   }
@@ -79,7 +81,7 @@ async function run(
   const name = device ?? deviceNameOfHost();
   if (!isName(name)) throw usage(`\`${name}\` is no name; a valid one is build-box`);
   const { runServerScan } = await import("./scan-with-server.ts");
-  return runServerScan({ ...options, device: name }, io, apiTarget({ env }));
+  return runServerScan({ ...options, device: name }, io, apiTarget(terminal));
 }
 
 function formOf({ json, sarif }: ScanFlags): ScanForm {

@@ -95,6 +95,14 @@ describe("runlayer scan with a server", () => {
     expect(last.exitCode).toBe(0);
   });
 
+  test("says that no registry was asked where none was", async () => {
+    configure({ gateway: { url: `${serving.url}/gateway/acme/mcp` } });
+    const alone = await scan([home, "--json"], { RUNLAYER_URL: "" });
+    expect(alone.err).toContain("set RUNLAYER_URL");
+    expect(codesOf(alone.out)).toEqual(["SHADOW-SERVER"]);
+    expect(await scan([home, "--device", "compared", "--json"])).toMatchObject({ exitCode: 0, err: "" });
+  });
+
   test("counts a file once that lies in two of the folders named", async () => {
     const project = join(home, "work/app");
     mkdirSync(project, { recursive: true });

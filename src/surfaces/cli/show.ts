@@ -1,97 +1,80 @@
-import { escapeHiddenText } from "../../lib/escape-hidden.ts";
+import { escapeHiddenText, toVisibleJson } from "../../lib/escape-hidden.ts";
+import {
+  CELL_CHARACTERS_MAX,
+  COLUMNS_MAX,
+  isEmpty,
+  isReference,
+  isRow,
+  isRows,
+  type Row,
+  toCell,
+} from "./show-cell.ts";
+import { toTable } from "./show-table.ts";
 
-type Row = Readonly<Record<string, unknown>>;
+/** Deeper than this a value is JSON on one line: what agents and skills chose may be as deep as they like. */
+const DEPTH_MAX = 8;
+const LINE_CHARACTERS_MAX = 100;
 
-const CELL_CHARACTERS_MAX = 48;
-const COLUMNS_MAX = 8;
-// What people look for first; other columns follow in the order of the answer.
-const FIRST = ["name", "email", "id", "time", "action", "status", "type", "kind", "role"];
-const LAST = ["description", "createdAt", "updatedAt", "version"];
-
-/** An operation's answer for people: lists as tables, objects as `name: value` lines. Strings from outside are made visible. */
+/** An operation's answer for people: lists as tables, everything else in full, indented under its name. Strings from outside are made visible. */
 export function show(output: Row): string {
-  return Object.entries(output)
-    .map(([name, value]) => showMember(name, value))
-    .join("\n");
+  const { items, ...rest } = output;
+  const members = showMembers(rest);
+  if (!isRows(items)) return showMembers(output);
+  return members === "" ? toTable(items) : `${toTable(items)}\n${members}`;
 }
 
-function showMember(name: string, value: unknown): string {
-  if (isRows(value)) return name === "items" ? toTable(value) : `${name}:\n${indent(toTable(value))}`;
-  if (isRow(value)) return `${name}:\n${indent(showLines(value))}`;
-  return `${escapeHiddenText(name)}: ${toCell(value)}`;
+/** A value under its name: on the same line, or indented below. */
+export function showMember(name: string, value: unknown, depth = 0): string {
+  const label = escapeHiddenText(name);
+  const block = toBlock(value, depth);
+  return block === undefined ? `${label}: ${toLine(value, name)}` : `${label}:\n${indent(block)}`;
 }
 
-function showLines(row: Row): string {
+function showMembers(row: Row, depth = 0): string {
   return Object.entries(row)
-    .map(([name, value]) =>
-      isRows(value) && value.length > 0
-        ? `${name}:\n${indent(toTable(value))}`
-        : `${escapeHiddenText(name)}: ${toCell(value)}`,
-    )
+    .map(([name, value]) => showMember(name, value, depth))
     .join("\n");
 }
 
-function toTable(rows: readonly Row[]): string {
-  if (rows.length === 0) return "nothing";
-  const columns = chooseColumns(rows);
-  const cells = [columns, ...rows.map((row) => columns.map((column) => bound(toCell(row[column]))))];
-  const widths = columns.map((_, index) => Math.max(...cells.map((line) => line[index]?.length ?? 0)));
-  return cells
-    .map((line) =>
-      line
-        .map((cell, index) => cell.padEnd(widths[index] ?? 0))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
+/** The lines of a value that has several; undefined for one that fits its name's line. */
+function toBlock(value: unknown, depth: number): string | undefined {
+  if (typeof value === "string") return value.includes("\n") ? escapeHiddenText(value.trimEnd()) : undefined;
+  if (isEmpty(value) || isReference(value) || depth >= DEPTH_MAX) return undefined;
+  if (isRow(value)) return showMembers(value, depth + 1);
+  if (!Array.isArray(value)) return undefined;
+  if (isRows(value) && isTabular(value)) return toTable(value);
+  if (value.every(isPlain) && toLine(value).length <= LINE_CHARACTERS_MAX) return undefined;
+  return value.map((element) => `- ${indent(toBlock(element, depth + 1) ?? toLine(element)).slice(2)}`).join("\n");
 }
 
-/** The columns that tell rows apart, as many as fit: nothing that is empty in every row. */
-function chooseColumns(rows: readonly Row[]): string[] {
-  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  const filled = names.filter((name) => rows.some((row) => toCell(row[name]) !== "-"));
-  return filled.toSorted((a, b) => rank(a) - rank(b)).slice(0, COLUMNS_MAX);
-}
-
-function rank(name: string): number {
-  if (FIRST.includes(name)) return FIRST.indexOf(name) - FIRST.length;
-  return LAST.includes(name) ? 1 + LAST.indexOf(name) : 0;
-}
-
-/** One line for any value; what is nested is named or counted. */
-function toCell(value: unknown): string {
-  if (value === undefined || value === null || value === "") return "-";
-  if (typeof value === "string") return escapeHiddenText(value).replaceAll(/\s+/g, " ");
-  if (Array.isArray(value)) return value.length === 0 ? "-" : toListCell(value);
-  return isRow(value) ? toObjectCell(value) : JSON.stringify(value);
-}
-
-function toListCell(values: readonly unknown[]): string {
-  if (values.length > 5) return `${values.length} entries`;
-  return values.map((value) => (isRow(value) ? toObjectCell(value) : toCell(value))).join(", ");
-}
-
-function toObjectCell(row: Row): string {
-  const label = row["name"] ?? row["state"] ?? row["email"];
-  if (typeof label === "string") return toCell(label);
-  const members = Object.entries(row).map(
-    ([name, value]) => `${name} ${typeof value === "object" ? "…" : toCell(value)}`,
+/** Whether a table shows all of it: rows of one form whose cells are neither nested nor cut. */
+function isTabular(rows: readonly Row[]): boolean {
+  const form = Object.keys(rows[0] ?? {}).join();
+  return rows.every(
+    (row) =>
+      Object.keys(row).join() === form && Object.keys(row).length <= COLUMNS_MAX && Object.values(row).every(fitsCell),
   );
-  return escapeHiddenText(members.join(", "));
 }
 
-function bound(cell: string): string {
-  return cell.length > CELL_CHARACTERS_MAX ? `${cell.slice(0, CELL_CHARACTERS_MAX - 1)}…` : cell;
+function fitsCell(value: unknown): boolean {
+  const elements: readonly unknown[] = Array.isArray(value) ? value : [value];
+  return elements.every(isPlain) && toCell(value).length <= CELL_CHARACTERS_MAX;
+}
+
+/** Decided without a look into it: values may be deep. */
+function isPlain(value: unknown): boolean {
+  if (typeof value === "string") return !value.includes("\n");
+  return typeof value !== "object" || isEmpty(value) || isReference(value);
+}
+
+function toLine(value: unknown, name = ""): string {
+  if (typeof value === "string" && value !== "") return escapeHiddenText(value);
+  if (isEmpty(value) || isReference(value) || typeof value !== "object") return toCell(value, name);
+  return Array.isArray(value) && !value.some(isRow)
+    ? value.map((element) => toLine(element)).join(", ")
+    : toVisibleJson(value, 0);
 }
 
 function indent(text: string): string {
   return text.replaceAll(/^/gm, "  ");
-}
-
-function isRow(value: unknown): value is Row {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function isRows(value: unknown): value is readonly Row[] {
-  return Array.isArray(value) && value.every(isRow);
 }

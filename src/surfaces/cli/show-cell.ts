@@ -1,0 +1,56 @@
+import { escapeHiddenText, toVisibleJson } from "../../lib/escape-hidden.ts";
+
+export type Row = Readonly<Record<string, unknown>>;
+
+export const CELL_CHARACTERS_MAX = 48;
+export const COLUMNS_MAX = 10;
+
+const LABELS = ["name", "state", "email"];
+
+/** One line for any value; what is nested is named or counted. */
+export function toCell(value: unknown, name = ""): string {
+  if (isEmpty(value)) return isCollection(value) ? "none" : "-";
+  // Whoever asks for something chooses its form: a member called `name` must not stand for all of it.
+  if (name === "arguments") return toVisibleJson(value, 0);
+  if (typeof value === "string") return escapeHiddenText(value).replaceAll(/\s+/g, " ");
+  // Times are measured as doubles: what is behind a microsecond is noise.
+  if (typeof value === "number") return String(name.endsWith("Ms") ? Number(value.toFixed(3)) : value);
+  if (Array.isArray(value)) return toListCell(value);
+  return isRow(value) ? toObjectCell(value) : JSON.stringify(value);
+}
+
+/** Nothing to show: no value, an empty text, an empty list or object. */
+export function isEmpty(value: unknown): boolean {
+  if (value === undefined || value === null || value === "") return true;
+  return isCollection(value) && Object.keys(value).length === 0;
+}
+
+/** An object that only says which one is meant. */
+export function isReference(value: unknown): boolean {
+  return isRow(value) && typeof value["name"] === "string" && Object.keys(value).every((key) => REFERENCE.has(key));
+}
+
+const REFERENCE: ReadonlySet<string> = new Set(["id", "name"]);
+
+export function isRow(value: unknown): value is Row {
+  return isCollection(value) && !Array.isArray(value);
+}
+
+export function isRows(value: unknown): value is readonly Row[] {
+  return Array.isArray(value) && value.every(isRow);
+}
+
+function isCollection(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
+
+function toListCell(values: readonly unknown[]): string {
+  return values.length > 5 ? `${values.length} entries` : values.map((value) => toCell(value)).join(", ");
+}
+
+function toObjectCell(row: Row): string {
+  const label = LABELS.map((name) => row[name]).find((text) => typeof text === "string");
+  if (label !== undefined) return toCell(label);
+  const members = Object.entries(row).filter(([, value]) => !isEmpty(value));
+  return members.map(([name, value]) => `${escapeHiddenText(name)} ${toCell(value, name)}`).join(", ");
+}

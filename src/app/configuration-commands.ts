@@ -27,8 +27,14 @@ export function addConfigurationCommands(program: Command, settings: CliSettings
       attempt(settings, async () => {
         const { readConfiguration } = await import("../surfaces/cli/configuration/read-configuration.ts");
         const configuration = readConfiguration(file, settings.process.env);
-        const input = { configuration, ...flags };
-        const run = { operation: applyConfiguration, input, isJson: json === true, process: settings.process };
+        const { showPlan } = await import("../surfaces/cli/show-plan.ts");
+        const run = {
+          operation: applyConfiguration,
+          input: { configuration, ...flags },
+          isJson: json === true,
+          process: settings.process,
+          toText: (output: Readonly<Record<string, unknown>>) => showPlan(output, flags.dryRun === true),
+        };
         settings.setExitCode(await runOperation(run));
       }),
     );

@@ -240,6 +240,33 @@ policies:
   expect(JSON.parse(back.out)).toMatchObject({ changes: [] });
 });
 
+test("shows people what would change, with values and without secrets, and that nothing did", async () => {
+  const before = { policies: [everything().policies[1]], agents: [{ name: "gone", type: "cursor" }] };
+  expect((await apply(before)).status).toBe(200);
+  const configuration = {
+    servers: [{ ...server(), credential: { type: "bearer", token: { $env: "FILES_TOKEN" } } }],
+    agents: [],
+    policies: [{ ...everything().policies[1], mode: "enforce" }],
+  };
+  writeFileSync(join(folder, "all.json"), JSON.stringify(configuration));
+  const args = ["apply", "-f", folder, "--prune", "--confirm"];
+  const env = { FILES_TOKEN: "very-secret-token-1" };
+  const planned = await run([...args, "--dry-run"], env);
+  expect(planned.err).toBe("dry run: nothing was changed\n");
+  for (const part of [
+    "would create server files\n",
+    `  url: ${upstream.origin}/mcp\n`,
+    "  credential: (a secret, not shown)\n",
+    "would update policy no-deletes\n  mode:\n    before: monitor\n    after: enforce\n",
+    "would delete agent gone\n",
+  ])
+    expect(planned.out).toContain(part);
+  expect(planned.out).not.toContain("very-secret");
+  expect((await app.rest("GET /agents")).body["total"]).toBe(1);
+  const applied = await run(args, env);
+  expect(applied).toMatchObject({ exitCode: 0, err: "", out: expect.stringContaining("deleted agent gone\n") });
+});
+
 test("takes references in headers, variables and arguments, and what is no secret in clear", async () => {
   const yaml = `
 servers:

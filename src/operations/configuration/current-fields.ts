@@ -153,7 +153,18 @@ function normalizedUrl({ url }: Entry): Fields {
 function diff(wanted: Fields, current: Fields): readonly FieldDiff[] {
   return Object.entries(wanted)
     .filter(([field, after]) => field !== "name" && !isDeepStrictEqual(current[field] ?? null, after ?? null))
-    .map(([field, after]) => (SECRET_FIELDS.has(field) ? { field } : { field, before: current[field], after }));
+    .map(([field, after]) => withoutSecret({ field, before: current[field], after }));
+}
+
+/** What a new object starts with. */
+export function diffNew(entry: Entry): readonly FieldDiff[] {
+  return Object.entries(entry)
+    .filter(([field]) => field !== "name")
+    .map(([field, after]) => withoutSecret({ field, after }));
+}
+
+function withoutSecret(diff: FieldDiff): FieldDiff {
+  return SECRET_FIELDS.has(diff.field) ? { field: diff.field } : diff;
 }
 
 function sorted(assignments: readonly Assignment[]): readonly Assignment[] {

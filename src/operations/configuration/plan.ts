@@ -15,6 +15,7 @@ import { updateMcpServer } from "../servers/update-mcp-server.ts";
 import type { Configuration, Entry } from "./configuration-input.ts";
 import {
   diffAgent,
+  diffNew,
   diffPolicy,
   diffServer,
   isRuleField,
@@ -181,21 +182,20 @@ async function planEntry<Object extends Stored>(
 function planCreation<Object extends Stored>({ kind, create, update }: Kind<Object>, entry: Entry): readonly Step[] {
   const { status, ...rest } = entry;
   const isAgent = kind === "agent";
-  const diff = Object.keys(entry).map((field) => ({ field }));
   const creation = {
     kind,
     name: entry.name,
     action: "create",
     operation: create,
     input: isAgent ? rest : entry,
-    diff,
+    diff: diffNew(entry),
   } as const;
   if (!isAgent || status === undefined || status === "active") return [creation];
   // An agent is created active.
   const input = { id: entry.name, status };
   return [
     creation,
-    { kind, name: entry.name, action: "update", operation: update, input, diff: [{ field: "status" }] },
+    { kind, name: entry.name, action: "update", operation: update, input, diff: [{ field: "status", after: status }] },
   ];
 }
 

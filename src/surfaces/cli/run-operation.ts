@@ -11,11 +11,14 @@ const URL_DEFAULT = "http://127.0.0.1:7420";
 
 interface Run {
   readonly operation: Operation;
-  readonly input: Readonly<Record<string, unknown>>;
+  readonly input: Fields;
   readonly isJson: boolean;
   readonly process: CliProcess;
+  /** The answer for people, where it has a form of its own. */
+  readonly toText?: ((output: Fields) => string) | undefined;
 }
 
+type Fields = Readonly<Record<string, unknown>>;
 type Failure = Extract<ApiAnswer, { readonly ok: false }>;
 
 /** Calls an operation, asks where it wants confirmation and somebody is there, prints the answer; gives the exit code. */
@@ -39,8 +42,9 @@ async function callConfirmed({ operation, input, process }: Run, target: ApiTarg
   return isConfirmed ? callApi(operation, { ...input, confirm: true }, target) : answer;
 }
 
-function printOutput({ operation, isJson, process }: Run, output: Readonly<Record<string, unknown>>): void {
-  process.print(isJson ? toJson(output) : `${show(output)}\n`);
+function printOutput({ operation, input, isJson, process, toText = show }: Run, output: Fields): void {
+  process.print(isJson ? toJson(output) : `${toText(output)}\n`);
+  if (input["dryRun"] === true && !isJson) process.printError("dry run: nothing was changed\n");
   const shown = secretsIn(output, operation.secrets);
   if (shown.length > 0) {
     process.printError(`note: ${shown.join(", ")} is shown this once; store it now, it cannot be shown again\n`);

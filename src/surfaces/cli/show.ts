@@ -75,6 +75,6 @@ function toLine(value: unknown, name = ""): string {
     : toVisibleJson(value, 0);
 }
 
-function indent(text: string): string {
+export function indent(text: string): string {
   return text.replaceAll(/^/gm, "  ");
 }

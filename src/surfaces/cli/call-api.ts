@@ -1,3 +1,4 @@
+import type { Dispatcher, Response } from "undici";
 import { z } from "zod";
 import { AppError, ERROR_STATUS, type ErrorCode } from "../../lib/errors.ts";
 import { readAnswer } from "../../lib/read-answer.ts";
@@ -34,15 +35,31 @@ const ProblemSchema = z.object({
 
 /** Calls an operation over REST. Never throws for what the server or the network does; see the answer's code. */
 export async function callApi(operation: Operation, input: Fields, target: ApiTarget): Promise<ApiAnswer> {
-  try {
-    const response = await send(operation, input, target);
-    const body: unknown = JSON.parse(await readAnswer(response, ANSWER_BYTES_MAX));
-    if (response.ok) return { ok: true, output: FieldsSchema.parse(body) };
-    const { code, detail, details } = ProblemSchema.parse(body);
-    return { ok: false, code, message: detail, ...(details === undefined ? {} : { details }) };
-  } catch (error) {
-    return { ok: false, code: "unreachable", message: toUnreachable(error, target) };
+  if (!isHttpUrl(target.url)) {
+    const message = `RUNLAYER_URL: \`${target.url}\` is no URL; a valid one is http://127.0.0.1:7420`;
+    return { ok: false, code: "invalid_input", message };
   }
+  let response: Response | undefined;
+  try {
+    response = await send(operation, input, target);
+    return await read(response, target);
+  } catch (error) {
+    const message =
+      response !== undefined && isAnswerAtFault(error) ? toStrangeAnswer(response, target) : toUnreachable(target);
+    return { ok: false, code: "unreachable", message };
+  }
+}
+
+/** Throws where it is no answer of a Runlayer server. */
+async function read(response: Response, target: ApiTarget): Promise<ApiAnswer> {
+  if (isRedirect(response)) {
+    const message = `\`${target.url}\` leads elsewhere, to \`${response.headers.get("location") ?? ""}\`, where no key is sent; set RUNLAYER_URL to the server's own address`;
+    return { ok: false, code: "unreachable", message };
+  }
+  const body: unknown = JSON.parse(await readAnswer(response, ANSWER_BYTES_MAX));
+  if (response.ok) return { ok: true, output: FieldsSchema.parse(body) };
+  const { code, detail, details } = ProblemSchema.parse(body);
+  return { ok: false, code, message: detail, ...(details === undefined ? {} : { details }) };
 }
 
 /** Calls an operation and gives its output. Throws what the server refused; a server that does not answer is `unavailable`. */
@@ -54,7 +71,13 @@ export async function callOrThrow(operation: Operation, input: Fields, target: A
   throw new AppError(answer.code, `${answer.message}${advice}`);
 }
 
-function send(operation: Operation, input: Fields, { url, apiKey }: ApiTarget): Promise<Response> {
+/** Shared by all calls, made with the first. */
+let agent: Dispatcher | undefined;
+
+async function send(operation: Operation, input: Fields, { url, apiKey }: ApiTarget): Promise<Response> {
+  const { Agent, fetch } = await import("undici");
+  // Unless told, it waits five minutes for the head of an answer.
+  agent ??= new Agent({ headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS });
   const { method, path, parameters, fieldsFrom } = toRoute(operation);
   const filled = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(toText(input[name])));
   const fields = Object.entries(input).filter(([name, value]) => !parameters.includes(name) && value !== undefined);
@@ -69,8 +92,9 @@ function send(operation: Operation, input: Fields, { url, apiKey }: ApiTarget): 
     },
     body: hasBody ? JSON.stringify(Object.fromEntries(fields)) : null,
     // The key goes to the address that was named and nowhere else.
-    redirect: "error",
+    redirect: "manual",
     signal: AbortSignal.timeout(TIMEOUT_MS),
+    dispatcher: agent,
   });
 }
 
@@ -87,8 +111,26 @@ function toText(value: unknown): string {
   return typeof value === "string" ? value : (JSON.stringify(value) ?? "");
 }
 
-function toUnreachable(error: unknown, { url }: ApiTarget): string {
-  const isAnswerAtFault = [z.ZodError, SyntaxError, RangeError].some((type) => error instanceof type);
-  const fault = isAnswerAtFault ? "does not answer like a Runlayer server" : "does not answer";
-  return `\`${url}\` ${fault}; start it with \`npm start\`, or set RUNLAYER_URL to its address`;
+const LOOPBACK = /^(localhost|127\.[\d.]+|\[::1\])$/;
+
+function isAnswerAtFault(error: unknown): boolean {
+  return [z.ZodError, SyntaxError, RangeError].some((type) => error instanceof type);
+}
+
+function isHttpUrl(url: string): boolean {
+  return URL.canParse(url) && ["http:", "https:"].includes(new URL(url).protocol);
+}
+
+function isRedirect({ status }: Response): boolean {
+  return status >= 300 && status < 400;
+}
+
+function toStrangeAnswer({ status }: Response, { url }: ApiTarget): string {
+  return `what answers at \`${url}\`, with HTTP status ${status}, is no Runlayer server or something in front of it; see what is there, or set RUNLAYER_URL to the server's own address`;
+}
+
+function toUnreachable({ url }: ApiTarget): string {
+  const isHere = LOOPBACK.test(new URL(url).hostname);
+  const advice = isHere ? "start it with `npm start`" : "see whether it runs and can be reached from here";
+  return `\`${url}\` does not answer; ${advice}, or set RUNLAYER_URL to its address`;
 }

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
 import { writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -101,8 +103,28 @@ test("says what is wrong with a key, and with an address", async () => {
   expect(noKey).toMatchObject({ exitCode: 3, err: expect.stringContaining("RUNLAYER_API_KEY") });
   const nobody = await run("things list", { env: { RUNLAYER_URL: "http://127.0.0.1:1" } });
   expect(nobody).toMatchObject({ exitCode: 4, err: expect.stringContaining("RUNLAYER_URL") });
-  const noUrl = await run("things list", { env: { RUNLAYER_URL: "nonsense" } });
-  expect(noUrl.exitCode).toBe(4);
+  expect(nobody.err).toContain("npm start");
+  for (const url of ["nonsense", "host:7420", "file:///etc"]) {
+    const noUrl = await run("things list", { env: { RUNLAYER_URL: url } });
+    expect(noUrl).toMatchObject({ exitCode: 2, err: expect.stringContaining(`\`${url}\` is no URL`) });
+  }
+});
+
+test("tells a server that is not there from one that answers something else", async () => {
+  const front = createServer((request, response) => {
+    const isMoved = request.url?.startsWith("/moved") === true;
+    response.writeHead(isMoved ? 301 : 502, { location: "https://r.example.com/" }).end("<html>Bad Gateway</html>");
+  });
+  await once(front.listen(0, "127.0.0.1"), "listening");
+  const url = `http://127.0.0.1:${Object(front.address()).port}`;
+  const page = await run("things list", { env: { RUNLAYER_URL: url } });
+  expect(page).toMatchObject({ exitCode: 4, err: expect.stringContaining("502") });
+  const moved = await run("things list", { env: { RUNLAYER_URL: `${url}/moved` } });
+  expect(moved).toMatchObject({ exitCode: 4, err: expect.stringContaining("https://r.example.com/") });
+  const remote = await run("things list", { env: { RUNLAYER_URL: "http://runlayer.invalid:7420" } });
+  expect(remote.exitCode).toBe(4);
+  for (const { err } of [page, moved, remote]) expect(err).not.toContain("npm start");
+  front.close().closeAllConnections();
 });
 
 test("prints errors as JSON where asked", async () => {

@@ -4,7 +4,7 @@ import type { Operation } from "../../operations/define-operation.ts";
 import { inputSchema } from "../json-schemas.ts";
 import { toRoute } from "../routes.ts";
 import { EXIT } from "./exit-codes.ts";
-import { readOption, toOptions } from "./fields.ts";
+import { findJsonFault, readOption, toKebabCase, toOptions } from "./fields.ts";
 import { runOperation } from "./run-operation.ts";
 
 /** What the CLI has of the process it runs in. */
@@ -67,6 +67,10 @@ function addCommand(program: Command, operation: Operation, settings: CliSetting
   }
   command.option("--json", "Print the answer as JSON").action(async () => {
     const options: Readonly<Record<string, unknown>> = command.opts();
+    for (const [name, schema] of Object.entries(properties)) {
+      const fault = findJsonFault(options[name], schema);
+      if (fault !== undefined) command.error(`error: --${toKebabCase(name)} ${fault}`);
+    }
     const fields = Object.entries(properties).map(([name, schema]) => {
       const position = parameters.indexOf(name);
       return [name, position >= 0 ? command.args[position] : readOption(options[name], schema)] as const;

@@ -127,6 +127,19 @@ test("tells a server that is not there from one that answers something else", as
   front.close().closeAllConnections();
 });
 
+test.each([
+  ["--where", "things list --where {bad", "position 1"],
+  ["--where", "things list --where size", "Unexpected token"],
+  ["--servers", 'things create --name one --servers github --servers {"server":', "end of JSON"],
+  ["--servers", "things create --name one --servers [sesame", "Unexpected token"],
+])("says that %s is not valid JSON, and where: %s", async (flag, line, where) => {
+  const { exitCode, err } = await run(line);
+  expect([exitCode, err]).toEqual([2, expect.stringContaining(`${flag} is not valid JSON: `)]);
+  expect(err).toContain(where);
+  expect(err).not.toMatch(/bad|size|sesame/);
+  expect(things.size).toBe(0);
+});
+
 test("prints errors as JSON where asked", async () => {
   const { out } = await run("things delete nothing --confirm --json");
   expect(JSON.parse(out)).toMatchObject({ error: { code: "not_found" } });

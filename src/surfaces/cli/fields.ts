@@ -31,7 +31,29 @@ export function readOption(value: unknown, schema: JsonSchema): unknown {
   return isTexts(value) ? readTextField(value, schema) : undefined;
 }
 
-function toKebabCase(name: string): string {
+/** What keeps the texts of an option from being the JSON that they are meant to be; undefined where nothing does. */
+export function findJsonFault(value: unknown, schema: JsonSchema): string | undefined {
+  const accepted = kindsOf(schema);
+  if (!accepted.has("json") || !isTexts(value)) return undefined;
+  const isJsonOnly = [...accepted].every((kind) => kind === "json" || kind === "null");
+  return value
+    .filter((text) => isJsonOnly || /^\s*[[{]/.test(text))
+    .map(jsonFault)
+    .find((fault) => fault !== undefined);
+}
+
+function jsonFault(text: string): string | undefined {
+  try {
+    JSON.parse(text);
+    return undefined;
+  } catch (error) {
+    // The parser quotes what it read, which may be a secret.
+    const where = error instanceof SyntaxError ? error.message.replace(/, (\.\.\.)?".*$/s, "") : "";
+    return `is not valid JSON: ${where}`;
+  }
+}
+
+export function toKebabCase(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 

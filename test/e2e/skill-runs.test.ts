@@ -3,6 +3,7 @@ import { SkillsClient } from "@modelcontextprotocol/client/ext/skills";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startLegacyServer, startModernServer, type RunningServer } from "../fixtures/mcp/http-servers.ts";
 import { at, startTestApp, textAt, type TestApp } from "../harness/app.ts";
+import { runlayer } from "../harness/cli.ts";
 
 const FORMAT_DATE = "export default function ({ date }) { return { text: date.slice(0, 10) }; }";
 const CALLS_ECHO = `export default async function ({ n }, { callTool, log }) {
@@ -197,6 +198,20 @@ test("an administrator runs a skill as an agent, dry or real, and it is recorded
   const alone = await app.rest("POST /skills/format-date/runs", { input: { date: "2026-02-03" } });
   expect(at(alone.body, "run", "output")).toEqual({ text: "2026" });
   expect((await app.rest("POST /skills/house-style/runs", {})).body["code"]).toBe("invalid_input");
+});
+
+test("the command line's exit code tells how a run ended", async () => {
+  const env = { RUNLAYER_URL: app.url, RUNLAYER_API_KEY: app.ownerKey };
+  const run = async (name: string, ...more: string[]) =>
+    (await runlayer(["skills", "run", name, "--agent", "by-command", ...more], env)).exitCode;
+  await create("ends-as-told", { code: "export default ({ fail }) => { if (fail) throw new Error('no'); return 1; }" });
+  await connect("by-command");
+  expect(await run("ends-as-told")).toBe(0);
+  expect(await run("ends-as-told", "--input", '{"fail":true}')).toBe(1);
+  expect(await run("ends-as-told", "--input", '{"fail":true}', "--json")).toBe(1);
+  const rule = { effect: "require_approval", principals: { agents: ["by-command"] } };
+  await app.rest("POST /policies", { ...rule, name: "ask-first", resources: { skills: ["ends-as-told"] } });
+  expect(await run("ends-as-told")).toBe(3);
 });
 
 test("a client that listens does not keep the program from stopping", async () => {

@@ -4,7 +4,7 @@ import type { Operation } from "../../operations/define-operation.ts";
 import { secretsIn } from "../../operations/secret-members.ts";
 import type { CliProcess } from "./build-cli.ts";
 import { callApi, type ApiAnswer, type ApiTarget } from "./call-api.ts";
-import { EXIT, toExitCode } from "./exit-codes.ts";
+import { toExitCode, toOutputExitCode } from "./exit-codes.ts";
 import { show } from "./show.ts";
 
 const URL_DEFAULT = "http://127.0.0.1:7420";
@@ -26,7 +26,7 @@ export async function runOperation(run: Run): Promise<number> {
   const answer = await callConfirmed(run, apiTarget(run.process));
   if (!answer.ok) return printFailure(run, answer);
   printOutput(run, answer.output);
-  return EXIT.done;
+  return toOutputExitCode(answer.output);
 }
 
 /** The server and the key that the environment names. */

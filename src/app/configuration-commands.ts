@@ -32,7 +32,7 @@ export function addConfigurationCommands(program: Command, settings: CliSettings
           operation: applyConfiguration,
           input: { configuration, ...flags },
           isJson: json === true,
-          process: settings.process,
+          ...settings,
           toText: (output: Readonly<Record<string, unknown>>) => showPlan(output, flags.dryRun === true),
         };
         settings.setExitCode(await runOperation(run));

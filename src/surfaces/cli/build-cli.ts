@@ -77,7 +77,7 @@ function addCommand(program: Command, operation: Operation, settings: CliSetting
     });
     const input = Object.fromEntries(fields.filter(([, value]) => value !== undefined));
     const isJson = options["json"] === true;
-    settings.setExitCode(await runOperation({ operation, input, isJson, process: settings.process }));
+    settings.setExitCode(await runOperation({ operation, input, isJson, ...settings }));
   });
 }
 

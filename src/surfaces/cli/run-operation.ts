@@ -4,6 +4,7 @@ import type { Operation } from "../../operations/define-operation.ts";
 import { secretsIn } from "../../operations/secret-members.ts";
 import type { CliProcess } from "./build-cli.ts";
 import { callApi, type ApiAnswer, type ApiTarget } from "./call-api.ts";
+import { toCliWords } from "./cli-words.ts";
 import { toExitCode, toOutputExitCode } from "./exit-codes.ts";
 import { show } from "./show.ts";
 
@@ -11,6 +12,8 @@ const URL_DEFAULT = "http://127.0.0.1:7420";
 
 interface Run {
   readonly operation: Operation;
+  /** All there are: messages name them. */
+  readonly operations: readonly Operation[];
   readonly input: Fields;
   readonly isJson: boolean;
   readonly process: CliProcess;
@@ -51,10 +54,10 @@ function printOutput({ operation, input, isJson, process, toText = show }: Run, 
   }
 }
 
-function printFailure({ isJson, process }: Run, failure: Failure): number {
+function printFailure({ operation, operations, isJson, process }: Run, failure: Failure): number {
   const { code, message, details } = failure;
   if (isJson) process.print(toJson({ error: { code, message, ...(details === undefined ? {} : { details }) } }));
-  else process.printError(`${code}: ${escapeHiddenText(message)}\n`);
+  else process.printError(`${code}: ${escapeHiddenText(toCliWords(message, operation, operations))}\n`);
   if (code === "confirmation_required" && !isJson) {
     process.printError(`${showImpact(failure)}\nadd --confirm to carry it out\n`);
   }

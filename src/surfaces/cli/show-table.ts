@@ -3,11 +3,11 @@ import { CELL_CHARACTERS_MAX, COLUMNS_MAX, isEmpty, type Row, toCell } from "./s
 /** The last column runs over without harm to the others. */
 const WIDE = "arguments";
 const WIDE_CHARACTERS_MAX = 400;
+const OF_OBJECTS = ["name", "email", "id", "time", "action", "status", "type", "kind", "role"];
+const OF_EVENTS = ["actor", "resource", "outcome", "reason"];
+const OF_APPROVALS = ["agent", "server", "target", "policies", "requestedAt", "expiresAt", WIDE];
 // What people look for first; other columns follow in the order of the answer.
-const FIRST = [
-  ...["name", "email", "id", "time", "action", "status", "type", "kind", "role", "actor", "resource", "outcome"],
-  ...["reason", "agent", "server", "target", "policies", "requestedAt", "expiresAt", WIDE],
-];
+const FIRST = [...OF_OBJECTS, ...OF_EVENTS, ...OF_APPROVALS];
 const LAST = ["description", "createdAt", "updatedAt", "version", "correlationId"];
 const DIGEST = /hash$|digest$/i;
 

@@ -5,6 +5,7 @@ import { StreamableHTTPClientTransport as OldTransport } from "@modelcontextprot
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { startLegacyServer, startModernServer, type RunningServer } from "../fixtures/mcp/http-servers.ts";
 import { at, startTestApp, textAt, type TestApp } from "../harness/app.ts";
+import { runlayer } from "../harness/cli.ts";
 
 let app: TestApp;
 let legacy: RunningServer;
@@ -129,6 +130,11 @@ test("a held call of a session client stays open, tells its progress, and goes o
   const id = await filed();
   expect(seen(legacy)).toBe(before);
   const listed = await app.rest("GET /approvals", { agent: "builder", server: "old" });
+  const table = await runlayer(["approvals", "list"], { RUNLAYER_URL: app.url, RUNLAYER_API_KEY: securityKey });
+  const shown = at(listed.body, "items", 0);
+  for (const part of [id, JSON.stringify(args), "ask-first", textAt(shown, "requestedAt"), textAt(shown, "expiresAt")])
+    expect(table.out).toContain(part);
+  expect(table.out).not.toContain(textAt(shown, "argumentsHash").slice(0, 20));
   expect(at(listed.body, "items", 0)).toMatchObject({
     id,
     status: "pending",

@@ -4,6 +4,8 @@ export type Row = Readonly<Record<string, unknown>>;
 
 export const CELL_CHARACTERS_MAX = 48;
 export const COLUMNS_MAX = 10;
+/** A cell counts what is more. */
+export const CELL_ENTRIES_MAX = 5;
 
 const LABELS = ["name", "state", "email"];
 
@@ -45,7 +47,9 @@ function isCollection(value: unknown): value is object {
 }
 
 function toListCell(values: readonly unknown[]): string {
-  return values.length > 5 ? `${values.length} entries` : values.map((value) => toCell(value)).join(", ");
+  return values.length > CELL_ENTRIES_MAX
+    ? `${values.length} entries`
+    : values.map((value) => toCell(value)).join(", ");
 }
 
 function toObjectCell(row: Row): string {

@@ -9,7 +9,9 @@ const OF_APPROVALS = ["agent", "server", "target", "policies", "requestedAt", "e
 // What people look for first; other columns follow in the order of the answer.
 const FIRST = [...OF_OBJECTS, ...OF_EVENTS, ...OF_APPROVALS];
 const LAST = ["description", "createdAt", "updatedAt", "version", "correlationId"];
-const DIGEST = /hash$|digest$/i;
+
+/** What tells people nothing, and programs much. */
+export const DIGEST = /hash$|digest$/i;
 
 /** A row for each object, under the columns that tell them apart; long cells are cut. */
 export function toTable(rows: readonly Row[]): string {
@@ -27,17 +29,17 @@ export function toTable(rows: readonly Row[]): string {
     .join("\n");
 }
 
-/** As many columns as fit: nothing that is empty in every row. */
+/** As many columns as fit: nothing that is empty in every row, and no digests. */
 function chooseColumns(rows: readonly Row[]): string[] {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  const filled = names.filter((name) => rows.some((row) => !isEmpty(row[name])));
+  const filled = names.filter((name) => !DIGEST.test(name) && rows.some((row) => !isEmpty(row[name])));
   const chosen = filled.toSorted((a, b) => rank(a) - rank(b)).slice(0, COLUMNS_MAX);
   return chosen.toSorted((a, b) => Number(a === WIDE) - Number(b === WIDE));
 }
 
 function rank(name: string): number {
   if (FIRST.includes(name)) return FIRST.indexOf(name) - FIRST.length;
-  return DIGEST.test(name) ? LAST.length + 1 : LAST.indexOf(name) + 1;
+  return LAST.indexOf(name) + 1;
 }
 
 function bound(cell: string, column: string): string {

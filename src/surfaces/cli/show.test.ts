@@ -62,12 +62,21 @@ test("leaves out a limit that is not there, and keeps tables for rows of one for
     { server: { id: ID, name: "memory" } },
     { server: { id: ID, name: "files" }, tools: ["read_*", "list"] },
   ];
+  const tools = ["a", "b", "c", "d", "e", "f"];
+  expect(show({ agent: { servers: [{ server: "files", tools }] } })).toContain("tools: a, b, c, d, e, f");
   const versions = [
     { version: 1, state: "approved" },
     { version: 2, state: "blocked" },
   ];
   expect(show({ agent: { servers } })).toContain("- server: memory\n    - server: files\n      tools: read_*, list");
   expect(show({ skill: { versions } })).toContain("state     version\n    approved  1\n    blocked   2");
+});
+
+test("lists leave digests out, details have them", () => {
+  const skill = { name: "one", digest: `sha256:${"a".repeat(64)}` };
+  expect(show({ items: [skill] })).toBe("name\none");
+  expect(show({ versions: [skill] })).toContain(skill.digest);
+  expect(show({ versions: [{ ...skill, digest: "short" }] })).toContain("short");
 });
 
 test("rounds what was measured, and nothing else", () => {

@@ -1,6 +1,7 @@
 import { escapeHiddenText, toVisibleJson } from "../../lib/escape-hidden.ts";
 import {
   CELL_CHARACTERS_MAX,
+  CELL_ENTRIES_MAX,
   COLUMNS_MAX,
   isEmpty,
   isReference,
@@ -9,7 +10,7 @@ import {
   type Row,
   toCell,
 } from "./show-cell.ts";
-import { toTable } from "./show-table.ts";
+import { DIGEST, toTable } from "./show-table.ts";
 
 /** Deeper than this a value is JSON on one line: what agents and skills chose may be as deep as they like. */
 const DEPTH_MAX = 8;
@@ -49,16 +50,14 @@ function toBlock(value: unknown, depth: number): string | undefined {
 
 /** Whether a table shows all of it: rows of one form whose cells are neither nested nor cut. */
 function isTabular(rows: readonly Row[]): boolean {
-  const form = Object.keys(rows[0] ?? {}).join();
-  return rows.every(
-    (row) =>
-      Object.keys(row).join() === form && Object.keys(row).length <= COLUMNS_MAX && Object.values(row).every(fitsCell),
-  );
+  const names = Object.keys(rows[0] ?? {});
+  if (names.length > COLUMNS_MAX || names.some((name) => DIGEST.test(name))) return false;
+  return rows.every((row) => Object.keys(row).join() === names.join() && Object.values(row).every(fitsCell));
 }
 
 function fitsCell(value: unknown): boolean {
   const elements: readonly unknown[] = Array.isArray(value) ? value : [value];
-  return elements.every(isPlain) && toCell(value).length <= CELL_CHARACTERS_MAX;
+  return elements.length <= CELL_ENTRIES_MAX && elements.every(isPlain) && toCell(value).length <= CELL_CHARACTERS_MAX;
 }
 
 /** Decided without a look into it: values may be deep. */

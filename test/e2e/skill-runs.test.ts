@@ -210,7 +210,7 @@ test("the command line's exit code tells how a run ended", async () => {
   expect(await run("ends-as-told", "--input", '{"fail":true}')).toBe(1);
   expect(await run("ends-as-told", "--input", '{"fail":true}', "--json")).toBe(1);
   const rule = { effect: "require_approval", principals: { agents: ["by-command"] } };
-  await app.rest("POST /policies", { ...rule, name: "ask-first", resources: { skills: ["ends-as-told"] } });
+  await app.rest("POST /policies", { ...rule, name: "ask-for-command", resources: { skills: ["ends-as-told"] } });
   expect(await run("ends-as-told")).toBe(3);
 });
 
@@ -286,7 +286,9 @@ test("a held inner call pauses the run until a person decides", async () => {
   };
   expect((await app.rest("POST /policies", policy)).body["code"]).toBeUndefined();
   const running = client.callTool({ name: "skill__needs-approval", arguments: { n: 5 } });
-  const approval = await eventually(async () => at((await app.rest("GET /approvals")).body, "items", 0, "id"));
+  const approval = await eventually(async () =>
+    at((await app.rest("GET /approvals?agent=patient")).body, "items", 0, "id"),
+  );
   // Longer than the run may take: its clock stands still.
   await new Promise((resolve) => setTimeout(resolve, 1500));
   await app.rest(`POST /approvals/${approval}/decide`, { decision: "approve" });

@@ -84,9 +84,10 @@ test("refuses a database of a newer program, a file that is no database, a direc
   mkdirSync(garbage);
   writeFileSync(join(garbage, "runlayer.db"), "this is not a database".repeat(1_000));
   await expect(openStore({ dataDir: garbage, clock: systemClock })).rejects.toMatchObject(refusal);
-  await expect(openStore({ dataDir: join(garbage, "runlayer.db", "x"), clock: systemClock })).rejects.toMatchObject(
-    refusal,
-  );
+  await expect(openStore({ dataDir: join(garbage, "runlayer.db", "x"), clock: systemClock })).rejects.toMatchObject({
+    code: "invalid_input",
+    message: expect.stringContaining("is not a folder"),
+  });
 });
 
 test("answers unavailable when the worker that writes dies, and never hangs", async () => {

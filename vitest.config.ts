@@ -16,8 +16,8 @@ export default defineConfig({
         test: {
           ...shared,
           name: "fast",
-          // One process runs many files: the program is loaded once and stays compiled. It keeps no state in its modules but caches by
-          // content, so that no file sees what another one did; what a file opens it closes.
+          // One process runs many files: the program is loaded once and stays compiled. What its modules keep are caches and pools that
+          // no test looks at, so that no file sees what another one did; what a file opens it closes.
           isolate: false,
           include: ["src/**/*.test.ts", "test/**/*.test.ts"],
           exclude: ["**/*.long.test.ts", "test/clients/**", "**/node_modules/**"],

@@ -24,19 +24,23 @@ export function addConfigurationCommands(program: Command, settings: CliSettings
     .option("--confirm", "Carry out deletions and rules that would cut off every agent")
     .option("--json", "Print the answer as JSON")
     .action(({ file, json, ...flags }: ApplyFlags) =>
-      attempt(settings, async () => {
-        const { readConfiguration } = await import("../surfaces/cli/configuration/read-configuration.ts");
-        const configuration = readConfiguration(file, settings.process.env);
-        const { showPlan } = await import("../surfaces/cli/show-plan.ts");
-        const run = {
-          operation: applyConfiguration,
-          input: { configuration, ...flags },
-          isJson: json === true,
-          ...settings,
-          toText: (output: Readonly<Record<string, unknown>>) => showPlan(output, flags.dryRun === true),
-        };
-        settings.setExitCode(await runOperation(run));
-      }),
+      attempt(
+        settings,
+        async () => {
+          const { readConfiguration } = await import("../surfaces/cli/configuration/read-configuration.ts");
+          const configuration = readConfiguration(file, settings.process.env);
+          const { showPlan } = await import("../surfaces/cli/show-plan.ts");
+          const run = {
+            operation: applyConfiguration,
+            input: { configuration, ...flags },
+            isJson: json === true,
+            ...settings,
+            toText: (output: Readonly<Record<string, unknown>>) => showPlan(output, flags.dryRun === true),
+          };
+          settings.setExitCode(await runOperation(run));
+        },
+        json,
+      ),
     );
   program
     .command("export")

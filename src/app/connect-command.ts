@@ -45,10 +45,14 @@ export function addConnect(program: Command, settings: CliSettings): void {
     )
     .option("--json", "Print the answer as JSON")
     .action((client: string, options: ConnectOptions) =>
-      attempt(settings, async () => {
-        const target = apiTarget(settings.process);
-        report(settings, options, await connectClient(toRequest(client, options, settings), target));
-      }),
+      attempt(
+        settings,
+        async () => {
+          const target = apiTarget(settings.process);
+          report(settings, options, await connectClient(toRequest(client, options, settings), target));
+        },
+        options.json,
+      ),
     );
 }
 

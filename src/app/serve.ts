@@ -27,10 +27,14 @@ export async function serve(config: Config, { write }: ServeOutput): Promise<voi
 }
 
 function untilStopped(): Promise<void> {
-  return new Promise((resolve) => {
-    process.once("SIGTERM", resolve);
-    process.once("SIGINT", resolve);
-  });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  // A second signal ends the process at once.
+  const stop = (): void => {
+    process.off("SIGTERM", stop).off("SIGINT", stop);
+    resolve();
+  };
+  process.on("SIGTERM", stop).on("SIGINT", stop);
+  return promise;
 }
 
 function settle(): void {

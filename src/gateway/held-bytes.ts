@@ -1,7 +1,7 @@
 import { TransientMap } from "../lib/transient-map.ts";
 import type { GatewayLimits } from "./context.ts";
 
-/** What is smaller is not counted as held, so that it always passes: the number of connections bounds it. */
+/** What is smaller is not counted as held: the number of connections bounds it. */
 const COUNTED_BYTES_MIN = 64 * 1024;
 
 type Limits = Pick<GatewayLimits, "heldBytesMax" | "heldBytesPerAgentMax">;
@@ -40,7 +40,7 @@ export class HeldBytes {
     return amount <= 0 || this.hasRoom(agentId);
   }
 
-  /** False where the agent holds more than it may. One that has taken all its answers always has room. */
+  /** False where the agent holds more than it may, or holds anything while all together hold too much. */
   hasRoom(agentId: string): boolean {
     const unread = this.#unread(agentId);
     const own = (this.#byAgent.get(agentId) ?? 0) + unread.own;

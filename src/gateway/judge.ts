@@ -44,17 +44,15 @@ export function judge(exchange: Exchange, envelope: RequestEnvelope | Notificati
 
 /** What comes of two parts of one message, of which the earlier is not denied. */
 function judgedBoth(earlier: Judged, later: Judged): Judged {
-  if (later.decision.effect === "deny" || earlier.decision.effect === "allow") return later;
-  return later.decision.effect === "allow" ? earlier : { ...earlier, decision: heldByBoth(earlier, later) };
+  const isOfLater = later.decision.effect === "deny" || earlier.decision.effect === "allow";
+  const judged = isOfLater ? later : earlier;
+  return { ...judged, decision: ofBoth(judged.decision, isOfLater ? earlier.decision : later.decision) };
 }
 
-/** Who decides on a message must see every policy that holds some part of it. */
-function heldByBoth({ decision }: Judged, { decision: later }: Judged): Decision {
-  return {
-    ...decision,
-    policies: unitedById(decision.policies, later.policies),
-    alsoMatched: unitedById(decision.alsoMatched ?? [], later.alsoMatched ?? []),
-  };
+/** Who decides on a message, and who counts, must see every policy that decided so on some part of it, and every other that matched. */
+function ofBoth(decision: Decision, other: Decision): Decision {
+  const policies = decision.effect === other.effect ? unitedById(decision.policies, other.policies) : decision.policies;
+  return { ...decision, policies, alsoMatched: unitedById(decision.alsoMatched ?? [], other.alsoMatched ?? []) };
 }
 
 function unitedById<T extends { readonly id: string }>(some: readonly T[], others: readonly T[]): readonly T[] {

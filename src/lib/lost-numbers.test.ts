@@ -29,6 +29,12 @@ test.each([
   expect(quoteLostNumbers(json)).toBe(json);
 });
 
+test("takes no longer for many zeros than for other digits", () => {
+  const zeros = "0".repeat(1_000_000);
+  const written = `[1.${zeros}1,${zeros}1]`;
+  expect(quoteLostNumbers(written)).toBe(`["1.${zeros}1",${zeros}1]`);
+});
+
 test("leaves whatever number was written by JavaScript", () => {
   const bits = new DataView(new ArrayBuffer(8));
   for (let round = 1; round <= 20_000; round += 1) {

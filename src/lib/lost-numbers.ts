@@ -20,8 +20,12 @@ function isHeld(written: string): boolean {
 function decimal(number: string): string {
   const [mantissa = "", exponent = "0"] = number.toLowerCase().replace("-", "").split(/e/);
   const [whole = "", fraction = ""] = mantissa.split(".");
-  const digits = `${whole}${fraction}`.replace(/^0+/, "");
-  const significant = digits.replace(/0+$/, "");
-  if (significant === "") return "0";
-  return `${significant}e${Number(exponent) - fraction.length + digits.length - significant.length}`;
+  const digits = `${whole}${fraction}`;
+  // Loops: an expression would begin anew at each of many zeros.
+  let start = 0;
+  while (digits[start] === "0") start += 1;
+  let end = digits.length;
+  while (end > start && digits[end - 1] === "0") end -= 1;
+  if (start === end) return "0";
+  return `${digits.slice(start, end)}e${Number(exponent) - fraction.length + digits.length - end}`;
 }

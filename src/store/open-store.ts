@@ -17,7 +17,7 @@ export interface StoreSettings {
 
 /**
  * Opens the database and brings its schema up to date. Throws `unavailable`, with one line for the operator, when it cannot be
- * opened, when another process has it, or when it is of a newer program. The caller MUST close the store.
+ * opened, when another process has it, or when it is of a newer program, and `invalid_input` when the data directory is no folder. The caller MUST close the store.
  */
 export async function openStore({ dataDir, databaseUrl, clock }: StoreSettings): Promise<Store> {
   const backend = databaseUrl === undefined ? await openSqlite(dataDir) : await openDatabase(databaseUrl);

@@ -45,7 +45,7 @@ test("prints the first key once, with the line to paste, and ends with 0 on SIGT
 const start = (write: (text: string) => void) =>
   serve(parseConfig({ ...environment, RUNLAYER_LOG_LEVEL: "silent" }, dataDir), { write });
 
-test("a start that cannot have its port leaves the first key to the next one, which hears SIGTERM before it makes it", async () => {
+test("a start that cannot have its port leaves the first key to the next one", async () => {
   const taken = createServer();
   await new Promise<void>((resolve) => taken.listen(Number(environment["RUNLAYER_PORT"]), "127.0.0.1", resolve));
   const said: string[] = [];

@@ -157,9 +157,8 @@ test("asks a server of an older revision for the newest at most once, and one th
   expect(await of("known", "server.discover")).toEqual([]);
   expect(await of("known", "session.open")).toEqual(["success", "success"]);
   isOld = false;
-  await callAt("known");
-  expect(await callAt("known")).toMatchObject([{ result: {} }]);
-  expect(await of("known", "server.discover")).toEqual(["success"]);
+  for (let count = 0; count < 2; count += 1) expect(await callAt("known")).toMatchObject([{ result: {} }]);
+  expect(await of("known", "server.discover")).toEqual(["success", "success"]);
   await changing.close();
 });
 

@@ -26,6 +26,10 @@ test("keeps what is put back for the time that it had, and nothing in the place 
   runs.keep("a", kept("one", "2"));
   runs.putBack("a", taken);
   expect(runs.take("a", 1)?.journal).toEqual(journal("2"));
+  const longer = { ...taken, journal: [...taken.journal, ...journal("3")] };
+  runs.keep("a", kept("one", "2"));
+  runs.putBack("a", longer);
+  expect(runs.take("a", 1)).toBe(longer);
 });
 
 test("an agent with many paused runs loses its own oldest, and nobody else's", () => {

@@ -26,9 +26,12 @@ export class HeldRuns {
     return run;
   }
 
-  /** Takes back one that did not go on, for the time that it has left. One that was kept meanwhile has made more: it stays. */
+  /** Takes back one that did not go on, for the time that it has left, unless one that was kept meanwhile has made no less. */
   putBack(key: string, run: HeldRun): void {
-    if (!this.#runs.has(key)) this.#add(key, run);
+    const kept = this.#runs.get(key);
+    if (kept !== undefined && kept.journal.length >= run.journal.length) return;
+    this.#drop(key);
+    this.#add(key, run);
   }
 
   /** Keeps a journal for `ttlMs`; the oldest one of the agent goes where it has too many, then the oldest of all. */

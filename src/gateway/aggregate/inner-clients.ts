@@ -8,7 +8,7 @@ import {
 } from "@modelcontextprotocol/client";
 import type { ParentCall } from "../parent-call.ts";
 import { putArguments } from "./own-arguments.ts";
-import { InnerConnection, SessionGoneError } from "./inner-connection.ts";
+import { InnerConnection, SessionGoneError, StaleOpeningError } from "./inner-connection.ts";
 import type { Fetch, InnerHttp, InnerOrigin } from "./inner-http.ts";
 
 /** Whose calls these are. */
@@ -116,6 +116,7 @@ export class InnerClients {
     try {
       return await send(connection);
     } catch (error) {
+      if (error instanceof StaleOpeningError) return send(this.#connect(serverId));
       if (!isSessionOver(error)) throw error;
       this.#forget(connection);
       connection.retire();

@@ -1,4 +1,4 @@
-import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import { Client, ProtocolError, SdkHttpError, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { SESSION_GONE_HEADER, type Fetch } from "./inner-http.ts";
 import { isNotAllowed } from "./inner-outcome.ts";
 import type { Openings } from "./openings.ts";
@@ -13,6 +13,11 @@ export class SessionGoneError extends Error {
   constructor() {
     super("the session had ended before the message was sent");
   }
+}
+
+/** The server did not take the opening that it once took: the next connection asks it. Nothing else was sent. */
+export class StaleOpeningError extends Error {
+  override readonly name = "StaleOpeningError";
 }
 
 export interface InnerConnectionOptions {
@@ -40,9 +45,11 @@ export class InnerConnection {
     this.#options = options;
     this.#url = new URL(`http://gateway.internal/gateway/${serverId}/mcp`);
     this.#transport = new StreamableHTTPClientTransport(this.#url, { fetch: refuseGone(options.fetch) });
-    const versionNegotiation = { mode: options.openings.of(serverId) };
-    this.#client = new Client({ name: "runlayer", version: "1" }, { versionNegotiation, capabilities: {} });
-    this.#opened = this.#client.connect(this.#transport);
+    const mode = options.openings.of(serverId);
+    this.#client = new Client({ name: "runlayer", version: "1" }, { versionNegotiation: { mode }, capabilities: {} });
+    this.#opened = this.#client.connect(this.#transport).catch((error: unknown) => {
+      throw mode === "legacy" && isOfServer(error) ? new StaleOpeningError("", { cause: error }) : error;
+    });
     this.#opened.then(
       () => options.openings.learn(serverId, this.#client.getProtocolEra()),
       (error: unknown) => {
@@ -93,6 +100,12 @@ export class InnerConnection {
     const { body } = await this.#options.fetch(this.#url, { method: "DELETE", headers, signal });
     await body?.cancel();
   }
+}
+
+/** The server itself answered, and would not have it. */
+function isOfServer(error: unknown): boolean {
+  if (isNotAllowed(error)) return false;
+  return error instanceof ProtocolError || (error instanceof SdkHttpError && (error.status ?? 500) < 500);
 }
 
 function refuseGone(fetch: Fetch): Fetch {

@@ -15,14 +15,14 @@ export function toOutcome(result: CallToolResult): InnerCallOutcome {
 
 /** The gateway itself refused: the server was not asked. */
 export function isNotAllowed(error: unknown): boolean {
-  if (!(error instanceof ProtocolError)) return false;
-  return error.code === RPC_CODES.denied || error.code === RPC_CODES.approvalPending;
+  const code = error instanceof ProtocolError ? error.code : refusalOf(error)?.code;
+  return code === RPC_CODES.denied || code === RPC_CODES.approvalPending || code === RPC_CODES.unavailable;
 }
 
 /** What became of a call that was refused or failed. */
 export function toFailure(error: unknown, signal: AbortSignal): InnerCallOutcome {
   if (signal.aborted) return { status: "refused", wasSent: true, error: { code: "timeout", message: "the run ended" } };
-  if (!(error instanceof ProtocolError)) return { status: "refused", wasSent: true, error: toHttpFailure(error) };
+  if (!(error instanceof ProtocolError)) return toHttpFailure(error);
   const { code, message, data } = error;
   if (code === RPC_CODES.denied) return { status: "refused", wasSent: false, error: toDenial(message, data) };
   const approvalId = memberText(data, "approvalId");
@@ -32,11 +32,17 @@ export function toFailure(error: unknown, signal: AbortSignal): InnerCallOutcome
   return { status: "refused", wasSent, error: { code: isOurs ? "unavailable" : "upstream_error", message } };
 }
 
-/** It may have come after the call was sent. */
-function toHttpFailure(error: unknown): InnerRefusal {
+function toHttpFailure(error: unknown): InnerCallOutcome {
   const refusal = refusalOf(error);
-  if (refusal?.code === RPC_CODES.unavailable) return { code: "unavailable", message: refusal.message };
-  return { code: "upstream_error", message: "the server could not be reached through the gateway" };
+  if (refusal?.code !== RPC_CODES.unavailable) {
+    const message = "the server could not be reached through the gateway";
+    return { status: "refused", wasSent: true, error: { code: "upstream_error", message } };
+  }
+  // With a code of its own a refusal says whether the call was sent; in HTTP's form alone it may have come after that.
+  const refused = refusedIn(error);
+  const wasSent =
+    typeof memberOf(refused, "code") !== "number" || memberOf(memberOf(refused, "data"), "wasSent") === true;
+  return { status: "refused", wasSent, error: { code: "unavailable", message: refusal.message } };
 }
 
 /**
@@ -44,14 +50,18 @@ function toHttpFailure(error: unknown): InnerRefusal {
  * told. Undefined for every other error.
  */
 export function refusalOf(error: unknown): RpcRefusal | undefined {
+  const refused = refusedIn(error);
   if (!(error instanceof SdkHttpError)) return undefined;
-  const refused = memberOf(parseJson(error.data["text"]), "error");
   const message = memberText(refused, "message");
   if (message === undefined) return undefined;
   const code = memberOf(refused, "code");
   const { status } = error;
   if (typeof code === "number") return new RpcRefusal({ status, code, message }, { data: dataOf(refused) });
   return new RpcRefusal({ status, code: status === 503 ? RPC_CODES.unavailable : RPC_CODES.denied, message });
+}
+
+function refusedIn(error: unknown): unknown {
+  return error instanceof SdkHttpError ? memberOf(parseJson(error.data["text"]), "error") : undefined;
 }
 
 function dataOf(refused: unknown): Readonly<Record<string, unknown>> | undefined {

@@ -188,7 +188,7 @@ function planCreation<Object extends Stored>({ kind, create, update }: Kind<Obje
     action: "create",
     operation: create,
     input: isAgent ? rest : entry,
-    diff: diffNew(entry),
+    diff: diffNew(isAgent ? rest : entry),
   } as const;
   if (!isAgent || status === undefined || status === "active") return [creation];
   // An agent is created active.

@@ -1,11 +1,12 @@
+import { keyStatus } from "../../domain/api-key.ts";
 import type { Snapshot } from "../../snapshot/snapshot.ts";
 import { identify } from "../../sweep/identity.ts";
 import type { RegisteredServer, Registry } from "../../sweep/match.ts";
 import { toClientConfig } from "../agents/client-config.ts";
 
 /** What is registered, in the form that sightings are matched with. */
-export function toRegistry(snapshot: Snapshot, publicUrl: string): Registry {
-  const keyHints = keyHintsByAgent(snapshot);
+export function toRegistry(snapshot: Snapshot, publicUrl: string, now: number): Registry {
+  const keyHints = keyHintsByAgent(snapshot, now);
   return {
     servers: [...snapshot.serverById.values()].map(({ server, secrets }) => ({
       id: server.id,
@@ -28,10 +29,11 @@ export function toRegistry(snapshot: Snapshot, publicUrl: string): Registry {
   };
 }
 
-function keyHintsByAgent({ keyById }: Snapshot): ReadonlyMap<string, readonly string[]> {
+function keyHintsByAgent({ keyById }: Snapshot, now: number): ReadonlyMap<string, readonly string[]> {
   const hints = new Map<string, string[]>();
-  for (const { agentId, hint, revoked } of keyById.values()) {
-    if (agentId === null || revoked !== null) continue;
+  for (const key of keyById.values()) {
+    const { agentId, hint } = key;
+    if (agentId === null || keyStatus(key, now) !== "active") continue;
     const known = hints.get(agentId);
     if (known === undefined) hints.set(agentId, [hint]);
     else known.push(hint);

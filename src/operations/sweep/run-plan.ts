@@ -31,7 +31,7 @@ export interface RunOptions {
 export async function runPlan(plan: ScanPlan, options: RunOptions): Promise<ScanFindings> {
   const { services, signal, progress, now } = options;
   const host = services.sweepHost;
-  const registry = toRegistry(services.snapshot(), services.publicUrl);
+  const registry = toRegistry(services.snapshot(), services.publicUrl, now);
   const observe = createObserver(registry, host.identityKey);
   const withinTime = AbortSignal.any([signal, AbortSignal.timeout(plan.timeoutMs)]);
   const steps = plan.paths.length + plan.targets.length;

@@ -59,7 +59,7 @@ function createMerge(
   { hadPlace }: RevokedDevices,
   { repositories, services, finishedAt: now }: StoreContext,
 ): (keys: readonly string[]) => Promise<MergedFinding[]> {
-  const registry = toRegistry(services.snapshot(), services.publicUrl);
+  const registry = toRegistry(services.snapshot(), services.publicUrl, now);
   const registered = new Set(registry.servers.flatMap(({ id }) => [serverPlace(id), peerPlace(id)]));
   const wasLookedAt = createReadTest(sightings);
   // A server that is gone, and a device that was revoked, need no more looking at.

@@ -163,8 +163,8 @@ export class Sandbox {
   }
 
   /**
-   * The next run whose owner has fewer than are left free. So one owner alone has half of the places, each of several as much as all others have, and one
-   * that comes anew always finds some.
+   * The next run whose owner has fewer than are left free. So one owner alone has half of the places, several have as many each as stay free, and
+   * one that comes anew always finds some.
    */
   #takeStartable(): Run | undefined {
     const started = [...this.#runs.values()].filter(({ slot }) => slot !== undefined);

@@ -1,4 +1,5 @@
 import { escapeHiddenText, toVisibleJson } from "../../lib/escape-hidden.ts";
+import { isUuid } from "../../lib/ids.ts";
 
 export type Row = Readonly<Record<string, unknown>>;
 
@@ -27,12 +28,12 @@ export function isEmpty(value: unknown): boolean {
   return isCollection(value) && Object.keys(value).length === 0;
 }
 
-/** An object that only says which one is meant. */
+/** An object that only says which one of ours is meant. What skills and agents made may have ids that say more. */
 export function isReference(value: unknown): boolean {
-  return isRow(value) && typeof value["name"] === "string" && Object.keys(value).every((key) => REFERENCE.has(key));
+  if (!isRow(value) || typeof value["name"] !== "string") return false;
+  const { id = "", name: _, ...rest } = value;
+  return isEmpty(rest) && (id === "" || isUuid(String(id)));
 }
-
-const REFERENCE: ReadonlySet<string> = new Set(["id", "name"]);
 
 export function isRow(value: unknown): value is Row {
   return isCollection(value) && !Array.isArray(value);
@@ -54,7 +55,8 @@ function toListCell(values: readonly unknown[]): string {
 
 function toObjectCell(row: Row): string {
   const label = LABELS.map((name) => row[name]).find((text) => typeof text === "string");
-  if (label !== undefined) return toCell(label);
+  const { version } = row;
+  if (label !== undefined) return typeof version === "number" ? `${toCell(label)} v${version}` : toCell(label);
   const members = Object.entries(row).filter(([, value]) => !isEmpty(value));
-  return members.map(([name, value]) => `${escapeHiddenText(name)} ${toCell(value, name)}`).join(", ");
+  return members.map(([name, value]) => `${toCell(name)} ${toCell(value, name)}`).join(", ");
 }

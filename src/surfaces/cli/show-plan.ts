@@ -25,7 +25,9 @@ export function showPlan(output: Row, isDryRun: boolean): string {
 }
 
 function showChange({ kind, name, action, diff, impact }: Change, isDryRun: boolean): string {
-  const head = `${isDryRun ? `would ${action}` : `${action}d`} ${kind} ${escapeHiddenText(name)}`;
+  // There is one organization, and its settings have no name of their own.
+  const what = kind === "settings" ? kind : `${kind} ${escapeHiddenText(name)}`;
+  const head = `${isDryRun ? `would ${action}` : `${action}d`} ${what}`;
   const fields = diff.map((field) => showField(field, action === "create"));
   const lines = [...fields, ...(impact === undefined ? [] : [showMember("impact", impact)])];
   return lines.length === 0 ? head : `${head}\n${indent(lines.join("\n"))}`;

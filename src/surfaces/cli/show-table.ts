@@ -17,7 +17,9 @@ export const DIGEST = /hash$|digest$/i;
 export function toTable(rows: readonly Row[]): string {
   if (rows.length === 0) return "nothing";
   const columns = chooseColumns(rows);
-  const cells = [columns, ...rows.map((row) => columns.map((column) => bound(toCell(row[column], column), column)))];
+  // Skills and agents choose names, too.
+  const head = columns.map((column) => bound(toCell(column), column));
+  const cells = [head, ...rows.map((row) => columns.map((column) => cellOf(row, column)))];
   const widths = columns.map((_, index) => Math.max(...cells.map((line) => line[index]?.length ?? 0)));
   return cells
     .map((line) =>
@@ -32,9 +34,17 @@ export function toTable(rows: readonly Row[]): string {
 /** As many columns as fit: nothing that is empty in every row, and no digests. */
 function chooseColumns(rows: readonly Row[]): string[] {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  const filled = names.filter((name) => !DIGEST.test(name) && rows.some((row) => !isEmpty(row[name])));
+  const filled = names.filter((name) => !DIGEST.test(name) && rows.some((row) => !isEmpty(row[name]) || name === WIDE));
   const chosen = filled.toSorted((a, b) => rank(a) - rank(b)).slice(0, COLUMNS_MAX);
   return chosen.toSorted((a, b) => Number(a === WIDE) - Number(b === WIDE));
+}
+
+function cellOf(row: Row, column: string): string {
+  const cell = bound(toCell(row[column], column), column);
+  if (column !== WIDE) return cell;
+  const bytes = row["argumentsBytes"];
+  if (isEmpty(row[WIDE]) && typeof bytes === "number") return `(not shown, ${bytes} bytes)`;
+  return row["argumentsAltered"] === true ? `${cell} (altered)` : cell;
 }
 
 function rank(name: string): number {

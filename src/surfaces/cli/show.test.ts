@@ -93,3 +93,24 @@ test("makes hidden characters visible, and stops where values are very deep", ()
     /"a":[^]*na\\u\{202e\}me:\n {2}te\\u\{200b\}xt\n {2}\\u\{1b\}\[31mred$/,
   );
 });
+
+test("lists make hidden characters in the names of columns visible, and keep each on one line", () => {
+  const shown = show({ run: { output: [{ "\u001b[31mkey\nrow": 1 }] } });
+  expect(shown).toContain("\\u{1b}[31mkey row");
+  expect(shown).not.toContain("\u001b");
+});
+
+test("leaves out no id that a skill or an agent chose, and no member that a table would drop", () => {
+  expect(show({ run: { output: { id: "cus_42", name: "Ada" } } })).toContain("cus_42");
+  expect(show({ run: { output: [{}, { a: null, b: 1 }] } })).toMatch(/- none\n.*- a: -\n.*b: 1/);
+});
+
+test("says which version of a skill waits, and that its arguments are not shown or were altered", () => {
+  const target = { type: "skill", id: ID, name: "deploy", version: 7 };
+  const large = { id: ID, target, argumentsDigest: "d", argumentsBytes: 20_480, requestedAt: "2026-01-31" };
+  const masked = { id: ID, target, arguments: { key: "..." }, argumentsAltered: true, requestedAt: "2026-01-31" };
+  const shown = show({ items: [large, masked] });
+  expect(shown).toContain("deploy v7");
+  expect(shown).toContain("(not shown, 20480 bytes)");
+  expect(shown).toContain('{"key":"..."} (altered)');
+});

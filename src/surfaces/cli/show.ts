@@ -26,7 +26,7 @@ export function show(output: Row): string {
 
 /** A value under its name: on the same line, or indented below. */
 export function showMember(name: string, value: unknown, depth = 0): string {
-  const label = escapeHiddenText(name);
+  const label = toCell(name);
   const block = toBlock(value, depth);
   return block === undefined ? `${label}: ${toLine(value, name)}` : `${label}:\n${indent(block)}`;
 }
@@ -48,10 +48,11 @@ function toBlock(value: unknown, depth: number): string | undefined {
   return value.map((element) => `- ${indent(toBlock(element, depth + 1) ?? toLine(element)).slice(2)}`).join("\n");
 }
 
-/** Whether a table shows all of it: rows of one form whose cells are neither nested nor cut. */
+/** Whether a table shows all of it: rows of one form whose cells are neither nested nor cut, and no column that is empty. */
 function isTabular(rows: readonly Row[]): boolean {
   const names = Object.keys(rows[0] ?? {});
   if (names.length > COLUMNS_MAX || names.some((name) => DIGEST.test(name))) return false;
+  if (names.length === 0 || names.some((name) => rows.every((row) => isEmpty(row[name])))) return false;
   return rows.every((row) => Object.keys(row).join() === names.join() && Object.values(row).every(fitsCell));
 }
 

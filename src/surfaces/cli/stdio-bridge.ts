@@ -87,6 +87,8 @@ class Bridge {
   #initialize: JSONRPCMessage | undefined;
   /** What has to be at the gateway before the client's next message. */
   #ahead: Promise<void> = Promise.resolve();
+  /** All messages that get no answer: until they are at the gateway, the session must not end. */
+  #delivered: Promise<unknown> = Promise.resolve();
   #renewal: Promise<void> | undefined;
   #renewed: { readonly id: string; readonly resolve: () => void } | undefined;
   #renewals = 0;
@@ -102,11 +104,13 @@ class Bridge {
     gateway.onerror = (error) => void setImmediate(() => this.#tell(error));
   }
 
-  /** Waits for what the client asked, not for ever, and ends the session. */
+  /** Waits until what the client sent is there and what it asked is answered, not for ever, and ends the session. */
   async finish(): Promise<void> {
     const answered = new Promise<void>((resolve) => (this.#onAllAnswered = resolve));
-    const timer = setTimeout(() => this.#onAllAnswered?.(), FINISH_MS_MAX);
-    if (this.#open.size > 0) await answered;
+    const done = Promise.all([this.#delivered, this.#open.size > 0 ? answered : undefined]);
+    const tooLong = Promise.withResolvers<void>();
+    const timer = setTimeout(tooLong.resolve, FINISH_MS_MAX);
+    await Promise.race([done, tooLong.promise]);
     clearTimeout(timer);
     for (const id of this.#open) this.#answer(id, new Error("the client closed its end before the gateway answered"));
     await this.#gateway.terminateSession().catch((error: unknown) => this.#tell(error, "could not end the session: "));
@@ -124,11 +128,13 @@ class Bridge {
   /** What follows `initialize` or a notification waits until it is there: HTTP keeps no order among requests of its own. */
   #fromClient(message: JSONRPCMessage): void {
     const isNotification = "method" in message && !("id" in message);
-    if ("method" in message && "id" in message) {
+    const isRequest = "method" in message && "id" in message;
+    if (isRequest) {
       this.#open.add(message.id);
       if (message.method === "initialize") this.#initialize = message;
     }
     const sent = this.#ahead.then(() => this.#send(message));
+    if (!isRequest) this.#delivered = Promise.all([this.#delivered, sent]);
     if (isNotification || message === this.#initialize) this.#ahead = sent;
   }
 

@@ -70,8 +70,8 @@ async function run(
 ): Promise<number> {
   if (readVariable(terminal.env, "RUNLAYER_URL") === undefined) {
     if (device !== undefined) throw usage("`--device` is for a scan with a server; set RUNLAYER_URL");
-    // Otherwise every finding reads as if the registry had been asked.
-    terminal.printError("not compared with a registry; set RUNLAYER_URL\n");
+    // Otherwise every finding reads to people as if the registry had been asked.
+    if (options.form === "table") terminal.printError("not compared with a registry; set RUNLAYER_URL\n");
     const { runScanCommand } = await import("../sweep/scan-command.ts");
     return runScanCommand(options, io);
   }

@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { isName } from "../domain/names.ts";
+import { AppError } from "../lib/errors.ts";
 import type { Operation } from "../operations/define-operation.ts";
 import type { SkillPackage } from "../skills/package/skill-package.ts";
 import { callOrThrow } from "../surfaces/cli/call-api.ts";
@@ -48,12 +50,17 @@ const Stored = z.object({
 /** A skill as the list shows it. */
 export type ListedSkill = z.output<typeof Page>["items"][number];
 
-/** All skills of the registry. */
+/** All skills of the registry. Throws `unavailable` where one has no name of ours: names become folders, and this may be any server. */
 export async function listSkills(options: SyncOptions): Promise<readonly ListedSkill[]> {
   const found: ListedSkill[] = [];
   let cursor: string | undefined;
   do {
     const page = Page.parse(await callRegistry("list_skills", { limit: PAGE_ROWS, cursor }, options));
+    if (!page.items.every(({ name }) => isName(name)))
+      throw new AppError(
+        "unavailable",
+        "the server lists a skill under what is no name; see what answers at RUNLAYER_URL",
+      );
     found.push(...page.items);
     cursor = page.nextCursor;
   } while (cursor !== undefined);

@@ -93,10 +93,15 @@ const INITIALIZE = {
   params: { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "script", version: "1.0.0" } },
 };
 
-/** What the bridge answers to a script that writes one line and ends its input, and what it logs. */
-async function bridgeOneLine(url: string): Promise<{ answers: readonly string[]; problems: readonly string[] }> {
+/** What the bridge answers to a script that asks for a session and ends its input, and what it logs. */
+const bridgeOneLine = (url: string) => bridge(url, `${JSON.stringify(INITIALIZE)}\n`);
+
+async function bridge(
+  url: string,
+  input: string,
+): Promise<{ answers: readonly string[]; problems: readonly string[] }> {
   const [stdin, stdout, problems] = [new PassThrough(), new PassThrough(), new Array<string>()];
-  stdin.end(`${JSON.stringify(INITIALIZE)}\n`);
+  stdin.end(input);
   const onProblem = (message: string): void => void problems.push(message);
   await bridgeStdio({ url: new URL(url), key: app.ownerKey, stdin, stdout, onProblem });
   stdout.end();
@@ -119,6 +124,12 @@ test.each([
   expect(problems).toHaveLength(1);
   expect(`runlayer: ${problems.join()}`).toBe(at(answers.map(parsed), 0, "error", "message"));
   if (url === path) expect(problems[0]).toContain(url);
+});
+
+test("`stdio` tells of what is no message in one line, and goes on", async () => {
+  const { answers, problems } = await bridge(`${app.url}/mcp`, `{"jsonrpc":"2.0"}\n${JSON.stringify(INITIALIZE)}\n`);
+  expect(answers.map(parsed)).toEqual([expect.objectContaining({ id: 1, result: expect.anything() })]);
+  expect(problems).toEqual(["the client sent what is no JSON-RPC message"]);
 });
 
 test("`stdio` takes http and https only", async () => {

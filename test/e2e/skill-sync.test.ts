@@ -1,4 +1,5 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -294,6 +295,23 @@ test("what a skill without a function needs survives push and pull", async () =>
   const file = { path: "skill.json", text: "{}" };
   const own = await app.rest("POST /skills", { name: "own", description: "d", instructions: "i", files: [file] });
   expect(own.body["code"]).toBe("invalid_input");
+});
+
+test("a server that names a skill by a path gets nothing written", async () => {
+  const target = join(folder, "target", "skills");
+  const listed = { id: "1", name: "../outside", servingVersion: 1, latestVersion: 1 };
+  const skill = { name: "outside", description: "d", digest: "d", instructions: "i", servers: [], files: [] };
+  const hostile = createServer((request, response) => {
+    const isList = request.url?.startsWith("/api/v1/skills?") === true;
+    response.end(JSON.stringify(isList ? { items: [listed], total: 1 } : { skill }));
+  });
+  await new Promise<void>((resolve) => hostile.listen(0, "127.0.0.1", resolve));
+  const address = hostile.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  const run = await runSkills(["pull", target], { RUNLAYER_URL: `http://127.0.0.1:${address.port}` });
+  hostile.close();
+  expect(run).toMatchObject({ exitCode: 4, err: expect.stringContaining("no name") });
+  expect(existsSync(join(folder, "target", "outside"))).toBe(false);
 });
 
 test("runs a skill's cases against live servers, as an agent", async () => {

@@ -98,7 +98,9 @@ class Bridge {
     this.#sendToClient = send;
     this.#onProblem = onProblem;
     client.onmessage = (message) => this.#fromClient(message);
-    client.onerror = (error) => onProblem(error.message);
+    // One line: what the parser of messages says of one fills a screen.
+    client.onerror = (error) =>
+      onProblem("issues" in error ? "the client sent what is no JSON-RPC message" : error.message);
     gateway.onmessage = (message) => this.#fromGateway(message);
     // Later, because what is thrown as well is told, or mended, where it is caught.
     gateway.onerror = (error) => void setImmediate(() => this.#tell(error));

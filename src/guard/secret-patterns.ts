@@ -65,7 +65,11 @@ export const KEY_PATTERNS: readonly SecretPattern[] = [
   { type: "atlassian-token", needs: ["ATATT3"], pattern: /(?<![A-Za-z0-9])ATATT3[A-Za-z0-9_=-]{20,512}/g },
   { type: "digitalocean-token", needs: ["_v1_"], pattern: /(?<![A-Za-z0-9])do[opr]_v1_[a-f0-9]{40,128}/g },
   { type: "databricks-token", needs: ["dapi"], pattern: /(?<![A-Za-z0-9])dapi[a-f0-9]{32}(?![a-f0-9])/g },
-  { type: "shopify-token", needs: ["shp"], pattern: /(?<![A-Za-z0-9])shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}/g },
+  {
+    type: "shopify-token",
+    needs: ["shpat_", "shpca_", "shppa_", "shpss_"],
+    pattern: /(?<![A-Za-z0-9])shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}/g,
+  },
   { type: "telegram-token", needs: [":AA"], pattern: /(?<![A-Za-z0-9])\d{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9])/g },
   {
     type: "vendor-key",
@@ -114,6 +118,7 @@ export const KEY_PATTERNS: readonly SecretPattern[] = [
   {
     type: "jwt",
     needs: ["eyJ"],
+    marks: ".",
     pattern: /(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,8192}\.[A-Za-z0-9_-]{8,8192}(?:\.[A-Za-z0-9_-]{0,2048}){0,3}/g,
   },
 ];

@@ -1,6 +1,7 @@
 import { performance } from "node:perf_hooks";
 import { AppError } from "../lib/errors.ts";
 import type { DecisionJournal, FinishedEvent, JournalEntry } from "./decision-journal.ts";
+import { LoopLoad } from "./loop-load.ts";
 import type { Sequencer } from "./sequencer.ts";
 
 /** Outcomes ride along with the next decision; this is how long they wait for one. */
@@ -8,6 +9,8 @@ const LINGER_MS = 20;
 const RETRY_MS = 1_000;
 /** Longer than a burst takes to come in, shorter than what it saves: a write in another thread takes about 1 ms. */
 const GATHER_MS = 1;
+/** When there is more to do than time for it, what each write costs counts more than when it is made. */
+const GATHER_MS_BUSY = 4;
 
 export interface CommitReport {
   readonly durationMs: number;
@@ -40,6 +43,7 @@ interface Waiting {
  */
 export class GroupCommitter {
   readonly #options: GroupCommitterOptions;
+  readonly #load = new LoopLoad();
   #waiting: Waiting[] = [];
   #size = 0;
   #inFlight = 0;
@@ -131,7 +135,13 @@ export class GroupCommitter {
   #writeSoon(): void {
     if (this.#isScheduled || this.#running !== undefined) return;
     this.#isScheduled = true;
-    this.#gather(this.#options.journal.isImmediate ? 0 : performance.now() + GATHER_MS);
+    this.#gather(performance.now() + this.#gatherMs);
+  }
+
+  get #gatherMs(): number {
+    if (this.#load.isHigh) return GATHER_MS_BUSY;
+    // What is written at once need not wait for others.
+    return this.#options.journal.isImmediate ? 0 : GATHER_MS;
   }
 
   /** This turn of the loop, and on until then as long as each turn brings more. */

@@ -11,11 +11,11 @@ import { childrenOf, usageOf } from "./gateway/usage.ts";
  * What the gateway costs: the whole program as `runlayer serve` starts it, against the upstream directly, the least that a Node
  * proxy can do, and npm's mcp-proxy. In every round each contender gets a short turn, and every ratio is the median of what the
  * rounds gave, so that whatever else the machine does meets all alike. CPU is the kernel's account of all threads (Linux).
- * Run: node bench/gateway.ts [seconds per turn, default 0.5] [rounds, default 6]
+ * Run: node bench/gateway.ts [seconds per turn, default 0.5] [rounds, default 10]
  */
 
 const SECONDS = Number(process.argv[2] ?? 0.5);
-const ROUNDS = Number(process.argv[3] ?? 6);
+const ROUNDS = Number(process.argv[3] ?? 10);
 // Until the optimizing compiler has seen the code, a young process is measured and not a server.
 const WARM_UP_SECONDS = 12;
 

@@ -71,8 +71,9 @@ type Decided = Pick<Exchange, "context" | "caller" | "session" | "parent"> & { r
 export function draftOf(
   decided: Decided,
   envelope: RequestEnvelope | NotificationEnvelope,
-  { rule, question, decision }: Judged,
+  judged: Judged,
 ): DecisionDraft {
+  const { rule, question, decision } = judged;
   const { context, caller, session, parent, time = context.clock.now() } = decided;
   return toDraft(subjectOf(caller), {
     event: rule.event ?? "message.refused",
@@ -83,24 +84,26 @@ export function draftOf(
     policies: decision.policies,
     correlationId: parent?.correlationId,
     details: {
-      ...payloadOf(decided, envelope, { question, decision }),
+      ...payloadOf(decided, envelope, judged),
       ...(rule.event === undefined ? { method: envelope.method } : {}),
       ...matchDetails(decision),
     },
   });
 }
 
-/** What may be kept of the message's arguments; texts are cut as the log cuts them unless another length is given. */
+/** What may be kept of the message's arguments, or of a subscription's filter; texts are cut as the log cuts them unless another length is given. */
 export function payloadOf(
   { context, caller }: Pick<Exchange, "context" | "caller">,
   envelope: RequestEnvelope | NotificationEnvelope,
-  { question, decision, textCharactersMax }: Pick<Judged, "question" | "decision"> & { textCharactersMax?: number },
+  { rule, question, decision, textCharactersMax }: Judged & { readonly textCharactersMax?: number },
 ): Readonly<Record<string, unknown>> {
-  const args = memberOf(envelope.params, "arguments");
+  const isSubscription = rule.target === "subscription";
+  const args = memberOf(envelope.params, isSubscription ? "notifications" : "arguments");
   if (args === undefined) return {};
   const auditPayloads = decision.audit ?? caller.snapshot.organization.settings.auditPayloads;
   const bytes = envelope.bytes.subarray(args.start, args.end);
-  const payload = { bytes, value: question.args, textCharactersMax };
+  const value = isSubscription ? () => valueAt(envelope.bytes, args) : question.args;
+  const payload = { bytes, value, textCharactersMax };
   return toPayload(payload, auditPayloads, context.maskSecrets);
 }
 

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { decideApproval } from "../../src/domain/approval.ts";
 import type { Policy } from "../../src/domain/policy.ts";
+import { maskSecrets } from "../../src/guard/mask-secrets.ts";
 import { parsePolicy } from "../../src/policy/parse-policy.ts";
 import { aPolicy } from "../harness/entities.ts";
 import { post, request, type Message } from "./client.ts";
@@ -16,7 +17,7 @@ let upstream: TestUpstream;
 let agent: AgentKey;
 
 beforeAll(async () => {
-  harness = await startHarness({ hasApprovals: true });
+  harness = await startHarness({ hasApprovals: true, maskSecrets });
   upstream = await startUpstream((received) => sendJson(received, result(received, { resultType: "complete" })));
   const server = await harness.addServer({ name: "s", url: `${upstream.url}/mcp` });
   agent = await harness.addAgent("a", [{ serverId: server.id, resources: ["file:///a*"] }]);
@@ -66,12 +67,28 @@ test("shows who decides every policy that holds a part of it, and sends it once 
   const uris = ["file:///a3", "file:///a4"];
   const policies = [onServer, onLast].map(({ id, name }) => ({ id, name }));
   expect((await subscribe(...uris)).error).toMatchObject({ code: -32012, data: { policies } });
-  expect(await pending()).toMatchObject([{ target: { type: "server", name: "s" }, policies }]);
+  const payload = { arguments: { resourceSubscriptions: uris } };
+  expect(await pending()).toMatchObject([{ target: { type: "server", name: "s" }, policies, payload }]);
   const event = (await harness.events("subscription.listen")).at(-1);
-  expect(event).toMatchObject({ outcome: "held", policies, details: { alsoMatched: [{ id: watched.id }] } });
+  expect(event).toMatchObject({
+    outcome: "held",
+    policies,
+    details: { alsoMatched: [{ id: watched.id }], ...payload },
+  });
   await approveAll();
   expect(await subscribe(...uris)).toMatchObject({ result: {} });
   expect(upstream.received).toHaveLength(1);
+});
+
+test("records every resource of a subscription that is sent", async () => {
+  const secret = `ghp_${"a1B2c3D4e5".repeat(4)}`;
+  const uris = ["file:///a3", `file:///a4?${secret}`, "file:///a5"];
+  expect(await subscribe(...uris)).toMatchObject({ result: {} });
+  const event = (await harness.events("subscription.listen")).at(-1);
+  const masked = ["file:///a3", "file:///a4?[masked:github-token]", "file:///a5"];
+  const details = { arguments: { resourceSubscriptions: masked }, argumentsAltered: true };
+  expect(event).toMatchObject({ outcome: "success", details });
+  expect(JSON.stringify(event)).not.toContain(secret);
 });
 
 const held = (resource: string): string =>

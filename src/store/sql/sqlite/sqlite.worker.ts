@@ -24,6 +24,9 @@ const settings: WorkerSettings = workerData;
 // A statement is compiled once. The program has some hundred texts; past that a list filter made up new ones.
 const CACHED_STATEMENTS_MAX = 500;
 
+/** By then a start is over. */
+const SETTLED_MS = 1_000;
+
 type PreparedStatement = SqliteDatabase.Statement<unknown[], never>;
 
 interface Connection {
@@ -42,7 +45,8 @@ if (opened !== undefined) {
   reply({ kind: "ready" });
   // Kept now, because a process that is killed could not do it at its end.
   flushCompileCache();
-  collectGarbage();
+  // Later: it keeps a start waiting, and who closes soon has nothing from it.
+  setTimeout(collectGarbage, SETTLED_MS).unref();
 }
 
 interface Opened {

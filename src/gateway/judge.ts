@@ -3,6 +3,7 @@ import { newId } from "../lib/ids.ts";
 import { decide, refusalMessage, toQuestion, type DecidingPolicy, type Decision, type Question } from "./decide.ts";
 import type { Target } from "./decide.ts";
 import { memberOf, valueAt, type NotificationEnvelope, type RequestEnvelope } from "./envelope/envelope.ts";
+import type { Member } from "./envelope/json-scanner.ts";
 import type { Exchange } from "./exchange.ts";
 import { toolOfTask, UnknownHandle } from "./handles.ts";
 import { errorMessage } from "./http/respond.ts";
@@ -28,7 +29,7 @@ export function judge(exchange: Exchange, envelope: RequestEnvelope | Notificati
     toolOfTask: (sealed) => toolOfTask(sealed, scope, context) ?? refuseTask(),
     serverName: caller.server.server.name,
   });
-  const args = once(() => valueAt(envelope.bytes, memberOf(envelope.params, "arguments")));
+  const args = once(() => valueAt(envelope.bytes, argumentsOf(rule, envelope)));
   const judgeOne = (target: Target): Judged => {
     const question = toQuestion(rule, target, args);
     return { rule, question, decision: decide(caller, question, context.clock.now()) };
@@ -91,19 +92,22 @@ export function draftOf(
   });
 }
 
-/** What may be kept of the message's arguments, or of a subscription's filter; texts are cut as the log cuts them unless another length is given. */
+/** What a message asks for besides the name of a thing: the arguments of a call, the filter of a subscription. */
+function argumentsOf(rule: MethodRule, { params }: RequestEnvelope | NotificationEnvelope): Member | undefined {
+  return memberOf(params, rule.target === "subscription" ? "notifications" : "arguments");
+}
+
+/** What may be kept of the message's arguments; texts are cut as the log cuts them unless another length is given. */
 export function payloadOf(
   { context, caller }: Pick<Exchange, "context" | "caller">,
   envelope: RequestEnvelope | NotificationEnvelope,
   { rule, question, decision, textCharactersMax }: Judged & { readonly textCharactersMax?: number },
 ): Readonly<Record<string, unknown>> {
-  const isSubscription = rule.target === "subscription";
-  const args = memberOf(envelope.params, isSubscription ? "notifications" : "arguments");
+  const args = argumentsOf(rule, envelope);
   if (args === undefined) return {};
   const auditPayloads = decision.audit ?? caller.snapshot.organization.settings.auditPayloads;
   const bytes = envelope.bytes.subarray(args.start, args.end);
-  const value = isSubscription ? () => valueAt(envelope.bytes, args) : question.args;
-  const payload = { bytes, value, textCharactersMax };
+  const payload = { bytes, value: question.args, textCharactersMax };
   return toPayload(payload, auditPayloads, context.maskSecrets);
 }
 

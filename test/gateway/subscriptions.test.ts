@@ -80,6 +80,18 @@ test("shows who decides every policy that holds a part of it, and sends it once 
   expect(upstream.received).toHaveLength(1);
 });
 
+test("decides by the filter that it records, not by a member that means nothing here", async () => {
+  const text = held("resource is Runlayer::Server").replace(";", " unless { context.args has toolsListChanged };");
+  await addPolicy(text);
+  expect((await subscribe("file:///a5")).error).toMatchObject({ code: -32012 });
+  const stray = { arguments: { toolsListChanged: true } };
+  expect((await listen({ resourceSubscriptions: ["file:///a6"] }, stray)).error).toMatchObject({ code: -32012 });
+  const filter = { resourceSubscriptions: ["file:///a7"], toolsListChanged: true };
+  expect(await listen(filter)).toMatchObject({ result: {} });
+  const event = (await harness.events("subscription.listen")).at(-1);
+  expect(event).toMatchObject({ outcome: "success", details: { arguments: filter } });
+});
+
 test("records every resource of a subscription that is sent", async () => {
   const secret = `ghp_${"a1B2c3D4e5".repeat(4)}`;
   const uris = ["file:///a3", `file:///a4?${secret}`, "file:///a5"];
@@ -104,13 +116,15 @@ async function addPolicy(text: string, given: Partial<Policy> = {}): Promise<Pol
   return policy;
 }
 
-async function subscribe(...uris: readonly string[]): Promise<Message> {
+const subscribe = (...uris: readonly string[]): Promise<Message> => listen({ resourceSubscriptions: uris });
+
+async function listen(notifications: object, others: object = {}): Promise<Message> {
   const meta = {
     "io.modelcontextprotocol/protocolVersion": VERSION,
     "io.modelcontextprotocol/clientCapabilities": {},
     "io.modelcontextprotocol/clientInfo": { name: "test", version: "1" },
   };
-  const message = request(1, "subscriptions/listen", { notifications: { resourceSubscriptions: uris }, _meta: meta });
+  const message = request(1, "subscriptions/listen", { notifications, ...others, _meta: meta });
   const headers = { "mcp-protocol-version": VERSION, "mcp-method": "subscriptions/listen" };
   const [answer] = (await post(`${harness.url}/gateway/s/mcp`, agent.key, message, { headers })).messages;
   if (answer === undefined) throw new Error("no answer");

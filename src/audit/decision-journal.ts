@@ -37,7 +37,7 @@ export function toFinished(entry: Exclude<JournalEntry, { kind: "decided" }>, or
  * table on PostgreSQL.
  */
 export interface DecisionJournal {
-  /** Whether a commit of usual size is done when `commit` returns: then it is not worth waiting for more entries. */
+  /** Whether a commit of usual size is done when `commit` returns: more entries are worth waiting for only where there is no time to spare. */
   readonly isImmediate: boolean;
   /** What the last process left behind. MUST be called once, before the first `commit`. */
   recover(): Promise<Recovered>;

@@ -1,11 +1,14 @@
 import { performance } from "node:perf_hooks";
 
-/** A loop that is at work for more than this share of its time has company for every entry; the others are kept by a wait. */
+/** A gateway that gathers under load is at work for 75 to 90 % of its time; one whose upstreams are slow waits for half of it. */
 const HIGH = 0.65;
 /** Long enough for a share to mean something, short enough to follow bursts. */
 const WINDOW_MS = 20;
 
-/** How much of its time the event loop of this thread was at work, by the kernel's account of when it waited (libuv's idle time). */
+/**
+ * How much of its time the event loop of this thread does not wait for something to happen (libuv's own account). A write that blocks the
+ * loop counts as work.
+ */
 export class LoopLoad {
   #isHigh = false;
   #measuredAt = performance.now();

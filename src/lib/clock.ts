@@ -9,7 +9,7 @@ export const systemClock: Clock = { now: () => Date.now() };
 /** The second that was written last: events come many a second, and the rest of a time is three digits. */
 let last = { second: NaN, text: "" };
 
-/** RFC 3339 in UTC with milliseconds, the only form of a time that leaves the program. Throws `RangeError` for what is no time. */
+/** RFC 3339 in UTC with milliseconds, the only form of a time that leaves the program. Throws `RangeError` for a second that no `Date` holds. */
 export function toRfc3339(timeMs: number): string {
   const whole = Math.trunc(timeMs);
   const second = Math.floor(whole / 1000);

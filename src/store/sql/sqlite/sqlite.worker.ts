@@ -24,7 +24,7 @@ const settings: WorkerSettings = workerData;
 // A statement is compiled once. The program has some hundred texts; past that a list filter made up new ones.
 const CACHED_STATEMENTS_MAX = 500;
 
-/** By then a start is over. */
+/** By then most starts are over. */
 const SETTLED_MS = 1_000;
 
 type PreparedStatement = SqliteDatabase.Statement<unknown[], never>;

@@ -11,6 +11,9 @@ import type { Member } from "./envelope/json-scanner.ts";
 import type { MethodRule } from "./methods.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
 
+/** Each resource is decided by itself, by every policy, while all other traffic waits. */
+const SUBSCRIBED_MAX = 256;
+
 /** What a message acts on; the tool of a task is told by `toolOfTask`. Throws `RpcRefusal` where the message names nothing. */
 export function readTargets(
   rule: MethodRule,
@@ -55,6 +58,8 @@ function readSubscription(
 ): readonly [Target, ...Target[]] {
   const filter = { members: membersAt(bytes, memberOf(params, "notifications")) };
   const uris = itemsAt(bytes, memberOf(filter, "resourceSubscriptions"));
+  if (uris.length > SUBSCRIBED_MAX)
+    return refuse(`one subscription names at most ${SUBSCRIBED_MAX} resources; open others for the rest`);
   const resources = uris.map((item): Target => ({
     type: "resource",
     name: checkedUri(requiredText(bytes, item, "resourceSubscriptions")),

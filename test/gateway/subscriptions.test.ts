@@ -92,6 +92,15 @@ test("decides by the filter that it records, not by a member that means nothing 
   expect(event).toMatchObject({ outcome: "success", details: { arguments: filter } });
 });
 
+test("sends a subscription of 256 resources, and refuses one more before it is decided", async () => {
+  const uris = Array.from({ length: 257 }, (_, index) => `file:///a${index}`);
+  const refused = (await subscribe(...uris)).error;
+  expect(refused?.code).toBe(-32602);
+  expect(refused?.message).toContain("256 resources");
+  expect(upstream.received).toEqual([]);
+  expect(await subscribe(...uris.slice(1))).toMatchObject({ result: {} });
+});
+
 test("records every resource of a subscription that is sent", async () => {
   const secret = `ghp_${"a1B2c3D4e5".repeat(4)}`;
   const uris = ["file:///a3", `file:///a4?${secret}`, "file:///a5"];

@@ -13,6 +13,8 @@ import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
 
 /** Each resource is decided by itself, by every policy, while all other traffic waits. */
 const SUBSCRIBED_MAX = 256;
+/** Policies search names for parts of them; no honest one is as long as this. */
+const NAME_CHARACTERS_MAX = 8_192;
 
 /** What a message acts on; the tool of a task is told by `toolOfTask`. Throws `RpcRefusal` where the message names nothing. */
 export function readTargets(
@@ -21,7 +23,7 @@ export function readTargets(
   { toolOfTask, serverName }: { toolOfTask: (taskId: string) => string; serverName: string },
 ): readonly [Target, ...Target[]] {
   const text = (parent: { readonly members: readonly Member[] } | undefined, name: string): string =>
-    requiredText(envelope.bytes, memberOf(parent, name), name);
+    requiredName(envelope.bytes, memberOf(parent, name), name);
   switch (rule.target) {
     case "tool":
     case "prompt":
@@ -33,7 +35,9 @@ export function readTargets(
     case "reference":
       return [readReference(envelope.bytes, memberOf(envelope.params, "ref"))];
     case "task":
-      return [{ type: "tool", name: toolOfTask(text(envelope.params, "taskId")) }];
+      return [
+        { type: "tool", name: toolOfTask(requiredText(envelope.bytes, memberOf(envelope.params, "taskId"), "taskId")) },
+      ];
     case "subscription":
       return readSubscription(envelope, serverName);
     default:
@@ -45,9 +49,9 @@ export function readTargets(
 function readReference(bytes: Buffer, ref: Member | undefined): Target {
   const parent = { members: membersAt(bytes, ref) };
   const type = textAt(bytes, memberOf(parent, "type"));
-  if (type === "ref/prompt") return { type: "prompt", name: requiredText(bytes, memberOf(parent, "name"), "ref.name") };
+  if (type === "ref/prompt") return { type: "prompt", name: requiredName(bytes, memberOf(parent, "name"), "ref.name") };
   if (type === "ref/resource")
-    return { type: "resource", name: checkedUri(requiredText(bytes, memberOf(parent, "uri"), "ref.uri")) };
+    return { type: "resource", name: checkedUri(requiredName(bytes, memberOf(parent, "uri"), "ref.uri")) };
   return refuse("`ref.type` must be `ref/prompt` or `ref/resource`");
 }
 
@@ -62,7 +66,7 @@ function readSubscription(
     return refuse(`one subscription names at most ${SUBSCRIBED_MAX} resources; open others for the rest`);
   const resources = uris.map((item): Target => ({
     type: "resource",
-    name: checkedUri(requiredText(bytes, item, "resourceSubscriptions")),
+    name: checkedUri(requiredName(bytes, item, "resourceSubscriptions")),
   }));
   return [{ type: "server", name: serverName }, ...resources];
 }
@@ -73,6 +77,13 @@ const RESOLVED_AWAY = /\p{Cc}|(?:^|[/\\:]|%2f|%5c)(?:\.|%2e){1,2}(?=$|[/\\?#]|%2
 /** An upstream that resolves `..` would read another resource than the one that was decided: such a URI is refused. */
 function checkedUri(uri: string): string {
   return RESOLVED_AWAY.test(uri) ? refuse("a resource URI must hold no dot segments and no control characters") : uri;
+}
+
+function requiredName(bytes: Buffer, member: Member | undefined, name: string): string {
+  const text = requiredText(bytes, member, name);
+  return text.length > NAME_CHARACTERS_MAX
+    ? refuse(`\`params.${name}\` is over ${NAME_CHARACTERS_MAX} characters`)
+    : text;
 }
 
 function requiredText(bytes: Buffer, member: Member | undefined, name: string): string {

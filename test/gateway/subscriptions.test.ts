@@ -101,6 +101,13 @@ test("sends a subscription of 256 resources, and refuses one more before it is d
   expect(await subscribe(...uris.slice(1))).toMatchObject({ result: {} });
 });
 
+test("refuses a resource with a name that nobody would give", async () => {
+  const longest = `file:///a${"b".repeat(8_192 - "file:///a".length)}`;
+  expect(await subscribe(longest)).toMatchObject({ result: {} });
+  expect((await subscribe(`${longest}b`)).error?.message).toContain("over 8192 characters");
+  expect(upstream.received).toHaveLength(1);
+});
+
 test("records every resource of a subscription that is sent", async () => {
   const secret = `ghp_${"a1B2c3D4e5".repeat(4)}`;
   const uris = ["file:///a3", `file:///a4?${secret}`, "file:///a5"];

@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from "node:crypto";
+import { decodeBase64url } from "../lib/base64url.ts";
 
 /** Handles that upstreams issue. Each kind has its own keys, so that one is never taken for another. */
 export type HandleKind = "session" | "event" | "task" | "state" | "cursor" | "approval";
@@ -26,7 +27,6 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 /** Longer than any session id or state seen, shorter than what hurts. */
 const SEALED_CHARACTERS_MAX = 64 * 1024;
-const BASE64URL = /^[A-Za-z0-9_-]+$/;
 /** Derived keys that are kept; deriving one again costs microseconds. */
 const KEYS_MAX = 4096;
 
@@ -59,9 +59,9 @@ function sealText({ encryption, nonce }: Keys, text: string): string {
 }
 
 function openText({ encryption }: Keys, sealed: string): string | undefined {
-  if (sealed.length > SEALED_CHARACTERS_MAX || !BASE64URL.test(sealed)) return undefined;
-  const bytes = Buffer.from(sealed, "base64url");
-  if (bytes.length < NONCE_BYTES + TAG_BYTES) return undefined;
+  if (sealed.length > SEALED_CHARACTERS_MAX) return undefined;
+  const bytes = decodeBase64url(sealed);
+  if (bytes === undefined || bytes.length < NONCE_BYTES + TAG_BYTES) return undefined;
   const decipher = createDecipheriv("aes-256-gcm", encryption, bytes.subarray(0, NONCE_BYTES));
   decipher.setAuthTag(bytes.subarray(-TAG_BYTES));
   const text = decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES));

@@ -12,12 +12,21 @@ test("opens what it sealed, and no two records are alike", () => {
   expect(sealText("s3cret", "servers/1", first)).not.toBe(sealed);
 });
 
-test("does not open in another context, under another key, or with one character changed", () => {
+test("does not open in another context or under another key", () => {
   const sealed = sealText("s3cret", "servers/1", first);
   expect(() => openText(sealed, "servers/2", first)).toThrow();
   expect(() => openText(sealed, "servers/1", second)).toThrow();
-  const flipped = sealed.slice(0, -2) + (sealed.endsWith("A") ? "B" : "A") + sealed.slice(-1);
-  expect(() => openText(flipped, "servers/1", first)).toThrow();
+});
+
+test("does not open with any one character changed", () => {
+  const sealed = sealText("s3cret", "servers/1", first);
+  for (let index = 0; index < sealed.length; index += 1) {
+    // The last character of a part has bits that stand for nothing: where it is A, B differs in those alone.
+    const other = sealed[index] === "A" ? "B" : "A";
+    const changed = sealed.slice(0, index) + other + sealed.slice(index + 1);
+    expect(() => openText(changed, "servers/1", first), changed).toThrow();
+  }
+  for (const more of ["A", "=", " "]) expect(() => openText(sealed + more, "servers/1", first)).toThrow();
 });
 
 test("rewraps to a new master key without touching the body", () => {

@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
 import { assert } from "../lib/assert.ts";
+import { decodeBase64url } from "../lib/base64url.ts";
 import { AppError } from "../lib/errors.ts";
 
 const ALGORITHM = "aes-256-gcm";
@@ -34,8 +35,8 @@ export function sealText(text: string, context: string, masterKey: MasterKey): s
 export function openText(sealed: string, context: string, masterKey: MasterKey): string {
   const { keyId, wrapped, body } = parseSealed(sealed);
   assertKey(keyId, masterKey);
-  const dataKey = decrypt(Buffer.from(wrapped, "base64url"), masterKey.bytes, masterKey.id);
-  return decrypt(Buffer.from(body, "base64url"), dataKey, context).toString("utf8");
+  const dataKey = decrypt(wrapped, masterKey.bytes, masterKey.id);
+  return decrypt(body, dataKey, context).toString("utf8");
 }
 
 /** The same record under a new master key. The body is untouched; a record that is already under it comes back as it is. */
@@ -43,7 +44,7 @@ export function rewrapSealed(sealed: string, from: MasterKey, to: MasterKey): st
   const { keyId, wrapped, body } = parseSealed(sealed);
   if (keyId === to.id) return sealed;
   assertKey(keyId, from);
-  const dataKey = decrypt(Buffer.from(wrapped, "base64url"), from.bytes, from.id);
+  const dataKey = decrypt(wrapped, from.bytes, from.id);
   return [FORMAT, to.id, wrapDataKey(dataKey, to), body].join(".");
 }
 
@@ -75,8 +76,9 @@ function encrypt(clear: Buffer, key: Buffer, context: string): Buffer {
   return Buffer.concat([iv, cipher.update(clear), cipher.final(), cipher.getAuthTag()]);
 }
 
-function decrypt(bytes: Buffer, key: Buffer, context: string): Buffer {
-  assert(bytes.length >= IV_BYTES + TAG_BYTES, "a sealed part holds an IV and a tag");
+function decrypt(part: string, key: Buffer, context: string): Buffer {
+  const bytes = decodeBase64url(part);
+  assert(bytes !== undefined && bytes.length >= IV_BYTES + TAG_BYTES, "a sealed part holds an IV and a tag");
   const decipher = createDecipheriv(ALGORITHM, key, bytes.subarray(0, IV_BYTES))
     .setAAD(Buffer.from(context, "utf8"))
     .setAuthTag(bytes.subarray(bytes.length - TAG_BYTES));

@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { allocateBlocks, BLOCK_BYTES } from "./disk-blocks.ts";
 import { DiskPace } from "./disk-pace.ts";
 import { SegmentFiles } from "./segment-files.ts";
 
@@ -20,6 +21,13 @@ async function aSegment(pace: DiskPace) {
   return { files, segment, onDisk };
 }
 
+/** `text`, and zeros up to the end of its block. */
+function blockOf(text: string): Buffer {
+  const block = allocateBlocks(BLOCK_BYTES).subarray(0, BLOCK_BYTES);
+  block.write(text);
+  return block;
+}
+
 function aRestingPace(): DiskPace {
   let now = 0;
   const pace = new DiskPace(() => now);
@@ -30,8 +38,8 @@ function aRestingPace(): DiskPace {
 test.runIf(process.platform === "linux")("writes at once while the disk is quick", async () => {
   const { files, segment, onDisk } = await aSegment(new DiskPace(() => 0));
   expect(files.writesInline).toBe(true);
-  const written = segment.write(Buffer.from("decided"), 100);
-  expect(onDisk(100, 7)).toBe("decided");
+  const written = segment.write(blockOf("decided"), BLOCK_BYTES);
+  expect(onDisk(BLOCK_BYTES, 7)).toBe("decided");
   await written;
   await segment.close();
 });
@@ -39,16 +47,16 @@ test.runIf(process.platform === "linux")("writes at once while the disk is quick
 test("leaves large groups to another thread", async () => {
   const { segment, onDisk } = await aSegment(new DiskPace(() => 0));
   const size = 512 * 1024;
-  await segment.write(Buffer.alloc(size, "x"), 8);
-  expect(onDisk(8, size)).toBe("x".repeat(size));
+  await segment.write(allocateBlocks(size).fill("x"), BLOCK_BYTES);
+  expect(onDisk(BLOCK_BYTES, size)).toBe("x".repeat(size));
   await segment.close();
 });
 
 test("leaves all to another thread while the disk is slow", async () => {
   const { files, segment, onDisk } = await aSegment(aRestingPace());
   expect(files.writesInline).toBe(false);
-  await segment.write(Buffer.from("decided"), 100);
-  expect(onDisk(100, 7)).toBe("decided");
+  await segment.write(blockOf("decided"), BLOCK_BYTES);
+  expect(onDisk(BLOCK_BYTES, 7)).toBe("decided");
   await segment.close();
 });
 
@@ -58,7 +66,7 @@ test.each([
 ])("rejects what a %s disk refuses", async (_, pace) => {
   const { segment } = await aSegment(pace());
   await segment.close();
-  await expect(segment.write(Buffer.from("decided"), 0)).rejects.toMatchObject({ code: "EBADF" });
+  await expect(segment.write(blockOf("decided"), 0)).rejects.toMatchObject({ code: "EBADF" });
 });
 
 test("a segment that is given up while the spare file is taken does not take its name", async () => {

@@ -2,6 +2,7 @@ import { close, constants, fdatasync, open, write, writeSync } from "node:fs";
 import { mkdir, open as openHandle, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { allocateBlocks, BLOCK_BYTES } from "./disk-blocks.ts";
 import { DiskPace } from "./disk-pace.ts";
 
 const NAME = /^decisions-(\d{8})\.journal$/;
@@ -13,6 +14,15 @@ const SPARE = "spare.journal";
  */
 const SYNC_FLAG = process.platform === "linux" ? constants.O_DSYNC : 0;
 
+/**
+ * Past the page cache, which has no use for what is read at the next start alone: half the CPU of a small durable write and a
+ * quarter of its time.
+ */
+const DIRECT_FLAGS = constants.O_WRONLY | SYNC_FLAG | constants.O_DIRECT;
+const PLAIN_FLAGS = constants.O_WRONLY | SYNC_FLAG;
+
+const EMPTY_BLOCK = allocateBlocks(BLOCK_BYTES).subarray(0, BLOCK_BYTES);
+
 /** What the event loop may write itself: larger groups are worth another thread's time, however quick the disk is. */
 const INLINE_BYTES_MAX = 256 * 1024;
 
@@ -22,7 +32,7 @@ const closeFile = promisify(close);
 /** An open segment. Not for two writes at a time. */
 export interface Segment {
   readonly number: number;
-  /** All bytes durable at `position` when it resolves. */
+  /** All bytes durable at `position` when it resolves. They MUST be blocks of `allocateBlocks`, and `position` whole blocks. */
   write(bytes: Buffer, position: number): Promise<void>;
   close(): Promise<void>;
 }
@@ -85,7 +95,7 @@ export class SegmentFiles {
     }
     // The name must survive the loss of power as surely as the bytes do.
     await this.#syncDirectory();
-    const fd = await openFile(this.#path(number), constants.O_WRONLY | SYNC_FLAG);
+    const fd = await openSegment(this.#path(number));
     return {
       number,
       write: (bytes, position) => this.#write(fd, bytes, position),
@@ -151,6 +161,28 @@ export class SegmentFiles {
   #path(number: number): string {
     return join(this.#directory, `decisions-${String(number).padStart(8, "0")}.journal`);
   }
+}
+
+async function openSegment(path: string): Promise<number> {
+  return (process.platform === "linux" ? await openDirectly(path) : undefined) ?? openFile(path, PLAIN_FLAGS);
+}
+
+/** Undefined where the file system, or a disk of larger blocks, does not take such writes: that shows at the first one. */
+async function openDirectly(path: string): Promise<number | undefined> {
+  let fd: number | undefined;
+  try {
+    fd = await openFile(path, DIRECT_FLAGS);
+    await writeOnce(fd, { bytes: EMPTY_BLOCK, from: 0, position: 0 });
+    return fd;
+  } catch (error) {
+    if (fd !== undefined) await closeFile(fd);
+    if (isInvalid(error)) return undefined;
+    throw error;
+  }
+}
+
+function isInvalid(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "EINVAL";
 }
 
 function writeInline(fd: number, bytes: Buffer, position: number): void {

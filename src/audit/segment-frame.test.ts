@@ -1,10 +1,13 @@
 import { expect, test } from "vitest";
+import { BLOCK_BYTES } from "./disk-blocks.ts";
 import { FrameEncoder, readFrames } from "./segment-frame.ts";
 
 const encoder = new FrameEncoder();
 
+/** Without the zeros that fill its last block. */
 function frame(segment: number, ordinal: number, text: string): Buffer {
-  return Buffer.from(encoder.encode(segment, { ordinal, text }));
+  const encoded = encoder.encode(segment, { ordinal, text });
+  return Buffer.from(encoded.subarray(0, 24 + Buffer.byteLength(text)));
 }
 
 const first = frame(7, 1, "one");
@@ -18,6 +21,16 @@ test("reads back what was written, up to the zeros behind it", () => {
     { ordinal: 2, text: "zwei – 二" },
   ]);
   expect(damagedFrames).toBe(0);
+});
+
+test("a frame is whole blocks, and what was in its last one before is gone", () => {
+  for (const length of [0, 1, BLOCK_BYTES - 25, BLOCK_BYTES - 24, BLOCK_BYTES - 23]) {
+    encoder.encode(7, { ordinal: 1, text: "x".repeat(4 * BLOCK_BYTES) });
+    const encoded = encoder.encode(7, { ordinal: 2, text: "y".repeat(length) });
+    expect(encoded.length).toBe(length <= BLOCK_BYTES - 24 ? BLOCK_BYTES : 2 * BLOCK_BYTES);
+    expect(encoded.subarray(24 + length).every((byte) => byte === 0)).toBe(true);
+    expect(readFrames(Buffer.concat([encoded, third]), 7).frames).toHaveLength(2);
+  }
 });
 
 test("a torn last frame does not count, wherever it is torn", () => {

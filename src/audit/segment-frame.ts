@@ -1,9 +1,11 @@
 import { crc32 } from "node:zlib";
+import { BLOCK_BYTES, allocateBlocks, toWholeBlocks } from "./disk-blocks.ts";
 
 /*
  * A frame holds what one group commit wrote: `mark` (4 bytes), segment number (4), CRC-32 (4), body length (4), ordinal of its
  * first finished event (8, a double), body. All little-endian. The CRC starts from the segment number and covers length,
  * ordinal and body, so that a frame is whole or does not count, and what an earlier segment left in a reused file never counts.
+ * Zeros fill its last block, so that the disk is asked for whole blocks.
  */
 
 /** Bytes that UTF-8 never holds: no body, whatever an agent put into it, can be taken for the start of a frame. */
@@ -24,12 +26,13 @@ export interface SegmentContent {
 
 /** Encodes into one buffer that is used again: the bytes are good until the next call. */
 export class FrameEncoder {
-  #buffer = Buffer.allocUnsafeSlow(256 * 1024);
+  #buffer = allocateBlocks(256 * 1024);
 
+  /** Whole blocks. */
   encode(segment: number, { ordinal, text }: Frame): Buffer {
     // A UTF-16 code unit takes at most three bytes of UTF-8.
-    const bytesMax = HEADER_BYTES + text.length * 3;
-    if (bytesMax > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(bytesMax);
+    const bytesMax = HEADER_BYTES + text.length * 3 + BLOCK_BYTES;
+    if (bytesMax > this.#buffer.length) this.#buffer = allocateBlocks(bytesMax);
     const buffer = this.#buffer;
     const bodyBytes = buffer.write(text, HEADER_BYTES, "utf8");
     buffer.writeUInt32LE(MARK, 0);
@@ -38,7 +41,9 @@ export class FrameEncoder {
     buffer.writeDoubleLE(ordinal, 16);
     const frame = buffer.subarray(0, HEADER_BYTES + bodyBytes);
     frame.writeUInt32LE(crc32(frame.subarray(CRC_FROM), segment), 8);
-    return frame;
+    const end = toWholeBlocks(frame.length);
+    buffer.fill(0, frame.length, end);
+    return buffer.subarray(0, end);
   }
 }
 

@@ -1,6 +1,6 @@
 import { closeSync, mkdirSync, openSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { CamelCasePlugin, Kysely, sql, type Transaction } from "kysely";
+import { CamelCasePlugin, CompiledQuery, Kysely, sql, type Transaction } from "kysely";
 import { AppError } from "../../../lib/errors.ts";
 import type { SqlBackend } from "../sql-store.ts";
 import { AUDIT_COLUMNS } from "../repositories/audit-row.ts";
@@ -45,11 +45,19 @@ export async function openSqlite(dataDir: string): Promise<SqlBackend> {
   };
 }
 
+/** Built once: building it for each batch costs the thread that serves agents a microsecond of each call. */
+let placingText: string | undefined;
+
 /** The worker makes the rows itself (`placedEvents`): leaves and columns cost the thread that serves agents nothing. */
 async function insertPlaced(db: Transaction<Database>, lines: string, firstSeq: number): Promise<void> {
+  placingText ??= placing(lines, firstSeq).compile(db).sql;
+  await db.executeQuery(CompiledQuery.raw(placingText, [lines, firstSeq]));
+}
+
+function placing(lines: string, firstSeq: number) {
   const columns = sql.join(AUDIT_COLUMNS.map((column) => sql.ref(column)));
   const rows = sql`select * from placed_events(${lines}, ${firstSeq})`;
-  await sql`insert into ${sql.table("auditEvents")} (${columns}) ${rows}`.execute(db);
+  return sql`insert into ${sql.table("auditEvents")} (${columns}) ${rows}`;
 }
 
 interface Threads {

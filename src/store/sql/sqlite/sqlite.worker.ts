@@ -80,6 +80,8 @@ function holdLock(file: string): SqliteDatabase.Database {
 
 async function openWriter(): Promise<Connection> {
   const database = new SqliteDatabase(settings.databaseFile, { timeout: 5000 });
+  // Of a new file: a row of the log is a kilobyte or two, and small pages are written, moved and checkpointed one by one.
+  database.pragma("page_size = 16384");
   database.pragma("journal_mode = WAL");
   // FULL: a commit is on the disk before it is answered; NORMAL would lose the last ones with the power.
   database.pragma("synchronous = FULL");

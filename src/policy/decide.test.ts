@@ -3,7 +3,8 @@ import { type CompiledPolicy, compilePolicy } from "./compiled-policy.ts";
 import { couldAllow, decide } from "./decide.ts";
 import { parsePolicy, parseRule } from "./parse-policy.ts";
 import { createPolicyIndex, withPolicy, withoutPolicy } from "./policy-index.ts";
-import { type Circumstances, createPolicyRequest, createSubject, createTarget, type PolicyRequest } from "./request.ts";
+import { createPolicyRequest, createSubject, createTarget, type PolicyRequest } from "./request.ts";
+import type { Circumstances } from "./request-context.ts";
 import type { PolicyCondition, PolicyRule, PrincipalScope, ResourceScope } from "./rule.ts";
 
 const SERVER = { id: "0198f000-0000-7000-8000-000000000001", name: "payments", groups: ["finance"] };

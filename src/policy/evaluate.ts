@@ -43,7 +43,10 @@ export function evaluatePartially(
 ): void {
   const { context } = request;
   const get: CedarRecord["get"] = (name) => (open.has(name) ? UNKNOWN : context.get(name));
-  const environment = toEnvironment({ ...request, context: { ...context, get } }, true);
+  const environment = toEnvironment(
+    { ...request, context: { kind: "record", get, names: () => context.names() } },
+    true,
+  );
   visitCandidates(index, request, (policy) => {
     if (!isExpired(policy, request.nowMs)) visit(policy, runCode(policy.matches, environment));
   });

@@ -1,10 +1,8 @@
-import { argumentKinds } from "./argument-kinds.ts";
-import { toCedarArgument } from "./arguments.ts";
 import type { Action } from "../domain/policy.ts";
 import type { EntityFacts } from "./environment.ts";
-import { parseIpRange } from "./ip-range.ts";
+import { type Circumstances, RequestContext } from "./request-context.ts";
 import { NAMESPACE } from "./schema.ts";
-import { type CedarRecord, entityKey, entityUid, type EntityUid, isFailure, type Value } from "./value.ts";
+import { type CedarRecord, entityKey, entityUid, type EntityUid, type Value } from "./value.ts";
 
 /** Who asks: the agent's entity, those it refers to, and the keys of everything it is or is below. */
 export interface Subject {
@@ -65,17 +63,6 @@ export type TargetFacts =
   | { readonly kind: "prompt"; readonly server: ServerFacts; readonly name: string }
   | { readonly kind: "skill"; readonly id: string; readonly name: string };
 
-export interface Circumstances {
-  /** Asked for only when a policy reads them, and then each time. */
-  readonly args?: (() => unknown) | undefined;
-  readonly ip?: string | undefined;
-  readonly client?: string | undefined;
-  readonly nowMs: number;
-  /** Minutes since midnight, and the day's name in English lower case, both in the organization's time zone. */
-  readonly minuteOfDay: number;
-  readonly weekday: string;
-}
-
 /** Prepares who asks; keep it with the agent, it is the same for every message until the agent or member changes. */
 export function createSubject({ agent, member }: SubjectFacts): Subject {
   const uid = runlayerEntity("Agent", agent.id);
@@ -124,7 +111,13 @@ export function createPolicyRequest(
   action: Action,
   circumstances: Circumstances,
 ): PolicyRequest {
-  return { subject, target, action: actionUid(action), context: toContext(circumstances), nowMs: circumstances.nowMs };
+  return {
+    subject,
+    target,
+    action: actionUid(action),
+    context: new RequestContext(circumstances),
+    nowMs: circumstances.nowMs,
+  };
 }
 
 /** An entity of our schema. */
@@ -134,24 +127,6 @@ export function runlayerEntity(type: string, id: string): EntityUid {
 
 function actionUid(action: Action): EntityUid {
   return runlayerEntity("Action", action);
-}
-
-function toContext(circumstances: Circumstances): CedarRecord {
-  const args = (): unknown => circumstances.args?.() ?? {};
-  const members = new Map<string, Value>([
-    ["kinds", argumentKinds(args)],
-    ["time", circumstances.minuteOfDay],
-    ["weekday", circumstances.weekday],
-    ["now", { kind: "datetime", ms: circumstances.nowMs }],
-  ]);
-  const ip = circumstances.ip === undefined ? undefined : parseIpRange(circumstances.ip);
-  if (ip !== undefined && !isFailure(ip)) members.set("ip", ip);
-  if (circumstances.client !== undefined) members.set("client", circumstances.client);
-  return {
-    kind: "record",
-    get: (name) => (name === "args" ? toCedarArgument(args()) : members.get(name)),
-    names: () => ["args", ...members.keys()],
-  };
 }
 
 function withKeys(entities: readonly [EntityFacts, ...EntityFacts[]]): Subject {

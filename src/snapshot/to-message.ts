@@ -3,7 +3,8 @@ import type { Action } from "../domain/policy.ts";
 import type { Message } from "../policy/decide-message.ts";
 import { localTimeIn } from "../policy/local-time-in.ts";
 import { toSubject } from "../policy/policy-entities.ts";
-import { type Circumstances, createPolicyRequest, type PolicyRequest, type Subject } from "../policy/request.ts";
+import { createPolicyRequest, type PolicyRequest, type Subject } from "../policy/request.ts";
+import type { Circumstances } from "../policy/request-context.ts";
 import { type MessageTarget, targetOf } from "./policy-targets.ts";
 import type { AgentView, ServerView, Snapshot } from "./snapshot.ts";
 

@@ -13,7 +13,10 @@ declare const WebAssembly: {
 
 const WASM_PAGE_BYTES = 64 * 1024;
 
-/** Zeros, no fewer than asked for. Of the memory that a program can ask Node for, WebAssembly's alone begins at a page. */
+/**
+ * Zeros, no fewer than asked for, from memory that begins at a page, as WebAssembly's does. So does a resizable `ArrayBuffer`, but what
+ * V8 does with views of it is slower (8 instead of 5 µs for a frame of 13 KB). Each takes 8 GB of addresses, though no memory: ask rarely.
+ */
 export function allocateBlocks(bytes: number): Buffer {
   const { buffer } = new WebAssembly.Memory({ initial: Math.ceil(bytes / WASM_PAGE_BYTES) });
   return Buffer.from(buffer);

@@ -130,6 +130,23 @@ test("an event that reached the log before the crash is not recorded again", asy
   expect(new Set(events.map(({ id }) => id)).size).toBe(15);
 });
 
+test("no segment grows beyond the space that was taken for it, which a full disk would refuse", async () => {
+  const { log } = await start({ segmentBytes: 16 * 1024 });
+  const sizes = new Set<number>();
+  for (let n = 0; n < 400; n += 1) {
+    const decision = aDecision({ details: { pad: "é".repeat(n) } });
+    await log.stage(decision);
+    log.settle(decision.id, { outcome: "success", durationMs: 1 });
+    const names = readdirSync(journalFolder(folder)).filter((name) => name.startsWith("decisions-"));
+    for (const name of names) {
+      // One that is given up just now is gone.
+      const found = statSync(join(journalFolder(folder), name), { throwIfNoEntry: false });
+      if (found !== undefined) sizes.add(found.size);
+    }
+  }
+  expect([...sizes]).toEqual([16 * 1024]);
+});
+
 test("goes through many small segments, keeps long calls, and gives the files back", async () => {
   const parts = await start({ segmentBytes: 16 * 1024 });
   const long = aDecision();

@@ -9,7 +9,7 @@ import {
   type JournalEntry,
   type Recovered,
 } from "./decision-journal.ts";
-import { FrameEncoder, readFrames, type Frame } from "./segment-frame.ts";
+import { frameBytes, FrameEncoder, readFrames, type Frame } from "./segment-frame.ts";
 import { SegmentFiles, type Segment } from "./segment-files.ts";
 
 /** Holds about 10 000 calls; two or three such files exist at a time. */
@@ -90,7 +90,7 @@ class FileJournal implements DecisionJournal {
   async commit(entries: readonly JournalEntry[]): Promise<readonly FinishedEvent[]> {
     const text = entries.map(toLine).join("\n");
     // A commit that is larger than a segment makes its file longer.
-    const isFull = this.#position > 0 && this.#position + text.length > this.#limit;
+    const isFull = this.#position > 0 && this.#position + frameBytes(text) > this.#limit;
     if (isFull || this.#mustRotate) await this.#rotate();
     assert(this.#current !== undefined, "a journal is recovered before it is written, and not closed");
     await this.#write(this.#current, text);

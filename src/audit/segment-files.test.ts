@@ -1,4 +1,15 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -43,6 +54,71 @@ test.runIf(process.platform === "linux")("writes at once while the disk is quick
   await written;
   await segment.close();
 });
+
+/** Whether some open file of this process, of this name, is written past the page cache. */
+function isDirect(name: string): boolean {
+  const files = readdirSync("/proc/self/fd").filter((fd) => linkOf(fd) === join(folder, name));
+  return files.some((fd) => {
+    const flags = /^flags:\s+([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))?.[1] ?? "0";
+    return (Number.parseInt(flags, 8) & constants.O_DIRECT) !== 0;
+  });
+}
+
+function linkOf(fd: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    // The one that listed the folder is closed.
+    return undefined;
+  }
+}
+
+/** Whether the file system of `folder`, and its disk, take such a write at all. */
+function takesDirectWrites(): boolean {
+  const path = join(folder, "trial");
+  writeFileSync(path, "");
+  try {
+    const fd = openSync(path, constants.O_WRONLY | constants.O_DIRECT);
+    writeSync(fd, blockOf("trial"), 0, BLOCK_BYTES, 0);
+    closeSync(fd);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+test.runIf(process.platform === "linux")("writes past the page cache where that is possible", async () => {
+  const { segment, onDisk } = await aSegment(new DiskPace(() => 0));
+  expect(isDirect(SEGMENT)).toBe(takesDirectWrites());
+  await segment.write(blockOf("decided"), BLOCK_BYTES);
+  expect(onDisk(BLOCK_BYTES, 7)).toBe("decided");
+  await segment.close();
+});
+
+test.runIf(process.platform === "linux").each([
+  ["quick", () => new DiskPace(() => 0)],
+  ["slow", aRestingPace],
+])(
+  "a %s disk that refuses a write as it came is written through the page cache from the next segment on",
+  async (...[, pace]) => {
+    const { files, segment } = await aSegment(pace());
+    // Not whole blocks: some file systems take them all the same.
+    const isRefused = await segment.write(Buffer.from("undecided"), 1).then(
+      () => false,
+      (error: unknown) => isInvalid(error),
+    );
+    await segment.close();
+    const next = await files.create(2);
+    expect(isDirect("decisions-00000002.journal")).toBe(!isRefused && takesDirectWrites());
+    await next.write(blockOf("decided"), BLOCK_BYTES);
+    await next.close();
+    expect(readFileSync(join(folder, "decisions-00000002.journal"), "latin1")).toContain("decided");
+  },
+);
+
+function isInvalid(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "EINVAL";
+}
 
 test("leaves large groups to another thread", async () => {
   const { segment, onDisk } = await aSegment(new DiskPace(() => 0));

@@ -46,6 +46,7 @@ export class SegmentFiles {
   readonly #directory: string;
   readonly #bytes: number;
   readonly #pace: DiskPace;
+  #writesDirectly = process.platform === "linux";
   #hasSpare = false;
   #preparing: Promise<void> | undefined;
 
@@ -95,10 +96,11 @@ export class SegmentFiles {
     }
     // The name must survive the loss of power as surely as the bytes do.
     await this.#syncDirectory();
-    const fd = await openSegment(this.#path(number));
+    const path = this.#path(number);
+    const fd = (this.#writesDirectly ? await openDirectly(path) : undefined) ?? (await openFile(path, PLAIN_FLAGS));
     return {
       number,
-      write: (bytes, position) => this.#write(fd, bytes, position),
+      write: (bytes, position) => this.#write(fd, bytes, position).catch((error: unknown) => this.#refuse(error)),
       close: () => closeFile(fd),
     };
   }
@@ -148,6 +150,12 @@ export class SegmentFiles {
     if (SYNC_FLAG === 0) await promisify(fdatasync)(fd);
   }
 
+  /** A disk that takes one block as it comes may still refuse many: the next segment is written through the page cache. */
+  #refuse(error: unknown): never {
+    if (error instanceof Error && "code" in error && error.code === "EINVAL") this.#writesDirectly = false;
+    throw error;
+  }
+
   async #syncDirectory(): Promise<void> {
     if (process.platform === "win32") return;
     const handle = await openHandle(this.#directory, "r");
@@ -163,26 +171,18 @@ export class SegmentFiles {
   }
 }
 
-async function openSegment(path: string): Promise<number> {
-  return (process.platform === "linux" ? await openDirectly(path) : undefined) ?? openFile(path, PLAIN_FLAGS);
-}
-
-/** Undefined where the file system, or a disk of larger blocks, does not take such writes: that shows at the first one. */
+/** Undefined where the first such write is refused: by the file system, or by a disk of larger blocks. */
 async function openDirectly(path: string): Promise<number | undefined> {
   let fd: number | undefined;
   try {
     fd = await openFile(path, DIRECT_FLAGS);
     await writeOnce(fd, { bytes: EMPTY_BLOCK, from: 0, position: 0 });
     return fd;
-  } catch (error) {
+  } catch {
+    // Whatever else is wrong shows, and is told, when the file is opened and written without.
     if (fd !== undefined) await closeFile(fd);
-    if (isInvalid(error)) return undefined;
-    throw error;
+    return undefined;
   }
-}
-
-function isInvalid(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "EINVAL";
 }
 
 function writeInline(fd: number, bytes: Buffer, position: number): void {

@@ -24,6 +24,11 @@ export interface SegmentContent {
   readonly damagedFrames: number;
 }
 
+/** What the frame of a text takes in its file. */
+export function frameBytes(text: string): number {
+  return toWholeBlocks(HEADER_BYTES + Buffer.byteLength(text));
+}
+
 /** Encodes into one buffer that is used again: the bytes are good until the next call. */
 export class FrameEncoder {
   #buffer = allocateBlocks(256 * 1024);
@@ -32,7 +37,7 @@ export class FrameEncoder {
   encode(segment: number, { ordinal, text }: Frame): Buffer {
     // A UTF-16 code unit takes at most three bytes of UTF-8.
     const bytesMax = HEADER_BYTES + text.length * 3 + BLOCK_BYTES;
-    if (bytesMax > this.#buffer.length) this.#buffer = allocateBlocks(bytesMax);
+    if (bytesMax > this.#buffer.length) this.#buffer = allocateBlocks(2 * bytesMax);
     const buffer = this.#buffer;
     const bodyBytes = buffer.write(text, HEADER_BYTES, "utf8");
     buffer.writeUInt32LE(MARK, 0);

@@ -1,5 +1,6 @@
 import type { DecisionDraft, Outcome } from "../domain/audit-event.ts";
 import { newId } from "../lib/ids.ts";
+import { once } from "../lib/once.ts";
 import { decide, refusalMessage, toQuestion, type DecidingPolicy, type Decision, type Question } from "./decide.ts";
 import type { Target } from "./decide.ts";
 import { memberOf, valueAt, type NotificationEnvelope, type RequestEnvelope } from "./envelope/envelope.ts";
@@ -29,6 +30,7 @@ export function judge(exchange: Exchange, envelope: RequestEnvelope | Notificati
     toolOfTask: (sealed) => toolOfTask(sealed, scope, context) ?? refuseTask(),
     serverName: caller.server.server.name,
   });
+  // Built at most once, whether policies ask for them or the log.
   const args = once(() => valueAt(envelope.bytes, argumentsOf(rule, envelope)));
   const judgeOne = (target: Target): Judged => {
     const question = toQuestion(rule, target, args);
@@ -109,12 +111,6 @@ export function payloadOf(
   const bytes = envelope.bytes.subarray(args.start, args.end);
   const payload = { bytes, value: question.args, textCharactersMax };
   return toPayload(payload, auditPayloads, context.maskSecrets);
-}
-
-/** The arguments are built at most once, whether policies ask for them or the log. */
-function once(build: () => unknown): () => unknown {
-  let built: { readonly value: unknown } | undefined;
-  return () => (built ??= { value: build() }).value;
 }
 
 export interface Refusal {

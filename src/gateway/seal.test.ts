@@ -1,18 +1,10 @@
-import assert from "node:assert/strict";
 import { expect, test } from "vitest";
+import { withOtherUnusedBits } from "../../test/harness/unused-bits.ts";
 import { createSealer } from "./seal.ts";
 
 const scope = { agentId: "a1", serverId: "s1" };
 const sealer = createSealer(Buffer.alloc(32, 7));
 const sealed = sealer.seal("session", scope, "upstream-session");
-
-/** Decoders give the same bytes for it. */
-function withOtherUnusedBits(text: string): string {
-  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-  const changed = text.slice(0, -1) + alphabet.charAt(alphabet.indexOf(text.slice(-1)) + 1);
-  assert.deepEqual(Buffer.from(changed, "base64url"), Buffer.from(text, "base64url"));
-  return changed;
-}
 
 test("opens what it sealed, and seals the same handle alike", () => {
   expect(sealer.open("session", scope, sealed)).toBe("upstream-session");

@@ -1,3 +1,4 @@
+import { once } from "../lib/once.ts";
 import { argumentKinds } from "./argument-kinds.ts";
 import { toCedarArgument } from "./arguments.ts";
 import { parseIpRange } from "./ip-range.ts";
@@ -17,48 +18,35 @@ export interface Circumstances {
 const NAMES = ["args", "kinds", "time", "weekday", "now", "ip", "client"] as const;
 
 /**
- * What policies see as `context`. A member is made when a policy first reads it: a call has two contexts (its own, and that of
- * `connect`), and most policies read nothing of either.
+ * What policies see as `context`. What takes time to make is made when a policy first reads it: a call has two contexts (its own, and
+ * that of `connect`), and most policies read nothing of either.
  */
-export class RequestContext implements CedarRecord {
-  readonly kind = "record";
-  readonly #circumstances: Circumstances;
-  #args: Value | undefined;
-  #kinds: Value | undefined;
-  #ip: { readonly value: Value | undefined } | undefined;
-
-  constructor(circumstances: Circumstances) {
-    this.#circumstances = circumstances;
-  }
-
-  get(name: string): Value | undefined {
+export function toContext(circumstances: Circumstances): CedarRecord {
+  const json = once(() => circumstances.args?.() ?? {});
+  const args = once(() => toCedarArgument(json()));
+  const kinds = once(() => argumentKinds(json));
+  const ip = once(() => toAddress(circumstances.ip));
+  const get = (name: string): Value | undefined => {
     switch (name) {
       case "args":
-        return (this.#args ??= toCedarArgument(this.#json()));
+        return args();
       case "kinds":
-        return (this.#kinds ??= argumentKinds(() => this.#json()));
+        return kinds();
       case "time":
-        return this.#circumstances.minuteOfDay;
+        return circumstances.minuteOfDay;
       case "weekday":
-        return this.#circumstances.weekday;
+        return circumstances.weekday;
       case "now":
-        return { kind: "datetime", ms: this.#circumstances.nowMs };
+        return { kind: "datetime", ms: circumstances.nowMs };
       case "ip":
-        return (this.#ip ??= { value: toAddress(this.#circumstances.ip) }).value;
+        return ip();
       case "client":
-        return this.#circumstances.client;
+        return circumstances.client;
       default:
         return undefined;
     }
-  }
-
-  names(): readonly string[] {
-    return NAMES.filter((name) => this.get(name) !== undefined);
-  }
-
-  #json(): unknown {
-    return this.#circumstances.args?.() ?? {};
-  }
+  };
+  return { kind: "record", get, names: () => NAMES.filter((name) => get(name) !== undefined) };
 }
 
 function toAddress(text: string | undefined): Value | undefined {

@@ -1,6 +1,6 @@
 import type { Action } from "../domain/policy.ts";
 import type { EntityFacts } from "./environment.ts";
-import { type Circumstances, RequestContext } from "./request-context.ts";
+import { type Circumstances, toContext } from "./request-context.ts";
 import { NAMESPACE } from "./schema.ts";
 import { type CedarRecord, entityKey, entityUid, type EntityUid, type Value } from "./value.ts";
 
@@ -115,7 +115,7 @@ export function createPolicyRequest(
     subject,
     target,
     action: actionUid(action),
-    context: new RequestContext(circumstances),
+    context: toContext(circumstances),
     nowMs: circumstances.nowMs,
   };
 }

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import type { Readable, Writable } from "node:stream";
 import { AppError } from "../../lib/errors.ts";
+import { once } from "../../lib/once.ts";
 import { CHILD_SCRIPT, LIFELINE_FD } from "./child-script.ts";
 import { coverInherited } from "./inherited-descriptors.ts";
 import { bubblewrapArguments, type StdioIsolation } from "./isolation.ts";
@@ -178,9 +179,4 @@ async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined
 
 function isWritable(stream: Readable | Writable | null | undefined): stream is Writable {
   return stream !== null && stream !== undefined && "end" in stream;
-}
-
-function once<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | undefined;
-  return () => (made ??= make());
 }

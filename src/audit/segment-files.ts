@@ -15,8 +15,8 @@ const SPARE = "spare.journal";
 const SYNC_FLAG = process.platform === "linux" ? constants.O_DSYNC : 0;
 
 /**
- * Past the page cache, which has no use for what is read at the next start alone: half the CPU of a small durable write and a
- * quarter of its time.
+ * Past the page cache, which has no use for what is read at the next start alone: it takes half the CPU of a small durable write and
+ * a quarter of its time.
  */
 const DIRECT_FLAGS = constants.O_WRONLY | SYNC_FLAG | constants.O_DIRECT;
 const PLAIN_FLAGS = constants.O_WRONLY | SYNC_FLAG;

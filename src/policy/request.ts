@@ -111,13 +111,7 @@ export function createPolicyRequest(
   action: Action,
   circumstances: Circumstances,
 ): PolicyRequest {
-  return {
-    subject,
-    target,
-    action: actionUid(action),
-    context: toContext(circumstances),
-    nowMs: circumstances.nowMs,
-  };
+  return { subject, target, action: actionUid(action), context: toContext(circumstances), nowMs: circumstances.nowMs };
 }
 
 /** An entity of our schema. */

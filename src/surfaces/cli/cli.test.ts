@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from "vitest";
 import { HOSTILE, startSurface, TEST_OPERATIONS, things, type SurfaceHarness } from "../../../test/harness/surface.ts";
 import { buildCli, runCli, type CliProcess, type CliSettings } from "./build-cli.ts";
 import { apiTarget } from "./run-operation.ts";
@@ -47,6 +47,7 @@ test("prints a table, and the whole answer as JSON", async () => {
 
 test("reads options as the schema says", async () => {
   const file = join(tmpdir(), `runlayer-cli-${process.pid}.json`);
+  onTestFinished(() => rm(file, { force: true }));
   await writeFile(file, '{"size":3}\n');
   const { out } = await run(
     `things list --limit 5 --is-new --tags a --tags 2 --action a --action b --where @${file} --json`,

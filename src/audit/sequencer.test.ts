@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { allEvents, anEvent, newFolder, removeFolder } from "../../test/harness/audit.ts";
 import { toUnplaced } from "../../test/harness/entities.ts";
 import { AppError } from "../lib/errors.ts";
@@ -12,15 +13,22 @@ let folder: string;
 let store: Store;
 let sequencer: Sequencer;
 let isBroken = false;
+/** The last `seq` after each transaction. */
+let moves: number[] = [];
 
 beforeEach(async () => {
   isBroken = false;
+  moves = [];
   folder = newFolder();
   store = await openStore({ dataDir: folder, clock: systemClock });
   const breakable: Store = {
     ...delegate(store),
-    transaction: (work) =>
-      isBroken ? Promise.reject(new AppError("unavailable", "disk full")) : store.transaction(work),
+    transaction: async (work) => {
+      if (isBroken) throw new AppError("unavailable", "disk full");
+      const answer = await store.transaction(work);
+      moves.push(await store.read(({ audit }) => audit.lastSeq()));
+      return answer;
+    },
   };
   sequencer = createSequencer({ store: breakable });
 });
@@ -94,6 +102,23 @@ test("moves by itself after a nudge and after a hand-over", async () => {
   await expect.poll(seqs).toEqual([1]);
   hand(1, 1);
   await expect.poll(seqs).toEqual([1, 2]);
+});
+
+test("moves a full queue at once and whole, and what comes meanwhile together", async () => {
+  hand(1, 1_500);
+  for (let n = 1_501; n <= 1_600; n += 1) hand(n, 1);
+  await vi.waitFor(() => expect(moves).toEqual([1_500, 1_600]), { timeout: 10_000 });
+  expect(await seqs()).toEqual(upTo(1_600));
+});
+
+test("lets an event wait for company as long as any other, also soon after a flush", async () => {
+  hand(1, 1);
+  await sleep(200);
+  await sequencer.flush();
+  const handedAt = performance.now();
+  hand(2, 1);
+  await vi.waitFor(() => expect(moves).toEqual([1, 2]), { timeout: 10_000 });
+  expect(performance.now() - handedAt).toBeGreaterThan(240);
 });
 
 test("callers that flush while events pour in each see what they handed over", async () => {

@@ -4,7 +4,10 @@ import type { Repositories, Store } from "../store/ports.ts";
 import type { DecisionJournal, FinishedEvent } from "./decision-journal.ts";
 
 /** Most events that one transaction moves: a batch grows with the load up to this, and the fixed cost of a commit shrinks. */
-const BATCH_MAX = 1_024;
+const BATCH_MAX = 2_048;
+
+/** So many do not wait for company. Half a batch: the group that makes them so many fits in whole, and needs no transaction of its own. */
+const FULL_AT = BATCH_MAX / 2;
 
 /** Sent to the database in one message. */
 const SLICE = 128;
@@ -83,7 +86,7 @@ class BatchSequencer implements Sequencer {
       this.#size += event.size;
     }
     this.#handed += events.length;
-    if (this.#queue.length >= BATCH_MAX && this.#isHealthy) this.#start();
+    if (this.#queue.length >= FULL_AT && this.#isHealthy) this.#start();
     else if (events.length > 0) this.#moveWithin(LINGER_MS);
   }
 
@@ -136,6 +139,9 @@ class BatchSequencer implements Sequencer {
   }
 
   #run(): Promise<void> {
+    // What it was set for moves now; left alone it would soon move the few that come meanwhile.
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     this.#running = this.#moveAll().finally(() => {
       this.#running = undefined;
     });

@@ -7,7 +7,7 @@ import { AUDIT_COLUMNS } from "../repositories/audit-row.ts";
 import type { Database } from "../schema.ts";
 import { StatementError } from "../statement-error.ts";
 import { OWN_READS_MAX } from "../own-reads.ts";
-import { CALLERS_READERS, type Statement } from "./protocol.ts";
+import { CALLERS_READERS, type Statement, type WorkerSettings } from "./protocol.ts";
 import { sqliteDialect } from "./sqlite-driver.ts";
 import { SqliteThread } from "./sqlite-thread.ts";
 
@@ -15,15 +15,19 @@ const PING: Statement = { sql: "select 1", parameters: [] };
 
 /**
  * Opens `runlayer.db` in the data directory, which is made if it does not exist. Throws `unavailable` when another
- * process has the directory or the file cannot be opened, `invalid_input` when it is no folder.
+ * process has the directory or the file cannot be opened, `invalid_input` when it is no folder. The thread that reads for callers
+ * starts with their first search or list: a process that only serves agents does without its 10 MB.
  */
 export async function openSqlite(dataDir: string): Promise<SqlBackend> {
-  const { writing, reading } = await startThreads(dataDir);
+  const writing = await startWriting(dataDir);
+  let reading: SqliteThread | undefined;
+  const startReading = async (): Promise<SqliteThread> => (reading = await startThread(dataDir, {}));
+  const startedWriting = (): Promise<SqliteThread> => Promise.resolve(writing);
   const plugins = [new CamelCasePlugin()];
   // IMMEDIATE takes the write lock at once: a transaction that only later finds it cannot write would have to be repeated.
-  const writer = sqliteDialect(writing, { first: 0, count: 1, begin: "begin immediate" });
-  const reader = sqliteDialect(writing, { first: 1, count: OWN_READS_MAX, begin: "begin" });
-  const callersReader = sqliteDialect(reading, { first: 0, count: CALLERS_READERS, begin: "begin" });
+  const writer = sqliteDialect(startedWriting, { first: 0, count: 1, begin: "begin immediate" });
+  const reader = sqliteDialect(startedWriting, { first: 1, count: OWN_READS_MAX, begin: "begin" });
+  const callersReader = sqliteDialect(startReading, { first: 0, count: CALLERS_READERS, begin: "begin" });
   return {
     dialect: "sqlite",
     writer: new Kysely<Database>({ dialect: writer, plugins }),
@@ -34,12 +38,12 @@ export async function openSqlite(dataDir: string): Promise<SqlBackend> {
     enterTransaction: () => Promise.resolve(),
     placeEvents: insertPlaced,
     async ping() {
-      reading.assertRuns();
+      reading?.assertRuns();
       await writing.run(0, [PING]);
     },
     async close() {
       // The last connection to close takes the write-ahead log away, and a reader may not.
-      await reading.stop();
+      await reading?.stop();
       await writing.stop();
     },
   };
@@ -60,37 +64,35 @@ function placing(lines: string, firstSeq: number) {
   return sql`insert into ${sql.table("auditEvents")} (${columns}) ${rows}`;
 }
 
-interface Threads {
-  readonly writing: SqliteThread;
-  readonly reading: SqliteThread;
-}
-
 /** The database of a data directory. */
 export function databaseFile(dataDir: string): string {
   return join(dataDir, "runlayer.db");
 }
 
-async function startThreads(dataDir: string): Promise<Threads> {
-  const file = databaseFile(dataDir);
+async function startWriting(dataDir: string): Promise<SqliteThread> {
   try {
     makeFolder(dataDir);
     // SQLite gives its side files the mode of the database file.
-    touchPrivate(file);
-    const writing = await SqliteThread.start({ databaseFile: file, lockFile: join(dataDir, "runlayer.lock") });
-    const reading = await SqliteThread.start({ databaseFile: file }).catch((error: unknown) => stopped(writing, error));
-    return { writing, reading };
+    touchPrivate(databaseFile(dataDir));
   } catch (error) {
-    if (error instanceof AppError) throw error;
-    if (error instanceof StatementError && error.code.startsWith("SQLITE_BUSY")) throw inUse(dataDir);
-    throw new AppError("unavailable", `the database in \`${dataDir}\` cannot be opened: ${firstLine(error)}`, {
-      cause: error,
-    });
+    throw cannotOpen(dataDir, error);
+  }
+  return startThread(dataDir, { lockFile: join(dataDir, "runlayer.lock") });
+}
+
+async function startThread(dataDir: string, settings: Pick<WorkerSettings, "lockFile">): Promise<SqliteThread> {
+  try {
+    return await SqliteThread.start({ databaseFile: databaseFile(dataDir), ...settings });
+  } catch (error) {
+    throw cannotOpen(dataDir, error);
   }
 }
 
-async function stopped(thread: SqliteThread, error: unknown): Promise<never> {
-  await thread.stop();
-  throw error;
+function cannotOpen(dataDir: string, cause: unknown): AppError {
+  if (cause instanceof AppError) return cause;
+  if (cause instanceof StatementError && cause.code.startsWith("SQLITE_BUSY")) return inUse(dataDir);
+  const message = `the database in \`${dataDir}\` cannot be opened: ${firstLine(cause)}`;
+  return new AppError("unavailable", message, { cause });
 }
 
 /** Folder by folder: Node's own recursive way never ends where a file system refuses new ones as not there, as `/proc` does. */

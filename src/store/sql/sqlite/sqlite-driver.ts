@@ -20,11 +20,11 @@ interface Connections {
   readonly begin: string;
 }
 
-/** Kysely's view of a worker's connections. Who asks for one while all are taken waits. */
-export function sqliteDialect(thread: SqliteThread, connections: Connections): Dialect {
+/** Kysely's view of a worker's connections, of which it asks `start` at the first use. Who asks for one while all are taken waits. */
+export function sqliteDialect(start: () => Promise<SqliteThread>, connections: Connections): Dialect {
   return {
     createAdapter: () => new ConnectionsAdapter(),
-    createDriver: () => new ThreadDriver(thread, connections),
+    createDriver: () => new ThreadDriver(start, connections),
     createIntrospector: (db) => new SqliteIntrospector(db),
     createQueryCompiler: () => new SqliteQueryCompiler(),
   };
@@ -37,16 +37,22 @@ class ConnectionsAdapter extends SqliteAdapter {
 }
 
 class ThreadDriver implements Driver {
-  readonly #begin: string;
-  readonly #free: ThreadConnection[];
+  readonly #start: () => Promise<SqliteThread>;
+  readonly #connections: Connections;
+  #free: ThreadConnection[] = [];
   readonly #waiting: ((connection: ThreadConnection) => void)[] = [];
 
-  constructor(thread: SqliteThread, { first, count, begin }: Connections) {
-    this.#free = Array.from({ length: count }, (_, index) => new ThreadConnection(thread, first + index));
-    this.#begin = begin;
+  constructor(start: () => Promise<SqliteThread>, connections: Connections) {
+    this.#start = start;
+    this.#connections = connections;
   }
 
-  async init(): Promise<void> {}
+  /** Kysely waits for it before the first connection is asked for, and tries again after a failure. */
+  async init(): Promise<void> {
+    const { first, count } = this.#connections;
+    const thread = await this.#start();
+    this.#free = Array.from({ length: count }, (_, index) => new ThreadConnection(thread, first + index));
+  }
 
   acquireConnection(): Promise<ThreadConnection> {
     const free = this.#free.pop();
@@ -55,7 +61,7 @@ class ThreadDriver implements Driver {
   }
 
   async beginTransaction(connection: ThreadConnection): Promise<void> {
-    connection.begin(this.#begin);
+    connection.begin(this.#connections.begin);
   }
 
   async commitTransaction(connection: ThreadConnection): Promise<void> {

@@ -1,9 +1,10 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Worker } from "node:worker_threads";
 import SqliteDatabase from "better-sqlite3";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
 import { aDraft, anApiKey, aServer, toUnplaced } from "../../../../test/harness/entities.ts";
 import { systemClock } from "../../../lib/clock.ts";
 import { openStore } from "../../open-store.ts";
@@ -119,6 +120,42 @@ test("answers unavailable when the worker that reads dies, and never hangs", asy
   await store.close();
 });
 
+test("starts the worker that reads for callers when the first of them reads, and once", async () => {
+  const { store, workers } = await openWatched();
+  await store.transaction(({ values }) => values.set("a", "1"));
+  expect(await store.read(({ values }) => values.find("a"))).toBe("1");
+  await store.ping();
+  expect(workers).toHaveLength(1);
+  const { signal } = new AbortController();
+  const reads = [1, 2, 3].map(() => store.readForCaller(({ values }) => values.find("a"), signal));
+  expect(await Promise.all(reads)).toEqual(["1", "1", "1"]);
+  expect(workers).toHaveLength(2);
+  await store.ping();
+  await store.close();
+});
+
+test("refuses callers while the worker that reads cannot start, and serves them once it can", async () => {
+  const { store } = await openWatched();
+  const file = join(folder, "runlayer.db");
+  const read = () => store.readForCaller(({ values }) => values.find("a"), new AbortController().signal);
+  renameSync(file, `${file}.away`);
+  await expect(read()).rejects.toMatchObject({ code: "unavailable", message: expect.stringContaining(folder) });
+  await store.ping();
+  renameSync(`${file}.away`, file);
+  expect(await read()).toBeUndefined();
+  await store.close();
+});
+
+test("closes while the worker that reads starts, and leaves no thread and no write-ahead log", async () => {
+  const { store, workers } = await openWatched();
+  const started = once(process, "worker");
+  const read = store.readForCaller(({ values }) => values.find("a"), new AbortController().signal);
+  await started;
+  await Promise.all([store.close(), Promise.allSettled([read])]);
+  expect(workers.map(({ threadId }) => threadId)).toEqual([-1, -1]);
+  expect(readdirSync(folder).toSorted()).toEqual(["runlayer.db", "runlayer.lock"]);
+});
+
 test("commits, reads what the program itself needs and answers a ping while long searches run", async () => {
   const store = await openStore({ dataDir: folder, clock: systemClock });
   await store.transaction(({ audit }) =>
@@ -159,12 +196,11 @@ test("does not commit a transaction in which a statement failed, even if the fai
   await store.close();
 });
 
-/** A store with its workers: the one that writes, then the one that reads. */
+/** A store with its workers: the one that writes, then, once callers read, the one that reads. */
 async function openWatched(): Promise<{ readonly store: Store; readonly workers: readonly Worker[] }> {
   const workers: Worker[] = [];
   const watch = (worker: Worker): void => void workers.push(worker);
   process.on("worker", watch);
-  const store = await openStore({ dataDir: folder, clock: systemClock });
-  process.off("worker", watch);
-  return { store, workers };
+  onTestFinished(() => void process.off("worker", watch));
+  return { store: await openStore({ dataDir: folder, clock: systemClock }), workers };
 }

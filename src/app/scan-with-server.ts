@@ -8,6 +8,7 @@ import { getScanResults } from "../operations/sweep/get-scan-results.ts";
 import { runMcpSweepScan } from "../operations/sweep/run-mcp-sweep-scan.ts";
 import { submitDeviceReport } from "../operations/sweep/submit-device-report.ts";
 import { CoverageOutput, FindingOutput, ScanOutput, ScanSummaryOutput } from "../operations/sweep/sweep-output.ts";
+import { allPages, PAGE_ROWS } from "../surfaces/cli/all-pages.ts";
 import { type ApiTarget, callOrThrow } from "../surfaces/cli/call-api.ts";
 import { findingKey, isAtLeast } from "../sweep/finding.ts";
 import { toSarif } from "../sweep/sarif.ts";
@@ -88,13 +89,11 @@ interface ServerResults {
 
 async function readResults(scanId: string, target: ApiTarget, signal?: AbortSignal): Promise<ServerResults> {
   const findings: z.output<typeof FindingOutput>[] = [];
-  let page = await finishedScan(scanId, target, signal);
-  for (;;) {
-    findings.push(...page.items);
-    if (page.nextCursor === undefined) break;
-    page = await readPage({ scan: scanId, cursor: page.nextCursor }, target);
-  }
-  const { scan, summary, coverage } = page;
+  const first = await finishedScan(scanId, target, signal);
+  const read = async (cursor: string | undefined) =>
+    cursor === undefined ? first : readPage({ scan: scanId, cursor }, target);
+  for await (const page of allPages(read)) findings.push(...page.items);
+  const { scan, summary, coverage } = first;
   if (summary === undefined) throw new AppError("unavailable", scan.error ?? "the scan ended without a result");
   return { scan, summary, coverage, findings };
 }
@@ -120,7 +119,7 @@ async function readPage(
   input: { readonly scan: string; readonly cursor?: string },
   target: ApiTarget,
 ): Promise<z.output<typeof Results>> {
-  return Results.parse(await callOrThrow(getScanResults, { ...input, limit: 200 }, target));
+  return Results.parse(await callOrThrow(getScanResults, { ...input, limit: PAGE_ROWS }, target));
 }
 
 function render(results: ServerResults, device: string, form: ScanCommandOptions["form"]): string {

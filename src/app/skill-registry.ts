@@ -3,6 +3,7 @@ import { isName } from "../domain/names.ts";
 import { AppError } from "../lib/errors.ts";
 import type { Operation } from "../operations/define-operation.ts";
 import type { SkillPackage } from "../skills/package/skill-package.ts";
+import { allPages, PAGE_ROWS } from "../surfaces/cli/all-pages.ts";
 import { callOrThrow } from "../surfaces/cli/call-api.ts";
 import { apiTarget } from "../surfaces/cli/run-operation.ts";
 
@@ -12,8 +13,6 @@ export interface SyncOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly dryRun?: boolean | undefined;
 }
-
-const PAGE_ROWS = 200;
 
 const Schema = z.record(z.string(), z.unknown());
 
@@ -53,17 +52,16 @@ export type ListedSkill = z.output<typeof Page>["items"][number];
 /** All skills of the registry. Throws `unavailable` where one has no name of ours: names become folders, and this may be any server. */
 export async function listSkills(options: SyncOptions): Promise<readonly ListedSkill[]> {
   const found: ListedSkill[] = [];
-  let cursor: string | undefined;
-  do {
-    const page = Page.parse(await callRegistry("list_skills", { limit: PAGE_ROWS, cursor }, options));
+  const read = async (cursor: string | undefined) =>
+    Page.parse(await callRegistry("list_skills", { limit: PAGE_ROWS, cursor }, options));
+  for await (const page of allPages(read)) {
     if (!page.items.every(({ name }) => isName(name)))
       throw new AppError(
         "unavailable",
         "the server lists a skill under what is no name; see what answers at RUNLAYER_URL",
       );
     found.push(...page.items);
-    cursor = page.nextCursor;
-  } while (cursor !== undefined);
+  }
   return found;
 }
 

@@ -301,18 +301,33 @@ test("a server that names a skill by a path gets nothing written", async () => {
   const target = join(folder, "target", "skills");
   const listed = { id: "1", name: "../outside", servingVersion: 1, latestVersion: 1 };
   const skill = { name: "outside", description: "d", digest: "d", instructions: "i", servers: [], files: [] };
-  const hostile = createServer((request, response) => {
-    const isList = request.url?.startsWith("/api/v1/skills?") === true;
-    response.end(JSON.stringify(isList ? { items: [listed], total: 1 } : { skill }));
-  });
-  await new Promise<void>((resolve) => hostile.listen(0, "127.0.0.1", resolve));
-  const address = hostile.address();
-  if (address === null || typeof address === "string") throw new Error("no port");
-  const run = await runSkills(["pull", target], { RUNLAYER_URL: `http://127.0.0.1:${address.port}` });
-  hostile.close();
+  const run = await pullFrom(target, (path) =>
+    path.startsWith("/api/v1/skills?") ? { items: [listed], total: 1 } : { skill },
+  );
   expect(run).toMatchObject({ exitCode: 4, err: expect.stringContaining("no name") });
   expect(existsSync(join(folder, "target", "outside"))).toBe(false);
 });
+
+test("a server that lists page after page without an end is left", async () => {
+  let pages = 0;
+  const run = await pullFrom(join(folder, "endless"), () => ({ items: [], total: 1, nextCursor: `c${(pages += 1)}` }));
+  expect(run).toMatchObject({ exitCode: 4, err: expect.stringContaining("page after page") });
+  expect(pages).toBe(1_000);
+  expect(existsSync(join(folder, "endless"))).toBe(false);
+});
+
+/** Pulls from what is no Runlayer server: `answer` gives the body for a path. */
+async function pullFrom(target: string, answer: (path: string) => unknown) {
+  const hostile = createServer((request, response) => void response.end(JSON.stringify(answer(request.url ?? ""))));
+  await new Promise<void>((resolve) => void hostile.listen(0, "127.0.0.1", resolve));
+  const address = hostile.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  try {
+    return await runSkills(["pull", target], { RUNLAYER_URL: `http://127.0.0.1:${address.port}` });
+  } finally {
+    hostile.close();
+  }
+}
 
 test("runs a skill's cases against live servers, as an agent", async () => {
   const live = join(folder, "live", "live");

@@ -5,6 +5,7 @@ import { getAgent } from "../../operations/agents/get-agent.ts";
 import { updateAgent } from "../../operations/agents/update-agent.ts";
 import { getMcpServer } from "../../operations/servers/get-mcp-server.ts";
 import { listMcpServers } from "../../operations/servers/list-mcp-servers.ts";
+import { allPages, PAGE_ROWS } from "./all-pages.ts";
 import { type ApiTarget, callOrThrow } from "./call-api.ts";
 import { type DirectEntry, mergeConfig, type MergedConfig } from "./merge-config.ts";
 import { readIfThere, writePrivately } from "./private-file.ts";
@@ -52,7 +53,6 @@ const ServersAnswer = z.object({
   nextCursor: z.string().optional(),
 });
 
-const PAGE_ROWS = 200;
 const NOT_YET = "the-new-key";
 
 /**
@@ -86,13 +86,10 @@ export async function connectClient(request: ConnectRequest, target: ApiTarget):
 
 async function listServers(agent: string, target: ApiTarget): Promise<readonly ConnectServer[]> {
   const servers: ConnectServer[] = [];
-  let cursor: string | undefined;
-  do {
-    const input = { agent, limit: PAGE_ROWS, cursor };
-    const page = ServersAnswer.parse(await callOrThrow(listMcpServers, input, target));
+  const read = async (cursor: string | undefined) =>
+    ServersAnswer.parse(await callOrThrow(listMcpServers, { agent, limit: PAGE_ROWS, cursor }, target));
+  for await (const page of allPages(read))
     for (const server of page.items) servers.push(await withArguments(server, target));
-    cursor = page.nextCursor;
-  } while (cursor !== undefined);
   return servers;
 }
 

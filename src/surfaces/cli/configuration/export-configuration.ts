@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Operation } from "../../../operations/define-operation.ts";
 import { AppError } from "../../../lib/errors.ts";
+import { allPages, PAGE_ROWS } from "../all-pages.ts";
 import { callApi, type ApiTarget } from "../call-api.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -86,12 +87,8 @@ export async function exportConfiguration(call: Call): Promise<Fields> {
 
 async function all(call: Call, name: string) {
   const items: z.output<typeof Page>["items"] = [];
-  let cursor: string | undefined;
-  do {
-    const page = Page.parse(await call(name, { limit: 200, ...(cursor === undefined ? {} : { cursor }) }));
-    items.push(...page.items);
-    cursor = page.nextCursor;
-  } while (cursor !== undefined);
+  const read = async (cursor: string | undefined) => Page.parse(await call(name, { limit: PAGE_ROWS, cursor }));
+  for await (const page of allPages(read)) items.push(...page.items);
   return items;
 }
 

@@ -5,7 +5,7 @@ import type { GatewayContext } from "./context.ts";
 export const SHUTDOWN = {
   status: 503,
   code: "unavailable",
-  message: "the gateway shuts down; try again in a moment",
+  message: "the gateway shuts down; connect again in a moment",
 } as const;
 const DRAIN_STEP_MS = 20;
 

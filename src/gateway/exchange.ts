@@ -4,7 +4,7 @@ import { recheck, type AccessRefusal } from "./access.ts";
 import type { GatewayContext } from "./context.ts";
 import type { Caller } from "./decide.ts";
 import { mayListOtherwise } from "./rights-change.ts";
-import { healthOf, refusalOf, sentUnrecordedRefusal, unreadRefusal } from "./fault-report.ts";
+import { healthOf, refusalOf, sentAndCutOff, sentUnrecordedRefusal, unreadRefusal } from "./fault-report.ts";
 import { countedBytes } from "./held-bytes.ts";
 import { listChanges } from "./list-changes.ts";
 import { formatSse } from "./sse.ts";
@@ -126,14 +126,15 @@ export class Exchange implements LiveExchange {
     this.pending?.settle({ outcome: "error", reason: refusal.code });
     this.#call?.abort();
     const { response } = this;
+    const told = this.#call === undefined || !this.isCall ? refusal : sentAndCutOff(refusal, this.correlationId);
     // What a client has not taken yet it does not get: the connection closes now, not when it cares to read.
     if (response.writableLength > UNREAD_BYTES_MAX) response.destroy();
-    else if (response.headersSent) this.refuse(RpcRefusal.cutOff(refusal));
+    else if (response.headersSent) this.refuse(RpcRefusal.cutOff({ data: undefined, ...told }));
     else {
       // Part of the request may be unread: this connection takes no other, and the client is told so in the head. A stream that
       // ends cleanly keeps its connection: the client has it back in its pool and sends its next message on it.
       response.shouldKeepAlive = false;
-      respondProblem(response, { ...refusal, headers: challengeOf(refusal) });
+      respondProblem(response, { ...told, headers: challengeOf(refusal) });
     }
     this.#over();
   }

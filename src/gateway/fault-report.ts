@@ -1,4 +1,5 @@
 import type { HealthState, ServerHealth } from "../domain/server.ts";
+import type { AccessRefusal } from "./access.ts";
 import { phraseOf } from "./fault-phrase.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
 import type { UpstreamFault } from "./upstream.ts";
@@ -38,6 +39,13 @@ export function sentUnrecordedRefusal(correlationId: string | undefined): RpcRef
     "this was sent to the server, but the gateway cannot record it, so the answer is withheld; its effect is unknown, so look before you repeat it";
   const data = { type: "runlayer.unrecorded", wasSent: true, correlationId };
   return new RpcRefusal({ status: 503, code: RPC_CODES.unavailable, message }, { data });
+}
+
+/** What the client is told where its right or the gateway ended after its message was sent: nobody waits for the answer any more. */
+export function sentAndCutOff({ status, code, message }: AccessRefusal, correlationId: string | undefined) {
+  const data = { type: "runlayer.cut_off", wasSent: true, correlationId };
+  const told = `${message}; this was sent to the server before that, so its effect is unknown: look before you repeat it`;
+  return { status, code, message: told, data };
 }
 
 /** What the client is told where its answer found no room in memory. The server has done what it was asked for. */

@@ -7,7 +7,7 @@ export const RPC_CODES = {
   methodNotFound: -32601,
   invalidParams: -32602,
   internalError: -32603,
-  /** A policy or the assignment said no (contract section 5). */
+  /** A policy or the assignment said no (contract section 5). Not sent, unless `data.wasSent` says so. */
   denied: -32011,
   /** A policy holds the call until a person approves it. */
   approvalPending: -32012,
@@ -53,8 +53,9 @@ export class RpcRefusal extends Error {
   }
 
   /** For the client of a message or stream that was let in and may not go on. */
-  static cutOff({ status, message }: { readonly status: number; readonly message: string }): RpcRefusal {
-    return new RpcRefusal({ status, code: status === 503 ? RPC_CODES.unavailable : RPC_CODES.denied, message });
+  static cutOff({ status, message, data }: Pick<RpcRefusal, "status" | "message" | "data">): RpcRefusal {
+    const code = status === 503 ? RPC_CODES.unavailable : RPC_CODES.denied;
+    return new RpcRefusal({ status, code, message }, { data });
   }
 
   static parseError(message: string): RpcRefusal {

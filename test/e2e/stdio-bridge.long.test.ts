@@ -8,6 +8,7 @@ import { Client, type ClientOptions } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { startModernServer } from "../fixtures/mcp/http-servers.ts";
+import { plainServer, startUpstream } from "../gateway/upstream.ts";
 import { makeStdioPlace, type StdioPlace } from "../fixtures/mcp/stdio-place.ts";
 import { startTestApp, textAt, type TestApp } from "../harness/app.ts";
 import { startEverything } from "../harness/npm-servers.ts";
@@ -168,6 +169,22 @@ test("passes a refusal of the gateway as it is", async () => {
   const client = await start({ server: "everything" });
   const call = client.callTool({ name: "simulate-research-query", arguments: { topic: "x" } });
   await expect(call).rejects.toMatchObject({ code: -32011, data: { type: "runlayer.denied", reason: "not_assigned" } });
+});
+
+test("tells the client that a call which was cut off had been sent", async () => {
+  const called = Promise.withResolvers<void>();
+  const silent = await startUpstream((received) =>
+    received.message.method === "tools/call" ? called.resolve() : plainServer(received),
+  );
+  const remote = { transport: "streamable-http", url: `${silent.url}/mcp`, allowPrivateNetwork: true };
+  await app.rest("POST /servers", { name: "silent", ...remote });
+  await app.rest("PATCH /agents/desktop", { addServers: ["silent"] });
+  const client = await start({ server: "silent" });
+  const call = client.callTool({ name: "anything", arguments: {} });
+  await called.promise;
+  await app.rest("PATCH /servers/silent", { status: "disabled", confirm: true });
+  await expect(call).rejects.toMatchObject({ data: { type: "runlayer.cut_off", wasSent: true } });
+  await silent.close();
 });
 
 test.each([

@@ -14,6 +14,9 @@ let server: Server;
 let url: string;
 let openUpstreams = 0;
 
+/** A call that the server lets wait without a word. */
+const SILENT_ID = 3;
+
 beforeEach(async () => {
   harness = await startHarness();
   openUpstreams = 0;
@@ -22,6 +25,7 @@ beforeEach(async () => {
       return sendJson(received, result(received, {}));
     openUpstreams += 1;
     received.response.on("close", () => (openUpstreams -= 1));
+    if (received.message.id === SILENT_ID) return;
     startSse(received);
     received.response.write(": open\n\n");
   });
@@ -87,6 +91,23 @@ test.each(changes)(
     expect(cut?.reason).toBeDefined();
   },
 );
+
+test.each([
+  ["by a change", -32011, 403, "server_disabled", () => setStatus("disabled")],
+  ["when the gateway stops", -32013, 503, "unavailable", () => harness.gateway.drain(0)],
+] as const)("a call that is cut off %s is told that it was sent", async (...[, rpcCode, status, code, end]) => {
+  const waiting = post(url, agent.key, call(SILENT_ID, "a"));
+  const streaming = await openStream(url, streamInit(agent.key, call(2, "a")));
+  await expect.poll(() => openUpstreams).toBe(2);
+  const ended = end();
+  const message = expect.stringContaining("its effect is unknown");
+  const data = { type: "runlayer.cut_off", wasSent: true, correlationId: expect.stringMatching(/^[0-9a-f-]{36}$/) };
+  expect((await streaming.next())?.message?.error).toEqual({ code: rpcCode, message, data });
+  const refused = await waiting;
+  expect(refused.status).toBe(status);
+  expect(JSON.parse(refused.text)).toEqual({ error: { code, message, data } });
+  await ended;
+});
 
 test("a stream that a change ends leaves its connection to the client, which sends its next message on it", async () => {
   const connections = new Agent({ keepAlive: true, maxSockets: 1 });

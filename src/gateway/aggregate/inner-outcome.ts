@@ -24,11 +24,12 @@ export function toFailure(error: unknown, signal: AbortSignal): InnerCallOutcome
   if (signal.aborted) return { status: "refused", wasSent: true, error: { code: "timeout", message: "the run ended" } };
   if (!(error instanceof ProtocolError)) return toHttpFailure(error);
   const { code, message, data } = error;
-  if (code === RPC_CODES.denied) return { status: "refused", wasSent: false, error: toDenial(message, data) };
+  const saysSent = memberOf(data, "wasSent") === true;
+  if (code === RPC_CODES.denied) return { status: "refused", wasSent: saysSent, error: toDenial(message, data) };
   const approvalId = memberText(data, "approvalId");
   if (code === RPC_CODES.approvalPending && approvalId !== undefined) return { status: "held", approvalId };
   const isOurs = code === RPC_CODES.approvalPending || code === RPC_CODES.unavailable;
-  const wasSent = !isOurs || memberOf(data, "wasSent") === true;
+  const wasSent = !isOurs || saysSent;
   return { status: "refused", wasSent, error: { code: isOurs ? "unavailable" : "upstream_error", message } };
 }
 

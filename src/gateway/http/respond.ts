@@ -62,10 +62,14 @@ export function respondEmpty(
 }
 
 /** A JSON object that is no JSON-RPC message: for what is refused before a message is looked at. */
-export function respondProblem(
-  response: ServerResponse,
-  problem: { status: number; code: string; message: string; headers?: Readonly<Record<string, string>> | undefined },
-): void {
-  const body = Buffer.from(JSON.stringify({ error: { code: problem.code, message: problem.message } }));
-  respondJson(response, { status: problem.status, body, headers: problem.headers });
+export function respondProblem(response: ServerResponse, { status, code, message, data, headers }: Problem): void {
+  respondJson(response, { status, body: Buffer.from(JSON.stringify({ error: { code, message, data } })), headers });
+}
+
+interface Problem {
+  readonly status: number;
+  readonly code: string;
+  readonly message: string;
+  readonly data?: Readonly<Record<string, unknown>> | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }

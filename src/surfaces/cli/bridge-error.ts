@@ -14,13 +14,16 @@ const BRIDGE_ERROR = -32000;
 const RpcAnswer = z.object({
   error: z.object({ code: z.int(), message: z.string(), data: z.unknown().optional() }),
 });
-/** How the gateway refuses before it looks at a message. */
-const Refusal = z.object({ error: z.object({ code: z.string(), message: z.string() }) });
+/** How the gateway refuses where no answer has begun: before it looks at a message, or when it cuts a call off. */
+const Refusal = z.object({ error: z.object({ code: z.string(), message: z.string(), data: z.unknown().optional() }) });
 
 /** What the gateway said, as a JSON-RPC error; or that it did not answer. */
 export function toBridgeError(error: unknown): BridgeError {
-  const answer = RpcAnswer.safeParse(saidIn(error));
-  return answer.success ? answer.data.error : { code: BRIDGE_ERROR, message: `runlayer: ${explain(error)}` };
+  const said = saidIn(error);
+  const answer = RpcAnswer.safeParse(said);
+  if (answer.success) return answer.data.error;
+  const data = Refusal.safeParse(said).data?.error.data;
+  return { code: BRIDGE_ERROR, message: `runlayer: ${explain(error)}`, ...(data === undefined ? {} : { data }) };
 }
 
 /** The same for the client's log, as a text. */

@@ -37,6 +37,9 @@ export interface AppOptions {
 /** Calls in flight have so long to finish after SIGTERM. */
 const DRAIN_MS = 10_000;
 
+/** For the answers to those that did not finish. */
+const TOLD_MS = 1_000;
+
 /**
  * Opens everything in order and takes the port, so that only a start that can serve makes the first key. What was opened is closed again
  * if a later step fails. The caller MUST close it.
@@ -69,8 +72,9 @@ export async function startApp(
     reportError: (error, context) => logger.error({ err: error, ...context }, "request failed"),
   });
   stack.defer(async () => {
-    const closed = server.close();
-    // Nothing new comes in from here on; streams without an end go first, calls in flight finish.
+    // Nothing new comes in from here on; streams without an end go first, calls in flight finish. Who does not is told so, and only
+    // then loses its connection.
+    const closed = server.close(DRAIN_MS + TOLD_MS);
     await Promise.all([management.mcp.close(DRAIN_MS), gateway.gateway.drain(DRAIN_MS)]);
     await closed;
   });

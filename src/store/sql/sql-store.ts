@@ -50,6 +50,7 @@ export interface SqlBackend {
   readonly placeEvents: PlaceEvents;
   /** MUST NOT wait for a transaction that is under way, nor for what callers read. */
   ping(): Promise<void>;
+  /** Ends its connections, also those that were never made or could not be. */
   close(): Promise<void>;
 }
 
@@ -137,9 +138,6 @@ export class SqlStore implements Store {
     this.#isClosed = true;
     await this.#turns.drained();
     await this.#news;
-    await this.#backend.writer.destroy();
-    await this.#backend.reader.destroy();
-    await this.#backend.callersReader.destroy();
     await this.#backend.close();
   }
 

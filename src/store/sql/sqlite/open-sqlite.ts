@@ -21,7 +21,13 @@ const PING: Statement = { sql: "select 1", parameters: [] };
 export async function openSqlite(dataDir: string): Promise<SqlBackend> {
   const writing = await startWriting(dataDir);
   let reading: SqliteThread | undefined;
-  const startReading = async (): Promise<SqliteThread> => (reading = await startThread(dataDir, {}));
+  let starting: Promise<unknown> = Promise.resolve();
+  const startReading = (): Promise<SqliteThread> => {
+    const started = startThread(dataDir, {}).then((thread) => (reading = thread));
+    // Whoever asked hears of a failure; a thread that does not start needs no stop.
+    starting = started.catch(() => undefined);
+    return started;
+  };
   const startedWriting = (): Promise<SqliteThread> => Promise.resolve(writing);
   const plugins = [new CamelCasePlugin()];
   // IMMEDIATE takes the write lock at once: a transaction that only later finds it cannot write would have to be repeated.
@@ -42,6 +48,7 @@ export async function openSqlite(dataDir: string): Promise<SqlBackend> {
       await writing.run(0, [PING]);
     },
     async close() {
+      await starting;
       // The last connection to close takes the write-ahead log away, and a reader may not.
       await reading?.stop();
       await writing.stop();

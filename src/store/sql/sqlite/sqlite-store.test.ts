@@ -146,6 +146,19 @@ test("refuses callers while the worker that reads cannot start, and serves them 
   await store.close();
 });
 
+test("closes while the worker that reads fails to start, and frees the data directory", async () => {
+  const { store } = await openWatched();
+  const file = join(folder, "runlayer.db");
+  renameSync(file, `${file}.away`);
+  const started = once(process, "worker");
+  const read = store.readForCaller(({ values }) => values.find("a"), new AbortController().signal);
+  await started;
+  const [, outcome] = await Promise.all([store.close(), Promise.allSettled([read])]);
+  expect(outcome).toMatchObject([{ status: "rejected", reason: { code: "unavailable" } }]);
+  renameSync(`${file}.away`, file);
+  await (await openStore({ dataDir: folder, clock: systemClock })).close();
+});
+
 test("closes while the worker that reads starts, and leaves no thread and no write-ahead log", async () => {
   const { store, workers } = await openWatched();
   const started = once(process, "worker");

@@ -1,9 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { chmodSync, chownSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { freePort } from "../harness/app.ts";
-import { runProgram, startProgram } from "../harness/program.ts";
+import { PROGRAM, runProgram, startProgram } from "../harness/program.ts";
 
 let dataDir: string;
 let environment: Record<string, string>;
@@ -52,6 +53,26 @@ test("a port in use and a data directory in use are each one line", async () => 
   const keys = await runProgram(["keys", "create"], environment);
   expect([keys.code, keys.err]).toEqual([4, expect.stringContaining("RUNLAYER_URL")]);
   await first.stop();
+});
+
+const NOBODY = 65_534;
+/** Root may write every file: there the program runs as somebody who may not, where that account can read the program. */
+const isRoot = process.getuid?.() === 0;
+const canDemote =
+  !isRoot ||
+  spawnSync(process.execPath, ["-e", `require("fs").accessSync("${PROGRAM}")`], { uid: NOBODY }).status === 0;
+
+test.runIf(canDemote)("a database that may only be read is one line", async () => {
+  const first = await startProgram(environment);
+  await first.stop();
+  const files = readdirSync(dataDir, { recursive: true, encoding: "utf8" }).map((name) => join(dataDir, name));
+  if (isRoot) for (const file of [dataDir, ...files]) chownSync(file, NOBODY, NOBODY);
+  const database = join(dataDir, "runlayer.db");
+  if (isRoot) chownSync(database, 0, 0);
+  chmodSync(database, 0o444);
+  const account = isRoot ? { uid: NOBODY, gid: NOBODY } : {};
+  const { code, err } = await runProgram(["serve"], environment, account);
+  expect([code, err]).toEqual([4, expect.stringMatching(/^runlayer: [^\n]*must be able to write[^\n]*\n$/)]);
 });
 
 test("somebody answers for a key that is made on the host", async () => {

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { resolve } from "node:path";
 
-const PROGRAM = resolve(import.meta.dirname, "../../bin/runlayer.js");
+export const PROGRAM = resolve(import.meta.dirname, "../../bin/runlayer.js");
 const READY = /Runlayer serves at (\S+)/;
 
 export interface Finished {
@@ -10,12 +10,18 @@ export interface Finished {
   readonly err: string;
 }
 
-/** Runs the real program to its end. */
+interface Account {
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+/** Runs the real program to its end, under another account if one is given. */
 export async function runProgram(
   args: readonly string[],
   environment: Readonly<Record<string, string>>,
+  account: Account = {},
 ): Promise<Finished> {
-  const child = start(args, environment);
+  const child = start(args, environment, account);
   const texts = collect(child);
   const code = await new Promise<number | null>((done) => child.on("close", done));
   return { code, ...texts() };
@@ -51,11 +57,16 @@ export async function startProgram(environment: Readonly<Record<string, string>>
   };
 }
 
-function start(args: readonly string[], environment: Readonly<Record<string, string>>): ChildProcess {
+function start(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>>,
+  account: Account = {},
+): ChildProcess {
   const { RUNLAYER_URL: _url, RUNLAYER_API_KEY: _key, ...inherited } = process.env;
   return spawn(process.execPath, [PROGRAM, ...args], {
     env: { ...inherited, ...environment },
     stdio: ["ignore", "pipe", "pipe"],
+    ...account,
   });
 }
 

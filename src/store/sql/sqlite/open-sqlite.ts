@@ -97,8 +97,10 @@ async function startThread(dataDir: string, settings: Pick<WorkerSettings, "lock
 
 function cannotOpen(dataDir: string, cause: unknown): AppError {
   if (cause instanceof AppError) return cause;
-  if (cause instanceof StatementError && cause.code.startsWith("SQLITE_BUSY")) return inUse(dataDir);
-  const message = `the database in \`${dataDir}\` cannot be opened: ${firstLine(cause)}`;
+  const code = cause instanceof StatementError ? cause.code : "";
+  if (code.startsWith("SQLITE_BUSY")) return inUse(dataDir);
+  const advice = code.startsWith("SQLITE_READONLY") ? "; this account must be able to write all files there" : "";
+  const message = `the database in \`${dataDir}\` cannot be opened: ${firstLine(cause)}${advice}`;
   return new AppError("unavailable", message, { cause });
 }
 

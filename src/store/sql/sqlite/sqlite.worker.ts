@@ -86,6 +86,9 @@ async function openWriter(): Promise<Connection> {
   // FULL: a commit is on the disk before it is answered; NORMAL would lose the last ones with the power.
   database.pragma("synchronous = FULL");
   database.pragma("foreign_keys = ON");
+  // A file that this account may only read opens as well, and begins what it takes for a write: nothing could be recorded then, and
+  // nobody be stopped.
+  database.exec("BEGIN IMMEDIATE; PRAGMA user_version = 1; ROLLBACK");
   // The readers do without what makes the rows of the log.
   const { definePlacedEvents } = await import("./placed-events.ts");
   definePlacedEvents(database);

@@ -1,4 +1,14 @@
-import { closeSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -161,12 +171,61 @@ test("goes through many small segments, keeps long calls, and gives the files ba
   await expect.poll(() => readdirSync(journalFolder(folder)).length).toBeLessThanOrEqual(3);
   expect(parts.problems).toEqual([]);
   await crash(parts);
-  const { store, problems } = await start();
+  const { store, problems } = await start({ segmentBytes: 16 * 1024 });
   const events = await allEvents(store);
   expect(events).toHaveLength(301);
   expect(events.at(-1)).toMatchObject({ id: long.id, reason: "unknown_after_crash" });
   expect(problems).toEqual([]);
 });
+
+test("damage makes no second event of a call that is in the log, and is told", async () => {
+  const first = await start();
+  const decisions = Array.from({ length: 20 }, () => aDecision());
+  for (const { id, ...decision } of decisions) {
+    await first.log.stage({ id, ...decision });
+    first.log.settle(id, { outcome: "success", durationMs: 1 });
+  }
+  await first.log.flush();
+  const before = await allEvents(first.store);
+  const lost = aDecision();
+  await first.log.stage(lost);
+  await crash(first);
+  damage((bytes) => {
+    // The frame with the outcome of a call in the middle, and the decision of the next one.
+    const at = bytes.indexOf(`"id":"${decisions[10]?.id}","outcome"`);
+    expect(at).toBeGreaterThan(0);
+    return Buffer.concat([bytes.subarray(0, at), Buffer.from("X"), bytes.subarray(at + 1)]);
+  });
+  const { store, problems } = await start();
+  expect(await allEvents(store)).toEqual([
+    ...before,
+    expect.objectContaining({ id: lost.id, reason: "unknown_after_crash" }),
+  ]);
+  expect(problems.map(String).join()).toContain("1 commits of segment 1 cannot be read");
+});
+
+test.each([
+  ["a cut off segment", (bytes: Buffer) => bytes.subarray(0, bytes.length / 2), "segment 1 is cut off"],
+  ["an emptied segment", () => Buffer.alloc(0), "segment 1 is cut off"],
+  ["no segment at all", () => undefined, "all of it is missing"],
+])("tells of %s", async (_what, change, told) => {
+  const first = await start({ segmentBytes: 16 * 1024 });
+  await first.log.record(anEvent());
+  await first.log.flush();
+  await crash(first);
+  damage(change);
+  const { problems } = await start({ segmentBytes: 16 * 1024 });
+  expect(problems.map(String)).toEqual([expect.stringContaining(told)]);
+});
+
+/** Changes the one segment; takes it away where nothing is given for its bytes. */
+function damage(change: (bytes: Buffer) => Buffer | undefined): void {
+  const [name = ""] = readdirSync(journalFolder(folder)).filter((file) => file.startsWith("decisions"));
+  const path = join(journalFolder(folder), name);
+  const bytes = change(readFileSync(path));
+  if (bytes === undefined) rmSync(path);
+  else writeFileSync(path, bytes);
+}
 
 test("a torn tail loses nothing that was acknowledged", async () => {
   const first = await start();

@@ -74,12 +74,17 @@ class FileJournal implements DecisionJournal {
     const recorded = await this.#options.store.read(recordedOrdinal);
     const replay = new Replay(recorded);
     for (const number of await this.#files.list()) {
-      const { frames, damagedFrames } = readFrames(await this.#files.read(number), number);
+      const bytes = await this.#files.read(number);
+      const { frames, damagedFrames } = readFrames(bytes, number);
       for (const frame of frames) replay.apply(frame);
-      if (damagedFrames > 0) this.#reportDamage(number, damagedFrames);
+      if (damagedFrames > 0) this.#reportDamage(`${damagedFrames} commits of segment ${number} cannot be read`);
+      if (bytes.length < this.#segmentBytes) this.#reportDamage(`segment ${number} is cut off`);
       this.#lastNumber = number;
       this.#closed = [...this.#closed, { number, lastOrdinal: replay.lastOrdinal }];
     }
+    if (recorded > 0 && this.#closed.length === 0) this.#reportDamage("all of it is missing");
+    if (replay.missing > 0) this.#reportDamage(`${replay.missing} outcomes are missing`);
+    await this.#closeRecorded(replay);
     this.#lastOrdinal = replay.lastOrdinal;
     for (const [id, { text }] of replay.open) this.#open.set(id, text);
     await this.#rotate();
@@ -180,9 +185,17 @@ class FileJournal implements DecisionJournal {
     }
   }
 
-  #reportDamage(segment: number, frames: number): void {
-    const text = `the decision journal is damaged: ${frames} commits of segment ${segment} cannot be read; check the disk`;
-    this.#options.onProblem?.(new Error(text));
+  /** Outcomes that cannot be read leave decisions open whose events are in the log. */
+  async #closeRecorded({ open }: Replay): Promise<void> {
+    if (open.size === 0) return;
+    const decisions = [...open.values()].map(({ decision }) => decision);
+    const recorded = await this.#options.store.read(({ audit }) => audit.recordedOf(decisions));
+    for (const id of recorded) open.delete(id);
+  }
+
+  #reportDamage(what: string): void {
+    const advice = "calls of the last moments before the program ended may lack their events; check the disk";
+    this.#options.onProblem?.(new Error(`the decision journal is damaged: ${what}; ${advice}`));
   }
 }
 
@@ -206,6 +219,8 @@ class Replay {
   readonly finished: FinishedEvent[] = [];
   readonly #inLog: number;
   lastOrdinal: number;
+  /** Ordinals that no frame holds, and the log does not either. */
+  missing = 0;
 
   constructor(recorded: number) {
     this.#inLog = recorded;
@@ -213,6 +228,7 @@ class Replay {
   }
 
   apply({ ordinal, text }: Frame): void {
+    this.missing += Math.max(0, ordinal - this.lastOrdinal - 1);
     // A commit that failed may be on the disk all the same; the one after it took the ordinals again.
     while ((this.finished.at(-1)?.ordinal ?? 0) >= ordinal) this.finished.pop();
     let next = ordinal;

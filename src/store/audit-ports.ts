@@ -59,6 +59,8 @@ export interface AuditRepository {
   takeStaged(limit: number): Promise<readonly UnplacedEvent[]>;
   /** Appends events to the log, from `firstSeq` on, with their leaves. Staged ones MUST have been taken in the same transaction. */
   append(events: readonly UnplacedEvent[], firstSeq: number): Promise<void>;
+  /** The ids of those decisions whose events are in the log. */
+  recordedOf(decisions: readonly Pick<AuditEventDraft, "id" | "time">[]): Promise<readonly string[]>;
   /** `seq` of the last recorded event, 0 for an empty log. */
   lastSeq(): Promise<number>;
   /** The page key is the `seq` as decimal text. */

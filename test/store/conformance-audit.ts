@@ -44,6 +44,13 @@ export function auditConformance(storeOf: () => Store): void {
       expect(total).toBe(7);
     });
 
+    test("says which decisions have their events", async () => {
+      const [one] = await append([{}, {}]);
+      if (one === undefined) throw new Error("two were appended");
+      expect(await storeOf().read(({ audit }) => audit.recordedOf([aDraft(), one]))).toEqual([one.id]);
+      expect(await storeOf().read(({ audit }) => audit.recordedOf([]))).toEqual([]);
+    });
+
     test("keeps a staged event when the transaction that took it fails, or leaves an older one out", async () => {
       const store = storeOf();
       const [one, two] = [aDraft(), aDraft()];

@@ -18,6 +18,9 @@ const GROUP_COLUMNS = {
   resource: { key: "resourceId", name: "resourceName" },
 } as const;
 
+/** In one query. */
+const LOOKED_UP_MAX = 500;
+
 /** In the JSON of what `#counted` finds; most events hold none of it, and looking is cheaper than asking the database. */
 const COUNTED = /"(?:policies":\[\{"|action":"skill\.run"|alsoMatched":\[\{")/;
 
@@ -86,6 +89,26 @@ export class SqlAuditRepository implements AuditRepository {
       )
       .execute();
     return rows.map(toAuditEvent);
+  }
+
+  async recordedOf(decisions: readonly Pick<AuditEventDraft, "id" | "time">[]): Promise<readonly string[]> {
+    const found: string[] = [];
+    for (let first = 0; first < decisions.length; first += LOOKED_UP_MAX) {
+      const some = decisions.slice(first, first + LOOKED_UP_MAX);
+      // An event has its decision's time: ids have no index.
+      const rows = await this.#context.db
+        .selectFrom("auditEvents")
+        .select("id")
+        .where("time", "in", [...new Set(some.map(({ time }) => time))])
+        .where(
+          "id",
+          "in",
+          some.map(({ id }) => id),
+        )
+        .execute();
+      found.push(...rows.map(({ id }) => id));
+    }
+    return found;
   }
 
   async lastSeq(): Promise<number> {

@@ -41,6 +41,7 @@ const NOTHING: AuditLog = {
   depth: 0,
   openDecisions: 0,
   isHealthy: true,
+  failingMs: 0,
 };
 
 /** Takes events and forgets them, to show the journal's own share. */
@@ -52,6 +53,7 @@ const FORGETFUL: Sequencer = {
   depth: 0,
   size: 0,
   isHealthy: true,
+  failingMs: 0,
 };
 
 const VARIANTS: readonly Variant[] = [

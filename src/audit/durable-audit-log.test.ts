@@ -23,6 +23,7 @@ import {
   type AuditParts,
   type AuditSettings,
 } from "../../test/harness/audit.ts";
+import type { Store } from "../store/ports.ts";
 import type { DecisionJournal } from "./decision-journal.ts";
 
 let folder: string;
@@ -374,18 +375,7 @@ test("survives the loss of its folder for a while: refuses, recovers, and keeps 
 });
 
 test("refuses when too much waits for the database", async () => {
-  const { log, store, problems } = await start({
-    depthMax: 10,
-    wrapStore: (store) => ({
-      dialect: store.dialect,
-      read: (work) => store.read(work),
-      readForCaller: (work, signal) => store.readForCaller(work, signal),
-      transaction: () => Promise.reject(new Error("database gone")),
-      onCommitted: (listener) => store.onCommitted(listener),
-      ping: () => store.ping(),
-      close: () => store.close(),
-    }),
-  });
+  const { log, store, problems } = await start({ depthMax: 10, wrapStore: (real) => unwritable(real, () => true) });
   for (let n = 0; n < 10; n += 1) await log.record(anEvent());
   await expect(log.record(anEvent())).rejects.toMatchObject({ code: "unavailable" });
   await expect(log.stage(aDecision())).rejects.toMatchObject({ code: "unavailable" });
@@ -393,6 +383,32 @@ test("refuses when too much waits for the database", async () => {
   expect(problems.map(String).join()).toContain("dropped");
   expect(await allEvents(store)).toEqual([]);
 });
+
+test("refuses once the database could not be written for long, as no revocation can be either, until it can be again", async () => {
+  let isDown = true;
+  const { log, store } = await start({ failingMsMax: 100, wrapStore: (real) => unwritable(real, () => isDown) });
+  await log.record(anEvent());
+  await vi.waitFor(() => expect(() => log.refuseIfUnable()).toThrow("the database cannot be written"), 10_000);
+  await expect(log.stage(aDecision())).rejects.toMatchObject({ code: "unavailable" });
+  isDown = false;
+  await vi.waitFor(() => log.refuseIfUnable(), 10_000);
+  await log.record(anEvent());
+  await log.flush();
+  expect(await allEvents(store)).toHaveLength(2);
+});
+
+/** As on a full disk. */
+function unwritable(store: Store, isDown: () => boolean): Store {
+  return {
+    dialect: store.dialect,
+    read: (work) => store.read(work),
+    readForCaller: (work, signal) => store.readForCaller(work, signal),
+    transaction: (work) => (isDown() ? Promise.reject(new Error("database gone")) : store.transaction(work)),
+    onCommitted: (listener) => store.onCommitted(listener),
+    ping: () => store.ping(),
+    close: () => store.close(),
+  };
+}
 
 test("a decision that may linger is written when somebody waits for it, or soon by itself", async () => {
   const { log } = await start();

@@ -13,12 +13,16 @@ import type { Sequencer } from "./sequencer.ts";
 const DEPTH_MAX = 50_000;
 const SIZE_MAX = 64 * 1024 * 1024;
 
+/** A database that cannot be written for longer takes no revocation either: nobody may be served whom nobody could stop. */
+const FAILING_MS_MAX = 5_000;
+
 export interface AuditLogOptions {
   /** Of the same database as the sequencer's. */
   readonly journal: DecisionJournal;
   readonly sequencer: Sequencer;
   readonly clock?: Clock | undefined;
   readonly depthMax?: number | undefined;
+  readonly failingMsMax?: number | undefined;
   /** Told of each group commit, for metrics. */
   readonly onCommit?: ((commit: CommitReport) => void) | undefined;
   /** Told of failed writes and dropped events. */
@@ -146,6 +150,9 @@ class DurableAuditLog implements AuditLog {
   #refuseUnasked(): void {
     if (this.#isClosed) throw new AppError("unavailable", "the audit log is closed; the server is shutting down");
     if (this.#isFull) throw new AppError("unavailable", "the audit log is full; try again when the database answers");
+    const { failingMsMax = FAILING_MS_MAX, sequencer } = this.#options;
+    if (sequencer.failingMs > failingMsMax)
+      throw new AppError("unavailable", "the database cannot be written; free disk space or repair it");
   }
 
   /** An outcome must not be lost because its details hold what JSON cannot: that is our mistake, reported, not the call's. */

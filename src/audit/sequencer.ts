@@ -47,6 +47,8 @@ export interface Sequencer {
   readonly size: number;
   /** False from a failed move until one works. */
   readonly isHealthy: boolean;
+  /** How long moves have failed, in milliseconds; 0 while they work. */
+  readonly failingMs: number;
 }
 
 export function createSequencer(options: SequencerOptions): Sequencer {
@@ -62,7 +64,8 @@ class BatchSequencer implements Sequencer {
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
-  #isHealthy = true;
+  /** `performance.now()` at the first failed move since one worked. */
+  #failingSince: number | undefined;
 
   constructor(options: SequencerOptions) {
     this.#options = options;
@@ -77,7 +80,11 @@ class BatchSequencer implements Sequencer {
   }
 
   get isHealthy(): boolean {
-    return this.#isHealthy;
+    return this.#failingSince === undefined;
+  }
+
+  get failingMs(): number {
+    return this.#failingSince === undefined ? 0 : performance.now() - this.#failingSince;
   }
 
   hand(events: readonly FinishedEvent[]): void {
@@ -86,7 +93,7 @@ class BatchSequencer implements Sequencer {
       this.#size += event.size;
     }
     this.#handed += events.length;
-    if (this.#queue.length >= FULL_AT && this.#isHealthy) this.#start();
+    if (this.#queue.length >= FULL_AT && this.isHealthy) this.#start();
     else if (events.length > 0) this.#moveWithin(LINGER_MS);
   }
 
@@ -154,9 +161,9 @@ class BatchSequencer implements Sequencer {
     try {
       let mayBeMore = this.#queue.length > 0 || (await this.#hasStaged());
       while (mayBeMore || this.#moved < target) mayBeMore = await this.#moveBatch();
-      this.#isHealthy = true;
+      this.#failingSince = undefined;
     } catch (error) {
-      this.#isHealthy = false;
+      this.#failingSince ??= performance.now();
       this.#moveWithin(RETRY_MS);
       this.#options.onProblem?.(error);
       throw error;

@@ -28,6 +28,7 @@ export interface AuditSettings {
   readonly hasTableJournal?: boolean | undefined;
   readonly segmentBytes?: number | undefined;
   readonly depthMax?: number | undefined;
+  readonly failingMsMax?: number | undefined;
   readonly clock?: Clock | undefined;
   /** Wraps the journal, to break what a disk can break. */
   readonly wrapJournal?: ((journal: DecisionJournal) => DecisionJournal) | undefined;
@@ -51,7 +52,7 @@ export function journalFolder(dataDir: string): string {
 export async function openAudit(dataDir: string, settings: AuditSettings = {}): Promise<AuditParts> {
   const problems: unknown[] = [];
   const onProblem = (problem: unknown): void => void problems.push(problem);
-  const { databaseUrl, segmentBytes, depthMax, clock } = settings;
+  const { databaseUrl, segmentBytes, depthMax, failingMsMax, clock } = settings;
   const real = await openStore({ dataDir, databaseUrl, clock: systemClock });
   const store = settings.wrapStore?.(real) ?? real;
   const bare =
@@ -60,7 +61,7 @@ export async function openAudit(dataDir: string, settings: AuditSettings = {}): 
       : createFileJournal({ directory: journalFolder(dataDir), store, segmentBytes, onProblem });
   const journal = settings.wrapJournal?.(bare) ?? bare;
   const sequencer = createSequencer({ store, journal, onProblem });
-  const log = await openAuditLog({ journal, sequencer, depthMax, clock, onProblem });
+  const log = await openAuditLog({ journal, sequencer, depthMax, failingMsMax, clock, onProblem });
   return { store, journal, sequencer, log, problems };
 }
 

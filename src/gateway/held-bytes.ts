@@ -13,8 +13,8 @@ export interface UnreadBytes {
 }
 
 /**
- * Bytes of answers that wait in memory until they are complete and their clients have taken them: one account for each agent,
- * whichever path it uses.
+ * Bytes that wait in memory, one account for each agent: of answers, whichever path they take, until they are complete and their
+ * clients have taken them; or of messages until their servers have.
  */
 export class HeldBytes {
   readonly #limits: Limits;

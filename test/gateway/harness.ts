@@ -106,6 +106,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
     reach: (view) => reachServer(view, { egress, credentials }),
     idleMs: bridgeIdleMs,
     sessionsPerAgentMax: bridgedSessionsPerAgentMax,
+    limits: options.limits,
   });
   const gateway = createGateway({
     liveView,

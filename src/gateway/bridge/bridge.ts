@@ -2,7 +2,9 @@ import { randomUUID } from "node:crypto";
 import type { Server } from "../../domain/server.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { ServerView } from "../../snapshot/snapshot.ts";
+import { DEFAULT_LIMITS, type GatewayLimits } from "../context.ts";
 import { parseUpstreamEnvelope } from "../envelope/envelope.ts";
+import { HeldBytes } from "../held-bytes.ts";
 import { MODERN_VERSION } from "../http/request-headers.ts";
 import { errorMessage } from "../http/respond.ts";
 import { RPC_CODES } from "../rpc-refusal.ts";
@@ -10,6 +12,7 @@ import type { HandleScope } from "../seal.ts";
 import { createSecretMask, secretsOf } from "../secret-mask.ts";
 import type { Upstream, UpstreamCall, UpstreamRequest, Upstreams, UpstreamSink } from "../upstream.ts";
 import { BridgedSession } from "./bridged-session.ts";
+import { countUntaken } from "./count-untaken.ts";
 import type { ChannelListener, MessageChannel } from "./message-channel.ts";
 import { SharedChildren, type SharedSpec } from "./shared-child.ts";
 import { SseChannel, type ReachUrl } from "./sse-channel.ts";
@@ -35,6 +38,8 @@ export interface BridgeOptions {
   readonly idleMs?: number | undefined;
   /** One agent may have so many sessions open; one more ends the one of its own that is idle longest. */
   readonly sessionsPerAgentMax?: number | undefined;
+  /** What may wait in memory for servers to take it, as for what waits for clients. */
+  readonly limits?: Partial<Pick<GatewayLimits, "heldBytesMax" | "heldBytesPerAgentMax">> | undefined;
 }
 
 /** Makes servers that speak stdio or legacy SSE look like streamable HTTP, one channel per session. */
@@ -58,9 +63,10 @@ export function createBridge(options: BridgeOptions): Bridge {
   const sessions = new Map<string, BridgedSession>();
   const idleMs = options.idleMs ?? IDLE_MS;
   const children = new SharedChildren({ clock: options.clock, idleMs });
+  const untaken = new HeldBytes({ ...DEFAULT_LIMITS, ...options.limits });
   const sweep = setInterval(() => endIdle(sessions, options.clock.now() - idleMs), Math.min(SWEEP_MS, idleMs)).unref();
   return {
-    of: (server, scope) => createBridged(server, scope, { options, sessions, children }),
+    of: (server, scope) => createBridged(server, scope, { options, sessions, children, untaken }),
     endSession: (scope, upstreamId) => sessions.get(keyOf(scope, upstreamId))?.end(),
     hasEnded: (_server, scope, upstreamId) => !sessions.has(keyOf(scope, upstreamId)),
     get sessionCount() {
@@ -82,23 +88,26 @@ interface Shared {
   readonly options: BridgeOptions;
   readonly sessions: Map<string, BridgedSession>;
   readonly children: SharedChildren;
+  readonly untaken: HeldBytes;
 }
 
 function createBridged(view: ServerView, scope: HandleScope, shared: Shared): Upstream {
-  const { options, sessions } = shared;
+  const { options, sessions, untaken } = shared;
+  const { agentId } = scope;
   return {
     send(request, sink) {
       const named = headerOf(request, "mcp-session-id");
       const session = named === undefined ? undefined : sessions.get(keyOf(scope, named));
       if (headerOf(request, "mcp-protocol-version") === MODERN_VERSION) return answer(sink, 400, unsupportedVersion());
+      if (session === undefined && named !== undefined)
+        return answer(sink, 404, refusal("the session has ended; start a new one"));
+      if (request.method === "POST" && !untaken.hasRoom(agentId)) return answer(sink, 503, tooMuchUntaken());
       if (session !== undefined) {
         session.lastUsedAt = options.clock.now();
         return use(session, request, sink);
       }
-      if (named !== undefined) return answer(sink, 404, refusal("the session has ended; start a new one"));
       if (!isOpening(request))
         return answer(sink, 400, refusal("this server needs a session; begin with `initialize`"));
-      const { agentId } = scope;
       const max = options.sessionsPerAgentMax ?? SESSIONS_PER_AGENT_MAX;
       if (!makeRoom(sessions, agentId, max)) return answer(sink, 503, noRoom(max));
       return open(view, scope, shared).post(request.body ?? Buffer.alloc(0), sink);
@@ -116,11 +125,12 @@ function makeRoom(sessions: ReadonlyMap<string, BridgedSession>, agentId: string
 }
 
 function open(view: ServerView, scope: HandleScope, shared: Shared): BridgedSession {
-  const { options, sessions } = shared;
+  const { options, sessions, untaken } = shared;
   const id = randomUUID();
   const key = keyOf(scope, id);
   const session = new BridgedSession(id, options.clock.now(), {
-    connect: (listener) => connect(view, shared, listener),
+    connect: (listener) =>
+      countUntaken(connect(view, shared, listener), (bytes) => void untaken.add(scope.agentId, bytes)),
     onClosed: () => sessions.delete(key),
   });
   sessions.set(key, session);
@@ -204,6 +214,12 @@ function refusal(message: string): Buffer {
 
 function noRoom(max: number): Buffer {
   const message = `this agent has ${max} sessions with stdio and SSE servers open, and all are in use; end some of them`;
+  return errorMessage("null", { code: RPC_CODES.unavailable, message });
+}
+
+function tooMuchUntaken(): Buffer {
+  const message =
+    "this was not sent: too much waits already for stdio and SSE servers to read it; try again later, or end sessions with those that do not";
   return errorMessage("null", { code: RPC_CODES.unavailable, message });
 }
 

@@ -4,8 +4,11 @@ import type { UpstreamFault } from "../upstream.ts";
 
 /** A two-way line of JSON-RPC messages to one upstream, for one session: a child's standard streams, or a legacy event stream. */
 export interface MessageChannel {
-  /** Sends one message; what cannot be sent ends the channel. */
-  send(message: Buffer): void;
+  /**
+   * Sends one message; what cannot be sent ends the channel. `onTaken` is called once, when the message does not wait here any
+   * more: the server has taken it, or never will.
+   */
+  send(message: Buffer, onTaken?: () => void): void;
   pause(): void;
   resume(): void;
   /** Ends it; the listener hears nothing more. */

@@ -103,10 +103,13 @@ class SharedChannel implements MessageChannel, ChannelListener {
     this.#listener = listener;
   }
 
-  send(message: Buffer): void {
-    if (this.#isClosed) return;
-    if (this.#membership !== undefined) return this.#membership.wire.send(this.#membership.seat, message);
-    if (!this.#unsent.add(message)) return this.closed({ kind: "unavailable", text: "it takes too long to start" });
+  send(message: Buffer, onTaken?: () => void): void {
+    if (this.#isClosed) return onTaken?.();
+    if (this.#membership !== undefined) return this.#membership.wire.send(this.#membership.seat, message, onTaken);
+    if (!this.#unsent.add(message, onTaken)) {
+      onTaken?.();
+      return this.closed({ kind: "unavailable", text: "it takes too long to start" });
+    }
     if (this.#isJoining) return;
     this.#isJoining = true;
     this.#find(versionIn(message))
@@ -131,7 +134,7 @@ class SharedChannel implements MessageChannel, ChannelListener {
 
   close(): void {
     this.#isClosed = true;
-    this.#unsent.take();
+    this.#unsent.drop();
     this.#unread = [];
     this.#membership?.leave();
     this.#membership = undefined;
@@ -154,7 +157,7 @@ class SharedChannel implements MessageChannel, ChannelListener {
   #joined(membership: Membership): void {
     if (this.#isClosed) return membership.leave();
     this.#membership = membership;
-    for (const message of this.#unsent.take()) this.send(message);
+    for (const { message, onTaken } of this.#unsent.take()) this.send(message, onTaken);
   }
 }
 

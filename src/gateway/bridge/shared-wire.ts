@@ -69,11 +69,13 @@ export class SharedWire implements ChannelListener {
     for (const uri of seat.subscriptions) if (!this.#isSubscribed(uri)) this.#unsubscribe(uri);
   }
 
-  /** Sends what a session says; `bytes` is one JSON-RPC message that was parsed before. */
-  send(seat: Seat, bytes: Buffer): void {
+  /** Sends what a session says; `bytes` is one JSON-RPC message that was parsed before. `onTaken` is as for every channel. */
+  send(seat: Seat, bytes: Buffer, onTaken?: () => void): void {
     const envelope = parseMessage(bytes);
-    if (envelope?.kind === "request") this.#request(seat, envelope);
-    else if (envelope?.kind === "notification") this.#notify(seat, envelope);
+    const request = envelope?.kind === "request" ? this.#request(seat, envelope) : undefined;
+    if (request !== undefined) return this.#channel.send(request, onTaken);
+    onTaken?.();
+    if (envelope?.kind === "notification") this.#notify(seat, envelope);
     // The child asks no session anything, so that there is nothing to answer.
   }
 
@@ -108,10 +110,17 @@ export class SharedWire implements ChannelListener {
     this.#opened.resolve(bytes.toString("utf8", result.start, result.end));
   }
 
-  #request(seat: Seat, envelope: RequestEnvelope): void {
-    if (envelope.method === "initialize") return this.#openFor(seat, envelope);
+  /** What the child gets in its place; undefined where the session is answered without it. */
+  #request(seat: Seat, envelope: RequestEnvelope): Buffer | undefined {
+    if (envelope.method === "initialize") {
+      this.#openFor(seat, envelope);
+      return undefined;
+    }
     const kept = this.#keepSubscription(seat, envelope);
-    if (kept !== undefined) return seat.listener.message(kept);
+    if (kept !== undefined) {
+      seat.listener.message(kept);
+      return undefined;
+    }
     this.#lastId += 1;
     const id = this.#lastId;
     const { bytes } = envelope;
@@ -119,7 +128,7 @@ export class SharedWire implements ChannelListener {
     const tokenText = token === undefined ? undefined : bytes.toString("utf8", token.start, token.end);
     this.#open.set(id, { seat, id: envelope.id, idText: envelope.idText, tokenText });
     const edits: Edit[] = token === undefined ? [] : [{ start: token.start, end: token.end, text: String(id) }];
-    this.#channel.send(withId(bytes, String(id), edits));
+    return withId(bytes, String(id), edits);
   }
 
   /** The child was opened once; every session gets what it said then. */

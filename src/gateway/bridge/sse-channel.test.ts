@@ -28,10 +28,17 @@ test("waits for nothing once the endpoint is named", () => {
 
 test("keeps messages for a server without endpoint up to a bound", () => {
   const { channel, faults, sent, stream } = start();
-  for (let count = 0; count < 4; count += 1) channel.send(Buffer.alloc(4 * MB));
-  expect(faults).toEqual([]);
-  channel.send(Buffer.alloc(1));
+  let waiting = 0;
+  const send = (bytes: number): void => {
+    waiting += bytes;
+    channel.send(Buffer.alloc(bytes), () => (waiting -= bytes));
+  };
+  for (let count = 0; count < 4; count += 1) send(4 * MB);
+  expect([faults, waiting]).toEqual([[], 16 * MB]);
+  send(1);
   expect(faults).toMatchObject([{ kind: "unavailable" }]);
+  send(1);
+  expect(waiting).toBe(0);
   stream.data(Buffer.from("event: endpoint\ndata: /message\n\n"));
   expect(sent).toEqual([]);
 });

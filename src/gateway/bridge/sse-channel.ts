@@ -31,10 +31,12 @@ export class SseChannel implements MessageChannel, UpstreamSink {
     this.#stream = reach(url).send({ method: "GET", headers: ["accept", "text/event-stream"] }, this);
   }
 
-  send(message: Buffer): void {
-    if (this.#isClosed) return;
-    if (this.#endpoint !== undefined) return this.#post(this.#endpoint, message);
-    if (!this.#waiting.add(message)) this.fail({ kind: "unavailable", text: "it takes too long to name its endpoint" });
+  send(message: Buffer, onTaken?: () => void): void {
+    if (this.#isClosed) return onTaken?.();
+    if (this.#endpoint !== undefined) return this.#post(this.#endpoint, message, onTaken);
+    if (this.#waiting.add(message, onTaken)) return;
+    onTaken?.();
+    this.fail({ kind: "unavailable", text: "it takes too long to name its endpoint" });
   }
 
   pause(): void {
@@ -49,7 +51,7 @@ export class SseChannel implements MessageChannel, UpstreamSink {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearTimeout(this.#endpointTimer);
-    this.#waiting.take();
+    this.#waiting.drop();
     this.#stream.abort();
   }
 
@@ -93,16 +95,19 @@ export class SseChannel implements MessageChannel, UpstreamSink {
       return this.fail({ kind: "refused", text: "its message endpoint is elsewhere" });
     clearTimeout(this.#endpointTimer);
     this.#endpoint = this.#reach(url);
-    for (const message of this.#waiting.take()) this.send(message);
+    for (const { message, onTaken } of this.#waiting.take()) this.send(message, onTaken);
   }
 
-  #post(endpoint: Upstream, message: Buffer): void {
-    this.#untakenBytes += message.length;
-    if (this.#untakenBytes > WAITING_BYTES_MAX)
+  #post(endpoint: Upstream, message: Buffer, onTaken: (() => void) | undefined): void {
+    if (this.#untakenBytes + message.length > WAITING_BYTES_MAX) {
+      onTaken?.();
       return this.fail({ kind: "refused", text: "it does not take its messages" });
+    }
+    this.#untakenBytes += message.length;
     const headers = ["content-type", "application/json"];
     const sent = new SentMessage((fault) => {
       this.#untakenBytes -= message.length;
+      onTaken?.();
       if (fault !== undefined) this.fail(fault);
     });
     endpoint.send({ method: "POST", headers, body: message }, sent);

@@ -20,10 +20,17 @@ test.each([
 ])("keeps a session's messages for a child %s that does not start up to a bound", (_, connect) => {
   const faults: UpstreamFault[] = [];
   const channel = connect({ message: () => undefined, closed: (fault) => void faults.push(fault) });
-  for (let count = 0; count < 4; count += 1) channel.send(Buffer.alloc(4 * MB, " "));
-  expect(faults).toEqual([]);
-  channel.send(Buffer.alloc(1, " "));
+  let waiting = 0;
+  const send = (bytes: number): void => {
+    waiting += bytes;
+    channel.send(Buffer.alloc(bytes, " "), () => (waiting -= bytes));
+  };
+  for (let count = 0; count < 4; count += 1) send(4 * MB);
+  expect([faults, waiting]).toEqual([[], 16 * MB]);
+  send(1);
   expect(faults).toMatchObject([{ kind: "unavailable" }]);
+  send(1);
+  expect(waiting).toBe(0);
 });
 
 test("keeps a session's messages for a child that does not start up to a number", () => {

@@ -2,7 +2,7 @@ import type { Readable, Writable } from "node:stream";
 import { AppError } from "../../lib/errors.ts";
 import type { UpstreamFault } from "../upstream.ts";
 import { MESSAGE_BYTES_MAX, type ChannelListener, type MessageChannel } from "./message-channel.ts";
-import { WaitingMessages } from "./waiting-messages.ts";
+import { WAITING_BYTES_MAX, WaitingMessages } from "./waiting-messages.ts";
 
 /** What the bridge needs of a supervised child. */
 export interface BridgedChild {
@@ -16,8 +16,8 @@ const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const SPACE = 0x20;
 const OPEN_BRACE = 0x7b;
-/** A child that does not read for so long a backlog will not read at all. */
-const UNREAD_BYTES_MAX = 64 * 1024 * 1024;
+/** As long as a server that is reached over HTTP may be silent. */
+const UNREAD_MS = 300_000;
 
 /** One message per line over a child's standard streams (MCP, stdio transport). Lines that hold no message are passed over. */
 export class StdioChannel implements MessageChannel {
@@ -28,6 +28,7 @@ export class StdioChannel implements MessageChannel {
   #restBytes = 0;
   #isClosed = false;
   #isPaused = false;
+  #unreadTimer: NodeJS.Timeout | undefined;
 
   constructor(starting: Promise<BridgedChild>, listener: ChannelListener) {
     this.#listener = listener;
@@ -37,12 +38,18 @@ export class StdioChannel implements MessageChannel {
     );
   }
 
-  send(message: Buffer): void {
-    if (this.#isClosed) return;
-    if (this.#child === undefined) return this.#keep(message);
+  send(message: Buffer, onTaken?: () => void): void {
+    if (this.#isClosed) return onTaken?.();
+    if (this.#child === undefined) return this.#keep(message, onTaken);
     const { stdin } = this.#child;
-    stdin.write(toLine(message));
-    if (stdin.writableLength > UNREAD_BYTES_MAX) this.#end({ kind: "refused", text: "it does not read its messages" });
+    stdin.write(toLine(message), () => {
+      clearTimeout(this.#unreadTimer);
+      this.#unreadTimer = undefined;
+      this.#watchReading(stdin);
+      onTaken?.();
+    });
+    if (stdin.writableLength > WAITING_BYTES_MAX) this.#end({ kind: "refused", text: "it does not read its messages" });
+    else this.#watchReading(stdin);
   }
 
   pause(): void {
@@ -73,11 +80,20 @@ export class StdioChannel implements MessageChannel {
       this.#end({ kind: "reset", text: `its process ended (${signal ?? `exit code ${code ?? "unknown"}`})` }),
     );
     if (this.#isPaused) child.stdout.pause();
-    for (const message of this.#waiting.take()) this.send(message);
+    for (const { message, onTaken } of this.#waiting.take()) this.send(message, onTaken);
   }
 
-  #keep(message: Buffer): void {
-    if (!this.#waiting.add(message)) this.#end({ kind: "unavailable", text: "it takes too long to start" });
+  #keep(message: Buffer, onTaken: (() => void) | undefined): void {
+    if (this.#waiting.add(message, onTaken)) return;
+    onTaken?.();
+    this.#end({ kind: "unavailable", text: "it takes too long to start" });
+  }
+
+  /** A child that takes nothing of what waits for it will not read at all: what waits must not stay in memory with it. */
+  #watchReading({ writableLength }: Writable): void {
+    if (this.#isClosed || writableLength === 0) return;
+    const fault = { kind: "reset", text: "it does not read its messages" } as const;
+    this.#unreadTimer ??= setTimeout(() => this.#end(fault), UNREAD_MS).unref();
   }
 
   #read(chunk: Buffer): void {
@@ -104,7 +120,8 @@ export class StdioChannel implements MessageChannel {
 
   #stop(): void {
     this.#rest = [];
-    this.#waiting.take();
+    clearTimeout(this.#unreadTimer);
+    this.#waiting.drop();
     this.#child?.stop().catch(() => {
       // Its supervisor has said why.
     });

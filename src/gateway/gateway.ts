@@ -59,6 +59,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const stopFollowing = options.liveView.onSwap((next) => {
     context.exchanges.enforce(next, options.clock.now());
     for (const session of context.sessions.list()) if (!isStillAllowed(session, next)) endForbidden(context, session);
+    context.upstreams.enforce(next);
   });
   const aggregate = openAggregate(context);
   return {

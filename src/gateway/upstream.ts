@@ -1,4 +1,4 @@
-import type { ServerView } from "../snapshot/snapshot.ts";
+import type { ServerView, Snapshot } from "../snapshot/snapshot.ts";
 import type { HandleScope } from "./seal.ts";
 
 /** One HTTP request towards an upstream. Credentials are added by the upstream itself, never by who sends. */
@@ -45,4 +45,6 @@ export interface Upstreams {
   endSession(scope: HandleScope, upstreamId: string): void;
   /** Whether a session is over as far as it is known on our side: the server would get nothing of it. */
   hasEnded(server: ServerView, scope: HandleScope, upstreamId: string): boolean;
+  /** Ends what runs here for servers that the snapshot does not have, has not active, or has configured otherwise. Synchronous. */
+  enforce(snapshot: Snapshot): void;
 }

@@ -28,6 +28,7 @@ export function createUpstreams({ egress, credentials, bridged }: UpstreamsOptio
     endSession: (scope, upstreamId) => bridged.endSession(scope, upstreamId),
     hasEnded: (server, scope, upstreamId) =>
       server.server.transport !== "streamable-http" && bridged.hasEnded(server, scope, upstreamId),
+    enforce: (snapshot) => bridged.enforce(snapshot),
   };
 }
 

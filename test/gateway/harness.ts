@@ -44,6 +44,8 @@ export interface Harness {
   readonly bridge: Bridge;
   readonly problems: string[];
   addServer(server: Partial<Server> & { name: string }, secrets?: Partial<ServerSecrets>): Promise<Server>;
+  /** New values that may carry secrets, as an update of the server stores them. */
+  setSecrets(server: Server, secrets: Partial<ServerSecrets>): Promise<void>;
   addAgent(name: string, assignments: readonly (Partial<Assignment> & { serverId: string })[]): Promise<AgentKey>;
   setSettings(settings: Partial<OrganizationSettings>): Promise<void>;
   events(action?: string): Promise<readonly AuditEvent[]>;
@@ -136,6 +138,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
     bridge,
     problems,
     addServer: (server, secrets) => insertServer({ store, vault }, server, secrets ?? {}),
+    setSecrets: (server, secrets) => saveSecrets({ store, vault }, server, secrets),
     addAgent: (name, assignments) => insertAgent(store, name, assignments),
     setSettings: (settings) => saveSettings(store, settings),
     async events(action) {
@@ -242,6 +245,20 @@ async function insertServer(
   };
   await store.transaction((tx) => tx.servers.insert(server));
   return server;
+}
+
+async function saveSecrets(
+  { store, vault }: { store: Store; vault: Vault },
+  { id }: Server,
+  given: Partial<ServerSecrets>,
+): Promise<void> {
+  const secrets: ServerSecrets = { credential: { type: "none" }, headers: {}, env: {}, args: [], ...given };
+  await store.transaction(async (tx) => {
+    const server = await tx.servers.get(id);
+    const secretsVersion = server.secretsVersion + 1;
+    const sealedSecrets = vault.seal(secrets, { table: "servers", id, version: secretsVersion });
+    await tx.servers.save({ ...server, sealedSecrets, secretsVersion, version: server.version + 1 });
+  });
 }
 
 async function insertAgent(

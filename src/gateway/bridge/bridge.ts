@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Server } from "../../domain/server.ts";
 import type { Clock } from "../../lib/clock.ts";
-import type { ServerView } from "../../snapshot/snapshot.ts";
+import type { ServerView, Snapshot } from "../../snapshot/snapshot.ts";
 import { DEFAULT_LIMITS, type GatewayLimits } from "../context.ts";
 import { parseUpstreamEnvelope } from "../envelope/envelope.ts";
 import { HeldBytes } from "../held-bytes.ts";
@@ -12,9 +12,10 @@ import type { HandleScope } from "../seal.ts";
 import { createSecretMask, secretsOf } from "../secret-mask.ts";
 import type { Upstream, UpstreamCall, UpstreamRequest, Upstreams, UpstreamSink } from "../upstream.ts";
 import { BridgedSession } from "./bridged-session.ts";
+import { configurationOf, isOutdated } from "./configuration.ts";
 import { countUntaken } from "./count-untaken.ts";
 import type { ChannelListener, MessageChannel } from "./message-channel.ts";
-import { SharedChildren, type SharedSpec } from "./shared-child.ts";
+import { SharedChildren } from "./shared-child.ts";
 import { SseChannel, type ReachUrl } from "./sse-channel.ts";
 import { StdioChannel, type BridgedChild } from "./stdio-channel.ts";
 
@@ -60,33 +61,47 @@ const SUPPORTED = ["2025-11-25", "2025-06-18", "2025-03-26"];
  * again, and lose what they do not know. Sessions, decisions and the audit log are the gateway's own, as for every server.
  */
 export function createBridge(options: BridgeOptions): Bridge {
-  const sessions = new Map<string, BridgedSession>();
+  const sessions = new Map<string, OpenSession>();
   const idleMs = options.idleMs ?? IDLE_MS;
   const children = new SharedChildren({ clock: options.clock, idleMs });
   const untaken = new HeldBytes({ ...DEFAULT_LIMITS, ...options.limits });
   const sweep = setInterval(() => endIdle(sessions, options.clock.now() - idleMs), Math.min(SWEEP_MS, idleMs)).unref();
   return {
     of: (server, scope) => createBridged(server, scope, { options, sessions, children, untaken }),
-    endSession: (scope, upstreamId) => sessions.get(keyOf(scope, upstreamId))?.end(),
+    endSession: (scope, upstreamId) => sessions.get(keyOf(scope, upstreamId))?.session.end(),
     hasEnded: (_server, scope, upstreamId) => !sessions.has(keyOf(scope, upstreamId)),
+    enforce: (snapshot) => endOutdated(snapshot, { sessions, children }),
     get sessionCount() {
       return sessions.size;
     },
     close() {
       clearInterval(sweep);
-      for (const session of sessions.values()) session.end();
-      children.close();
+      for (const { session } of sessions.values()) session.end();
+      children.closeWhere(() => true);
     },
   };
 }
 
-function endIdle(sessions: ReadonlyMap<string, BridgedSession>, before: number): void {
-  for (const session of sessions.values()) if (!session.isBusy && session.lastUsedAt < before) session.end();
+function endIdle(sessions: ReadonlyMap<string, OpenSession>, before: number): void {
+  for (const { session } of sessions.values()) if (!session.isBusy && session.lastUsedAt < before) session.end();
+}
+
+/** A client recovers from the end of its session by itself: its next message is answered with 404, and it begins a new one. */
+function endOutdated({ serverById }: Snapshot, { sessions, children }: Pick<Shared, "sessions" | "children">): void {
+  for (const { session, serverId, configuration } of sessions.values())
+    if (isOutdated(configuration, serverById.get(serverId)?.server)) session.end("the server was changed");
+  children.closeWhere(({ serverId, configuration }) => isOutdated(configuration, serverById.get(serverId)?.server));
+}
+
+interface OpenSession {
+  readonly session: BridgedSession;
+  readonly serverId: string;
+  readonly configuration: string;
 }
 
 interface Shared {
   readonly options: BridgeOptions;
-  readonly sessions: Map<string, BridgedSession>;
+  readonly sessions: Map<string, OpenSession>;
   readonly children: SharedChildren;
   readonly untaken: HeldBytes;
 }
@@ -97,7 +112,7 @@ function createBridged(view: ServerView, scope: HandleScope, shared: Shared): Up
   return {
     send(request, sink) {
       const named = headerOf(request, "mcp-session-id");
-      const session = named === undefined ? undefined : sessions.get(keyOf(scope, named));
+      const session = sessions.get(keyOf(scope, named ?? ""))?.session;
       if (headerOf(request, "mcp-protocol-version") === MODERN_VERSION) return answer(sink, 400, unsupportedVersion());
       if (session === undefined && named !== undefined)
         return answer(sink, 404, refusal("the session has ended; start a new one"));
@@ -110,14 +125,14 @@ function createBridged(view: ServerView, scope: HandleScope, shared: Shared): Up
         return answer(sink, 400, refusal("this server needs a session; begin with `initialize`"));
       const max = options.sessionsPerAgentMax ?? SESSIONS_PER_AGENT_MAX;
       if (!makeRoom(sessions, agentId, max)) return answer(sink, 503, noRoom(max));
-      return open(view, scope, shared).post(request.body ?? Buffer.alloc(0), sink);
+      return open(view, scope, shared).post(bodyOf(request), sink);
     },
   };
 }
 
 /** Ends the agent's own session that is idle longest where it has too many; false where all of them are in use. */
-function makeRoom(sessions: ReadonlyMap<string, BridgedSession>, agentId: string, max: number): boolean {
-  const own = [...sessions].filter(([key]) => key.startsWith(`${agentId} `)).map(([, session]) => session);
+function makeRoom(sessions: ReadonlyMap<string, OpenSession>, agentId: string, max: number): boolean {
+  const own = [...sessions].filter(([key]) => key.startsWith(`${agentId} `)).map(([, { session }]) => session);
   if (own.length < max) return true;
   const [oldest] = own.filter(({ isBusy }) => !isBusy).toSorted((left, right) => left.lastUsedAt - right.lastUsedAt);
   oldest?.end();
@@ -133,12 +148,12 @@ function open(view: ServerView, scope: HandleScope, shared: Shared): BridgedSess
       countUntaken(connect(view, shared, listener), (bytes) => void untaken.add(scope.agentId, bytes)),
     onClosed: () => sessions.delete(key),
   });
-  sessions.set(key, session);
+  sessions.set(key, { session, serverId: scope.serverId, configuration: configurationOf(view.server) });
   return session;
 }
 
 function use(session: BridgedSession, request: UpstreamRequest, sink: UpstreamSink): UpstreamCall {
-  if (request.method === "POST") return session.post(request.body ?? Buffer.alloc(0), sink);
+  if (request.method === "POST") return session.post(bodyOf(request), sink);
   if (request.method === "GET") return session.listen(sink);
   session.end();
   return answer(sink, 200, Buffer.alloc(0));
@@ -148,7 +163,10 @@ function connect(view: ServerView, { options, children }: Shared, listener: Chan
   const { server } = view;
   const start = (): Promise<BridgedChild> => options.startChild(childSpec(view));
   if (server.transport === "stdio" && server.shareable)
-    return children.connect(sharedSpec(server, start), masked(listener, view));
+    return children.connect(
+      { serverId: server.id, configuration: configurationOf(server), label: server.name, start },
+      masked(listener, view),
+    );
   if (server.transport === "stdio") return new StdioChannel(start(), masked(listener, view));
   return new SseChannel(new URL(server.url ?? ""), options.reach(view), listener);
 }
@@ -158,14 +176,6 @@ function masked(listener: ChannelListener, view: ServerView): ChannelListener {
   const mask = createSecretMask(secretsOf(view.secrets()));
   if (mask === undefined) return listener;
   return { message: (bytes) => listener.message(mask.mask(bytes)), closed: (fault) => listener.closed(fault) };
-}
-
-/** The configuration that a child was started with; health and descriptions are none of it. */
-function sharedSpec(
-  { id, name, command, cwd, secretsVersion }: Server,
-  start: () => Promise<BridgedChild>,
-): SharedSpec {
-  return { serverId: id, id: JSON.stringify([command, cwd, secretsVersion]), label: name, start };
 }
 
 function childSpec(view: ServerView): ChildSpec {
@@ -178,6 +188,10 @@ function childSpec(view: ServerView): ChildSpec {
 function commandOf({ command }: Server): string {
   if (command === null) throw new Error("invariant violated: a stdio server has a command");
   return command;
+}
+
+function bodyOf({ body }: UpstreamRequest): Buffer {
+  return body ?? Buffer.alloc(0);
 }
 
 function isOpening({ method, body }: UpstreamRequest): boolean {

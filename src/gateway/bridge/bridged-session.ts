@@ -90,10 +90,10 @@ export class BridgedSession implements ChannelListener {
     });
   }
 
-  /** Ends the session and everything that is open in it. */
-  end(): void {
+  /** Ends the session and everything that is open in it; `text` says why. */
+  end(text = "the session was ended"): void {
     this.#channel.close();
-    this.closed({ kind: "reset", text: "the session was ended" });
+    this.closed({ kind: "reset", text });
   }
 
   message(bytes: Buffer): void {

@@ -12,10 +12,10 @@ export interface SharedChildrenOptions {
   readonly idleMs: number;
 }
 
-/** How to start a child; `id` stays the same as long as the same would be started. */
+/** How to start a child; `configuration` stays the same as long as the same would be started. */
 export interface SharedSpec {
   readonly serverId: string;
-  readonly id: string;
+  readonly configuration: string;
   readonly label: string;
   readonly start: () => Promise<BridgedChild>;
 }
@@ -26,7 +26,7 @@ const [NEWEST = ""] = VERSIONS;
 /** The children of shareable servers: one for each server and protocol revision, restarted with growing pauses. */
 export class SharedChildren {
   readonly #options: SharedChildrenOptions;
-  readonly #children = new Map<string, { readonly id: string; readonly child: SharedChild }>();
+  readonly #children = new Map<string, SharedChild>();
 
   constructor(options: SharedChildrenOptions) {
     this.#options = options;
@@ -37,27 +37,32 @@ export class SharedChildren {
     return new SharedChannel((version) => this.#find(spec, version), listener);
   }
 
-  close(): void {
-    for (const { child } of this.#children.values()) child.close();
+  /** Stops the children that may not go on. Their sessions MUST have been ended. */
+  closeWhere(mayNotGoOn: (spec: SharedSpec) => boolean): void {
+    for (const [key, child] of this.#children) {
+      if (!mayNotGoOn(child.spec)) continue;
+      this.#children.delete(key);
+      child.close();
+    }
   }
 
   #find(spec: SharedSpec, version: string): SharedChild {
-    const key = `${spec.serverId} ${version}`;
-    const known = this.#children.get(key);
-    if (known?.id === spec.id) return known.child;
-    // A changed configuration is for new sessions; the old child goes with its last one.
-    const child = new SharedChild(spec, version, this.#options);
-    this.#children.set(key, { id: spec.id, child });
+    const key = `${spec.serverId} ${version} ${spec.configuration}`;
+    const child = this.#children.get(key) ?? new SharedChild(spec, version, this.#options);
+    this.#children.set(key, child);
     return child;
   }
 }
 
 class SharedChild {
+  readonly spec: SharedSpec;
   readonly #kept: KeptChild<BridgedChild>;
   readonly #version: string;
   #wire: SharedWire | undefined;
 
-  constructor({ start, label }: SharedSpec, version: string, options: SharedChildrenOptions) {
+  constructor(spec: SharedSpec, version: string, options: SharedChildrenOptions) {
+    const { start, label } = spec;
+    this.spec = spec;
     this.#kept = new KeptChild({ start, label, ...options });
     this.#version = version;
   }

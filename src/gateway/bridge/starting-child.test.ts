@@ -14,7 +14,7 @@ test.each([
     "that it shares",
     (listener: ChannelListener): MessageChannel => {
       const children = new SharedChildren({ clock: systemClock, idleMs: 1000 });
-      return children.connect({ serverId: "s", id: "1", label: "s", start: () => never }, listener);
+      return children.connect({ serverId: "s", configuration: "1", label: "s", start: () => never }, listener);
     },
   ],
 ])("keeps a session's messages for a child %s that does not start up to a bound", (_, connect) => {

@@ -4,8 +4,8 @@ import { isJsonObject } from "./json-tree.ts";
 import { type CedarSet, cedarSet } from "./value.ts";
 
 /**
- * The set `context.kinds`: `<path>:decimal` and `<path>:array` for each argument path that holds one, so that a rule can
- * choose the right operator. One entry is looked up along its path; only a policy that wants the whole set has it made.
+ * The set `context.kinds`: `<path>:decimal`, `<path>:array` and `<path>:object` for each argument path that holds one, so that a rule
+ * can choose the right operator. One entry is looked up along its path; only a policy that wants the whole set has it made.
  */
 export function argumentKinds(args: () => unknown): CedarSet {
   let set: CedarSet | undefined;
@@ -20,26 +20,29 @@ export function argumentKinds(args: () => unknown): CedarSet {
 function hasKind(args: unknown, entry: string): boolean {
   const end = entry.lastIndexOf(":");
   const written = entry.slice(0, Math.max(end, 0));
-  const path = written === "" ? [] : parsePath(written);
+  const path = parsePath(written);
   if (path === undefined || formatPath(path) !== written) return false;
   let json = args;
   for (const name of path) {
     if (!isJsonObject(json) || !Object.hasOwn(json, name)) return false;
     json = json[name];
   }
-  return end >= 0 && kindOf(json) === entry.slice(end + 1);
+  return kindOf(json) === entry.slice(end + 1);
 }
 
 function kindsBelow(json: unknown, path: string): string[] {
-  const kind = kindOf(json);
-  if (kind !== undefined) return [`${path}:${kind}`];
   if (!isJsonObject(json)) return [];
   const prefix = path === "" ? "" : `${path}.`;
-  return Object.keys(json).flatMap((name) => kindsBelow(json[name], prefix + formatPath([name])));
+  return Object.keys(json).flatMap((name) => {
+    const inner = prefix + formatPath([name]);
+    const kind = kindOf(json[name]);
+    return kind === undefined ? [] : [`${inner}:${kind}`, ...kindsBelow(json[name], inner)];
+  });
 }
 
-function kindOf(json: unknown): "array" | "decimal" | undefined {
+function kindOf(json: unknown): "array" | "decimal" | "object" | undefined {
   if (Array.isArray(json)) return "array";
+  if (isJsonObject(json)) return "object";
   if (typeof json !== "number") return undefined;
   const value = toCedarArgument(json);
   return typeof value === "object" && value.kind === "decimal" ? "decimal" : undefined;

@@ -28,12 +28,12 @@ test.each(MAPPING)("maps %j to %s", (json, expected) => {
   expect(typeName(toCedarArgument(json))).toBe(expected);
 });
 
-test("lists the paths of decimals and arrays, and finds each alone", () => {
+test("lists the paths of decimals, arrays and objects, and finds each alone", () => {
   const args = { a: 1.5, b: { "x.y": [1], z: 2 }, c: [1.5], "": { d: 0.5 } };
   const kinds = argumentKinds(() => args);
-  expect(kinds.items()).toEqual(["a:decimal", 'b."x.y":array', "c:array", '"".d:decimal']);
+  expect(kinds.items()).toEqual(["a:decimal", "b:object", 'b."x.y":array', "c:array", '"":object', '"".d:decimal']);
   expect(kinds.items().every((entry) => kinds.contains(entry))).toBe(true);
-  for (const other of ["b.z:decimal", "a:array", '"a":decimal', "constructor:array", "a", ":array", ""]) {
+  for (const other of ["b.z:decimal", "a:array", '"a":decimal', "constructor:array", "a", ":array", ":object", ""]) {
     expect(kinds.contains(other)).toBe(false);
   }
 });

@@ -33,6 +33,11 @@ export function has(left: string, name: string): string {
   return `${left} has ${isPlainName(name) ? name : quote(name)}`;
 }
 
+/** Whether the argument at a path, written as `formatPath` does, is of a kind that Cedar cannot test for. */
+export function argumentIs(kind: "array" | "decimal" | "object", path: string): string {
+  return `context.kinds.contains(${quote(`${path}:${kind}`)})`;
+}
+
 export function all(tests: readonly string[]): string {
   return tests.length === 0 ? "true" : join(tests, "&&");
 }

@@ -1,6 +1,6 @@
 import { AppError } from "../lib/errors.ts";
 import { formatPath, parsePath } from "./argument-path.ts";
-import { all, has, member } from "./cedar-text.ts";
+import { all, argumentIs, has, member } from "./cedar-text.ts";
 
 /** A field of a condition, ready to be written as Cedar. */
 export interface ConditionField {
@@ -29,18 +29,20 @@ export function parseConditionField(name: string): ConditionField {
   const fixed = FIXED_FIELDS.get(name);
   if (fixed !== undefined) return { name, path: "", ...fixed };
   const path = name.startsWith("args.") ? parsePath(name.slice("args.".length)) : undefined;
-  if (path === undefined) {
+  const last = path?.at(-1);
+  if (path === undefined || last === undefined) {
     const known = ["args.<path>", ...FIXED_FIELDS.keys()].map((field) => `\`${field}\``).join(", ");
     throw new AppError("invalid_input", `condition field \`${name}\` does not exist; use one of ${known}`, {
       details: { field: "conditions" },
     });
   }
-  const owners = path.map((_, depth) => `context.args${path.slice(0, depth).map(member).join("")}`);
+  const owner = path.slice(0, -1);
+  const hasLast = has(`context.args${owner.map(member).join("")}`, last);
   return {
     name,
     kind: "argument",
     reference: `context.args${path.map(member).join("")}`,
-    guards: path.map((segment, depth) => has(owners[depth] ?? "context.args", segment)),
+    guards: owner.length === 0 ? [hasLast] : [argumentIs("object", formatPath(owner)), hasLast],
     path: formatPath(path),
   };
 }

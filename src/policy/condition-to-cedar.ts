@@ -1,5 +1,5 @@
 import { AppError } from "../lib/errors.ts";
-import { all, any, globPattern, pattern, quote } from "./cedar-text.ts";
+import { all, any, argumentIs, globPattern, pattern } from "./cedar-text.ts";
 import { type ConditionField, fieldExists, parseConditionField } from "./condition-field.ts";
 import { cidrLiteral, literalOf, numberTest, timeLiteral } from "./condition-value.ts";
 import type { ConditionOperator, PolicyCondition } from "./rule.ts";
@@ -56,7 +56,7 @@ function containsTest(field: ConditionField, value: unknown): string {
   if (field.kind !== "argument") return likeTest(field, pattern(["", textOf(field, value), ""]));
   const inArray = `${field.reference}.contains(${literalOf(field, value)})`;
   if (typeof value !== "string") return inArray;
-  const isArray = `context.kinds.contains(${quote(`${field.path}:array`)})`;
+  const isArray = argumentIs("array", field.path);
   return `(if ${isArray} then ${inArray} else ${likeTest(field, pattern(["", value, ""]))})`;
 }
 

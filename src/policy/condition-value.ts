@@ -1,5 +1,5 @@
 import { AppError } from "../lib/errors.ts";
-import { entity, quote } from "./cedar-text.ts";
+import { argumentIs, entity, quote } from "./cedar-text.ts";
 import type { ConditionField } from "./condition-field.ts";
 import { parseDecimal } from "./extensions.ts";
 import { parseIpRange } from "./ip-range.ts";
@@ -40,7 +40,7 @@ export function cidrLiteral(field: ConditionField, value: unknown): string {
  */
 export function numberTest(field: ConditionField, operator: ">" | ">=" | "<" | "<=", bound: number): string {
   numberLiteral(field, bound);
-  const isDecimal = `context.kinds.contains(${quote(`${field.path}:decimal`)})`;
+  const isDecimal = argumentIs("decimal", field.path);
   const onDecimal = `${field.reference}.${DECIMAL_METHODS[operator]}(decimal(${quote(decimalText(bound))}))`;
   return `(if ${isDecimal} then ${onDecimal} else ${longTest(field.reference, operator, bound)})`;
 }

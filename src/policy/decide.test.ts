@@ -186,7 +186,6 @@ const CONDITIONS: readonly (readonly [PolicyCondition, "true" | "false" | "error
   [{ field: "args.tags", operator: "contains", value: "" }, "false"],
   [{ field: "args.name", operator: "contains", value: 3 }, "error"],
   [{ field: 'args.deep."a.b"', operator: "eq", value: "c" }, "true"],
-  [{ field: "args.name.first", operator: "eq", value: "c" }, "error"],
   [{ field: "args.name", operator: "in_cidr", value: "10.0.0.0/8" }, "error"],
   [{ field: "context.ip", operator: "in_cidr", value: ["192.168.0.0/16", "10.0.0.0/8"] }, "true"],
   [{ field: "context.ip", operator: "eq", value: "10.1.2.4" }, "false"],
@@ -199,11 +198,46 @@ const CONDITIONS: readonly (readonly [PolicyCondition, "true" | "false" | "error
   [{ field: "member.email", operator: "ends_with", value: "@example.org" }, "true"],
 ];
 
+const NEVER_OF_WHAT_IS_MISSING: readonly (readonly [PolicyCondition["operator"], unknown])[] = [
+  ["eq", 1],
+  ["neq", 1],
+  ["in", [1]],
+  ["not_in", [1]],
+  ["exists", true],
+  ["gt", 1],
+  ["contains", "x"],
+  ["like", "*"],
+  ["in_cidr", "10.0.0.0/8"],
+];
+
 const OUTCOMES = { true: "deny policy", false: "allow assignment", error: "deny evaluation_error" };
 
 test.each(CONDITIONS)("tests %j: %s", (condition, expected) => {
   const request = call({ args: () => WEIRD, ip: "10.1.2.3" });
   expect(outcome([policy({ conditions: [condition] })], request)).toBe(OUTCOMES[expected]);
+});
+
+const BELOW_NO_OBJECT = [
+  "amount",
+  "whole",
+  "tiny",
+  "none",
+  "name",
+  "tags",
+  'deep."a.b"',
+  "missing",
+  "tags.x",
+  "deep.x",
+];
+
+test.each(BELOW_NO_OBJECT)("takes what lies below `%s`, which is no object, as missing", (path) => {
+  const request = call({ args: () => WEIRD });
+  const test = (condition: Omit<PolicyCondition, "field">): string =>
+    outcome([policy({ conditions: [{ field: `args.${path}.below`, ...condition }] })], request);
+  for (const [operator, value] of NEVER_OF_WHAT_IS_MISSING) {
+    expect(`${operator}: ${test({ operator, value })}`).toBe(`${operator}: ${OUTCOMES.false}`);
+  }
+  expect(test({ operator: "exists", value: false })).toBe(OUTCOMES.true);
 });
 
 test("stops at the first false condition, so that a later one cannot fail", () => {

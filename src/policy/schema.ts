@@ -47,7 +47,7 @@ export const CEDAR_SCHEMA = `namespace Runlayer {
 
   type Circumstances = {
     args: Arguments,
-    // "amount:decimal" and "tags:array" for each argument path that holds a decimal or an array.
+    // "amount:decimal", "tags:array" and "filter:object" for each argument path that holds a decimal, an array or an object.
     kinds: Set<String>,
     ip?: ipaddr,
     // Self-declared by the client: a hint, not a proof.

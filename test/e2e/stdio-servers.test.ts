@@ -38,6 +38,31 @@ test("starts a command that was registered without confirmation once it is confi
   expect(at((await confirm()).body, "discovery", "state")).toBe("ok");
 });
 
+test("tries a new credential on a command that may be started, and says of any other that it did not", async () => {
+  const script = `test "$TOKEN" = right -o "$TOKEN" = next && exec "${place.node}" "${place.script}"`;
+  const asking = { transport: "stdio", command: "sh", args: ["-c", script] };
+  const credentialOf = (token: string) => ({ type: "env", values: { TOKEN: token } });
+  const rotate = (token: string, input: object = {}) =>
+    app.rest("PATCH /servers/asking", { credential: credentialOf(token), ...input });
+  const made = { name: "asking", ...asking, credential: credentialOf("right"), confirm: true };
+  const { body } = await app.rest("POST /servers", made);
+  expect(at(body, "discovery", "state"), JSON.stringify(body)).toBe("ok");
+
+  const refused = await rotate("wrong", { confirm: true });
+  expect([refused.status, refused.body["code"]]).toEqual([502, "upstream_error"]);
+  const { body: kept } = await app.rest("GET /servers/asking");
+  expect(at(kept, "server", "version")).toBe(at(body, "server", "version"));
+  const changed = await app.rest("PATCH /servers/asking", { env: { OTHER: "x" }, confirm: true });
+  expect(at(changed.body, "discovery", "state")).toBe("ok");
+
+  const verified = await rotate("next", { confirm: true });
+  expect(at(verified.body, "rotation"), JSON.stringify(verified.body)).toMatchObject({ verified: true });
+  expect(at(verified.body, "discovery", "state")).toBe("ok");
+  for (const input of [{}, { confirm: true, force: true }]) {
+    expect(at((await rotate("wrong", input)).body, "rotation")).toMatchObject({ verified: "skipped" });
+  }
+});
+
 test("a slip of the pen in an accepted tool is refused", async () => {
   const approvals = [{ tool: "echo", digest: "0".repeat(64), diggest: "1".repeat(64) }];
   const answer = await app.rest("PATCH /servers/later", { approveToolChanges: approvals });

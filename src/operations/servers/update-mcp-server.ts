@@ -56,12 +56,12 @@ const Input = z.object({
   allowPrivateNetwork: serverFields.allowPrivateNetwork.optional(),
   shareable: serverFields.shareable.optional(),
   approveToolChanges: ToolApprovals.optional(),
-  force: z.boolean().optional().describe("Store a new credential without trying it on the endpoint"),
+  force: z.boolean().optional().describe("Store a new credential without trying it on the server"),
   expectedVersion: ExpectedVersionField,
   confirm: z
     .boolean()
     .optional()
-    .describe("Start a changed or never started `stdio` command now, to see what it offers"),
+    .describe("Start a changed or never started `stdio` command now, to try a new credential and see what it offers"),
 });
 
 type Input = z.output<typeof Input>;
@@ -87,7 +87,7 @@ export const updateMcpServer = defineOperation({
   name: "update_mcp_server",
   title: "Update MCP server",
   description:
-    "Changes a server: configuration, credential, groups, owner, status (`disabled`, `quarantined`, `active`), or accepts changed tools. A new credential is verified against the endpoint first; if that fails the old one stays. Returns the server and, for a new credential, the rotation.",
+    "Changes a server: configuration, credential, groups, owner, status (`disabled`, `quarantined`, `active`), or accepts changed tools. A new credential is tried on the server first (a `stdio` one only with `confirm`, else `rotation.verified` is `skipped`); if that fails the old one stays. Returns the server and, for a new credential, the rotation.",
   route: "PATCH /servers/{id}",
   command: "servers update",
   roles: ["owner", "admin", "security", "operator"],
@@ -133,7 +133,7 @@ async function contactEndpoint(input: Input, context: PrepareContext): Promise<C
   if (isFirstStart) checkStartRight(caller.role);
   if (isEndpointChanged || isFirstStart) checkStdioAllowed(endpoint.transport, services);
   if (isEndpointChanged) await checkAddresses(endpoint, services.probe);
-  const verified = isEndpointChanged ? await verifyCredential(input, endpoint, context) : undefined;
+  const verified = await verifyCredential(input, { endpoint, seen }, context);
   const discovery = isEndpointChanged || isFirstStart ? await discover(input, { endpoint, seen }, context) : undefined;
   const isNew = isFirstStart || endpoint.url !== seen.url;
   return { seen, endpoint, isEndpointChanged, isNew, discovery, verified };
@@ -147,17 +147,17 @@ function checkRights(input: Input, seen: Server, role: Role): void {
 
 async function verifyCredential(
   input: Input,
-  endpoint: ProbeTarget,
+  { endpoint, seen }: Pick<Contact, "endpoint" | "seen">,
   context: PrepareContext,
 ): Promise<Contact["verified"]> {
-  if (context.isDryRun || input.credential === undefined || endpoint.transport === "stdio") return undefined;
-  if (input.force === true) return "skipped";
-  const options = { timeoutMs: CONTACT_TIMEOUT_MS, signal: context.signal };
+  if (context.isDryRun || input.credential === undefined) return undefined;
+  if (input.force === true || !mayContact(input, endpoint)) return "skipped";
+  const options = { timeoutMs: CONTACT_TIMEOUT_MS, signal: context.signal, name: seen.name };
   const result = await context.services.probe.verifyCredential(endpoint, options);
   if (result.verified !== false) return result.verified;
   throw new AppError(
     "upstream_error",
-    "the endpoint did not accept the new credential, the old one stays; correct it, or use `force: true` to store it unverified",
+    "the server did not accept the new credential, the old one stays; correct it, or use `force: true` to store it unverified",
     { details: { error: result.error } },
   );
 }
@@ -168,10 +168,14 @@ async function discover(
   context: PrepareContext,
 ): Promise<Discovery | undefined> {
   if (context.isDryRun) return undefined;
-  if (endpoint.transport === "stdio" && input.confirm !== true)
-    return notContacted("not started without `confirm: true`");
+  if (!mayContact(input, endpoint)) return notContacted("not started without `confirm: true`");
   const options = { timeoutMs: CONTACT_TIMEOUT_MS, signal: context.signal, name: seen.name };
   return context.services.probe.discover(endpoint, options);
+}
+
+/** A command is started only where the caller confirms it. */
+function mayContact({ confirm }: Input, { transport }: ProbeTarget): boolean {
+  return transport !== "stdio" || confirm === true;
 }
 
 async function store(input: Input, contact: Contact, context: HandleContext) {

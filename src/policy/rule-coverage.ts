@@ -1,5 +1,4 @@
-import type { ScopedAction } from "../domain/policy.ts";
-import type { PolicyRule, PrincipalScope, ResourceScope } from "./rule.ts";
+import { actionsOf, type PolicyRule, type PrincipalScope, type ResourceScope } from "./rule.ts";
 
 /**
  * Whether `wider` surely selects everything that `rule` selects. It compares what is written, not what it means: `false`
@@ -63,11 +62,6 @@ function isPlaced(scope: ResourceScope, wider: ResourceScope): boolean {
 function coversActions(wider: PolicyRule, rule: PolicyRule): boolean {
   const all = actionsOf(wider);
   return all.includes("any") || isPart(actionsOf(rule), all);
-}
-
-function actionsOf({ actions, effect }: PolicyRule): readonly ScopedAction[] {
-  if (isNamed(actions)) return actions ?? [];
-  return effect === "deny" ? ["any"] : ["call_tool", "run_skill"];
 }
 
 function isNamed(list: readonly string[] | undefined): boolean {

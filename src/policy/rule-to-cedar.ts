@@ -1,9 +1,8 @@
 import { AppError } from "../lib/errors.ts";
 import { isUuid } from "../lib/ids.ts";
-import type { ScopedAction } from "../domain/policy.ts";
 import { all, any, entity, globPattern, quote } from "./cedar-text.ts";
 import { conditionToCedar } from "./condition-to-cedar.ts";
-import type { PolicyRule, PrincipalFields, ResourceFields } from "./rule.ts";
+import { actionsOf, type PolicyRule, type PrincipalFields, type ResourceFields } from "./rule.ts";
 
 /**
  * The Cedar text of a structured rule. Throws `invalid_input` naming the field at fault: a scope that selects nothing by
@@ -123,9 +122,8 @@ function nameTest(glob: string): string {
   return glob.includes("*") ? `resource.name like ${globPattern(glob)}` : `resource.name == ${quote(glob)}`;
 }
 
-function actionScope({ actions, effect }: PolicyRule): string {
-  const byDefault: readonly ScopedAction[] = effect === "deny" ? ["any"] : ["call_tool", "run_skill"];
-  const chosen = actions === undefined || actions.length === 0 ? byDefault : actions;
+function actionScope(rule: PolicyRule): string {
+  const chosen = actionsOf(rule);
   if (chosen.includes("any")) return "action";
   return `action in [${chosen.map((action) => entity("Action", action)).join(", ")}]`;
 }

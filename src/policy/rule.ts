@@ -19,3 +19,9 @@ export interface PolicyRule {
   readonly actions?: readonly ScopedAction[] | undefined;
   readonly conditions?: readonly PolicyCondition[] | undefined;
 }
+
+/** The actions that a rule is about, also where it names none. */
+export function actionsOf({ actions = [], effect }: Pick<PolicyRule, "actions" | "effect">): readonly ScopedAction[] {
+  if (actions.length > 0) return actions;
+  return effect === "deny" ? ["any"] : ["call_tool", "run_skill"];
+}

@@ -131,6 +131,20 @@ test("changes what differs and leaves what is not named", async () => {
   expect((await apply(changed)).body).toEqual({ changes: [], unchanged: 3 });
 });
 
+test("a change of a policy shows the parts that change, and not those that stay empty", async () => {
+  const text = { name: "text", cedar: "forbid (principal, action, resource) when { false };" };
+  const rule = { name: "rule", effect: "deny", principals: { everyone: true }, resources: { tools: ["a"] } };
+  await apply({ policies: [text, rule] });
+  const otherText = { ...text, effect: "deny", cedar: "forbid (principal, action, resource) when { 1 == 2 };" };
+  const changed = [otherText, { ...rule, effect: "require_approval" }];
+  expect((await apply({ policies: changed }, { dryRun: true })).body["changes"]).toMatchObject([
+    { diff: [{ field: "cedar" }] },
+    { diff: [{ field: "effect" }, { field: "actions", before: ["any"], after: ["call_tool", "run_skill"] }] },
+  ]);
+  const spelled = [text, { ...rule, actions: ["any"], conditions: [] }];
+  expect((await apply({ policies: spelled })).body).toEqual({ changes: [], unchanged: 2 });
+});
+
 test("is all or nothing", async () => {
   const broken = { ...everything(), agents: [{ name: "builder", type: "claude-code", servers: ["nowhere"] }] };
   const reply = await apply(broken);
@@ -211,6 +225,7 @@ agents:
   - { name: builder, type: cursor, servers: [{ server: files, tools: ["tool-*"] }] }
 policies:
   - { name: small, mode: monitor }
+  - { name: plain, effect: allow, principals: { everyone: true }, resources: { tools: [get_*] } }
 `;
   writeFileSync(join(folder, "all.yaml"), yaml);
   writeFileSync(join(folder, "team.txt"), "team-secret-7\n");
@@ -224,9 +239,9 @@ policies:
   expect((await app.rest("GET /servers")).body["total"]).toBe(0);
   const applied = await run(["apply", "-f", folder, "--json"], env);
   expect(applied.exitCode).toBe(0);
-  expect(actionsOf(JSON.parse(applied.out))).toHaveLength(3);
+  expect(actionsOf(JSON.parse(applied.out))).toHaveLength(4);
   expect(applied.out).not.toContain("very-secret");
-  expect(JSON.parse((await run(["apply", "-f", folder, "--json"], env)).out)).toEqual({ changes: [], unchanged: 3 });
+  expect(JSON.parse((await run(["apply", "-f", folder, "--json"], env)).out)).toEqual({ changes: [], unchanged: 4 });
   const rotated = await run(["apply", "-f", folder, "--json"], { FILES_TOKEN: "very-secret-token-2" });
   expect(JSON.parse(rotated.out)).toMatchObject({ changes: [{ name: "files", diff: [{ field: "credential" }] }] });
   expect(rotated.out).not.toContain("very-secret");
@@ -235,6 +250,7 @@ policies:
   const exported = readFileSync(file, "utf8");
   expect(exported).toContain("$env: FILES_TOKEN");
   expect(exported).not.toMatch(/secret-t|team-secret/);
+  expect([exported.match(/cedar:/g), exported.match(/principals:/g)]).toEqual([["cedar:"], ["principals:"]]);
   const secrets = { FILES_TOKEN: "very-secret-token-2", FILES_X_TEAM: "team-secret-7" };
   const back = await run(["apply", "-f", file, "--json"], secrets);
   expect(JSON.parse(back.out)).toMatchObject({ changes: [] });

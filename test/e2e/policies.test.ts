@@ -167,15 +167,39 @@ test("is changed field by field, shows what changed, and obeys mode and expiry",
   expect(await outcome(agent)).toBe("passed");
   expect(await outcome(agent, { x: 1 })).toBe("policy");
   const cleared = await app.rest("PATCH /policies/p", { conditions: null, effect: "require_approval" });
-  expect(at(cleared.body, "policy", "conditions")).toBeUndefined();
+  expect(at(cleared.body, "policy", "conditions")).toEqual([]);
   expect(textAt(cleared.body, "policy", "cedar")).toContain("require_approval");
   const asText = await app.rest("PATCH /policies/p", {
     cedar: `forbid (principal in Runlayer::Agent::"${agent.name}", action, resource);`,
   });
   expect(at(asText.body, "policy")).toMatchObject({ effect: "deny" });
   expect(textAt(asText.body, "policy", "cedar")).toContain(agent.id);
-  expect(at(asText.body, "policy", "principals")).toBeUndefined();
   expect(await outcome(agent)).toBe("policy");
+});
+
+test("shows every part of a rule: defaults where nothing was said, nothing for a Cedar text", async () => {
+  const scope = { principals: { everyone: true }, resources: { tools: ["no_such_tool"] } };
+  const cedar = "forbid (principal, action, resource) when { false };";
+  const rules: readonly (readonly [object, object])[] = [
+    [
+      { effect: "deny", ...scope },
+      { ...scope, actions: ["any"], conditions: [] },
+    ],
+    [
+      { effect: "require_approval", ...scope },
+      { ...scope, actions: ["call_tool", "run_skill"], conditions: [] },
+    ],
+    [
+      { effect: "deny", ...scope, actions: ["connect"] },
+      { ...scope, actions: ["connect"], conditions: [] },
+    ],
+    [{ cedar }, { principals: {}, resources: {}, actions: [], conditions: [] }],
+  ];
+  for (const [input, parts] of rules) {
+    expect(at(await create({ name: "shown", ...input }), "policy")).toMatchObject(parts);
+    expect(at((await app.rest("GET /policies/shown")).body, "policy")).toMatchObject(parts);
+    await app.rest("DELETE /policies/shown", { confirm: true });
+  }
 });
 
 test("counts survive a restart", async () => {

@@ -1,16 +1,17 @@
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import type { Agent, AgentSkill, Assignment } from "../../domain/agent.ts";
-import type { Policy } from "../../domain/policy.ts";
+import type { Policy, StructuredRule } from "../../domain/policy.ts";
 import type { Server } from "../../domain/server.ts";
 import { toRfc3339 } from "../../lib/clock.ts";
 import { AppError } from "../../lib/errors.ts";
+import { actionsOf } from "../../policy/rule.ts";
 import type { Repositories } from "../../store/ports.ts";
 import { agentFields, resolveAssignments } from "../agents/agent-fields.ts";
 import type { HandleContext } from "../context.ts";
 import { buildRule, readingResolver } from "../policies/build-rule.ts";
 import { policyFields, ruleInput } from "../policies/policy-fields.ts";
-import { showPolicy } from "../policies/policy-output.ts";
+import { NO_PARTS, showPolicy } from "../policies/policy-output.ts";
 import { openEndpoint } from "../servers/server-endpoint.ts";
 import type { Entry } from "./configuration-input.ts";
 
@@ -87,11 +88,28 @@ export async function diffPolicy(entry: Entry, policy: Policy, context: PlanCont
   );
   if (await isSameRule(entry, policy, context)) return shownPlain;
   const shown: Fields = await showPolicy(policy, context);
+  const wantedRule = toShownRule(entry);
   const parts = [...RULE_FIELDS].filter((field) => field !== "cedar" || policy.rule === null || "cedar" in entry);
   const rule = parts
-    .filter((field) => !isDeepStrictEqual(shown[field], entry[field]))
-    .map((field) => ({ field, before: shown[field], after: entry[field] }));
+    .filter((field) => !isDeepStrictEqual(shown[field], wantedRule[field]))
+    .map((field) => ({ field, before: shown[field], after: wantedRule[field] }));
   return [...shownPlain, ...rule];
+}
+
+/** The rule of an entry as a policy would show it: what the entry leaves out has its default. */
+function toShownRule(entry: Entry): Fields {
+  const { data: input } = z.object(ruleInput).safeParse(entry);
+  if (input === undefined) return entry;
+  if (input.cedar !== undefined) return { ...NO_PARTS, ...input };
+  return input.effect === undefined ? input : withDefaults(input.effect, input);
+}
+
+function withDefaults<Rule extends Pick<StructuredRule, "actions" | "conditions">>(
+  effect: Policy["effect"],
+  rule: Rule,
+) {
+  const { actions, conditions = [] } = rule;
+  return { ...rule, actions: actionsOf({ effect, actions }), conditions };
 }
 
 /** The rule of a policy is one thing: what an entry leaves out of it is not there. */
@@ -113,13 +131,18 @@ async function isSameRule(entry: Entry, policy: Policy, context: PlanContext): P
     const built = await buildRule(input.data, readingResolver(context), policy);
     return (
       built.effect === policy.effect &&
-      isDeepStrictEqual(built.rule, policy.rule) &&
+      isDeepStrictEqual(whole(built), whole(policy)) &&
       (built.rule !== null || built.cedar === policy.cedar)
     );
   } catch (error) {
     if (error instanceof AppError && error.code === "not_found") return false;
     throw error;
   }
+}
+
+/** A default that is written out says nothing new. */
+function whole({ effect, rule }: Pick<Policy, "effect" | "rule">) {
+  return rule === null ? null : withDefaults(effect, rule);
 }
 
 async function assignmentsOf(inputs: z.output<typeof agentFields.servers>, repositories: Repositories) {

@@ -9,6 +9,7 @@ import {
   type ResourceFields,
 } from "../../domain/policy.ts";
 import { toRfc3339 } from "../../lib/clock.ts";
+import { actionsOf } from "../../policy/rule.ts";
 import type { PolicyCounts, Repositories } from "../../store/ports.ts";
 import { asWritten } from "../as-written.ts";
 import { groupNames } from "../groups.ts";
@@ -38,13 +39,17 @@ export const PolicyOutput = z.object({
   description: z.string().nullable(),
   effect: z.enum(POLICY_EFFECTS),
   mode: z.enum(POLICY_MODES).describe("Whether it is enforced"),
-  principals: Principals.extend({ except: Principals.optional() }).optional(),
-  resources: Resources.extend({ except: Resources.optional() }).optional(),
-  actions: z.array(z.enum(POLICY_ACTIONS)).optional(),
-  conditions: asWritten(
-    z.array(z.object({ field: z.string(), operator: z.string(), value: z.unknown().optional() })),
-  ).optional(),
-  cedar: asWritten(z.string().describe("The same as Cedar text, with ids for names")),
+  principals: Principals.extend({ except: Principals.optional() }),
+  resources: Resources.extend({ except: Resources.optional() }),
+  actions: z.array(z.enum(POLICY_ACTIONS)),
+  conditions: asWritten(z.array(z.object({ field: z.string(), operator: z.string(), value: z.unknown().optional() }))),
+  cedar: asWritten(
+    z
+      .string()
+      .describe(
+        "The same as Cedar text, with ids for names; of a policy that was written so, all other parts are empty",
+      ),
+  ),
   audit: z.enum(AUDIT_PAYLOADS).optional(),
   violations: z.object({
     total: z.int(),
@@ -68,6 +73,9 @@ const NO_COUNTS: PolicyCounts = {
   lastMatchedAt: null,
   byResource: [],
 };
+
+/** The parts of a rule, as a policy in Cedar text shows them. */
+export const NO_PARTS = { principals: {}, resources: {}, actions: [], conditions: [] };
 
 /** Shows policies with names instead of ids, reading what they refer to. An id of what is gone stays an id. */
 export async function showPolicies(
@@ -134,9 +142,9 @@ function show(policy: Policy, counts: PolicyCounts, nameOf: NameOf): z.input<typ
   };
 }
 
-function showRule({ rule }: Policy, nameOf: NameOf) {
-  if (rule === null) return {};
-  const { principals, resources, actions, conditions } = rule;
+function showRule({ rule, effect }: Policy, nameOf: NameOf) {
+  if (rule === null) return NO_PARTS;
+  const { principals, resources, actions, conditions = [] } = rule;
   return {
     principals: {
       ...showPrincipals(principals, nameOf),
@@ -146,8 +154,8 @@ function showRule({ rule }: Policy, nameOf: NameOf) {
       ...showResources(resources, nameOf),
       ...(resources.except === undefined ? {} : { except: showResources(resources.except, nameOf) }),
     },
-    ...(actions === undefined ? {} : { actions: [...actions] }),
-    ...(conditions === undefined ? {} : { conditions: conditions.map((condition) => ({ ...condition })) }),
+    actions: [...actionsOf({ effect, actions })],
+    conditions: conditions.map((condition) => ({ ...condition })),
   };
 }
 

@@ -35,6 +35,7 @@ const Agent = z.looseObject({
   skills: z.array(z.object({ name: z.string(), version: z.int().optional() })).nullable(),
   servers: z.array(z.looseObject({ server: z.object({ name: z.string() }) })),
 });
+const Policy = z.looseObject({ principals: z.looseObject({}) });
 
 const SERVER_FIELDS = [
   "name",
@@ -73,10 +74,11 @@ export async function exportConfiguration(call: Call): Promise<Fields> {
       ...skillsOf(agent.skills),
     };
   });
-  const policies = (await all(call, "list_policies")).map((policy) => ({
-    ...pick(policy, POLICY_FIELDS),
-    ...(policy["principals"] === undefined ? pick(policy, ["cedar"]) : pick(policy, RULE_FIELDS)),
-  }));
+  const policies = (await all(call, "list_policies")).map((row) => {
+    const policy = Policy.parse(row);
+    const isText = Object.keys(policy.principals).length === 0;
+    return { ...pick(policy, POLICY_FIELDS), ...pick(policy, isText ? ["cedar"] : RULE_FIELDS) };
+  });
   const { settings } = z
     .looseObject({ settings: z.looseObject({}) })
     .parse((await call("get_organization", {}))["organization"]);

@@ -202,6 +202,16 @@ test("shows every part of a rule: defaults where nothing was said, nothing for a
   }
 });
 
+test("warns of a new group by its name, when it is tried and when it is made", async () => {
+  const principals = { everyone: true, except: { groups: ["approved-devs-new"] } };
+  const rule = { effect: "deny", principals, resources: { tools: ["no_such_tool"] } };
+  const warning = { code: "empty_group", message: "group `approved-devs-new` is empty" };
+  const tried = await app.rest("POST /policies/simulations", rule);
+  expect(at(tried.body, "warnings")).toContainEqual(warning);
+  const made = await create({ name: "new-group", ...rule });
+  expect(at(made, "warnings")).toContainEqual(warning);
+});
+
 test("counts survive a restart", async () => {
   const agent = await addAgent();
   await create({ name: "kept", effect: "deny", principals: { agents: [agent.name] }, resources: { servers: ["s"] } });

@@ -19,11 +19,8 @@ export function writingResolver(context: HandleContext): Resolver {
   return { repositories: context.repositories, groups: (refs) => resolveGroups(refs, context) };
 }
 
-/** The same where nothing may be written: a new group is an id that nobody belongs to. */
-export function readingResolver({
-  repositories,
-  services,
-}: Pick<HandleContext, "repositories" | "services">): Resolver {
+/** The same where nothing may be written: a new group keeps its name, which is nobody's id. */
+export function readingResolver({ repositories }: Pick<HandleContext, "repositories">): Resolver {
   return {
     repositories,
     groups: (refs) =>
@@ -31,7 +28,7 @@ export function readingResolver({
         refs.map(async (ref) => {
           const found = await repositories.groups.find(ref);
           if (found === undefined) requireNewName(ref);
-          return found?.id ?? services.newId();
+          return found?.id ?? ref;
         }),
       ),
   };

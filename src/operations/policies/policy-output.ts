@@ -102,8 +102,8 @@ export async function showPolicy(
 
 type NameOf = (id: string) => string;
 
-/** Names of agents, servers, groups and members (their email) by id. */
-async function namesOf(ids: readonly string[], repositories: Repositories): Promise<NameOf> {
+/** Names of agents, servers, skills, groups and members (their email) by id; an id of what is gone stays an id. */
+export async function namesOf(ids: readonly string[], repositories: Repositories): Promise<NameOf> {
   const { agents, servers, members, skills } = repositories;
   const distinct = [...new Set(ids)].filter((id) => !id.includes(":"));
   const names = new Map(await groupNames(repositories, distinct));

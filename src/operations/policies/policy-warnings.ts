@@ -3,6 +3,7 @@ import type { Policy } from "../../domain/policy.ts";
 import { type LintFacts, lintRule, pointlessAllow } from "../../policy/lint-rule.ts";
 import type { Snapshot } from "../../snapshot/snapshot.ts";
 import type { Repositories } from "../../store/ports.ts";
+import { namesOf } from "./policy-output.ts";
 
 export const WarningsOutput = z
   .array(z.object({ code: z.string(), message: z.string() }))
@@ -23,7 +24,11 @@ export async function warningsOf(
   if (policy.rule === null) return [...ofCedar, ...pointlessAllow(policy.effect, assignmentGrantsAccess)];
   const facts = { ...factsOf(snapshot), otherRules: await otherRules(policy.id, repositories) };
   const ofRule = lintRule({ effect: policy.effect, ...policy.rule }, facts);
-  return [...ofCedar, ...ofRule.map(({ code, message }) => ({ code, message: withNames(message, snapshot) }))];
+  const nameOf = await namesOf(
+    ofRule.flatMap(({ message }) => message.match(UUID) ?? []),
+    repositories,
+  );
+  return [...ofCedar, ...ofRule.map(({ code, message }) => ({ code, message: message.replaceAll(UUID, nameOf) }))];
 }
 
 function factsOf({ agentById, memberById, serverById, organization }: Snapshot): Omit<LintFacts, "otherRules"> {
@@ -58,7 +63,3 @@ async function otherRules(id: string, { policies }: Repositories): Promise<LintF
 }
 
 const UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
-
-function withNames(message: string, { groupById, serverById }: Snapshot): string {
-  return message.replaceAll(UUID, (id) => groupById.get(id)?.name ?? serverById.get(id)?.server.name ?? id);
-}

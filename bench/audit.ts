@@ -41,7 +41,6 @@ const NOTHING: AuditLog = {
   depth: 0,
   openDecisions: 0,
   isHealthy: true,
-  failingMs: 0,
 };
 
 /** Takes events and forgets them, to show the journal's own share. */

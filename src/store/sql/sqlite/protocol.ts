@@ -3,8 +3,11 @@
 /** Which of the worker's connections a message is for, from 0. */
 export type ConnectionIndex = number;
 
-/** Connections of the worker that reads for callers. They share its one thread: more would not be faster, but take memory. */
-export const CALLERS_READERS = 2;
+/**
+ * Connections of the worker that reads for callers. More would share its one thread and be no faster, and reads that always overlap leave
+ * no moment in which the write-ahead log can begin anew.
+ */
+export const CALLERS_READERS = 1;
 
 export interface Statement {
   readonly sql: string;

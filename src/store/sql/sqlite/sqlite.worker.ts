@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
 import SqliteDatabase from "better-sqlite3";
@@ -27,6 +28,10 @@ const CACHED_STATEMENTS_MAX = 500;
 /** By then most starts are over. */
 const SETTLED_MS = 1_000;
 
+/** Beyond this the write-ahead log is shortened; undisturbed it takes 16 MB (1 000 pages). */
+const LOG_BYTES_MAX = 48 * 1024 * 1024;
+const CHECKPOINT_WAIT_MS = 500;
+
 type PreparedStatement = SqliteDatabase.Statement<unknown[], never>;
 
 interface Connection {
@@ -37,11 +42,15 @@ interface Connection {
 const port = parentPort;
 assert(port !== null, "the SQLite worker runs in a worker thread");
 const reply = (message: WorkerReply): void => port.postMessage(message);
+/** Of the worker that reads for callers: its other connections cannot write. */
+let checkpointer: SqliteDatabase.Database | undefined;
 const opened = await openAll();
 if (opened !== undefined) {
-  port.on("message", (request: WorkerRequest) =>
-    request.kind === "run" ? answer(request, opened.connections) : stop(),
-  );
+  port.on("message", (request: WorkerRequest) => {
+    if (request.kind === "stop") return stop();
+    answer(request, opened.connections);
+    if (settings.lockFile === undefined) shortenLog(opened.connections);
+  });
   reply({ kind: "ready" });
   // Kept now, because a process that is killed could not do it at its end.
   flushCompileCache();
@@ -102,8 +111,25 @@ function openReader(): Connection {
   };
 }
 
+/**
+ * Callers that search without a pause would let the write-ahead log grow for as long as they do: SQLite begins it anew only when nobody
+ * reads what it holds. Here, between two of their reads, is a moment in which none does.
+ */
+function shortenLog(connections: readonly Connection[]): void {
+  if (connections.some(({ database }) => database.inTransaction)) return;
+  const log = statSync(`${settings.databaseFile}-wal`, { throwIfNoEntry: false });
+  if (log === undefined || log.size <= LOG_BYTES_MAX) return;
+  try {
+    checkpointer ??= new SqliteDatabase(settings.databaseFile, { timeout: CHECKPOINT_WAIT_MS });
+    checkpointer.pragma("wal_checkpoint(TRUNCATE)");
+  } catch {
+    // After the next read again: what is wrong with the disk the writer meets as well, and says.
+  }
+}
+
 /** The lock outlives the connections, and the writer those that read: the last one takes the write-ahead log away. */
 function stop(): void {
+  checkpointer?.close();
   for (const { database } of opened?.connections.toReversed() ?? []) database.close();
   opened?.lock?.close();
   port?.close();

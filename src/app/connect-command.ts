@@ -6,6 +6,7 @@ import { AppError } from "../lib/errors.ts";
 import { readVariable } from "../lib/read-variable.ts";
 import type { ClientConfig } from "../operations/agents/client-config.ts";
 import type { CliSettings } from "../surfaces/cli/build-cli.ts";
+import { toExitCode } from "../surfaces/cli/exit-codes.ts";
 import { connectClient, type Connected } from "../surfaces/cli/connect-client.ts";
 import { apiTarget } from "../surfaces/cli/run-operation.ts";
 import { visible } from "../sweep/server-rules.ts";
@@ -115,25 +116,41 @@ function userDataFolder(home: string, env: Env): string {
   return readVariable(env, "XDG_CONFIG_HOME") ?? join(home, ".config");
 }
 
-function report({ process: terminal }: CliSettings, options: ConnectOptions, connected: Connected): void {
+function report(settings: CliSettings, options: ConnectOptions, connected: Connected): void {
+  const { print, printError } = settings.process;
   const { agent, status, config, written, direct } = connected;
-  if (options.rotateKey === true)
-    terminal.printError(`note: agent \`${agent}\` has a new key; the old one has stopped\n`);
-  if (status !== "active") terminal.printError(`note: agent \`${agent}\` is ${status}; the gateway refuses it\n`);
+  if (options.rotateKey === true) printError(`note: agent \`${agent}\` has a new key; the old one has stopped\n`);
+  if (status !== "active") printError(`note: agent \`${agent}\` is ${status}; the gateway refuses it\n`);
   const servers = Object.keys(config.entries);
+  if (written !== undefined && "error" in written) {
+    const { code, message } = written.error;
+    print(
+      options.json === true
+        ? toJson({ agent, servers, ...toPaste(config), error: { code, message } })
+        : `${config.text}\n`,
+    );
+    printError(`runlayer: ${message}\n`);
+    return settings.setExitCode(toExitCode(code));
+  }
   if (options.json === true) {
-    const text = written === undefined ? { configPath: config.path, config: config.text } : { written, direct };
-    terminal.print(`${JSON.stringify({ agent, servers, ...text }, null, 2)}\n`);
+    print(toJson({ agent, servers, ...(written === undefined ? toPaste(config) : { written, direct }) }));
   } else if (written === undefined) {
-    terminal.print(`${config.text}\n`);
-    terminal.printError(`note: this holds the agent's key; it belongs into ${config.path}, or use --write\n`);
+    print(`${config.text}\n`);
+    printError(`note: this holds the agent's key; it belongs into ${config.path}, or use --write\n`);
   } else {
     const kept = written.backup === undefined ? "" : `; the file as it was: ${written.backup}`;
-    terminal.print(`${servers.join(", ")} written to ${written.path}${kept}\n`);
-    if (!config.path.startsWith("~"))
-      terminal.printError("note: it holds the agent's key; keep it out of version control\n");
-    for (const entry of direct) terminal.printError(`note: ${toNote(entry, options.replace === true)}\n`);
+    print(`${servers.join(", ")} written to ${written.path}${kept}\n`);
+    if (!config.path.startsWith("~")) printError("note: it holds the agent's key; keep it out of version control\n");
+    for (const entry of direct) printError(`note: ${toNote(entry, options.replace === true)}\n`);
   }
+}
+
+function toPaste({ path, text }: ClientConfig) {
+  return { configPath: path, config: text };
+}
+
+function toJson(answer: object): string {
+  return `${JSON.stringify(answer, null, 2)}\n`;
 }
 
 function toNote({ name, server }: Connected["direct"][number], isReplaced: boolean): string {

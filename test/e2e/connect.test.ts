@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import {
   existsSync,
   mkdirSync,
@@ -8,6 +9,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
+import { createServer, request as httpRequest } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { Client } from "@modelcontextprotocol/client";
@@ -206,6 +208,51 @@ test("a file that cannot take the servers costs no key", async () => {
   expect(run.exitCode).toBe(2);
   expect(readFileSync(path, "utf8")).toBe("{ nope");
   await app.agentClient("sample", readFileSync(keyFile, "utf8").trim());
+});
+
+test("a folder that cannot take the file costs no key, and a refused rotation leaves nothing behind", async () => {
+  const { name, keyFile } = await newAgent();
+  writeFileSync(join(home, "plain"), "text");
+  const run = await connect(["cursor", "--agent", name, "--rotate-key", "--path", join(home, "plain/mcp.json")]);
+  expect(run).toMatchObject({ exitCode: 2, err: expect.stringMatching(/^runlayer: `[^\n]*\n$/) });
+  const key = readFileSync(keyFile, "utf8").trim();
+  await app.agentClient("sample", key);
+  const reader = textAt((await app.rest("POST /api-keys", { name: `${name}-reader`, role: "auditor" })).body, "secret");
+  const path = join(home, "mcp.json");
+  writeFileSync(path, "{}");
+  const refused = await connect(["cursor", "--agent", name, "--rotate-key", "--path", path], {
+    RUNLAYER_API_KEY: reader,
+  });
+  expect(refused.exitCode).toBe(3);
+  expect(readdirSync(home).toSorted()).toEqual(["key", "mcp.json", "plain"]);
+  await app.agentClient("sample", key);
+});
+
+test.each(["text", "JSON"])("prints a new key, as %s, that does not get into its file after all", async (form) => {
+  const { name } = await newAgent();
+  const path = join(home, "mcp.json");
+  // Whatever happens while the server makes the key: here somebody puts a folder into the place of the file.
+  const between = createServer((request, response) => {
+    if (request.method === "PATCH") mkdirSync(path);
+    const { host: _, ...headers } = request.headers;
+    const far = httpRequest(new URL(request.url ?? "", app.url), { method: request.method, headers }, (answer) => {
+      response.writeHead(answer.statusCode ?? 500, answer.headers);
+      answer.pipe(response);
+    });
+    request.pipe(far);
+  }).listen(0, "127.0.0.1");
+  await once(between, "listening");
+  const RUNLAYER_URL = `http://127.0.0.1:${String(at(between.address(), "port"))}`;
+  const json = form === "JSON" ? ["--json"] : [];
+  const run = await connect(["cursor", "--agent", name, "--rotate-key", "--path", path, ...json], { RUNLAYER_URL });
+  expect([run.exitCode, run.err.includes(path)]).toEqual([3, true]);
+  const printed: unknown = JSON.parse(run.out);
+  const config: unknown = form === "JSON" ? JSON.parse(textAt(printed, "config")) : printed;
+  const header = textAt(config, "mcpServers", "sample", "headers", "Authorization");
+  await app.agentClient("sample", header.replace("Bearer ", ""));
+  expect(at(printed, "error", "code")).toBe(form === "JSON" ? "conflict" : undefined);
+  expect(readdirSync(home).toSorted()).toEqual(["key", "mcp.json"]);
+  between.close();
 });
 
 test.each([

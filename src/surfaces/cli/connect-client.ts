@@ -8,7 +8,7 @@ import { listMcpServers } from "../../operations/servers/list-mcp-servers.ts";
 import { allPages, PAGE_ROWS } from "./all-pages.ts";
 import { type ApiTarget, callOrThrow } from "./call-api.ts";
 import { type DirectEntry, mergeConfig, type MergedConfig } from "./merge-config.ts";
-import { readIfThere, writePrivately } from "./private-file.ts";
+import { draftPrivately, readIfThere, writePrivately } from "./private-file.ts";
 
 export interface ConnectRequest {
   readonly client: string;
@@ -32,10 +32,15 @@ export interface Connected {
   readonly agent: string;
   readonly status: string;
   readonly config: ClientConfig;
-  readonly written: { readonly path: string; readonly backup: string | undefined } | undefined;
+  readonly written: Written | undefined;
   /** Entries of the file that go around the gateway under another name; replaced where that was allowed. */
   readonly direct: readonly DirectEntry[];
 }
+
+/** A new key that did not get into its file after all is in `config` only; `error` says why. */
+export type Written =
+  | { readonly path: string; readonly backup: string | undefined }
+  | { readonly path: string; readonly error: AppError };
 
 const AgentAnswer = z.object({ agent: z.object({ name: z.string(), status: z.string() }) });
 const RotateAnswer = z.object({ key: z.string() });
@@ -53,11 +58,12 @@ const ServersAnswer = z.object({
   nextCursor: z.string().optional(),
 });
 
-const NOT_YET = "the-new-key";
+/** Stands for a key that is not there yet, and takes at least its room. */
+const NOT_YET = "the-new-key".padEnd(128, "-");
 
 /**
  * Makes the configuration of an agent's client and writes it where asked. A new key is issued only after the file has proved
- * fit to take it. Throws what the server or the file refused.
+ * fit to take it, and its folder too. Throws what the server or the file refused before.
  */
 export async function connectClient(request: ConnectRequest, target: ApiTarget): Promise<Connected> {
   const { agent } = AgentAnswer.parse(await callOrThrow(getAgent, { id: request.agent }, target));
@@ -77,11 +83,48 @@ export async function connectClient(request: ConnectRequest, target: ApiTarget):
     path === undefined
       ? { text: config.text, direct: [] }
       : mergeConfig(readIfThere(path), config, { ...options, path });
-  merge(configure(request.key ?? NOT_YET));
-  const config = configure(request.key ?? (await rotateKey(request.agent, target)));
+  const issueKey = (): Promise<string> => rotateKey(request.agent, target);
+  const done =
+    request.key === undefined
+      ? await takeNewKey({ path, configure, merge, issueKey })
+      : takeKey(request.key, { path, configure, merge });
+  return { agent: agent.name, status: agent.status, ...done };
+}
+
+interface Making {
+  readonly path: string | undefined;
+  readonly configure: (key: string) => ClientConfig;
+  readonly merge: (config: ClientConfig) => MergedConfig;
+}
+
+type Made = Pick<Connected, "config" | "written" | "direct">;
+
+function takeKey(key: string, { path, configure, merge }: Making): Made {
+  const config = configure(key);
   const { text, direct } = merge(config);
   const written = path === undefined ? undefined : { path, backup: writePrivately(path, text) };
-  return { agent: agent.name, status: agent.status, config, written, direct };
+  return { config, written, direct };
+}
+
+/** The old key has stopped once there is a new one: all that can fail is done before, and what fails afterwards is told. */
+async function takeNewKey(making: Making & { readonly issueKey: () => Promise<string> }): Promise<Made> {
+  const { path, configure, merge, issueKey } = making;
+  const { text: trial, direct } = merge(configure(NOT_YET));
+  if (path === undefined) return { config: configure(await issueKey()), written: undefined, direct };
+  const draft = draftPrivately(path, trial);
+  const key = await issueKey().catch((error: unknown) => {
+    draft.discard();
+    throw error;
+  });
+  const config = configure(key);
+  try {
+    draft.finish(() => merge(config).text);
+    return { config, written: { path, backup: draft.backup }, direct };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : "for no known reason";
+    const message = `\`${path}\` could not be written (${reason}); paste what is printed, it holds the new key`;
+    return { config, written: { path, error: new AppError("conflict", message, { cause: error }) }, direct };
+  }
 }
 
 async function listServers(agent: string, target: ApiTarget): Promise<readonly ConnectServer[]> {

@@ -7,6 +7,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { dirname } from "node:path";
@@ -28,29 +29,69 @@ export function readIfThere(path: string): string {
  * that backup, undefined where there was nothing or nothing changed.
  */
 export function writePrivately(path: string, text: string): string | undefined {
-  // A link stays a link: people keep their configurations in one folder and link to them.
-  const target = existsSync(path) ? realpathSync(path) : path;
-  const before = readIfThere(target);
-  if (before === text) {
+  const target = targetOf(path);
+  if (readIfThere(target) === text) {
     chmodSync(target, OWNER_ONLY);
     return undefined;
   }
-  mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
-  const backup = existsSync(target) ? backUp(target, before) : undefined;
-  const draft = `${target}.${process.pid}.tmp`;
-  try {
-    writeFileSync(draft, text, { mode: OWNER_ONLY, flag: "wx", flush: true });
-    renameSync(draft, target);
-  } catch (error) {
-    rmSync(draft, { force: true });
-    throw error;
-  }
-  return backup;
+  const draft = draftPrivately(path, text);
+  draft.finish(() => text);
+  return draft.backup;
 }
 
-function backUp(path: string, text: string): string {
+/** A file that is about to be written. MUST be finished or discarded. */
+export interface PrivateDraft {
+  /** What was there before; undefined where there was nothing. */
+  readonly backup: string | undefined;
+  /** Puts the text in its place in one step. Throws what hindered that, or what `toText` throws; the file is as it was then. */
+  finish(toText: () => string): void;
+  discard(): void;
+}
+
+/** Does all of a writing but its last step; `trial` takes the room that the text will need. */
+export function draftPrivately(path: string, trial: string): PrivateDraft {
+  const target = targetOf(path);
+  mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
+  const draft = `${target}.${process.pid}.tmp`;
+  const removeDraft = (): void => rmSync(draft, { force: true });
+  const backup = undoing(removeDraft, () => {
+    writeFileSync(draft, trial, { mode: OWNER_ONLY, flag: "wx", flush: true });
+    return existsSync(target) ? backUp(target) : undefined;
+  });
+  return {
+    backup,
+    finish: (toText) =>
+      undoing(removeDraft, () => {
+        const text = toText();
+        truncateSync(draft, Buffer.byteLength(text));
+        // Over the trial, whose room is certain.
+        writeFileSync(draft, text, { flag: "r+", flush: true });
+        renameSync(draft, target);
+      }),
+    discard() {
+      removeDraft();
+      if (backup !== undefined) rmSync(backup, { force: true });
+    },
+  };
+}
+
+/** A link stays a link: people keep their configurations in one folder and link to them. */
+function targetOf(path: string): string {
+  return existsSync(path) ? realpathSync(path) : path;
+}
+
+function undoing<T>(undo: () => void, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    undo();
+    throw error;
+  }
+}
+
+function backUp(path: string): string {
   const time = new Date().toISOString().replaceAll(/[-:.]/g, "");
   const backup = `${path}.${time}.bak`;
-  writeFileSync(backup, text, { mode: OWNER_ONLY, flag: "wx", flush: true });
+  writeFileSync(backup, readIfThere(path), { mode: OWNER_ONLY, flag: "wx", flush: true });
   return backup;
 }

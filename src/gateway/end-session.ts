@@ -17,7 +17,7 @@ export const ENDED_BY_ADMINISTRATOR = "ended_by_administrator";
 export function endSessionById(context: GatewayContext, id: string): boolean {
   const session = context.sessions.list().find((one) => one.id === id);
   if (session === undefined) return false;
-  context.sessions.endForGood(session);
+  context.sessions.end(session);
   for (const exchange of context.exchanges.list()) {
     if (exchange instanceof Exchange && exchange.session === session) exchange.forbid(ENDED);
   }

@@ -26,8 +26,7 @@ export function endSession(exchange: Exchange): void {
 /** Records that a session ended, and why. */
 export function recordSessionEnd(exchange: Exchange, reason: string): void {
   const { session, context, caller } = exchange;
-  if (session === undefined) return;
-  context.sessions.end(session);
+  if (session === undefined || !context.sessions.end(session)) return;
   const now = context.clock.now();
   const draft = toDraft(subjectOf(caller), {
     event: "session.end",

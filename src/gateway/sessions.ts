@@ -29,12 +29,10 @@ export interface Sessions {
     scope: HandleScope,
     facts: { id: string; upstreamId: string; keyId: string; client: string | undefined },
   ): Session;
-  /** Undefined for an id that was not issued to this agent at this server. */
+  /** Undefined for an id that was not issued to this agent at this server, and for a session that has ended. */
   find(scope: HandleScope, sealed: string, keyId: string): Session | undefined;
-  /** False where it had ended before. */
+  /** For good: the id that the client has is not accepted again here, whatever it says of itself. False where it had ended before. */
   end(session: Session): boolean;
-  /** As `end`, and the id that the client has is not accepted again here, whatever it says of itself. */
-  endForGood(session: Session): void;
   list(): readonly Session[];
   /** Forgets and gives the sessions that were silent since `before`. */
   takeIdle(before: number): readonly Session[];
@@ -43,7 +41,7 @@ export interface Sessions {
 
 /** Beyond this the one that was silent longest is forgotten; its client does not notice. */
 const SESSIONS_MAX = 20_000;
-/** What is forgotten here, and with a restart, the upstream still refuses: it was told of the end. */
+/** What is forgotten here, and with a restart, the upstream still refuses where it was told of the end or told us. */
 const ENDED_MAX = 20_000;
 
 export function createSessions(sealer: Sealer, clock: Clock): Sessions {
@@ -71,12 +69,13 @@ export function createSessions(sealer: Sealer, clock: Clock): Sessions {
       const now = clock.now();
       return add({ ...scope, id, sealed, upstreamId, openedAt: now, lastSeenAt: now, client: undefined, keyId });
     },
-    end: ({ sealed }) => live.delete(sealed),
-    endForGood({ sealed }) {
+    end({ sealed }) {
       live.delete(sealed);
+      if (ended.has(sealed)) return false;
       ended.add(sealed);
       const [oldest] = ended;
       if (ended.size > ENDED_MAX && oldest !== undefined) ended.delete(oldest);
+      return true;
     },
     list: () => [...live.values()],
     takeIdle(before) {

@@ -161,11 +161,28 @@ test("records the end of a session that the server does not know any more, once"
   behave = ({ response }) => void response.writeHead(404).end();
   const answers = [1, 2].map((id) => post(url, alice.key, call(id, "a"), { headers: session }));
   expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([404, 404]);
+  const contacts = upstream.received.length;
+  expect((await post(url, alice.key, call(3, "a"), { headers: session })).status).toBe(404);
+  for (const method of ["GET", "DELETE"]) {
+    const headers = { authorization: `Bearer ${alice.key}`, accept: "text/event-stream", ...session };
+    expect((await fetch(url, { method, headers })).status).toBe(404);
+  }
+  expect(upstream.received).toHaveLength(contacts);
   const [ended, ...others] = await harness.events("session.end");
   const opened = (await harness.events("session.open")).at(-1);
   expect(ended).toMatchObject({ outcome: "success", details: { reason: "ended_by_server" } });
   expect([ended?.sessionId, others]).toEqual([opened?.sessionId, []]);
   expect(harness.gateway.sessions().some(({ id }) => id === ended?.sessionId)).toBe(false);
+});
+
+test("records the end of a session that its client ended, once, whatever the client sends afterwards", async () => {
+  const headers = { authorization: `Bearer ${alice.key}`, ...(await openSession(alice)) };
+  const endings = ["DELETE", "DELETE"].map((method) => fetch(url, { method, headers }));
+  expect((await Promise.all(endings)).map(({ status }) => status)).toContain(200);
+  expect((await post(url, alice.key, call(1, "a"), { headers })).status).toBe(404);
+  const opened = (await harness.events("session.open")).at(-1);
+  const ended = (await harness.events("session.end")).filter(({ sessionId }) => sessionId === opened?.sessionId);
+  expect(ended).toMatchObject([{ details: { reason: "client" } }]);
 });
 
 test("answers an unknown question of the server in the client's stead", async () => {

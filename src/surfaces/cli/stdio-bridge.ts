@@ -1,13 +1,9 @@
 import type { Readable, Writable } from "node:stream";
-import {
-  SdkHttpError,
-  serializeMessage,
-  StreamableHTTPClientTransport,
-  type FetchLike,
-  type JSONRPCMessage,
-} from "@modelcontextprotocol/client";
-import { StdioServerTransport } from "@modelcontextprotocol/server/stdio";
+import { SdkHttpError, serializeMessage, type JSONRPCMessage } from "@modelcontextprotocol/client";
 import { explain, toBridgeError } from "./bridge-error.ts";
+import { LINE_BYTES_MAX, readClientLine } from "./client-line.ts";
+import { GatewayTransport, type Outgoing } from "./gateway-transport.ts";
+import { type Line, LineSplitter } from "./line-splitter.ts";
 
 export interface StdioBridgeOptions {
   readonly url: URL;
@@ -21,47 +17,36 @@ export interface StdioBridgeOptions {
 
 /**
  * Joins a client that only starts commands to a gateway URL: what comes on standard input goes out as HTTP with the key, what
- * comes back goes to standard output. Messages pass unchanged; a request that cannot be answered is answered with an error. A
- * session that the gateway no longer knows, after a restart, is opened anew without the client noticing. Resolves when the
- * client has closed its end and what it asked before has been answered, or has waited long enough.
+ * comes back goes to standard output. The client's messages pass unchanged; a request that cannot be answered is answered with an
+ * error. A session that the gateway no longer knows, after a restart, is opened anew without the client noticing. Resolves when
+ * the client has closed its end and what it asked before has been answered, or has waited long enough.
  */
 export async function bridgeStdio({ url, key, stdin, stdout, onProblem }: StdioBridgeOptions): Promise<void> {
-  const client = new StdioServerTransport(stdin, stdout);
-  const gateway = new StreamableHTTPClientTransport(url, {
-    requestInit: { headers: { Authorization: `Bearer ${key}` } },
-    reconnectionOptions: RECONNECTION,
-    fetch: namingUrl(url),
-  });
-  // The transport takes no message once its input has ended; its output is still open for the answers.
+  const gateway = new GatewayTransport({ url, key });
   const send = (message: JSONRPCMessage): void => void stdout.write(serializeMessage(message));
-  const bridge = new Bridge({ client, gateway, send, onProblem });
-  const ended = new Promise<void>((resolve) => (client.onclose = resolve));
+  const bridge = new Bridge({ gateway, send, onProblem });
   await gateway.start();
-  await client.start();
-  await ended;
+  await readLines({ stdin, stdout, onProblem }, (line) => bridge.fromClient(line));
   await bridge.finish();
 }
 
-/** A gateway that cannot be reached is named: "fetch failed" tells nobody what to mend. */
-function namingUrl(url: URL): FetchLike {
-  return async (target, init) => {
-    try {
-      return await fetch(target, init);
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error;
-      const text = `the gateway at \`${url.origin}${url.pathname}\` does not answer; try again later`;
-      throw new Error(text, { cause: error });
-    }
-  };
+/** Resolves when the client has closed its end, or takes no answers any more. */
+async function readLines(
+  { stdin, stdout, onProblem }: Pick<StdioBridgeOptions, "stdin" | "stdout" | "onProblem">,
+  onLine: (line: Line) => void,
+): Promise<void> {
+  const lines = new LineSplitter(LINE_BYTES_MAX);
+  const ended = Promise.withResolvers<void>();
+  stdin.on("data", (chunk: Buffer) => lines.push(chunk).forEach(onLine));
+  stdin.on("error", (error) => onProblem(error.message));
+  for (const event of ["end", "close"]) stdin.on(event, () => ended.resolve());
+  stdout.on("error", (error) => {
+    onProblem(error.message);
+    stdin.destroy();
+  });
+  if (!stdin.readable) ended.resolve();
+  await ended.promise;
 }
-
-// A client stays for days and the gateway's restart must not cost it the server's own messages: tried for about a day.
-const RECONNECTION = {
-  initialReconnectionDelay: 500,
-  reconnectionDelayGrowFactor: 1.5,
-  maxReconnectionDelay: 30_000,
-  maxRetries: 3_000,
-};
 
 const RENEW_MS_MAX = 30_000;
 // A script that ends its input at once gets its answers; a client that is gone keeps no process for long.
@@ -69,14 +54,13 @@ const FINISH_MS_MAX = 10_000;
 const NOT_FOUND = 404;
 
 interface Ends extends Pick<StdioBridgeOptions, "onProblem"> {
-  readonly client: StdioServerTransport;
-  readonly gateway: StreamableHTTPClientTransport;
+  readonly gateway: GatewayTransport;
   /** Towards the client. */
   readonly send: (message: JSONRPCMessage) => void;
 }
 
 class Bridge {
-  readonly #gateway: StreamableHTTPClientTransport;
+  readonly #gateway: GatewayTransport;
   readonly #sendToClient: Ends["send"];
   readonly #onProblem: Ends["onProblem"];
   /** Requests of the client that have no answer yet. */
@@ -93,14 +77,10 @@ class Bridge {
   #renewed: { readonly id: string; readonly resolve: () => void } | undefined;
   #renewals = 0;
 
-  constructor({ client, gateway, send, onProblem }: Ends) {
+  constructor({ gateway, send, onProblem }: Ends) {
     this.#gateway = gateway;
     this.#sendToClient = send;
     this.#onProblem = onProblem;
-    client.onmessage = (message) => this.#fromClient(message);
-    // One line: what the parser of messages says of one fills a screen.
-    client.onerror = (error) =>
-      onProblem("issues" in error ? "the client sent what is no JSON-RPC message" : error.message);
     gateway.onmessage = (message) => this.#fromGateway(message);
     // Later, because what is thrown as well is told, or mended, where it is caught.
     gateway.onerror = (error) => void setImmediate(() => this.#tell(error));
@@ -127,36 +107,48 @@ class Bridge {
     this.#onProblem(`${what}${explain(error)}`);
   }
 
+  fromClient(line: Line): void {
+    const read = readClientLine(line);
+    if (read === undefined) return;
+    if ("message" in read) return this.#pass({ message: read.message, bytes: line.bytes });
+    if (read.id === undefined) return this.#tell(new Error(read.fault));
+    this.#open.add(read.id);
+    this.#answer(read.id, new Error(read.fault));
+  }
+
   /** What follows `initialize` or a notification waits until it is there: HTTP keeps no order among requests of its own. */
-  #fromClient(message: JSONRPCMessage): void {
+  #pass(outgoing: Outgoing): void {
+    const { message } = outgoing;
     const isNotification = "method" in message && !("id" in message);
     const isRequest = "method" in message && "id" in message;
     if (isRequest) {
       this.#open.add(message.id);
       if (message.method === "initialize") this.#initialize = message;
     }
-    const sent = this.#ahead.then(() => this.#send(message));
+    const sent = this.#ahead.then(() => this.#send(outgoing));
     if (!isRequest) this.#delivered = Promise.all([this.#delivered, sent]);
     if (isNotification || message === this.#initialize) this.#ahead = sent;
   }
 
-  async #send(message: JSONRPCMessage): Promise<void> {
+  async #send(outgoing: Outgoing): Promise<void> {
+    const { message } = outgoing;
     try {
-      await this.#post(message).catch(async (error: unknown) => {
+      await this.#post(outgoing).catch(async (error: unknown) => {
         if (!(error instanceof SdkHttpError) || !this.#canRenew(error, message)) throw error;
         this.#told.add(error);
         await this.#renew();
-        await this.#post(message);
+        await this.#post(outgoing);
       });
     } catch (error) {
       this.#fail(message, error);
     }
   }
 
-  #post(message: JSONRPCMessage): Promise<void> {
-    if (!("method" in message && "id" in message)) return this.#gateway.send(message);
-    const onRequestStreamEnd = (): void => this.#fail(message, new Error("the gateway's answer broke off"));
-    return this.#gateway.send(message, { onRequestStreamEnd });
+  #post(outgoing: Outgoing): Promise<void> {
+    const { message } = outgoing;
+    if (!("method" in message && "id" in message)) return this.#gateway.post(outgoing);
+    const onStreamEnd = (): void => this.#fail(message, new Error("the gateway's answer broke off"));
+    return this.#gateway.post({ ...outgoing, onStreamEnd });
   }
 
   #fail(message: JSONRPCMessage, error: unknown): void {
@@ -184,7 +176,8 @@ class Bridge {
     if (version !== undefined) this.#gateway.setProtocolVersion(version);
     if (!("method" in message) && message.id !== undefined) {
       if (message.id === this.#renewed?.id) return this.#renewed.resolve();
-      this.#settle(message.id);
+      // Nobody waits for a second answer.
+      if (!this.#settle(message.id)) return;
     }
     this.#sendToClient(message);
   }
@@ -208,9 +201,9 @@ class Bridge {
     this.#renewed = { id, resolve };
     const timer = setTimeout(() => reject(new Error("the gateway did not open a new session")), RENEW_MS_MAX);
     try {
-      await this.#gateway.send({ ...this.#initialize, id });
+      await this.#gateway.post({ message: { ...this.#initialize, id } });
       await promise;
-      await this.#gateway.send({ jsonrpc: "2.0", method: "notifications/initialized" });
+      await this.#gateway.post({ message: { jsonrpc: "2.0", method: "notifications/initialized" } });
       this.#onProblem("the session was gone; a new one is open");
     } finally {
       clearTimeout(timer);

@@ -128,3 +128,39 @@ test("gives a request one answer only", async () => {
   await answerTo(bridge, 2);
   expect(bridge.answers.filter(({ id }) => id === 1)).toMatchObject([{ result: { text: "first" } }]);
 });
+
+test("opens a new session while its client is silent, so that the server is heard again", async () => {
+  let known: string | undefined;
+  const streams: Received[] = [];
+  behave = (received) => {
+    const { message, headers, response } = received;
+    if (message.method === "initialize") known = `s-${message.id}`;
+    else if (headers["mcp-session-id"] !== known) return void response.writeHead(404).end();
+    const isCall = message.method === "tools/call";
+    if (received.method !== "GET" && !isCall) return plainServer(received);
+    streams.push(received);
+    startSse(received);
+    // What is no answer yet and has an event id: the stream may be taken up again.
+    sendEvent(
+      received,
+      { jsonrpc: "2.0", method: "notifications/message", params: { level: "info", data: "on" } },
+      "e",
+    );
+  };
+  const bridge = await start();
+  await expect.poll(() => streams.length).toBe(1);
+  bridge.say(`{"jsonrpc":"2.0","id":1,${CALL}}`);
+  await expect.poll(() => bridge.answers.filter(({ method }) => method !== undefined).length).toBe(2);
+  known = undefined;
+  for (const { response } of streams.splice(0)) response.end();
+  await expect.poll(() => streams.length, { timeout: 8000 }).toBe(1);
+  const [stream] = streams;
+  if (stream !== undefined)
+    sendEvent(stream, { jsonrpc: "2.0", method: "notifications/message", params: { level: "info", data: "again" } });
+  await expect.poll(() => JSON.stringify(bridge.answers), { timeout: 5000 }).toContain("again");
+  // What was asked in the old session has no other answer.
+  expect(await answerTo(bridge, 1)).toHaveProperty("error");
+  const { body } = await app.rest("GET /audit-events", { action: "session.end", outcome: "success" });
+  const ended = [Object(body).items].flat().filter(({ details }) => details.reason === "ended_by_server");
+  expect(ended).toHaveLength(1);
+}, 30_000);

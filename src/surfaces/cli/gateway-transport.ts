@@ -21,21 +21,42 @@ export interface Outgoing {
 export interface GatewayTransportOptions {
   readonly url: URL;
   readonly key: string;
+  /** A standing stream of this session, or one of its answers, cannot be taken up again: the gateway does not know it. */
+  readonly onSessionGone: (sessionId: string) => void;
 }
 
-/** The SDK's transport, which sends the very bytes that it is given. */
+const NOT_FOUND = 404;
+
+/** The SDK's transport, which sends the very bytes that it is given and leaves the streams of a session that was replaced. */
 export class GatewayTransport extends StreamableHTTPClientTransport {
   readonly #sending: AsyncLocalStorage<Outgoing>;
 
-  constructor({ url, key }: GatewayTransportOptions) {
+  constructor({ url, key, onSessionGone }: GatewayTransportOptions) {
     const sending = new AsyncLocalStorage<Outgoing>();
     const fetchNaming = namingUrl(url);
     super(url, {
       requestInit: { headers: { Authorization: `Bearer ${key}` } },
       reconnectionOptions: RECONNECTION,
-      fetch(target, init = {}) {
+      async fetch(target, init = {}) {
         const bytes = init.method === "POST" ? sending.getStore()?.bytes : undefined;
-        return fetchNaming(target, bytes === undefined ? init : { ...init, body: bytes });
+        const response = await fetchNaming(target, bytes === undefined ? init : { ...init, body: bytes });
+        const sessionId = new Headers(init.headers).get("mcp-session-id");
+        if (init.method === "GET" && response.status === NOT_FOUND && sessionId !== null) {
+          // So that nothing is left to wait for before the transport plans its next attempt, which is for the same session then.
+          await response.body?.cancel();
+          onSessionGone(sessionId);
+        }
+        return response;
+      },
+      reconnectionScheduler: (reconnect, delayMs) => {
+        const { sessionId } = this;
+        const outgoing = sending.getStore();
+        // The new session has a stream of its own, and no answer to what was asked in the old one.
+        const timer = setTimeout(
+          () => (this.sessionId === sessionId ? reconnect() : outgoing?.onStreamEnd?.()),
+          delayMs,
+        ).unref();
+        return () => clearTimeout(timer);
       },
     });
     this.#sending = sending;

@@ -22,7 +22,7 @@ export interface StdioBridgeOptions {
  * the client has closed its end and what it asked before has been answered, or has waited long enough.
  */
 export async function bridgeStdio({ url, key, stdin, stdout, onProblem }: StdioBridgeOptions): Promise<void> {
-  const gateway = new GatewayTransport({ url, key });
+  const gateway = new GatewayTransport({ url, key, onSessionGone: (sessionId) => bridge.onSessionGone(sessionId) });
   const send = (message: JSONRPCMessage): void => void stdout.write(serializeMessage(message));
   const bridge = new Bridge({ gateway, send, onProblem });
   await gateway.start();
@@ -116,6 +116,13 @@ class Bridge {
     this.#answer(read.id, new Error(read.fault));
   }
 
+  /** The server speaks on its own on a stream: while the client is silent, nothing else would bring that back. */
+  onSessionGone(sessionId: string): void {
+    const isFinishing = this.#onAllAnswered !== undefined;
+    if (this.#initialize === undefined || isFinishing) return;
+    this.#renew(sessionId).catch((error: unknown) => this.#tell(error, "could not open a new session: "));
+  }
+
   /** What follows `initialize` or a notification waits until it is there: HTTP keeps no order among requests of its own. */
   #pass(outgoing: Outgoing): void {
     const { message } = outgoing;
@@ -132,11 +139,12 @@ class Bridge {
 
   async #send(outgoing: Outgoing): Promise<void> {
     const { message } = outgoing;
+    const { sessionId } = this.#gateway;
     try {
       await this.#post(outgoing).catch(async (error: unknown) => {
         if (!(error instanceof SdkHttpError) || !this.#canRenew(error, message)) throw error;
         this.#told.add(error);
-        await this.#renew();
+        await this.#renew(sessionId);
         await this.#post(outgoing);
       });
     } catch (error) {
@@ -187,8 +195,9 @@ class Bridge {
     return status === NOT_FOUND && this.#initialize !== undefined && message !== this.#initialize;
   }
 
-  /** Opens a new session as the client opened the first one. Messages that find the old one gone meanwhile share it. */
-  #renew(): Promise<void> {
+  /** Opens a session in the place of the one that is gone, as the client opened the first. Whoever else finds it gone shares that. */
+  #renew(gone: string | undefined): Promise<void> {
+    if (this.#renewal === undefined && this.#gateway.sessionId !== gone) return Promise.resolve();
     this.#renewal ??= this.#openAnew().finally(() => (this.#renewal = undefined));
     return this.#renewal;
   }

@@ -1,12 +1,14 @@
 import { once } from "node:events";
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { createServer, request as httpRequest } from "node:http";
@@ -142,6 +144,19 @@ test("keeps what was in the file, and a copy of it as it was", async () => {
   await connect(["cursor", "--agent", name, "--key-file", keyFile, "--write"]);
   expect(readFileSync(path, "utf8")).toBe(after);
   expect(readdirSync(dirname(path))).toHaveLength(2);
+});
+
+test("follows a link, also one to a file that is not there yet", async () => {
+  const { name, keyFile } = await newAgent();
+  mkdirSync(join(home, "real"));
+  symlinkSync("real", join(home, ".cursor"));
+  symlinkSync("../dotfiles/mcp.json", join(home, "real/mcp.json"));
+  for (const args of [["--key-file", keyFile], ["--rotate-key"]]) {
+    const run = await connect(["cursor", "--agent", name, ...args, "--write"]);
+    expect(run.exitCode).toBe(0);
+    expect(lstatSync(join(home, ".cursor/mcp.json")).isSymbolicLink()).toBe(true);
+    expect(readFileSync(join(home, "dotfiles/mcp.json"), "utf8")).toContain(gatewayUrl());
+  }
 });
 
 test.each([...FILES, ["claude-code", ".claude.json", ["mcpServers", "sample", "url"]] as const])(

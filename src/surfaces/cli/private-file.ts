@@ -1,8 +1,10 @@
 import {
   chmodSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readFileSync,
+  readlinkSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -10,7 +12,7 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import { AppError } from "../../lib/errors.ts";
 
 /** Only its owner reads a file that holds a key. */
@@ -75,9 +77,12 @@ export function draftPrivately(path: string, trial: string): PrivateDraft {
   };
 }
 
-/** A link stays a link: people keep their configurations in one folder and link to them. */
+/** A link stays a link, to nothing yet too: people keep their configurations in one folder and link to them. */
 function targetOf(path: string): string {
-  return existsSync(path) ? realpathSync(path) : path;
+  if (existsSync(path)) return realpathSync(path);
+  const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+  // Reading it has thrown where links lead in a circle.
+  return isLink ? targetOf(resolve(realpathSync(dirname(path)), readlinkSync(path))) : path;
 }
 
 function undoing<T>(undo: () => void, work: () => T): T {

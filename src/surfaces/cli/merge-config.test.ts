@@ -137,6 +137,21 @@ describe("TOML", () => {
     expect(merge(after, "codex")).toBe(after);
   });
 
+  test("keeps the comments between an entry of ours and what follows, however often it is renewed", () => {
+    const ours = `[mcp_servers.files]\nurl = "${URLS.files}"\n`;
+    const notes = '# my notes\n\n# model = "o3"\n';
+    const inner = `${ours}# inside\n[mcp_servers.files.env]\nA = "1"\n`;
+    for (const [text, expected] of [
+      [`x = 1\n\n${ours}\n${notes}[tui]\ny = 2\n`, `x = 1\n\n${notes}[tui]\ny = 2\n\n[mcp_servers`],
+      [`x = 1\n\n${ours}${notes}`, `x = 1\n\n${notes}\n[mcp_servers`],
+      [`x = 1\n\n${inner}[tui]\ny = 2\n`, "x = 1\n\n[tui]\ny = 2\n\n[mcp_servers"],
+    ] as const) {
+      const after = merge(text, "codex");
+      expect(after.slice(0, expected.length)).toBe(expected);
+      expect(merge(after, "codex")).toBe(after);
+    }
+  });
+
   test("takes out what goes around the gateway only when told, whatever its quotes", () => {
     const text = `${OWN}\n[mcp_servers."my pay"]\nurl = "${DIRECT}"\n[mcp_servers."my pay".env]\nKEY = "sk"\n`;
     expect(merge(text, "codex")).toContain("sk");

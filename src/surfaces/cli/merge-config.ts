@@ -105,16 +105,23 @@ const TOML: Format = {
   remove: (text, path) => withoutTable(text, path.join(".")),
 };
 
-/** The text without the table of this name and the ones inside it. */
+/** The text without the table of this name and the ones inside it. Comments at its end may be about what follows: they stay. */
 function withoutTable(text: string, name: string): string {
+  const kept: string[] = [];
+  let lastComments: string[] = [];
   let isInside = false;
-  const kept = text.split("\n").filter((line) => {
+  for (const line of text.split("\n")) {
     // A name in quotes is the same name.
     const header = /^\s*\[\[?\s*([^\]]+?)\s*\]/.exec(line)?.[1]?.replaceAll(/["']/g, "");
-    if (header !== undefined) isInside = header === name || header.startsWith(`${name}.`);
-    return !isInside;
-  });
-  return kept.join("\n");
+    if (header !== undefined) {
+      isInside = header === name || header.startsWith(`${name}.`);
+      if (!isInside) kept.push(...lastComments);
+    }
+    if (!isInside) kept.push(line);
+    const isComment = /^\s*#/.test(line) || (line.trim() === "" && lastComments.length > 0);
+    lastComments = isInside && isComment ? [...lastComments, line] : [];
+  }
+  return [...kept, ...lastComments].join("\n");
 }
 
 interface FoundEntry {

@@ -170,6 +170,36 @@ test("an operator cannot reach round a policy by groups, owner, name or scope", 
   expect((await app.rest("PATCH /agents/freer", { groups: ["insiders"] }, security)).status).toBe(200);
 });
 
+test("security changes the name and the owner that a policy rests on, and no others", async () => {
+  const made = await app.rest("POST /api-keys", { name: "guard-key", role: "security" });
+  const security = textAt(made.body, "secret");
+  await app.rest("POST /members", { email: "kim@example.org", name: "Kim", role: "member" });
+  await app.rest("POST /members", { email: "ruled@example.org", name: "Ruled", role: "member" });
+  await addServer("guarded");
+  await addServer("unguarded");
+  await addAgent("guarded");
+  await addAgent("unguarded");
+  const skill = { description: "writes notes", instructions: "Write a note." };
+  await app.rest("POST /skills", { name: "guarded", ...skill });
+  await app.rest("POST /skills", { name: "unguarded", ...skill });
+  const principals = { agents: ["guarded"], members: ["ruled@example.org"] };
+  await addPolicy("guards", { principals, resources: { servers: ["guarded"], skills: ["guarded"] } });
+  for (const kind of ["servers", "agents", "skills"]) {
+    const free = await app.rest(`PATCH /${kind}/unguarded`, { name: "renamed" }, security);
+    expect(free).toMatchObject({ status: 403, body: { code: "forbidden", details: { field: "name" } } });
+    expect(await app.rest(`PATCH /${kind}/guarded`, { name: "renamed" }, security)).toMatchObject({ status: 200 });
+    const content = await app.rest(`PATCH /${kind}/renamed`, { name: "again", description: "x" }, security);
+    expect(content).toMatchObject({ status: 403, body: { details: { field: "description" } } });
+    if (kind === "skills") continue;
+    const own = await app.rest(`PATCH /${kind}/unguarded`, { owner: "owner@localhost" }, security);
+    expect(own).toMatchObject({ status: 403, body: { code: "forbidden", details: { field: "owner" } } });
+    const owned = await app.rest(`PATCH /${kind}/renamed`, { owner: "kim@example.org" }, security);
+    expect(owned).toMatchObject({ status: 200 });
+    const ruled = await app.rest(`PATCH /${kind}/unguarded`, { owner: "ruled@example.org" }, security);
+    expect(ruled).toMatchObject({ status: 200 });
+  }
+});
+
 test("a key below its member's role does not lend the member to an agent", async () => {
   const ann = { email: "ann@example.org", name: "Ann", role: "operator", groups: ["trusted"] };
   await app.rest("POST /members", ann);

@@ -33,9 +33,11 @@ const Input = z.object({
 
 type Input = z.output<typeof Input>;
 
-/** What `security` may change without being an operator: cutting off, and groups. */
+/** What `security` may change without being an operator: cutting off, groups, and name and owner where a policy rests on them. */
 const SECURITY_FIELDS: ReadonlySet<string> = new Set([
   "id",
+  "name",
+  "owner",
   "status",
   "groups",
   "policies",

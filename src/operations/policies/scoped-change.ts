@@ -14,22 +14,22 @@ type Context = Pick<HandleContext, "caller" | "repositories">;
 
 /**
  * Throws `forbidden` where a caller below `security` changes what a policy rests on (contract section 2): the groups or the
- * owner of an object, or the name of one that a policy names, before or after the change. `before` is undefined at creation.
+ * owner of an object, or the name of one that a policy names, before or after the change; and where `security`, which is no
+ * operator, changes a name or an owner that no policy rests on. `before` is undefined at creation.
  */
 export async function refuseScopedChange(
   id: string,
   { before, after }: { readonly before: ScopedFacts | undefined; readonly after: ScopedFacts },
   context: Context,
 ): Promise<void> {
-  if (isGuardian(context.caller.role)) return;
   const groups = difference(before?.groups ?? [], after.groups);
-  if (groups.length > 0) await refuseIfNamed("groups", [id, ...groups], context);
+  if (groups.length > 0 && !isGuardian(context.caller.role)) await checkField("groups", [id, ...groups], context);
   if (before !== undefined) await refuseScopedRename(id, { before: before.name, after: after.name }, context);
   const owner = before?.owner ?? null;
   if (owner === after.owner || (await isOwnTaking(owner, after.owner, context))) return;
   const members = [owner, after.owner].filter((member) => member !== null);
   const keys = await Promise.all(members.map((member) => keysOfMember(member, context)));
-  await refuseIfNamed("owner", [id, ...keys.flat()], context);
+  await checkField("owner", [id, ...keys.flat()], context);
 }
 
 /** The part of `refuseScopedChange` about the name, for objects without groups and owner. */
@@ -38,8 +38,7 @@ export async function refuseScopedRename(
   { before, after }: { readonly before: string; readonly after: string },
   context: Context,
 ): Promise<void> {
-  if (before === after || isGuardian(context.caller.role)) return;
-  await refuseIfNamed("name", [id], context);
+  if (before !== after) await checkField("name", [id], context);
 }
 
 /** Throws `forbidden` below `security`: to attach a policy is to change its scope. */
@@ -57,7 +56,7 @@ async function isOwnTaking(
   after: string | null,
   { caller, repositories }: Context,
 ): Promise<boolean> {
-  if (before !== null || after === null || after !== caller.memberId) return false;
+  if (caller.role === "security" || before !== null || after === null || after !== caller.memberId) return false;
   const member = await repositories.members.find(after);
   return member !== undefined && isRoleWithin(member.role, caller.role);
 }
@@ -67,9 +66,18 @@ async function keysOfMember(id: string, { repositories }: Context): Promise<stri
   return member === undefined ? [id] : [id, ...member.groups, mentionKey("role", member.role)];
 }
 
-async function refuseIfNamed(field: string, keys: readonly string[], { repositories }: Context): Promise<void> {
+/** Whether a policy rests on a field decides who may change it: below `security` where none does, `security` where one does. */
+async function checkField(field: string, keys: readonly string[], { caller, repositories }: Context): Promise<void> {
+  if (caller.role === "owner" || caller.role === "admin") return;
   const [policy] = await repositories.policies.mentioning(keys);
-  if (policy === undefined) return;
+  if (caller.role === "security" && policy === undefined) {
+    throw new AppError(
+      "forbidden",
+      `\`${field}\` needs \`operator\`, \`admin\` or \`owner\`, because no policy rests on it`,
+      { details: { field } },
+    );
+  }
+  if (caller.role === "security" || policy === undefined) return;
   throw new AppError(
     "forbidden",
     `\`${field}\` decides whether policy \`${policy.name}\` applies; it needs \`security\` or above`,

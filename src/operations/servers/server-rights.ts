@@ -12,9 +12,11 @@ export interface ServerChange extends EndpointInput {
   readonly approveToolChanges?: unknown;
 }
 
-/** What `security` may change of a server without being an operator of it. */
+/** What `security` may change of a server without being an operator of it; name and owner only where a policy rests on them. */
 const SECURITY_FIELDS: ReadonlySet<string> = new Set([
   "id",
+  "name",
+  "owner",
   "status",
   "allowPrivateNetwork",
   "shareable",

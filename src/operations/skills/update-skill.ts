@@ -41,6 +41,7 @@ const Input = z.object({
 type Input = z.output<typeof Input>;
 
 const NOT_CHANGES: ReadonlySet<string> = new Set(["id", "expectedVersion"]);
+const SECURITY_FIELDS: ReadonlySet<string> = new Set([...NOT_CHANGES, "name", "version", "approveVersion"]);
 
 /** Makes a new version of a skill, goes back to an older one, or approves one that waits. */
 export const updateSkill = defineOperation({
@@ -270,9 +271,9 @@ function requireAlone(input: Input): void {
   });
 }
 
+/** `security` decides which version serves, and renames what a policy names. */
 function refuseContent(input: Input): void {
-  if (input.version !== undefined || input.approveVersion !== undefined) return;
-  const field = Object.entries(input).find(([name, value]) => value !== undefined && !NOT_CHANGES.has(name))?.[0];
+  const field = Object.entries(input).find(([name, value]) => value !== undefined && !SECURITY_FIELDS.has(name))?.[0];
   if (field === undefined) return;
   throw new AppError("forbidden", `\`${field}\` needs \`operator\`, \`admin\` or \`owner\``, { details: { field } });
 }

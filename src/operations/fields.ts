@@ -49,6 +49,14 @@ export const QueryField = text(200)
   .optional()
   .describe("Part of the name or description, upper and lower case alike");
 
+/** A field of an update that `null` sets back to what a creation without it gives. */
+export function clearable<T extends z.ZodType>(field: T, initial: z.output<T>) {
+  return field
+    .nullable()
+    .transform((given) => given ?? initial)
+    .optional();
+}
+
 const LIMIT_DEFAULT = 50;
 const LIMIT_MAX = 200;
 

@@ -36,6 +36,19 @@ test("registers an agent, shows its key once and a configuration to paste", asyn
   expect(textAt(got.body, "agent", "key", "hint")).toContain(key.slice(-4));
 });
 
+test("`null` takes servers, groups and policies away", async () => {
+  const fields = { type: "custom", servers: ["github"], groups: ["docs"] };
+  await app.rest("POST /agents", { name: "cleared", ...fields });
+  const rule = {
+    effect: "deny",
+    principals: { agents: ["cleared"], roles: ["auditor"] },
+    resources: { tools: ["none"] },
+  };
+  await app.rest("POST /policies", { name: "on-cleared", ...rule });
+  const { body } = await app.rest("PATCH /agents/cleared", { servers: null, groups: null, policies: null });
+  expect(at(body, "agent")).toMatchObject({ servers: [], groups: [], policies: [] });
+});
+
 test.each(["claude-desktop", "cursor", "vscode-copilot", "windsurf", "codex", "gemini-cli", "openclaw", "my-own"])(
   "gives %s a configuration with its URL and key",
   async (type) => {

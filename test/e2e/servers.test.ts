@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startLegacyServer, type RunningServer } from "../fixtures/mcp/http-servers.ts";
 import { at, startTestApp, textAt, type TestApp } from "../harness/app.ts";
+import { runlayer } from "../harness/cli.ts";
 import { expectEvent } from "../harness/events.ts";
 
 let app: TestApp;
@@ -210,6 +211,23 @@ test("updates with versions, and clears with null", async () => {
   const stale = await app.rest("PATCH /servers/changing", { description: "again", expectedVersion: 1 });
   expect(stale.body["code"]).toBe("conflict");
   await expectEvent(app, { action: "server.update", resourceId: textAt(changed.body, "server", "id") });
+});
+
+test("`null` takes a server back to what a creation without the field gives", async () => {
+  const credential = { type: "bearer", token: "upstream-secret-token-1" };
+  const fields = { ...PUBLIC, credential, groups: ["cleared"], allowPrivateNetwork: true, shareable: true };
+  await register("cleared", fields);
+  const rule = { effect: "deny", principals: { everyone: true }, resources: { servers: ["cleared", "sample"] } };
+  await app.rest("POST /policies", { name: "on-cleared", ...rule });
+  const cleared = Object.fromEntries([...Object.keys(fields).slice(2), "policies"].map((field) => [field, null]));
+  const { body } = await app.rest("PATCH /servers/cleared", { ...cleared, force: true });
+  const expected = { credential: { type: "none" }, groups: [], allowPrivateNetwork: false, shareable: false };
+  expect(at(body, "server")).toMatchObject({ ...expected, policies: [] });
+  await app.rest("PATCH /servers/cleared", { credential, allowPrivateNetwork: true, force: true });
+  const env = { RUNLAYER_URL: app.url, RUNLAYER_API_KEY: app.ownerKey };
+  const options = ["--credential", "null", "--no-allow-private-network", "--force", "--json"];
+  const run = await runlayer(["servers", "update", "cleared", ...options], env);
+  expect(JSON.parse(run.out)).toMatchObject({ server: { credential: { type: "none" }, allowPrivateNetwork: false } });
 });
 
 test("rotates a credential only to one that the endpoint accepts", async () => {

@@ -250,6 +250,17 @@ test("a version that waits or is blocked renames nothing", async () => {
   expect((await app.rest("PATCH /skills/named", { name: "renamed-late" }, operator)).status).toBe(200);
 });
 
+test("`null` takes the servers and the files of a skill away", async () => {
+  await app.rest("POST /servers", {
+    name: "clearable",
+    transport: "streamable-http",
+    url: "https://clearable.example.com/mcp",
+  });
+  await create("cleared", { instructions: "Use it.", servers: ["clearable"], files: [{ path: "a.md", text: "a" }] });
+  const { body } = await app.rest("PATCH /skills/cleared", { servers: null, files: null });
+  expect(at(body, "skill")).toMatchObject({ version: 2, servers: [], files: [] });
+});
+
 test("an operator cannot rename a skill that a policy names", async () => {
   await create("ruled", { instructions: "Use it." });
   await create("unruled", { instructions: "Use it." });

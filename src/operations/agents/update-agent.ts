@@ -3,7 +3,7 @@ import type { Agent, Assignment } from "../../domain/agent.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { HandleContext } from "../context.ts";
 import { defineOperation } from "../define-operation.ts";
-import { ExpectedVersionField, RefField } from "../fields.ts";
+import { clearable, ExpectedVersionField, RefField } from "../fields.ts";
 import { resolveGroups } from "../groups.ts";
 import { attachedPolicyFields, attachPolicies, policiesDisabledField, toNamed } from "../policies/attached-policies.ts";
 import { refuseScopedChange, requireGuardian } from "../policies/scoped-change.ts";
@@ -19,12 +19,12 @@ const Input = z.object({
   description: agentFields.description.nullable().optional(),
   owner: agentFields.owner.nullable().optional(),
   status: agentFields.status.optional(),
-  servers: agentFields.servers.optional().describe("Replaces the whole assignment"),
+  servers: clearable(agentFields.servers.describe("Replaces the whole assignment"), []),
   addServers: agentFields.servers.optional().describe("Adds servers, or changes the limits of assigned ones"),
   removeServers: z.array(RefField).max(500).optional().describe("Servers to take away"),
   skills: agentFields.skills.nullable().optional(),
-  groups: agentFields.groups.optional(),
-  policies: attachedPolicyFields.policies.optional(),
+  groups: clearable(agentFields.groups, []),
+  policies: clearable(attachedPolicyFields.policies, []),
   addPolicies: attachedPolicyFields.addPolicies.optional(),
   removePolicies: attachedPolicyFields.removePolicies.optional(),
   rotateKey: z.boolean().optional().describe("Issue a new key; the old one stops at once"),

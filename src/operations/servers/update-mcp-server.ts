@@ -7,7 +7,7 @@ import { toRfc3339 } from "../../lib/clock.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { HandleContext, PrepareContext } from "../context.ts";
 import { defineOperation } from "../define-operation.ts";
-import { ExpectedVersionField, RefField } from "../fields.ts";
+import { clearable, ExpectedVersionField, RefField } from "../fields.ts";
 import { resolveGroups } from "../groups.ts";
 import { attachedPolicyFields, attachPolicies, policiesDisabledField, toNamed } from "../policies/attached-policies.ts";
 import { refuseScopedChange, requireGuardian } from "../policies/scoped-change.ts";
@@ -46,15 +46,15 @@ const Input = z.object({
   args: serverFields.args.nullable().optional(),
   env: serverFields.env.nullable().optional(),
   cwd: serverFields.cwd.nullable().optional(),
-  credential: serverFields.credential.optional(),
-  groups: serverFields.groups.optional(),
+  credential: clearable(serverFields.credential, { type: "none" }),
+  groups: clearable(serverFields.groups, []),
   owner: serverFields.owner.nullable().optional(),
-  policies: attachedPolicyFields.policies.optional(),
+  policies: clearable(attachedPolicyFields.policies, []),
   addPolicies: attachedPolicyFields.addPolicies.optional(),
   removePolicies: attachedPolicyFields.removePolicies.optional(),
   status: serverFields.status.optional(),
-  allowPrivateNetwork: serverFields.allowPrivateNetwork.optional(),
-  shareable: serverFields.shareable.optional(),
+  allowPrivateNetwork: clearable(serverFields.allowPrivateNetwork, false),
+  shareable: clearable(serverFields.shareable, false),
   approveToolChanges: ToolApprovals.optional(),
   force: z.boolean().optional().describe("Store a new credential without trying it on the server"),
   expectedVersion: ExpectedVersionField,

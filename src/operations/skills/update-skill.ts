@@ -6,7 +6,7 @@ import { AppError } from "../../lib/errors.ts";
 import type { HandleContext } from "../context.ts";
 import { createdBy } from "../created-by.ts";
 import { defineOperation } from "../define-operation.ts";
-import { ExpectedVersionField, RefField } from "../fields.ts";
+import { clearable, ExpectedVersionField, RefField } from "../fields.ts";
 import { refuseScopedRename } from "../policies/scoped-change.ts";
 import { requireVersion } from "../require-version.ts";
 import { rulesOf } from "./create-skill.ts";
@@ -25,9 +25,9 @@ const Input = z.object({
   code: skillFields.code.nullable().optional(),
   inputSchema: skillFields.inputSchema.nullable().optional(),
   outputSchema: skillFields.outputSchema.nullable().optional(),
-  servers: skillFields.servers.optional(),
+  servers: clearable(skillFields.servers, []),
   tools: skillFields.tools.nullable().optional(),
-  files: skillFields.files.optional(),
+  files: clearable(skillFields.files, []),
   timeoutMs: skillFields.timeoutMs.nullable().optional(),
   license: skillFields.license.nullable().optional(),
   compatibility: skillFields.compatibility.nullable().optional(),

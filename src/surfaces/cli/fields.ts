@@ -11,7 +11,7 @@ export function toOptions(name: string, schema: JsonSchema): readonly Option[] {
   const flag = toKebabCase(name);
   const accepted = kindsOf(schema);
   const description = describe(schema, accepted);
-  if (accepted.size === 1 && accepted.has("boolean")) {
+  if ([...accepted].every((kind) => kind === "boolean" || kind === "null")) {
     // Without a value: `--confirm web` must not take `web` for itself.
     return [new Option(`--${flag}`, description), new Option(`--no-${flag}`).hideHelp()];
   }
@@ -75,7 +75,7 @@ function kinds({ type, items }: PlainSchema): readonly string[] {
 function describe(schema: JsonSchema, accepted: ReadonlySet<string>): string {
   const values = schema.enum ?? schema.items?.enum;
   const choices = values === undefined ? "" : ` (${values.map(String).join(", ")})`;
-  const list = schema.type === "array" ? "; repeat for several" : "";
+  const list = alternatives(schema).some(({ type }) => type === "array") ? "; repeat for several" : "";
   const file = accepted.has("json") ? "; JSON, or `@file` that holds it" : "";
   return `${schema.description ?? ""}${choices}${list}${file}`;
 }

@@ -12,7 +12,9 @@ export const CredentialSchema = z.discriminatedUnion("type", [
   }),
   z.strictObject({
     type: z.literal("header"),
-    name: Text.regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$/).describe("Header name"),
+    name: Text.regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$/, "header name must be an RFC 9110 token").describe(
+      "Header name",
+    ),
     value: Text.min(1).max(8192).describe("Header value"),
   }),
   z.strictObject({
@@ -30,7 +32,7 @@ export const CredentialSchema = z.discriminatedUnion("type", [
   z.strictObject({
     type: z.literal("env"),
     values: z
-      .record(Text.regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/), Text.max(32_768))
+      .record(Text.regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, "must be a variable name"), Text.max(32_768))
       .describe("Variables of the stdio child by name"),
   }),
 ]);

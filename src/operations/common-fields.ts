@@ -9,7 +9,7 @@ const idempotencyKey = z
   .string()
   .min(1)
   .max(200)
-  .regex(/^[\x21-\x7e]+$/)
+  .regex(/^[\x21-\x7e]+$/, "must be visible ASCII characters without spaces")
   .optional()
   .describe("Your own key for this creation: a repeat with the same input within 24 h gives the first answer again");
 

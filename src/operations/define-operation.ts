@@ -5,7 +5,7 @@ import { AppError } from "../lib/errors.ts";
 import { isWellFormedDeep } from "../lib/json-values.ts";
 import { commonFields, CommonInputSchema, type CommonInput } from "./common-fields.ts";
 import type { HandleContext, PrepareContext } from "./context.ts";
-import { toInvalidInput } from "./invalid-input.ts";
+import { parseInput } from "./parse-input.ts";
 
 /** `destroy` asks for confirmation before it runs. */
 export type Effect = "read" | "write" | "destroy";
@@ -137,8 +137,7 @@ export function defineOperation<I extends z.ZodRawShape, O extends z.ZodRawShape
     start(raw = {}) {
       if (!isWellFormedDeep(raw))
         throw new AppError("invalid_input", "input: holds a lone surrogate; send well-formed Unicode");
-      const parsed = input.safeParse(raw);
-      if (!parsed.success) throw toInvalidInput(parsed.error);
+      parseInput(input, raw);
       return startCall(definition, own.parse(raw), CommonInputSchema.parse(raw));
     },
   };

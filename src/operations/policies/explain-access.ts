@@ -12,12 +12,17 @@ import { checkAccess, currentRules, toToolMessage } from "./access-check.ts";
 import { accessFields, showAccess } from "./access-output.ts";
 import { requireViews } from "./access-views.ts";
 
+const NOT_AN_ADDRESS = "must be an IPv4 or IPv6 address";
+
 export const callInput = {
   agent: RefField.describe("Agent, by id or name"),
   server: RefField.describe("Server, by id or name"),
   tool: text(512).min(1).describe("Name of the tool"),
   arguments: z.record(z.string(), z.unknown()).optional().describe("Arguments of the call; none unless given"),
-  ip: z.union([z.ipv4(), z.ipv6()]).optional().describe("Address that the agent calls from"),
+  ip: z
+    .union([z.ipv4(NOT_AN_ADDRESS), z.ipv6(NOT_AN_ADDRESS)])
+    .optional()
+    .describe("Address that the agent calls from"),
   client: text(200).optional().describe("What the client says that it is"),
   time: TimeField.optional().describe("Time of the call, RFC 3339; now unless given"),
 };

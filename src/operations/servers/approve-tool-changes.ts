@@ -8,7 +8,14 @@ export const ToolApprovals = z
   .union([
     z.literal(true),
     z
-      .array(z.strictObject({ tool: z.string().min(1).max(256), digest: z.string().regex(/^[0-9a-f]{64}$/) }))
+      .array(
+        z.strictObject({
+          tool: z.string().min(1).max(256),
+          digest: z
+            .string()
+            .regex(/^[0-9a-f]{64}$/, "must be a digest as get_mcp_server shows it: 64 of `0-9` and `a-f`"),
+        }),
+      )
       .min(1)
       .max(1000),
   ])

@@ -6,7 +6,9 @@ import { NameField, RefField, text } from "../fields.ts";
 const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$/;
 // RFC 9110 §5.5: visible characters, space and tab inside.
 const HEADER_VALUE = /^[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?$/;
+const HEADER_VALUE_RULE = "must be visible characters, with spaces and tabs between them only and no line break";
 const NO_NUL = /^[^\0]*$/;
+const NO_NUL_RULE = "holds a NUL character; remove it";
 
 /** Fields that a server is created and changed with. */
 export const serverFields = {
@@ -17,18 +19,21 @@ export const serverFields = {
   headers: z
     .record(
       z.string().regex(HEADER_NAME, "header name must be an RFC 9110 token"),
-      z.string().regex(HEADER_VALUE).max(8192),
+      z.string().regex(HEADER_VALUE, HEADER_VALUE_RULE).max(8192),
     )
     .describe("Fixed request headers; stored encrypted, never shown"),
-  command: z.string().min(1).max(1024).regex(NO_NUL).describe("Program of a `stdio` server"),
-  args: z.array(z.string().max(8192).regex(NO_NUL)).max(200).describe("Arguments of the command; stored encrypted"),
+  command: z.string().min(1).max(1024).regex(NO_NUL, NO_NUL_RULE).describe("Program of a `stdio` server"),
+  args: z
+    .array(z.string().max(8192).regex(NO_NUL, NO_NUL_RULE))
+    .max(200)
+    .describe("Arguments of the command; stored encrypted"),
   env: z
     .record(
       z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, "must be a variable name"),
-      z.string().max(32_768).regex(NO_NUL),
+      z.string().max(32_768).regex(NO_NUL, NO_NUL_RULE),
     )
     .describe("Environment of the command; stored encrypted, never shown"),
-  cwd: z.string().min(1).max(4096).regex(NO_NUL).describe("Working directory of the command"),
+  cwd: z.string().min(1).max(4096).regex(NO_NUL, NO_NUL_RULE).describe("Working directory of the command"),
   credential: CredentialSchema.describe("What the gateway authenticates with; stored encrypted, never shown"),
   groups: z.array(RefField).max(100).describe("Groups it belongs to; a new name makes a group"),
   owner: RefField.describe("Member who answers for it, by id or email"),

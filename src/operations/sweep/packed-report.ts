@@ -2,7 +2,7 @@ import { promisify } from "node:util";
 import { gunzip, gunzipSync } from "node:zlib";
 import { AppError } from "../../lib/errors.ts";
 import { DeviceReportForm } from "../../sweep/device-report-form.ts";
-import { toInvalidInput } from "../invalid-input.ts";
+import { parseInput } from "../parse-input.ts";
 
 /** Far more than a report of thousands of servers; what unpacks to more is no report. */
 const REPORT_BYTES_MAX = 16 * 1_048_576;
@@ -16,9 +16,7 @@ export async function unpackReport(compressed: string): Promise<DeviceReportForm
     const message = `\`compressed\` is no gzip of at most ${REPORT_BYTES_MAX} bytes`;
     throw new AppError("invalid_input", message, { details: { field: "compressed" }, cause: error });
   });
-  const parsed = DeviceReportForm.safeParse(parseJson(bytes.toString("utf8")));
-  if (parsed.success) return parsed.data;
-  throw toInvalidInput(parsed.error);
+  return parseInput(DeviceReportForm, parseJson(bytes.toString("utf8")));
 }
 
 async function unpack(compressed: string): Promise<Buffer> {

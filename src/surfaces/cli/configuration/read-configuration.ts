@@ -3,7 +3,7 @@ import { basename, dirname, extname, join } from "node:path";
 import { parse, YAMLParseError } from "yaml";
 import { z } from "zod";
 import { AppError } from "../../../lib/errors.ts";
-import { toInvalidInput } from "../../../operations/invalid-input.ts";
+import { parseInput } from "../../../operations/parse-input.ts";
 import { refuseLiteralSecrets, resolveReferences, type Environment } from "./references.ts";
 
 const FILE_BYTES_MAX = 8 * 1024 * 1024;
@@ -51,11 +51,18 @@ function readOne(path: string, env: Environment): File {
   if (statOf(path).size > FILE_BYTES_MAX) throw fault(path, `is larger than ${FILE_BYTES_MAX} bytes`);
   const text = readFileSync(path, "utf8");
   if (extname(path) === ".cedar") return { policies: [{ name: basename(path, ".cedar"), cedar: text }] };
-  const value = parseText(path, text);
-  const parsed = File.safeParse(value ?? {});
-  if (!parsed.success) throw fault(path, toInvalidInput(parsed.error).message);
-  for (const server of parsed.data.servers ?? []) refuseLiteralSecrets(server, path);
-  return File.parse(resolveReferences(parsed.data, { env, folder: dirname(path), path }));
+  const file = parseFile(path, parseText(path, text) ?? {});
+  for (const server of file.servers ?? []) refuseLiteralSecrets(server, path);
+  return File.parse(resolveReferences(file, { env, folder: dirname(path), path }));
+}
+
+function parseFile(path: string, value: unknown): File {
+  try {
+    return parseInput(File, value);
+  } catch (error) {
+    if (error instanceof AppError) throw fault(path, error.message);
+    throw error;
+  }
 }
 
 function parseText(path: string, text: string): unknown {

@@ -94,7 +94,7 @@ async function openIdleStore({ dataDir, databaseUrl }: Config, advice: string): 
   try {
     return await openStore({ dataDir, databaseUrl, clock: systemClock });
   } catch (error) {
-    if (!(error instanceof AppError) || error.code !== "unavailable") throw error;
+    if (!(error instanceof AppError) || error.code !== "conflict") throw error;
     throw new AppError(error.code, `${error.message}; ${advice}`, { cause: error });
   }
 }

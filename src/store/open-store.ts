@@ -16,8 +16,8 @@ export interface StoreSettings {
 }
 
 /**
- * Opens the database and brings its schema up to date. Throws `unavailable`, with one line for the operator, when it cannot be
- * opened, when another process has it, or when it is of a newer program, and `invalid_input` when the data directory is no folder. The caller MUST close the store.
+ * Opens the database and brings its schema up to date. Throws, with one line for the operator, `unavailable` when it cannot be
+ * opened or is of a newer program, `conflict` when another process has it, and `invalid_input` when the data directory is no folder. The caller MUST close the store.
  */
 export async function openStore({ dataDir, databaseUrl, clock }: StoreSettings): Promise<Store> {
   const backend = databaseUrl === undefined ? await openSqlite(dataDir) : await openDatabase(databaseUrl);

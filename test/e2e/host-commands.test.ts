@@ -65,6 +65,14 @@ test("`keys` works on the data directory where no server is named, and answers J
   expect([named.exitCode, parsed(named.out)]).toMatchObject([2, { error: { code: "invalid_input" } }]);
 });
 
+test("`keys` refuses a data directory that a server holds, and names the way out", async () => {
+  const env = { RUNLAYER_DATA_DIR: app.dataDir };
+  const made = await runlayer(["keys", "create"], env);
+  expect(made).toMatchObject({ exitCode: 3, out: "", err: expect.stringContaining("set RUNLAYER_URL") });
+  const rotated = await runlayer(["keys", "rotate-master"], env);
+  expect(rotated).toMatchObject({ exitCode: 3, err: expect.stringContaining("stop it first") });
+});
+
 test("`keys` says where it works, and that a directory without a database is none to rotate", async () => {
   const nowhere = join(folder, "mistyped");
   const rotated = await runlayer(["keys", "rotate-master", "--data-dir", nowhere], {});

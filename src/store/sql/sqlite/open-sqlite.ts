@@ -14,8 +14,8 @@ import { SqliteThread } from "./sqlite-thread.ts";
 const PING: Statement = { sql: "select 1", parameters: [] };
 
 /**
- * Opens `runlayer.db` in the data directory, which is made if it does not exist. Throws `unavailable` when another
- * process has the directory or the file cannot be opened, `invalid_input` when it is no folder. The thread that reads for callers
+ * Opens `runlayer.db` in the data directory, which is made if it does not exist. Throws `conflict` when another
+ * process has the directory, `unavailable` when the file cannot be opened, `invalid_input` when it is no folder. The thread that reads for callers
  * starts with their first search or list: a process that only serves agents does without its 10 MB.
  */
 export async function openSqlite(dataDir: string): Promise<SqlBackend> {
@@ -131,7 +131,7 @@ function touchPrivate(file: string): void {
 
 function inUse(dataDir: string): AppError {
   return new AppError(
-    "unavailable",
+    "conflict",
     `another Runlayer has the data directory \`${dataDir}\`; stop it, or use another directory`,
   );
 }

@@ -32,7 +32,7 @@ test("keeps what was committed across a restart, in files that only their owner 
 
 test("refuses a second store on the same data directory, and opens after the first has closed", async () => {
   const first = await openStore({ dataDir: folder, clock: systemClock });
-  await expect(openStore({ dataDir: folder, clock: systemClock })).rejects.toMatchObject({ code: "unavailable" });
+  await expect(openStore({ dataDir: folder, clock: systemClock })).rejects.toMatchObject({ code: "conflict" });
   await first.ping();
   await first.close();
   await (await openStore({ dataDir: folder, clock: systemClock })).close();

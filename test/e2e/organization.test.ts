@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { listen, startLegacyServer } from "../fixtures/mcp/http-servers.ts";
 import { at, startTestApp, textAt, type TestApp } from "../harness/app.ts";
 import { expectEvent } from "../harness/events.ts";
 
@@ -101,7 +102,28 @@ test("says what needs attention, and the operation that shows it", async () => {
   const { body } = await app.rest("GET /organization");
   const problems = at(body, "posture", "problems");
   const codes = Array.isArray(problems) ? problems.map((problem) => at(problem, "code")) : [];
-  expect(codes).toEqual(["server_not_working", "agents_without_owner", "audit_not_anchored"]);
-  expect(at(problems, 0, "operation", "tool")).toBe("list_mcp_servers");
+  expect(codes).toEqual(["server_unreachable", "agents_without_owner", "audit_not_anchored"]);
   expect(at(body, "posture", "score")).toBe(74);
+});
+
+test("the operation of a server's problem lists those that it counts", async () => {
+  const locked = await startLegacyServer({ authorization: "Bearer upstream-secret-token-1" });
+  onTestFinished(() => locked.close());
+  const remote = { transport: "streamable-http", allowPrivateNetwork: true };
+  await app.rest("POST /servers", { name: "locked", url: `${locked.origin}/mcp`, ...remote });
+  const web = await listen((_request, response) => response.end("a page"));
+  onTestFinished(() => web.close());
+  await app.rest("POST /servers", { name: "page", url: web.origin, ...remote });
+  const { body } = await app.rest("GET /organization");
+  for (const [code, names] of [
+    ["server_unreachable", ["down"]],
+    ["server_unauthorized", ["locked"]],
+    ["server_not_mcp", ["page"]],
+  ] as const) {
+    const problems = at(body, "posture", "problems");
+    const problem: unknown = Array.isArray(problems) ? problems.find((one) => at(one, "code") === code) : undefined;
+    expect(problem).toMatchObject({ count: names.length, operation: { tool: "list_mcp_servers" } });
+    const listed = await app.rest("GET /servers", at(problem, "operation", "arguments"));
+    expect(at(listed.body, "items")).toMatchObject(names.map((name) => ({ name })));
+  }
 });

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { keyStatus, type ApiKey } from "../../domain/api-key.ts";
-import { SEVERITIES, type Server, type Severity } from "../../domain/server.ts";
+import { SEVERITIES, type HealthState, type Server, type Severity } from "../../domain/server.ts";
 import type { Snapshot } from "../../snapshot/snapshot.ts";
 import { isExpiring, isUnused } from "../api-keys/key-flags.ts";
 import type { Services } from "../services.ts";
@@ -26,7 +26,12 @@ type Problem = z.output<typeof Problem>;
 /** What a problem takes off the score, however many objects have it: the first one already needs somebody. */
 const WEIGHTS: Readonly<Record<Severity, number>> = { critical: 40, high: 20, medium: 8, low: 3, info: 0 };
 
-const BROKEN_STATES: ReadonlySet<string> = new Set(["unreachable", "unauthorized", "not_mcp"]);
+/** The states in which a server does not work, each mended in another way. */
+const BROKEN_STATES = {
+  unreachable: "active servers could not be reached when last contacted; start them, or correct their address",
+  unauthorized: "active servers did not accept their credential when last contacted; rotate it with update_mcp_server",
+  not_mcp: "active servers did not answer as MCP servers when last contacted; correct their `url` or `transport`",
+} as const satisfies Partial<Record<HealthState, string>>;
 
 /** What needs attention as of the current view, and the operation that shows or fixes it. */
 export function assessPosture(
@@ -51,13 +56,13 @@ function serverProblems(snapshot: Snapshot, { stdioIsolation }: Services): Probl
   const count = (matches: (server: Server) => boolean): number => views.filter(({ server }) => matches(server)).length;
   const waiting = views.filter(({ toolByName }) => [...toolByName.values()].some((tool) => tool.state !== "approved"));
   return [
-    {
-      code: "server_not_working",
+    ...Object.entries(BROKEN_STATES).map(([health, message]): Problem => ({
+      code: `server_${health}`,
       severity: "high",
-      message: "active servers did not answer as MCP servers when last contacted",
-      count: count(({ health }) => BROKEN_STATES.has(health.state)),
-      operation: { tool: "list_mcp_servers", arguments: { status: "active", health: "unreachable" } },
-    },
+      message,
+      count: count((server) => server.health.state === health),
+      operation: { tool: "list_mcp_servers", arguments: { status: "active", health } },
+    })),
     {
       code: "tool_changes_unreviewed",
       severity: "high",

@@ -116,20 +116,18 @@ test.each([
   expect(judge(careful).map((finding) => finding.code)).toEqual(["SHADOW-SERVER"]);
 });
 
-test("finds nothing in the configuration that Runlayer itself gives a client without headers", () => {
+test("finds nothing in the configuration that `connect` gives a client without headers", () => {
   const gateway = "https://gw.example/gateway";
   const urls = { files: `${gateway}/files/mcp` };
   const registry = { ...EMPTY_REGISTRY, gatewayUrls: [gateway] };
   const own = { command: process.execPath, args: [resolve(import.meta.dirname, "../../bin/runlayer.js")] };
-  for (const bridge of [undefined, own]) {
-    const { entries } = toClientConfig("claude-desktop", { urls, key: `rl_agent_${"k3".repeat(16)}`, bridge });
-    const [server] = serverEntriesOf({ mcpServers: entries }, ["mcpServers"]);
-    expect(server?.env["RUNLAYER_AGENT_KEY"]).toBeDefined();
-    // A clone may stand in a folder that anyone may write to.
-    const codes = judge(server ?? {}, registry).map(({ code }) => code);
-    expect(codes.filter((code) => code !== "CMD-RISK")).toEqual([]);
-    expect(judge(server ?? {}).map(({ code }) => code)).toContain("SHADOW-SERVER");
-  }
+  const { entries } = toClientConfig("claude-desktop", { urls, key: `rl_agent_${"k3".repeat(16)}`, bridge: own });
+  const [server] = serverEntriesOf({ mcpServers: entries }, ["mcpServers"]);
+  expect(server?.env["RUNLAYER_AGENT_KEY"]).toBeDefined();
+  // A clone may stand in a folder that anyone may write to.
+  const codes = judge(server ?? {}, registry).map(({ code }) => code);
+  expect(codes.filter((code) => code !== "CMD-RISK")).toEqual([]);
+  expect(judge(server ?? {}).map(({ code }) => code)).toContain("SHADOW-SERVER");
 });
 
 test.each([

@@ -59,6 +59,21 @@ test.each(["claude-desktop", "cursor", "vscode-copilot", "windsurf", "codex", "g
   },
 );
 
+test("a client that starts commands gets none that fetches a package, and the way to the real one", async () => {
+  const { body } = await app.rest("POST /agents", { name: "desktop", type: "claude-desktop", servers: ["github"] });
+  const entry = at(JSON.parse(textAt(body, "connection", "config")), "mcpServers", "github");
+  expect(entry).toMatchObject({
+    command: "node",
+    args: ["/path/to/runlayer/bin/runlayer.js", "stdio", "--url", `${app.url}/gateway/github/mcp`],
+  });
+  const instructions = textAt(body, "connection", "instructions");
+  expect(instructions).toContain("/path/to/runlayer/bin/runlayer.js");
+  expect(instructions).toContain("connect claude-desktop --agent desktop");
+  expect(instructions).not.toContain(textAt(body, "key"));
+  const plain = await app.rest("POST /agents", { name: "plain", type: "cursor", servers: ["github"] });
+  expect(at(plain.body, "connection")).not.toHaveProperty("instructions");
+});
+
 test("a repeated creation leaves the key out and says so", async () => {
   const input = { name: "repeated", type: "codex", servers: ["github"], idempotencyKey: "once" };
   const first = await app.rest("POST /agents", input);

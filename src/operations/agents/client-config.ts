@@ -10,6 +10,8 @@ export interface ClientConfig {
   readonly under: readonly string[];
   /** What stands in the innermost table, by server name. */
   readonly entries: Readonly<Record<string, ClientEntry>>;
+  /** The client takes no headers: it starts `runlayer stdio`, which carries the key. */
+  readonly isBridged: boolean;
 }
 
 /** One server as a client writes it. */
@@ -34,14 +36,16 @@ interface Endpoint {
   readonly bridge: BridgeCommand;
 }
 
-// What a machine without a clone has: the package of the registry.
-const PUBLISHED_BRIDGE: BridgeCommand = { command: "npx", args: ["-y", "runlayer"] };
+/** Stands for the path on the client's machine, which nobody else knows. Never a name to fetch: whoever registers it gets the keys. */
+export const LAUNCHER_PLACEHOLDER = "/path/to/runlayer/bin/runlayer.js";
+const PLACEHOLDER_BRIDGE: BridgeCommand = { command: "node", args: [LAUNCHER_PLACEHOLDER] };
 
 interface ClientShape {
   readonly path: string;
   readonly format: "json" | "toml";
   /** The names of the tables around the servers, from the outside in. */
   readonly under: readonly string[];
+  readonly isBridged?: true;
   entry(endpoint: Endpoint): ClientEntry;
 }
 
@@ -55,8 +59,8 @@ const GENERIC: ClientShape = {
 /** How each known client writes an HTTP server, from the vendors' documents (docs/clients.md). Others get the common form. */
 const SHAPES: Readonly<Record<string, ClientShape>> = {
   "claude-code": GENERIC,
-  // Claude Desktop takes no headers: the stdio bridge carries the key.
   "claude-desktop": {
+    isBridged: true,
     path: "claude_desktop_config.json",
     format: "json",
     under: ["mcpServers"],
@@ -105,16 +109,16 @@ const SHAPES: Readonly<Record<string, ClientShape>> = {
 };
 
 /** The configuration of one client for these gateway URLs. */
-export function toClientConfig(type: string, { urls, key, bridge = PUBLISHED_BRIDGE }: ClientTarget): ClientConfig {
+export function toClientConfig(type: string, { urls, key, bridge = PLACEHOLDER_BRIDGE }: ClientTarget): ClientConfig {
   // A type is any word, `constructor` too.
   const shape = (Object.hasOwn(SHAPES, type) ? SHAPES[type] : undefined) ?? GENERIC;
-  const { path, format, under } = shape;
+  const { path, format, under, isBridged = false } = shape;
   const entries = Object.fromEntries(
     Object.entries(urls).map(([name, url]) => [name, shape.entry({ url, key, bridge })]),
   );
   const tree = under.reduceRight<Record<string, unknown>>((inner, name) => ({ [name]: inner }), entries);
   const text = format === "toml" ? toToml(tree) : JSON.stringify(tree, null, 2);
-  return { path, format, under, entries, text };
+  return { path, format, under, entries, text, isBridged };
 }
 
 function bearer(key: string): Record<string, string> {

@@ -9,6 +9,8 @@ export interface ScanRepository {
   get(id: string): Promise<Scan>;
   /** The newest; one that runs counts too. */
   latest(): Promise<Scan | undefined>;
+  /** The newest that has results; undefined also where the newest 20 have none. */
+  latestWithResults(): Promise<Scan | undefined>;
   insert(scan: Scan): Promise<void>;
   /** Replaces what is stored of it. */
   save(scan: Scan): Promise<void>;

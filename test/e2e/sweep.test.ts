@@ -1,12 +1,12 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { addHostCommands } from "../../src/app/host-commands.ts";
 import { OPERATIONS } from "../../src/operations/index.ts";
 import { buildCli, runCli, type CliSettings } from "../../src/surfaces/cli/build-cli.ts";
 import { at, startTestApp, textAt, type TestApp } from "../harness/app.ts";
 import { FIXTURE_SKILLS, writeFixtureHome } from "../fixtures/sweep/homes.ts";
-import { startLegacyServer, type RunningServer } from "../fixtures/mcp/http-servers.ts";
+import { listen, startLegacyServer, type RunningServer } from "../fixtures/mcp/http-servers.ts";
 
 let app: TestApp;
 let upstream: RunningServer;
@@ -274,6 +274,28 @@ describe("what a scan may do", () => {
     const events = await app.rest("GET /audit-events", { action: "scan." });
     const actions = findingsOf(events.body).map((event) => at(event, "action"));
     expect(actions).toEqual(expect.arrayContaining(["scan.run", "scan.finish"]));
+  });
+
+  test("says while it runs that nothing was read yet, and which scan has results", async () => {
+    await scan({ targets: ["registry"] });
+    const before = textAt((await results()).body, "scan", "id");
+    const silent = await listen(() => undefined);
+    onTestFinished(() => silent.close());
+    const network = { targets: ["network", "registry"], networks: ["127.0.0.1"], ports: [silent.port] };
+    const started = await app.rest("POST /scans", { ...network, wait: false });
+    const scanId = textAt(started.body, "scan", "id");
+    const { body } = await results();
+    expect(body).toMatchObject({ scan: { id: scanId, status: "running" }, total: 0, latestWithResults: before });
+    const unread = { status: "skipped", reason: expect.stringContaining("not read yet") };
+    expect(body["coverage"]).toMatchObject([
+      { target: "network", ...unread },
+      { target: "registry", ...unread },
+    ]);
+    await silent.close();
+    await expect.poll(async () => at((await results()).body, "scan", "status")).not.toBe("running");
+    const ended = (await results()).body;
+    expect(ended).not.toHaveProperty("latestWithResults");
+    expect(JSON.stringify(ended["coverage"])).not.toContain("not read yet");
   });
 
   test("keeps what is secret in a configuration out of every answer and out of the database", async () => {

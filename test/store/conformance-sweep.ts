@@ -33,6 +33,7 @@ export function sweepConformance(subject: Subject): void {
       });
       expect(await read(({ scans }) => scans.get(first.id))).toEqual(first);
       expect(await read(({ scans }) => scans.latest())).toEqual(second);
+      expect(await read(({ scans }) => scans.latestWithResults())).toEqual(first);
       const failed = { ...second, status: "failed" as const, error: UNICODE };
       await write(({ scans }) => scans.save(failed));
       expect(await read(({ scans }) => scans.get(second.id))).toEqual(failed);

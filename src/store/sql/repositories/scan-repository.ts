@@ -20,9 +20,17 @@ export class SqlScanRepository implements ScanRepository {
   }
 
   async latest(): Promise<Scan | undefined> {
-    const newest = this.#context.db.selectFrom("scans").select("body").orderBy("id", "desc").limit(1);
-    const row = await newest.executeTakeFirst();
-    return row === undefined ? undefined : toScan(row);
+    const [scan] = await this.#newest(1);
+    return scan;
+  }
+
+  async latestWithResults(): Promise<Scan | undefined> {
+    return (await this.#newest(20)).find(({ summary }) => summary !== null);
+  }
+
+  async #newest(limit: number): Promise<readonly Scan[]> {
+    const rows = await this.#context.db.selectFrom("scans").select("body").orderBy("id", "desc").limit(limit).execute();
+    return rows.map(toScan);
   }
 
   async insert(scan: Scan): Promise<void> {

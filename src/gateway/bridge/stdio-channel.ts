@@ -18,6 +18,8 @@ const SPACE = 0x20;
 const OPEN_BRACE = 0x7b;
 /** As long as a server that is reached over HTTP may be silent. */
 const UNREAD_MS = 300_000;
+/** A child that ends closes its streams first; its exit says more and follows at once. */
+const EXIT_DELAY_MS = 150;
 
 /** One message per line over a child's standard streams (MCP, stdio transport). Lines that hold no message are passed over. */
 export class StdioChannel implements MessageChannel {
@@ -71,9 +73,8 @@ export class StdioChannel implements MessageChannel {
   #started(child: BridgedChild): void {
     this.#child = child;
     if (this.#isClosed) return this.#stop();
-    child.stdin.on("error", () => {
-      // A child that is gone says so by its end.
-    });
+    child.stdin.on("error", () => this.#halfClosed("it reads no messages any more"));
+    child.stdout.on("end", () => this.#halfClosed("it closed its output"));
     child.stdout.on("data", (chunk: Buffer) => this.#read(chunk));
     child.stdout.on("error", () => this.#end({ kind: "reset", text: "its output could not be read" }));
     void child.exited.then(({ code, signal }) =>
@@ -110,6 +111,11 @@ export class StdioChannel implements MessageChannel {
     this.#rest.push(chunk.subarray(from));
     this.#restBytes += chunk.length - from;
     if (this.#restBytes > MESSAGE_BYTES_MAX) this.#end({ kind: "refused", text: "a message of it is too large" });
+  }
+
+  /** A child that lives on without one of its streams answers nobody. */
+  #halfClosed(text: string): void {
+    setTimeout(() => this.#end({ kind: "reset", text }), EXIT_DELAY_MS).unref();
   }
 
   #end(fault: UpstreamFault): void {

@@ -58,7 +58,8 @@ export class AnswerSink implements UpstreamSink {
     if (this.#mode === "json" && !this.#exchange.hold(this.#bytes)) this.#exchange.failUnread();
   }
 
-  end(): void {
+  end(how?: "cancelled"): void {
+    if (how === "cancelled") this.#exchange.pending?.settle({ outcome: "error", reason: "client_cancelled" });
     if (this.#relay !== undefined) return this.#relay.end();
     this.#exchange.pending?.markAnswered();
     if (this.#mode === "json") this.#finishJson();

@@ -14,7 +14,8 @@ export interface UpstreamSink {
   /** `isOurs`: the gateway answers in the upstream's stead, and its words stand as they are. */
   head(status: number, headers: Readonly<Record<string, string | string[] | undefined>>, isOurs?: boolean): void;
   data(chunk: Buffer): void;
-  end(): void;
+  /** `cancelled`: the client took its request back, so that it ends without an answer. */
+  end(how?: "cancelled"): void;
   /** `fault` is safe to show: a code or a short phrase of our own, never the upstream's words. */
   fail(fault: UpstreamFault): void;
 }

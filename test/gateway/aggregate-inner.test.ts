@@ -130,6 +130,22 @@ test("a stateless request leaves no session and no child behind", async () => {
   expect(harness.gateway.sessions()).toEqual([]);
 });
 
+test("takes back with a request of its client what it asked of a child for it", async () => {
+  const headers = await openSession();
+  const callsBefore = (await harness.events("tool.call")).length;
+  const waiting = request(7, "tools/call", { name: "child__wait", arguments: {}, _meta: { progressToken: 1 } });
+  const running = await openStream(url, streamInit(agent.key, waiting, headers));
+  expect((await running.next())?.message?.method).toBe("notifications/progress");
+  const taken = { jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: 7 } };
+  await post(url, agent.key, taken, { headers });
+  await expect
+    .poll(async () => (await harness.events("tool.call")).slice(callsBefore))
+    .toMatchObject([{ outcome: "error", reason: "client_cancelled" }]);
+  running.close();
+  await fetch(url, { method: "DELETE", headers: { authorization: `Bearer ${agent.key}`, ...headers } });
+  await expect.poll(() => harness.bridge.sessionCount).toBe(0);
+});
+
 test("asks a server of an older revision for the newest at most once, and one that has changed again", async () => {
   const of = async (server: string, action: string) =>
     (await harness.events(action)).filter(({ resource }) => resource.name === server).map(({ outcome }) => outcome);

@@ -1,14 +1,20 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { StdioChild } from "../../src/gateway/stdio/start-child.ts";
 import { createStdioSupervisor, type StdioSupervisor } from "../../src/gateway/stdio/supervisor.ts";
 import { makeStdioPlace, type StdioPlace } from "../fixtures/mcp/stdio-place.ts";
-import { call, post, request, type Posted } from "./client.ts";
+import { call, openStream, post, request, streamInit, type OpenStream, type Posted } from "./client.ts";
 import { startHarness, type AgentKey, type Harness } from "./harness.ts";
+import { startSseUpstream } from "./sse-upstream.ts";
+import type { TestUpstream } from "./upstream.ts";
 
 let place: StdioPlace;
 let supervisor: StdioSupervisor;
 let harness: Harness;
+let legacy: TestUpstream;
 let alice: AgentKey;
 let bob: AgentKey;
+/** The latest of each server. */
+const childByServer = new Map<string, StdioChild>();
 
 beforeAll(async () => {
   place = makeStdioPlace();
@@ -19,13 +25,24 @@ beforeAll(async () => {
     log: () => undefined,
     ladder: { stdinCloseMs: 100, sigtermMs: 100 },
   });
-  harness = await startHarness({ startChild: (spec) => supervisor.start(spec) });
+  harness = await startHarness({
+    async startChild(spec) {
+      const child = await supervisor.start(spec);
+      childByServer.set(spec.label, child);
+      return child;
+    },
+  });
+  legacy = await startSseUpstream();
   const stdio = (name: string, shareable: boolean) =>
     harness.addServer(
       { name, transport: "stdio", command: place.node, cwd: place.folder, shareable },
       { args: [place.script] },
     );
-  const servers = [await stdio("own", false), await stdio("shared", true)];
+  const servers = [
+    await stdio("own", false),
+    await stdio("shared", true),
+    await harness.addServer({ name: "legacy", transport: "sse", url: `${legacy.url}/sse` }),
+  ];
   const assigned = servers.map(({ id }) => ({ serverId: id }));
   alice = await harness.addAgent("alice", assigned);
   bob = await harness.addAgent("bob", assigned);
@@ -34,19 +51,23 @@ beforeAll(async () => {
 afterAll(async () => {
   await harness.close();
   await supervisor.close();
+  await legacy.close();
   place.remove();
 });
 
 /** One agent's session with a server. */
 interface Session {
   say(message: object): Promise<Posted>;
+  /** Resolves when the server has got it. */
+  start(message: object): Promise<OpenStream>;
   end(): Promise<unknown>;
 }
 
+const OPEN = { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "t", version: "1" } };
+
 async function open(server: string, { key }: AgentKey): Promise<Session> {
   const url = `${harness.url}/gateway/${server}/mcp`;
-  const params = { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "t", version: "1" } };
-  const opened = await post(url, key, request("open", "initialize", params));
+  const opened = await post(url, key, request("open", "initialize", OPEN));
   expect(opened.messages[0]?.result, opened.text).toBeDefined();
   const headers = {
     "mcp-session-id": opened.headers.get("mcp-session-id") ?? "",
@@ -54,19 +75,52 @@ async function open(server: string, { key }: AgentKey): Promise<Session> {
   };
   return {
     say: (message) => post(url, key, message, { headers }),
+    start: (message) => openStream(url, streamInit(key, message, headers)),
     end: () => fetch(url, { method: "DELETE", headers: { ...headers, authorization: `Bearer ${key}` } }),
   };
 }
 
+const cancelled = (requestId: unknown) => ({
+  jsonrpc: "2.0",
+  method: "notifications/cancelled",
+  params: { requestId, reason: "no more" },
+});
+
+test.each(["own", "shared", "legacy"])("ends a request at %s that its client takes back", async (server) => {
+  const session = await open(server, alice);
+  const problemsBefore = harness.problems.length;
+  const callsBefore = (await harness.events("tool.call")).length;
+  const taken = await session.start(call("a", "wait"));
+  const other = await session.start(call("b", "wait"));
+  expect((await session.say(cancelled("a"))).status).toBe(202);
+  expect(await taken.next()).toBeUndefined();
+  const events = (await harness.events("tool.call")).slice(callsBefore);
+  expect(events).toMatchObject([{ outcome: "error", reason: "client_cancelled" }]);
+  // The other one waits on.
+  await expect.poll(() => harness.gateway.liveExchanges).toBe(1);
+  await session.say(cancelled("b"));
+  expect(await other.next()).toBeUndefined();
+  expect(harness.problems.slice(problemsBefore)).toEqual([]);
+  await session.end();
+});
+
+test("tells the server whose request is taken back", async () => {
+  const session = await open("own", alice);
+  const taken = await session.start(call(1, "wait"));
+  await session.say(cancelled(1));
+  await taken.next();
+  expect((await session.say(call(2, "cancelled"))).text).toContain('{\\"cancelled\\":1}');
+  await session.end();
+});
+
 test.each(["own", "shared"])("gives up a child (%s) that closes its output and lives on", async (server) => {
   const session = await open(server, alice);
-  const childrenBefore = supervisor.count();
   const [answer] = (await session.say(call(1, "close-output"))).messages;
   expect(answer).toMatchObject({ id: 1, error: { data: { type: "runlayer.upstream_error" } } });
   const event = (await harness.events("tool.call")).at(-1);
   expect(event).toMatchObject({ outcome: "error", reason: "upstream_reset" });
   expect((await session.say(call(2, "env"))).status).toBe(404);
-  await expect.poll(() => supervisor.count(), { timeout: 10_000 }).toBe(childrenBefore - 1);
+  await childByServer.get(server)?.exited;
   const again = await open(server, bob);
   expect((await again.say(call(1, "env"))).messages[0]?.result).toBeDefined();
   await again.end();
@@ -74,10 +128,9 @@ test.each(["own", "shared"])("gives up a child (%s) that closes its output and l
 
 test.each(["own", "shared"])("gives up a child (%s) that closes its input and lives on", async (server) => {
   const session = await open(server, alice);
-  const childrenBefore = supervisor.count();
   await session.say(call(1, "close-input"));
   const [answer] = (await session.say(call(2, "env"))).messages;
   expect(answer).toMatchObject({ id: 2, error: { data: { type: "runlayer.upstream_error" } } });
   expect((await session.say(call(3, "env"))).status).toBe(404);
-  await expect.poll(() => supervisor.count(), { timeout: 10_000 }).toBe(childrenBefore - 1);
+  await childByServer.get(server)?.exited;
 });

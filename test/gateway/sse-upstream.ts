@@ -3,7 +3,7 @@ import type { ServerResponse } from "node:http";
 import type { Message } from "./client.ts";
 import { startUpstream, type TestUpstream } from "./upstream.ts";
 
-/** A server of the transport of 2024-11-05 with the tools `env`, `read` and `chatter` of the stdio sample. */
+/** A server of the transport of 2024-11-05 with the tools `env`, `read`, `chatter` and `wait` of the stdio sample. */
 export function startSseUpstream(): Promise<TestUpstream> {
   const streams: ServerResponse[] = [];
   return startUpstream(({ method, url, message, response }) => {
@@ -27,6 +27,7 @@ function answersTo({ id, method, params = {} }: Message): readonly object[] {
   }
   if (method !== "tools/call") return [];
   if (params["name"] === "chatter") return chatter();
+  if (params["name"] === "wait") return [];
   const { path = "" } = { ...Object(params["arguments"]) };
   const text = params["name"] === "read" ? readFileSync(String(path), "utf8") : "{}";
   return [{ id, result: { content: [{ type: "text", text }] } }];

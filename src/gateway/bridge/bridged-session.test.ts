@@ -35,6 +35,20 @@ test("ends with an opening that is given up in the turn in which it came", async
   expect(isClosed()).toBe(true);
 });
 
+test("drops a late answer to a request that its client took back", async () => {
+  const { session } = start();
+  const { sink, heard } = listener();
+  session.post(PING, sink);
+  await setImmediate();
+  session.post(
+    Buffer.from('{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}'),
+    listener().sink,
+  );
+  await setImmediate();
+  session.message(Buffer.from('{"jsonrpc":"2.0","id":1,"result":{}}'));
+  expect([heard, session.isBusy]).toEqual([["head", "end"], false]);
+});
+
 test("keeps the latest messages for a client that has no stream open, up to a bound", async () => {
   const { session } = start();
   const news = (count: number, bytes: number): Buffer =>

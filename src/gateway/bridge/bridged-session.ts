@@ -4,6 +4,9 @@ import {
   parseUpstreamEnvelope,
   valueAt,
   type Envelope,
+  type NotificationEnvelope,
+  type RequestEnvelope,
+  type ResponseEnvelope,
   type RpcId,
 } from "../envelope/envelope.ts";
 import { formatSse } from "../sse.ts";
@@ -18,6 +21,8 @@ interface OpenRequest {
   readonly sink: UpstreamSink;
   readonly id: RpcId;
   readonly progressToken: unknown;
+  /** Without an answer to it there is no session. */
+  readonly isOpening: boolean;
 }
 
 interface CallSteps {
@@ -64,6 +69,7 @@ export class BridgedSession implements ChannelListener {
       start: () => {
         if (envelope.kind === "request") return this.#startRequest(envelope, sink);
         this.#channel.send(bytes);
+        if (envelope.kind === "notification") this.#takeBack(envelope);
         sink.head(202, {});
         sink.end();
       },
@@ -99,7 +105,7 @@ export class BridgedSession implements ChannelListener {
   message(bytes: Buffer): void {
     const envelope = parseMessage(bytes);
     if (envelope === undefined) return;
-    if (envelope.kind === "response") return this.#answer(envelope.id, bytes);
+    if (envelope.kind === "response") return this.#answer(envelope);
     const sink = this.#sinkFor(envelope);
     if (sink !== undefined) return sink.data(toEvent(bytes));
     this.#backlog.add(bytes);
@@ -148,33 +154,47 @@ export class BridgedSession implements ChannelListener {
     this.#keepsUp(stream);
   }
 
-  #startRequest(envelope: Extract<Envelope, { kind: "request" }>, sink: UpstreamSink): void {
+  #startRequest(envelope: RequestEnvelope, sink: UpstreamSink): void {
     if (this.#fault !== undefined) return sink.fail(this.#fault);
     if (this.#open.has(envelope.id))
       return sink.fail({ kind: "refused", text: "a request with this id is still open" });
     const meta = { members: membersAt(envelope.bytes, memberOf(envelope.params, "_meta")) };
     const progressToken = valueAt(envelope.bytes, memberOf(meta, "progressToken"));
-    this.#open.set(envelope.id, { sink, id: envelope.id, progressToken });
-    const opening = envelope.method === "initialize" ? { "mcp-session-id": this.id } : {};
-    sink.head(200, { ...STREAM_HEADERS, ...opening });
+    const request = { sink, id: envelope.id, progressToken, isOpening: isOpening(envelope) };
+    this.#open.set(envelope.id, request);
+    sink.head(200, { ...STREAM_HEADERS, ...(request.isOpening ? { "mcp-session-id": this.id } : {}) });
     this.#channel.send(envelope.bytes);
   }
 
-  #answer(id: RpcId | null, bytes: Buffer): void {
+  #answer({ id, bytes }: ResponseEnvelope): void {
     const request = id === null ? undefined : this.#open.get(id);
-    if (request === undefined || id === null) return;
+    if (request === undefined) return;
     request.sink.data(toEvent(bytes));
+    this.#finish(request);
+  }
+
+  /** The client waits for nothing more, and a server that hears of it in time does not answer. */
+  #takeBack({ method, bytes, params }: NotificationEnvelope): void {
+    if (method !== "notifications/cancelled") return;
+    const id = valueAt(bytes, memberOf(params, "requestId"));
+    const request = typeof id === "string" || typeof id === "number" ? this.#open.get(id) : undefined;
+    if (request === undefined) return;
+    this.#finish(request, "cancelled");
+    if (request.isOpening) this.end();
+  }
+
+  #finish({ id, sink }: OpenRequest, how?: "cancelled"): void {
     // It may have been given up over its answer.
     if (!this.#open.delete(id)) return;
-    request.sink.end();
-    this.#keepsUp(request.sink);
+    sink.end(how);
+    this.#keepsUp(sink);
   }
 
   /**
    * A message says at most by its progress token which request it belongs to. What belongs to none that is known goes where
    * the client certainly listens: the request that is open longest, but news that concern no request to the standing stream.
    */
-  #sinkFor(envelope: Exclude<Envelope, { kind: "response" }>): UpstreamSink | undefined {
+  #sinkFor(envelope: NotificationEnvelope | RequestEnvelope): UpstreamSink | undefined {
     const requests = [...this.#open.values()];
     if (envelope.method === "notifications/progress") {
       const token = valueAt(envelope.bytes, memberOf(envelope.params, "progressToken"));

@@ -33,14 +33,15 @@ beforeAll(async () => {
     },
   });
   legacy = await startSseUpstream();
-  const stdio = (name: string, shareable: boolean) =>
+  const stdio = (name: string, shareable: boolean, args: readonly string[] = []) =>
     harness.addServer(
       { name, transport: "stdio", command: place.node, cwd: place.folder, shareable },
-      { args: [place.script] },
+      { args: [place.script, ...args] },
     );
   const servers = [
     await stdio("own", false),
     await stdio("shared", true),
+    await stdio("unwilling", false, ["unwilling"]),
     await harness.addServer({ name: "legacy", transport: "sse", url: `${legacy.url}/sse` }),
   ];
   const assigned = servers.map(({ id }) => ({ serverId: id }));
@@ -111,6 +112,13 @@ test("tells the server whose request is taken back", async () => {
   await taken.next();
   expect((await session.say(call(2, "cancelled"))).text).toContain('{\\"cancelled\\":1}');
   await session.end();
+});
+
+test("ends with a server that refuses to open a session, once its client has heard why", async () => {
+  const refused = await post(`${harness.url}/gateway/unwilling/mcp`, alice.key, request(1, "initialize", OPEN));
+  expect(refused.messages).toMatchObject([{ id: 1, error: { code: -32_000 } }]);
+  expect(harness.bridge.sessionCount).toBe(0);
+  await childByServer.get("unwilling")?.exited;
 });
 
 test.each(["own", "shared"])("gives up a child (%s) that closes its output and lives on", async (server) => {

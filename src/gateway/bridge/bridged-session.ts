@@ -166,11 +166,12 @@ export class BridgedSession implements ChannelListener {
     this.#channel.send(envelope.bytes);
   }
 
-  #answer({ id, bytes }: ResponseEnvelope): void {
+  #answer({ id, bytes, error }: ResponseEnvelope): void {
     const request = id === null ? undefined : this.#open.get(id);
     if (request === undefined) return;
     request.sink.data(toEvent(bytes));
     this.#finish(request);
+    if (request.isOpening && error !== undefined) this.end();
   }
 
   /** The client waits for nothing more, and a server that hears of it in time does not answer. */

@@ -130,7 +130,7 @@ test("a stateless request leaves no session and no child behind", async () => {
   expect(harness.gateway.sessions()).toEqual([]);
 });
 
-test("takes back with a request of its client what it asked of a child for it", async () => {
+test("ends a request that its client takes back, with what it asked of a child for it", async () => {
   const headers = await openSession();
   const callsBefore = (await harness.events("tool.call")).length;
   const waiting = request(7, "tools/call", { name: "child__wait", arguments: {}, _meta: { progressToken: 1 } });
@@ -141,7 +141,8 @@ test("takes back with a request of its client what it asked of a child for it", 
   await expect
     .poll(async () => (await harness.events("tool.call")).slice(callsBefore))
     .toMatchObject([{ outcome: "error", reason: "client_cancelled" }]);
-  running.close();
+  expect(await running.next()).toBeUndefined();
+  await expect.poll(() => harness.gateway.aggregate?.openCalls).toBe(0);
   await fetch(url, { method: "DELETE", headers: { authorization: `Bearer ${agent.key}`, ...headers } });
   await expect.poll(() => harness.bridge.sessionCount).toBe(0);
 });

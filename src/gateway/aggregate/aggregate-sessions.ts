@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { NodeStreamableHTTPServerTransport } from "@modelcontextprotocol/node";
-import { type AuthInfo, isInitializeRequest, type McpServer } from "@modelcontextprotocol/server";
+import { type AuthInfo, isInitializeRequest, isSpecType, type McpServer } from "@modelcontextprotocol/server";
 import { newId } from "../../lib/ids.ts";
 import type { AgentAccess } from "../access.ts";
 import { one } from "../http/request-headers.ts";
@@ -90,6 +90,7 @@ export class AggregateSessions {
       session.openRequests -= 1;
     });
     await session.transport.handleRequest(request, response, body);
+    endCancelled(session, body);
     // A refused `initialize` leaves a transport without a session behind.
     if (session.transport.sessionId === undefined) this.#end(session, "refused");
   }
@@ -254,4 +255,10 @@ function fingerprint(asker: SkillAsker, nowMs: number): string {
     return [assignment, view?.server.name, view?.server.status, tools];
   });
   return JSON.stringify([skills, servers]);
+}
+
+/** A request that its client takes back gets no answer, which alone would end its stream. */
+function endCancelled({ transport }: Session, message: unknown): void {
+  const requestId = isSpecType.CancelledNotification(message) ? message.params.requestId : undefined;
+  if (requestId !== undefined) transport.closeSSEStream(requestId);
 }

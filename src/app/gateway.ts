@@ -99,7 +99,7 @@ function openSupervisor({ config, logger, registry }: Core, stack: AsyncDisposab
 }
 
 function openBridge(
-  { clock }: Core,
+  { clock, logger }: Core,
   {
     egress,
     credentials,
@@ -113,5 +113,6 @@ function openBridge(
       throw new Error("stdio servers are switched off here (`RUNLAYER_ALLOW_STDIO=false`)");
     },
     reach: (view) => reachServer(view, { egress, credentials }),
+    onProblem: (message) => logger.error(message),
   });
 }

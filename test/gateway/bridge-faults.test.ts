@@ -42,6 +42,8 @@ beforeAll(async () => {
     await stdio("own", false),
     await stdio("shared", true),
     await stdio("unwilling", false, ["unwilling"]),
+    await stdio("ambiguous", false, ["ambiguous"]),
+    await stdio("shared-ambiguous", true, ["ambiguous"]),
     await harness.addServer({ name: "legacy", transport: "sse", url: `${legacy.url}/sse` }),
   ];
   const assigned = servers.map(({ id }) => ({ serverId: id }));
@@ -120,6 +122,85 @@ test("ends with a server that refuses to open a session, once its client has hea
   expect(harness.bridge.sessionCount).toBe(0);
   await childByServer.get("unwilling")?.exited;
 });
+
+const UNREADABLE = [
+  '{"jsonrpc":"2.0","id":ID,"result":{"text":"caf\u00e9"}}',
+  '{"jsonrpc":"2.0","id":ID,"result":{"isError":true,"isError":false}}',
+];
+
+test.each(["own", "shared", "legacy"])(
+  "fails the request whose answer from %s nobody can read, and no other",
+  async (server) => {
+    const session = await open(server, alice);
+    const other = await session.start(call("b", "wait"));
+    for (const text of UNREADABLE) {
+      const [answer] = (await session.say(call("a", "raw", { text }))).messages;
+      expect(answer).toMatchObject({ id: "a", error: { data: { type: "runlayer.upstream_error" } } });
+      expect((await harness.events("tool.call")).at(-1)).toMatchObject({
+        outcome: "error",
+        reason: "upstream_refused",
+      });
+      expect(harness.problems.at(-1)).toBe(`server \`${server}\`: its answer is no JSON-RPC message`);
+    }
+    await session.say(cancelled("b"));
+    expect(await other.next()).toBeUndefined();
+    await session.end();
+  },
+);
+
+const BATCH = '[{"jsonrpc":"2.0","id":ID,"result":{}}]';
+
+test.each(["own", "shared", "legacy"])(
+  "fails the oldest request when %s answers without a name that can be read",
+  async (server) => {
+    const session = await open(server, alice);
+    const oldest = await session.start(call("b", "wait"));
+    const latest = await session.start(call("a", "raw", { text: BATCH }));
+    expect((await oldest.next())?.message).toMatchObject({ id: "b", error: {} });
+    await session.say(cancelled("a"));
+    expect(await latest.next()).toBeUndefined();
+    await session.end();
+  },
+);
+
+test("fails no request at a shared child for an answer that may be another session's", async () => {
+  const [mine, theirs] = [await open("shared", alice), await open("shared", bob)];
+  const problemsBefore = harness.problems.length;
+  const innocent = await mine.start(call(1, "wait"));
+  const unread = await theirs.start(call(1, "raw", { text: BATCH }));
+  await expect.poll(() => harness.problems.slice(problemsBefore)).toEqual([expect.stringContaining("any session's")]);
+  for (const [session, stream] of [
+    [mine, innocent],
+    [theirs, unread],
+  ] as const) {
+    await session.say(cancelled(1));
+    expect(await stream.next()).toBeUndefined();
+    await session.end();
+  }
+});
+
+test.each(["own", "shared"])(
+  "passes over what a child (%s) logs to its output, also where it is JSON",
+  async (server) => {
+    const session = await open(server, alice);
+    const lines = ['{"level":50,"error":"late"}', "[info] on", '[debug] {"jsonrpc":"2.0","id":ID,"result":{}}'];
+    const text = [...lines, '{"jsonrpc":"2.0","id":ID,"result":{"fine":true}}'].join("\n");
+    expect((await session.say(call(1, "raw", { text }))).messages).toEqual([
+      { jsonrpc: "2.0", id: 1, result: { fine: true } },
+    ]);
+    await session.end();
+  },
+);
+
+test.each(["ambiguous", "shared-ambiguous"])(
+  "gives up a child (%s) that opens a session in words nobody can read",
+  async (server) => {
+    const opened = await post(`${harness.url}/gateway/${server}/mcp`, alice.key, request(1, "initialize", OPEN));
+    expect(opened.messages).toMatchObject([{ id: 1, error: { data: { type: "runlayer.upstream_error" } } }]);
+    expect(opened.text).toContain("no JSON-RPC message");
+    await childByServer.get(server)?.exited;
+  },
+);
 
 test.each(["own", "shared"])("gives up a child (%s) that closes its output and lives on", async (server) => {
   const session = await open(server, alice);

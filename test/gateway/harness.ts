@@ -106,6 +106,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
     clock: systemClock,
     startChild: startChild ?? (() => Promise.reject(new Error("no children here"))),
     reach: (view) => reachServer(view, { egress, credentials }),
+    onProblem: (message) => problems.push(message),
     idleMs: bridgeIdleMs,
     sessionsPerAgentMax: bridgedSessionsPerAgentMax,
     limits: options.limits,

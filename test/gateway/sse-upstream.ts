@@ -3,7 +3,7 @@ import type { ServerResponse } from "node:http";
 import type { Message } from "./client.ts";
 import { startUpstream, type TestUpstream } from "./upstream.ts";
 
-/** A server of the transport of 2024-11-05 with the tools `env`, `read`, `chatter` and `wait` of the stdio sample. */
+/** A server of the transport of 2024-11-05 with the tools `env`, `read`, `chatter`, `raw` and `wait` of the stdio sample. */
 export function startSseUpstream(): Promise<TestUpstream> {
   const streams: ServerResponse[] = [];
   return startUpstream(({ method, url, message, response }) => {
@@ -16,6 +16,7 @@ export function startSseUpstream(): Promise<TestUpstream> {
     response.writeHead(202).end();
     const stream = streams[Number(url.split("=")[1])];
     if (stream === undefined) throw new Error("no such session");
+    if (message.params?.["name"] === "raw") stream.write(`data: ${rawAnswerTo(message)}\n\n`, "latin1");
     for (const said of answersTo(message)) stream.write(`data: ${JSON.stringify({ jsonrpc: "2.0", ...said })}\n\n`);
   });
 }
@@ -27,10 +28,15 @@ function answersTo({ id, method, params = {} }: Message): readonly object[] {
   }
   if (method !== "tools/call") return [];
   if (params["name"] === "chatter") return chatter();
-  if (params["name"] === "wait") return [];
+  if (params["name"] === "wait" || params["name"] === "raw") return [];
   const { path = "" } = { ...Object(params["arguments"]) };
   const text = params["name"] === "read" ? readFileSync(String(path), "utf8") : "{}";
   return [{ id, result: { content: [{ type: "text", text }] } }];
+}
+
+function rawAnswerTo({ id, params = {} }: Message): string {
+  const { text = "" } = { ...Object(params["arguments"]) };
+  return String(text).replaceAll("ID", JSON.stringify(id));
 }
 
 /** Much progress and no answer. */

@@ -35,6 +35,7 @@ export interface BridgeOptions {
   readonly startChild: (spec: ChildSpec) => Promise<BridgedChild>;
   /** Reaches a URL of the server with its credential, checked as every way out. */
   readonly reach: (view: ServerView) => ReachUrl;
+  readonly onProblem: (message: string) => void;
   /** A session that is neither used nor listened to for so long is ended, and its child with it. */
   readonly idleMs?: number | undefined;
   /** One agent may have so many sessions open; one more ends the one of its own that is idle longest. */
@@ -63,7 +64,7 @@ const SUPPORTED = ["2025-11-25", "2025-06-18", "2025-03-26"];
 export function createBridge(options: BridgeOptions): Bridge {
   const sessions = new Map<string, OpenSession>();
   const idleMs = options.idleMs ?? IDLE_MS;
-  const children = new SharedChildren({ clock: options.clock, idleMs });
+  const children = new SharedChildren({ ...options, idleMs });
   const untaken = new HeldBytes({ ...DEFAULT_LIMITS, ...options.limits });
   const sweep = setInterval(() => endIdle(sessions, options.clock.now() - idleMs), Math.min(SWEEP_MS, idleMs)).unref();
   return {

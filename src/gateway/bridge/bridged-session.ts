@@ -12,7 +12,8 @@ import {
 import { formatSse } from "../sse.ts";
 import type { UpstreamCall, UpstreamFault, UpstreamSink } from "../upstream.ts";
 import { Backlog } from "./backlog.ts";
-import { parseMessage, type ChannelListener, type MessageChannel } from "./message-channel.ts";
+import { parseMessage, UNREADABLE_ANSWER, type ChannelListener, type MessageChannel } from "./message-channel.ts";
+import { refusedAnswerIn } from "./refused-message.ts";
 
 const NEWS = /\/(?:list_changed|updated)$/;
 const STREAM_HEADERS = { "content-type": "text/event-stream" };
@@ -104,7 +105,7 @@ export class BridgedSession implements ChannelListener {
 
   message(bytes: Buffer): void {
     const envelope = parseMessage(bytes);
-    if (envelope === undefined) return;
+    if (envelope === undefined) return this.#refuse(bytes);
     if (envelope.kind === "response") return this.#answer(envelope);
     const sink = this.#sinkFor(envelope);
     if (sink !== undefined) return sink.data(toEvent(bytes));
@@ -172,6 +173,19 @@ export class BridgedSession implements ChannelListener {
     request.sink.data(toEvent(bytes));
     this.#finish(request);
     if (request.isOpening && error !== undefined) this.end();
+  }
+
+  /** Nobody can read the answer, and no other comes. */
+  #refuse(bytes: Buffer): void {
+    const answer = refusedAnswerIn(bytes);
+    if (answer === undefined) return;
+    const [oldest] = this.#open.values();
+    const request = answer.id === undefined ? oldest : this.#open.get(answer.id);
+    if (request === undefined) return;
+    this.#open.delete(request.id);
+    request.sink.fail(UNREADABLE_ANSWER);
+    this.#keepsUp(request.sink);
+    if (request.isOpening) this.end();
   }
 
   /** The client waits for nothing more, and a server that hears of it in time does not answer. */

@@ -24,7 +24,10 @@ export interface ChannelListener {
 /** Longest message on a channel: what the gateway accepts as an answer. */
 export const MESSAGE_BYTES_MAX = 32 * 1024 * 1024;
 
-/** Undefined for a line that is no message: servers print such things, and the client must not see them. */
+/** An answer that the gateway does not accept: to a client it could say something else than what was decided on. */
+export const UNREADABLE_ANSWER: UpstreamFault = { kind: "refused", text: "its answer is no JSON-RPC message" };
+
+/** Undefined for bytes that are no message, or none that every parser reads alike: the client must not see them. */
 export function parseMessage(bytes: Buffer): Envelope | undefined {
   try {
     return parseUpstreamEnvelope(bytes);

@@ -10,6 +10,7 @@ export interface SharedChildrenOptions {
   readonly clock: Clock;
   /** A child without sessions is stopped after so long. */
   readonly idleMs: number;
+  readonly onProblem: (message: string) => void;
 }
 
 /** How to start a child; `configuration` stays the same as long as the same would be started. */
@@ -58,6 +59,7 @@ class SharedChild {
   readonly spec: SharedSpec;
   readonly #kept: KeptChild<BridgedChild>;
   readonly #version: string;
+  readonly #onProblem: (text: string) => void;
   #wire: SharedWire | undefined;
 
   constructor(spec: SharedSpec, version: string, options: SharedChildrenOptions) {
@@ -65,12 +67,13 @@ class SharedChild {
     this.spec = spec;
     this.#kept = new KeptChild({ start, label, ...options });
     this.#version = version;
+    this.#onProblem = (text) => options.onProblem(`server \`${label}\`: ${text}`);
   }
 
   /** Throws what a start throws, and `unavailable` during the pause after crashes. */
   async join(listener: ChannelListener): Promise<Membership> {
     const lease = await this.#kept.lease();
-    if (this.#wire?.child !== lease.child) this.#wire = new SharedWire(lease.child, this.#version);
+    if (this.#wire?.child !== lease.child) this.#wire = new SharedWire(lease.child, this.#version, this.#onProblem);
     const wire = this.#wire;
     const seat = wire.join(listener);
     const leave = (): void => {

@@ -12,7 +12,8 @@ import { errorMessage } from "../http/respond.ts";
 import { RPC_CODES } from "../rpc-refusal.ts";
 import { splice, type Edit } from "../splice.ts";
 import type { UpstreamFault } from "../upstream.ts";
-import { parseMessage, type ChannelListener } from "./message-channel.ts";
+import { parseMessage, UNREADABLE_ANSWER, type ChannelListener } from "./message-channel.ts";
+import { refusedAnswerIn } from "./refused-message.ts";
 import { StdioChannel, type BridgedChild } from "./stdio-channel.ts";
 
 /** One session's place at a child that it shares. */
@@ -43,11 +44,14 @@ export class SharedWire implements ChannelListener {
   readonly #seats = new Set<Seat>();
   readonly #open = new Map<number, OpenRequest>();
   readonly #opened = Promise.withResolvers<string>();
+  readonly #onProblem: (text: string) => void;
+  #isOpened = false;
   #lastId = OPENING_ID;
   #fault: UpstreamFault | undefined;
 
-  constructor(child: BridgedChild, protocolVersion: string) {
+  constructor(child: BridgedChild, protocolVersion: string, onProblem: (text: string) => void) {
     this.child = child;
+    this.#onProblem = onProblem;
     this.#channel = new StdioChannel(Promise.resolve(child), this);
     const params = { protocolVersion, capabilities: {}, clientInfo: { name: "runlayer", version: "1" } };
     this.#say({ jsonrpc: "2.0", id: OPENING_ID, method: "initialize", params });
@@ -81,7 +85,7 @@ export class SharedWire implements ChannelListener {
 
   message(bytes: Buffer): void {
     const envelope = parseMessage(bytes);
-    if (envelope === undefined) return;
+    if (envelope === undefined) return this.#refuse(bytes);
     if (envelope.kind === "notification") return this.#tell(envelope);
     if (envelope.kind === "request") return this.#answerFor(envelope);
     if (envelope.id === OPENING_ID) return this.#finishOpening(bytes, envelope.result);
@@ -102,12 +106,38 @@ export class SharedWire implements ChannelListener {
   }
 
   #finishOpening(bytes: Buffer, result: Span | undefined): void {
-    if (result === undefined) {
-      this.#channel.close();
-      return this.closed({ kind: "refused", text: "it refused to open a session" });
-    }
+    if (result === undefined) return this.#giveUp({ kind: "refused", text: "it refused to open a session" });
+    this.#isOpened = true;
     this.#say({ jsonrpc: "2.0", method: "notifications/initialized" });
     this.#opened.resolve(bytes.toString("utf8", result.start, result.end));
+  }
+
+  #giveUp(fault: UpstreamFault): void {
+    this.#channel.close();
+    this.closed(fault);
+  }
+
+  /** Only whose request is answered hears of an answer that cannot be read. */
+  #refuse(bytes: Buffer): void {
+    const answer = refusedAnswerIn(bytes);
+    if (answer === undefined) return;
+    const id = answer.id ?? this.#onlyOpen();
+    if (id === undefined)
+      return this.#onProblem("an answer that nobody can read, and that may be any session's, was dropped");
+    if (id === OPENING_ID && !this.#isOpened) return this.#giveUp(UNREADABLE_ANSWER);
+    const request = typeof id === "number" ? this.#open.get(id) : undefined;
+    if (request === undefined) return;
+    this.#open.delete(Number(id));
+    // Its session refuses this as it would have refused the answer itself.
+    request.seat.listener.message(Buffer.from(`{"jsonrpc":"2.0","id":${request.idText}}`));
+  }
+
+  /** What an answer that names nothing is to: the oldest request, unless it could be another session's. */
+  #onlyOpen(): number | undefined {
+    if (!this.#isOpened) return OPENING_ID;
+    const [oldest] = this.#open;
+    const isOnes = [...this.#open.values()].every(({ seat }) => seat === oldest?.[1].seat);
+    return isOnes ? oldest?.[0] : undefined;
   }
 
   /** What the child gets in its place; undefined where the session is answered without it. */

@@ -13,7 +13,7 @@ test.each([
   [
     "that it shares",
     (listener: ChannelListener): MessageChannel => {
-      const children = new SharedChildren({ clock: systemClock, idleMs: 1000 });
+      const children = new SharedChildren({ clock: systemClock, idleMs: 1000, onProblem: () => undefined });
       return children.connect({ serverId: "s", configuration: "1", label: "s", start: () => never }, listener);
     },
   ],

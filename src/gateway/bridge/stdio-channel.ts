@@ -16,6 +16,7 @@ const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const SPACE = 0x20;
 const OPEN_BRACE = 0x7b;
+const OPEN_BRACKET = 0x5b;
 /** As long as a server that is reached over HTTP may be silent. */
 const UNREAD_MS = 300_000;
 /** A child that ends closes its streams first; its exit says more and follows at once. */
@@ -105,8 +106,7 @@ export class StdioChannel implements MessageChannel {
       this.#rest = [];
       this.#restBytes = 0;
       from = end + 1;
-      // Servers print banners to their standard output; a message begins with a brace.
-      if (line?.[firstOf(line)] === OPEN_BRACE) this.#listener.message(line);
+      if (line !== undefined && mayBeMessage(line)) this.#listener.message(line);
     }
     this.#rest.push(chunk.subarray(from));
     this.#restBytes += chunk.length - from;
@@ -145,10 +145,11 @@ function toLine(message: Buffer): Buffer {
   return line;
 }
 
-function firstOf(line: Buffer): number {
+/** Servers print banners to their standard output. A message begins with a brace; a batch, which is refused, with a bracket. */
+function mayBeMessage(line: Buffer): boolean {
   let at = 0;
   while (line[at] === SPACE || line[at] === 0x09 || line[at] === CARRIAGE_RETURN) at += 1;
-  return at;
+  return line[at] === OPEN_BRACE || line[at] === OPEN_BRACKET;
 }
 
 /** What a client is told of a child that could not be started. */

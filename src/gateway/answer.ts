@@ -44,7 +44,7 @@ function ownTasks(envelope: ResponseEnvelope, { context, scope }: Exchange): Edi
   const edits: Edit[] = [];
   const cursor = memberOf(envelope.result, "nextCursor");
   const cursorText = textAt(bytes, cursor);
-  if (cursor !== undefined && cursorText !== undefined)
+  if (cursor !== undefined && cursorText !== undefined && cursorText !== "")
     edits.push({ ...cursor, text: JSON.stringify(context.sealer.seal("cursor", scope, cursorText)) });
   if (list === undefined) return edits;
   const own = itemsAt(bytes, list).flatMap((item) => {

@@ -141,6 +141,8 @@ function findHandles(envelope: Envelope): Found[] {
   const add = (kind: HandleKind, parent: Object, name: string): void => {
     const at = memberOf(parent, name);
     const text = textAt(bytes, at);
+    // To clients that test it for truth an empty cursor is none, and sealed it would be one.
+    if (kind === "cursor" && text === "") return;
     if (at !== undefined && text !== undefined) found.push({ kind, at, text, isRelated: false });
   };
   add("cursor", body, "cursor");

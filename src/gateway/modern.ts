@@ -1,8 +1,10 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { ServerView } from "../snapshot/snapshot.ts";
-import { memberOf, readMeta, textAt, valueAt, type Envelope, type RequestEnvelope } from "./envelope/envelope.ts";
+import { toDecimal } from "../lib/decimal.ts";
+import { memberOf, membersAt, readMeta, textAt, type Envelope, type RequestEnvelope } from "./envelope/envelope.ts";
+import type { Member, Span } from "./envelope/json-scanner.ts";
 import { checkVersion, MODERN_VERSION, one, protocolVersionOf } from "./http/request-headers.ts";
-import { findParamHeaders } from "./param-headers.ts";
+import { findParamHeaders, PARAM_DEPTH_MAX } from "./param-headers.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
 
 const VERSION_KEY = "io.modelcontextprotocol/protocolVersion";
@@ -15,6 +17,8 @@ const NAME_SOURCES: ReadonlyMap<string, string> = new Map([
   ["tasks/update", "taskId"],
   ["tasks/cancel", "taskId"],
 ]);
+/** As the MCP SDK's server reads it: another text (`0x10`, an empty one) is a number to some readers only. */
+const DECIMAL = /^-?\d+(\.\d+)?$/;
 const SENTINEL = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/;
 
 /** Whether the message is of the stateless revision. Throws `RpcRefusal` where header and body name different ones. */
@@ -57,10 +61,10 @@ export function modernHeaders(
   const header = one(headers["mcp-name"]);
   if (name === undefined && header === undefined) return passed;
   if (header === undefined) throw mismatch("the header `Mcp-Name` is missing");
-  if (decodeHeaderValue(header) !== name) throw mismatch(`the header \`Mcp-Name\` and \`params.${source}\` differ`);
-  passed.push("mcp-name", source === "taskId" ? encodeHeaderValue(upstreamName(name ?? "")) : header);
-  if (envelope.method === "tools/call")
-    passed.push(...paramHeaders(envelope, headers, server.toolByName.get(name ?? "")));
+  if (name === undefined || decodeHeaderValue(header) !== name)
+    throw mismatch(`the header \`Mcp-Name\` and \`params.${source}\` differ`);
+  passed.push("mcp-name", source === "taskId" ? encodeHeaderValue(upstreamName(name)) : header);
+  if (envelope.method === "tools/call") passed.push(...paramHeaders(envelope, headers, server.toolByName.get(name)));
   return passed;
 }
 
@@ -71,28 +75,45 @@ function paramHeaders(
 ): string[] {
   const declared = findParamHeaders(tool?.definition.inputSchema);
   if (declared.length === 0) return [];
-  const args = valueAt(bytes, memberOf(params, "arguments"));
+  const args = memberOf(params, "arguments");
+  const scanned = args && { ...args, members: membersAt(bytes, args, PARAM_DEPTH_MAX) };
   return declared.flatMap(({ header, path }) => {
     const name = `mcp-param-${header.toLowerCase()}`;
-    const value = path.reduce(memberOfValue, args);
-    if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean") return [];
+    const argument = primitiveAt(bytes, path.reduce<Member | undefined>(memberOf, scanned));
+    if (argument === undefined) return [];
     const sent = one(headers[name]);
     if (sent === undefined) throw mismatch(`the header \`${name}\` is missing`);
-    const decoded = decodeHeaderValue(sent);
-    const isSame =
-      typeof value === "number" && decoded !== undefined ? Number(decoded) === value : decoded === String(value);
-    if (!isSame) throw mismatch(`the header \`${name}\` and the arguments differ`);
+    if (!repeats(decodeHeaderValue(sent), argument)) throw mismatch(`the header \`${name}\` and the arguments differ`);
     return [name, sent];
   });
 }
 
-function memberOfValue(value: unknown, name: string): unknown {
-  if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return undefined;
-  return Reflect.get(value, name);
+/** A text, a number as it is written, `true` or `false`: what a header can repeat. */
+interface Primitive {
+  readonly text: string;
+  readonly isNumber: boolean;
 }
 
-/** A value that a header cannot hold comes in base64 between marks. Undefined where what is between them is not valid. */
-export function decodeHeaderValue(value: string): string | undefined {
+function primitiveAt(bytes: Buffer, at: Span | undefined): Primitive | undefined {
+  const text = textAt(bytes, at);
+  if (text !== undefined) return { text, isNumber: false };
+  if (at === undefined || /[{[n]/.test(bytes.toString("latin1", at.start, at.start + 1))) return undefined;
+  const written = bytes.toString("latin1", at.start, at.end);
+  return { text: written, isNumber: written !== "true" && written !== "false" };
+}
+
+/** Numbers are compared as they are written: a double may stand for several. */
+function repeats(value: string | undefined, { text, isNumber }: Primitive): boolean {
+  if (value === undefined || value === text || !isNumber) return value === text;
+  return DECIMAL.test(value) && toDecimal(value) === toDecimal(text);
+}
+
+/**
+ * A value that a header cannot hold comes in base64 between marks. Undefined where what is between them is not valid, and for bytes
+ * outside ASCII, which readers take for different characters.
+ */
+function decodeHeaderValue(value: string): string | undefined {
+  if (!/^[\x20-\x7e]*$/.test(value)) return undefined;
   if (!value.startsWith("=?base64?")) return value;
   const encoded = SENTINEL.exec(value)?.[1];
   if (encoded === undefined) return undefined;
@@ -101,7 +122,7 @@ export function decodeHeaderValue(value: string): string | undefined {
   return bytes.toString("base64") === encoded && Buffer.from(text).equals(bytes) ? text : undefined;
 }
 
-export function encodeHeaderValue(text: string): string {
+function encodeHeaderValue(text: string): string {
   const isPlain = /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(text) && !text.startsWith("=?base64?");
   return isPlain ? text : `=?base64?${Buffer.from(text).toString("base64")}?=`;
 }

@@ -6,7 +6,7 @@ export interface ParamHeader {
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** Schemas come from upstreams; what is nested deeper is not looked at. */
-const DEPTH_MAX = 16;
+export const PARAM_DEPTH_MAX = 16;
 const known = new WeakMap<object, readonly ParamHeader[]>();
 
 /** The declarations (`x-mcp-header`) of a tool's input schema; found once for each schema. */
@@ -18,7 +18,7 @@ export function findParamHeaders(inputSchema: unknown): readonly ParamHeader[] {
 }
 
 function walk(schema: unknown, path: readonly string[]): ParamHeader[] {
-  if (typeof schema !== "object" || schema === null || path.length > DEPTH_MAX) return [];
+  if (typeof schema !== "object" || schema === null || path.length > PARAM_DEPTH_MAX) return [];
   const header: unknown = "x-mcp-header" in schema ? schema["x-mcp-header"] : undefined;
   const own = typeof header === "string" && TOKEN.test(header) && path.length > 0 ? [{ header, path }] : [];
   const properties: unknown = "properties" in schema ? schema.properties : undefined;

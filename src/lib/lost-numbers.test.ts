@@ -24,6 +24,7 @@ test.each([
   "-0e999",
   "1.0000000000000000000",
   "5e-324",
+  "0.00000010000000000",
   '{"text":"1e999 and 9007199254740993","quoted\\"1e999":"\\\\"}',
 ])("leaves %s as it is", (json) => {
   expect(quoteLostNumbers(json)).toBe(json);

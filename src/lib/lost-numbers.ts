@@ -1,3 +1,5 @@
+import { toDecimal } from "./decimal.ts";
+
 /** Fewer digits, without an exponent, a double always holds. */
 const MAY_BE_LOST = /\d[\d.]{15}|\d[eE][+-]?\d/;
 const TEXT_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?\d[\d.]*(?:[eE][+-]?\d+)?/g;
@@ -13,19 +15,5 @@ export function quoteLostNumbers(json: string): string {
 
 function isHeld(written: string): boolean {
   const number = Number(written);
-  return Number.isFinite(number) && decimal(written) === decimal(String(number));
-}
-
-/** One text for each amount, its sign apart: digits without zeros at either end, and what power of ten the last one counts. */
-function decimal(number: string): string {
-  const [mantissa = "", exponent = "0"] = number.toLowerCase().replace("-", "").split(/e/);
-  const [whole = "", fraction = ""] = mantissa.split(".");
-  const digits = `${whole}${fraction}`;
-  // Loops: an expression would begin anew at each of many zeros.
-  let start = 0;
-  while (digits[start] === "0") start += 1;
-  let end = digits.length;
-  while (end > start && digits[end - 1] === "0") end -= 1;
-  if (start === end) return "0";
-  return `${digits.slice(start, end)}e${Number(exponent) - fraction.length + digits.length - end}`;
+  return Number.isFinite(number) && toDecimal(written) === toDecimal(String(number));
 }

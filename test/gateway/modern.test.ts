@@ -24,7 +24,11 @@ beforeAll(async () => {
     name: "search",
     inputSchema: {
       type: "object",
-      properties: { region: { type: "string", "x-mcp-header": "Region" }, q: { type: "string" } },
+      properties: {
+        region: { type: "string", "x-mcp-header": "Region" },
+        page: { type: "object", properties: { size: { type: "integer", "x-mcp-header": "Size" } } },
+        q: { type: "string" },
+      },
     },
   };
   const facts = { serverId: server.id, name: "search", digest: "x", state: "approved", pending: null } as const;
@@ -140,6 +144,50 @@ test("passes an argument's header that says what the body says", async () => {
   const answer = await send(alice, REGION, { headers: { "mcp-param-region": encoded } });
   expect(answer.status).toBe(200);
   expect(upstream.received.at(-1)?.headers["mcp-param-region"]).toBe(encoded);
+});
+
+/** A call with a number as written in its body, and the header that repeats it. */
+function sized(written: string, header: string): Promise<Posted> {
+  const params = { name: "search", arguments: { page: { size: "@" } }, _meta: META };
+  const body = JSON.stringify(request(1, "tools/call", params)).replace('"@"', written);
+  const headers = { "mcp-protocol-version": VERSION, "mcp-method": "tools/call", "mcp-name": "search" };
+  return post(url, alice.key, body, { headers: { ...headers, "mcp-param-size": header } });
+}
+
+test.each([
+  ["0", ""],
+  ["16", "0x10"],
+  ["1000", "1e3"],
+  ["9007199254740993", "9007199254740992"],
+  ["1", "-1"],
+  ["1e-2", "100"],
+  ["true", "1"],
+])("refuses a number whose header another reader takes for a different one: %s, `%s`", async (written, header) => {
+  const before = upstream.received.length;
+  expect((await sized(written, header)).messages).toMatchObject([{ id: 1, error: { code: -32020 } }]);
+  expect(upstream.received.length).toBe(before);
+});
+
+test.each([
+  ["42", "42.0"],
+  ["4.20e1", "42"],
+  ["-0", "0"],
+  ["9007199254740993", "9007199254740993"],
+  ["1e-7", "1e-7"],
+  ["true", "true"],
+  ['"5"', "5"],
+])("passes a number that its header writes alike or otherwise: %s, `%s`", async (written, header) => {
+  expect((await sized(written, header)).status).toBe(200);
+  expect(upstream.received.at(-1)?.headers["mcp-param-size"]).toBe(header);
+});
+
+test("refuses a name in bytes that readers take for different characters", async () => {
+  const name = "s\u00c3\u00a9";
+  const message = { method: "tools/call", params: { name } };
+  // `fetch` writes each of these characters as one byte, and the bytes are `sé` in UTF-8.
+  expect((await send(alice, message)).messages).toMatchObject([{ id: 1, error: { code: -32020 } }]);
+  const encoded = `=?base64?${Buffer.from(name).toString("base64")}?=`;
+  expect((await send(alice, message, { headers: { "mcp-name": encoded } })).status).toBe(200);
 });
 
 test("makes a filtered list private and short-lived", async () => {

@@ -154,10 +154,10 @@ export function textAt(bytes: Buffer, span: Span | undefined): string | undefine
   return typeof value === "string" ? value : undefined;
 }
 
-/** Members of the object at this place, one level further down than the envelope was collected; empty for other values. */
-export function membersAt(bytes: Buffer, span: Span | undefined): readonly Member[] {
+/** Members of the object at this place, and of the objects in it down to `collectDepth`; empty for other values. */
+export function membersAt(bytes: Buffer, span: Span | undefined, collectDepth = 2): readonly Member[] {
   if (span === undefined || bytes[span.start] !== 0x7b) return [];
-  const limits = { depthMax: UPSTREAM_LIMITS.depthMax, collectDepth: 2, uniqueDepth: 0 };
+  const limits = { depthMax: UPSTREAM_LIMITS.depthMax, collectDepth, uniqueDepth: 0 };
   return new JsonScanner(bytes, limits, span.start).next().members;
 }
 

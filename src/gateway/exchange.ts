@@ -34,6 +34,8 @@ export class Exchange implements LiveExchange {
   readonly parent: ParentCall | undefined;
   /** The id of the request that is answered, as written; `null` until a request was read. */
   idText = "null";
+  /** Which call the event ids of this stream belong to: by it the call is found again when the client resumes. */
+  callKey: string | undefined;
   /** The head of an event stream has left before the call did: whatever answers it comes as an event. */
   #isAnswerStream = false;
   #call: UpstreamCall | undefined;

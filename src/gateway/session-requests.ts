@@ -3,6 +3,7 @@ import type { Exchange } from "./exchange.ts";
 import { checkStreamHeaders, MODERN_VERSION, one, protocolVersionOf } from "./http/request-headers.ts";
 import { respondEmpty, respondRefusal } from "./http/respond.ts";
 import { subjectOf, toDraft } from "./record.ts";
+import { openEventId } from "./event-ids.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
 import { upstreamHeaders } from "./upstream-headers.ts";
 import type { UpstreamFault, UpstreamSink } from "./upstream.ts";
@@ -12,7 +13,7 @@ export function openStream(exchange: Exchange): void {
   refuseModern(exchange);
   checkStreamHeaders(exchange.request);
   const last = one(exchange.request.headers["last-event-id"]);
-  const resumed = last === undefined ? [] : ["last-event-id", openEventId(exchange, last)];
+  const resumed = last === undefined ? [] : ["last-event-id", resume(exchange, last)];
   const headers = ["accept", "text/event-stream", ...upstreamHeaders(exchange), ...resumed];
   exchange.send({ method: "GET", headers }, new AnswerSink(exchange));
 }
@@ -37,11 +38,17 @@ export function recordSessionEnd(exchange: Exchange, reason: string): void {
   context.audit.post({ ...draft, outcome: "success", durationMs: now - session.openedAt });
 }
 
-function openEventId({ context, scope, session }: Exchange, sealed: string): string {
-  const opened = context.sealer.open("event", scope, sealed);
-  const prefix = `${session?.upstreamId ?? ""}\n`;
-  if (opened?.startsWith(prefix) === true) return opened.slice(prefix.length);
-  throw RpcRefusal.invalidRequest("the event id is not one that this session gave to you; open the stream without it");
+/** Ties the stream to the call that the event id belongs to, and gives the upstream's own id. */
+function resume(exchange: Exchange, sealed: string): string {
+  const place = openEventId(sealed, exchange);
+  if (place === undefined)
+    throw RpcRefusal.invalidRequest(
+      "the event id is not one that this session gave to you; open the stream without it",
+    );
+  exchange.callKey = place.callKey;
+  const { suspended, clock } = exchange.context;
+  if (place.callKey !== undefined) suspended.touch(place.callKey, clock.now());
+  return place.id;
 }
 
 /** 2026-07-28 has neither sessions nor a standing stream. */

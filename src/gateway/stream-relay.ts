@@ -1,4 +1,5 @@
 import { AppError } from "../lib/errors.ts";
+import { newId } from "../lib/ids.ts";
 import { finishAnswer } from "./answer.ts";
 import {
   parseUpstreamEnvelope,
@@ -6,9 +7,11 @@ import {
   type NotificationEnvelope,
   type ResponseEnvelope,
 } from "./envelope/envelope.ts";
+import { sealEventId } from "./event-ids.ts";
 import type { Exchange } from "./exchange.ts";
 import { sealOwnHandles } from "./handles.ts";
 import { untilTaken } from "./http/cut-off-stalled.ts";
+import { MODERN_VERSION, protocolVersionOf } from "./http/request-headers.ts";
 import { errorMessage } from "./http/respond.ts";
 import { decideInputRequests } from "./input-requests.ts";
 import type { PendingCall } from "./pending-call.ts";
@@ -35,7 +38,6 @@ export class StreamRelay {
   #isPumping = false;
   #hasEnded = false;
   #hasFailed = false;
-  #hasEventId = false;
   #fault: UpstreamFault | undefined;
 
   constructor(exchange: Exchange) {
@@ -194,24 +196,26 @@ export class StreamRelay {
     }
   }
 
-  /** The call that is answered. While the exchange's own waits, an older one of its id goes on waiting for a resumed stream. */
+  /** The call that is answered: the exchange's own, or the one whose stream is resumed. */
   #takeCall({ id }: ResponseEnvelope): PendingCall | undefined {
-    const { pending, session, context } = this.#exchange;
+    const { pending, callKey, context } = this.#exchange;
     if (pending !== undefined && !pending.isSettled && id === pending.facts.envelope.id) return pending;
-    return session === undefined || id === null ? undefined : context.suspended.take(session.id, id);
+    return callKey === undefined || id === null ? undefined : context.suspended.take(callKey, id);
   }
 
   #sealEventId(id: string | undefined): string | undefined {
     if (id === undefined || id === "") return id;
-    this.#hasEventId = true;
-    const { context, scope, session } = this.#exchange;
-    return context.sealer.seal("event", scope, `${session?.upstreamId ?? ""}\n${id}`);
+    const { pending, request } = this.#exchange;
+    // 2026-07-28 knows no resumption: an answer that breaks off there does not come any more.
+    if (pending !== undefined && protocolVersionOf(request.headers) !== MODERN_VERSION)
+      this.#exchange.callKey ??= newId();
+    return sealEventId(id, this.#exchange);
   }
 
   #finish(): void {
-    const { pending, session, context } = this.#exchange;
+    const { pending, callKey, context } = this.#exchange;
     if (pending !== undefined && !pending.isSettled) {
-      if (this.#hasEventId && session !== undefined) context.suspended.add(session.id, pending, context.clock.now());
+      if (callKey !== undefined) context.suspended.add(callKey, pending, context.clock.now());
       else {
         const fault = this.#fault ?? { kind: "reset", text: "the stream ended without an answer" };
         return this.#exchange.fail(fault);

@@ -27,16 +27,16 @@ function aCall(id: number, { params = {}, isRecorded = true }: { params?: object
   return new PendingCall({ audit: audit.log }, facts, isRecorded ? aDecision : undefined);
 }
 
-test("a call whose id is used again is given up, and has its event", async () => {
+test("a call that nobody came back for is given up, and has its event", async () => {
   const calls = new SuspendedCalls();
   const [first, second] = [aCall(1), aCall(1)];
-  for (const call of [first, second]) {
-    await call.durable;
-    calls.add("ses_1", call, 0);
-  }
-  calls.add("ses_2", aCall(1), 0);
+  for (const call of [first, second]) await call.durable;
+  calls.add("first", first, 0);
+  calls.add("second", second, 0);
+  calls.touch("second", 10);
+  calls.expire(10);
   expect([first.isSettled, second.isSettled]).toEqual([true, false]);
-  expect(calls.take("ses_1", 1)).toBe(second);
+  expect([calls.take("second", 2), calls.take("second", 1)]).toEqual([undefined, second]);
   await audit.log.flush();
   expect(await allEvents(audit.store)).toMatchObject([{ id: first.draft?.id, outcome: "error", reason: "no_answer" }]);
 });
@@ -44,7 +44,8 @@ test("a call whose id is used again is given up, and has its event", async () =>
 test("holds no message, and tells still whether it asked for the rest of a list", () => {
   const calls = new SuspendedCalls();
   const [large, rest] = [aCall(1, { params: { x: "y".repeat(100_000) } }), aCall(2, { params: { cursor: "2", y: 1 } })];
-  for (const call of [large, rest]) calls.add("ses_1", call, 0);
+  calls.add("large", large, 0);
+  calls.add("rest", rest, 0);
   expect(large.facts.envelope).toMatchObject({ id: 1, idText: "1", method: "tools/list", params: { members: [] } });
   expect(large.facts.envelope.bytes.length).toBe(0);
   expect(rest.facts.envelope.params?.members.map(({ name }) => name)).toEqual(["cursor"]);
@@ -53,6 +54,6 @@ test("holds no message, and tells still whether it asked for the rest of a list"
 test("gives up the oldest of too many", () => {
   const calls = new SuspendedCalls();
   const all = Array.from({ length: 10_002 }, (_item, id) => aCall(id, { isRecorded: false }));
-  for (const call of all) calls.add("ses_1", call, 0);
+  for (const [index, call] of all.entries()) calls.add(`call-${index}`, call, 0);
   expect(all.filter(({ isSettled }) => isSettled)).toEqual(all.slice(0, 2));
 });

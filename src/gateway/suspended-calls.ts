@@ -6,23 +6,28 @@ const CALLS_MAX = 10_000;
 
 /**
  * Calls whose event stream ended before their answer (2025-11-25: a server may close it and let the client come back with the
- * last event id). The answer then comes on a resumed stream of the same session. Bounded: the oldest are given up.
+ * last event id). The answer then comes on a resumed stream, whose event ids tell which call it is: ids of requests repeat, within
+ * a session and more so without one. Bounded: the oldest are given up.
  */
 export class SuspendedCalls {
-  readonly #calls = new Map<string, { readonly call: PendingCall; readonly since: number }>();
+  readonly #calls = new Map<string, { readonly call: PendingCall; since: number }>();
 
-  /** A call of the same session and id that is there already is given up: no answer could be told to be its own. */
-  add(sessionId: string, call: PendingCall, now: number): void {
+  /** `key` MUST be the one that the event ids of the call's stream hold. */
+  add(key: string, call: PendingCall, now: number): void {
     call.letGoOfMessage();
-    const key = keyOf(sessionId, call.facts.envelope.id);
-    this.#giveUp(key);
     this.#calls.set(key, { call, since: now });
     const [oldest] = this.#calls.keys();
     if (this.#calls.size > CALLS_MAX && oldest !== undefined) this.#giveUp(oldest);
   }
 
-  take(sessionId: string, id: RpcId): PendingCall | undefined {
-    return this.#remove(keyOf(sessionId, id));
+  /** The client has come back for the call, and so waits for it still. */
+  touch(key: string, now: number): void {
+    const found = this.#calls.get(key);
+    if (found !== undefined) found.since = now;
+  }
+
+  take(key: string, id: RpcId): PendingCall | undefined {
+    return this.#calls.get(key)?.call.facts.envelope.id === id ? this.#remove(key) : undefined;
   }
 
   /** Settles those that nobody came back for. */
@@ -39,8 +44,4 @@ export class SuspendedCalls {
     this.#calls.delete(key);
     return found;
   }
-}
-
-function keyOf(sessionId: string, id: RpcId): string {
-  return `${sessionId} ${JSON.stringify(id)}`;
 }

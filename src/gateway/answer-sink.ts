@@ -147,6 +147,7 @@ export class AnswerSink implements UpstreamSink {
   /** No content: right for notifications and answers, no answer to a request. */
   #finishEmpty(): void {
     const { pending, response } = this.#exchange;
+    if (pending?.isCancelled === true) return this.#exchange.endCancelled();
     if (pending !== undefined)
       return this.#exchange.fail({
         kind: "refused",

@@ -14,6 +14,7 @@ import {
 import type { Exchange } from "./exchange.ts";
 import { openHandles, openHandlesOfOthers } from "./handles.ts";
 import { tied } from "./held-refusal.ts";
+import { markCancelled } from "./mark-cancelled.ts";
 import { passHold, type Released } from "./hold.ts";
 import { one } from "./http/request-headers.ts";
 import { respondEmpty } from "./http/respond.ts";
@@ -137,7 +138,10 @@ async function handleNotification(exchange: Exchange, envelope: NotificationEnve
     return respondEmpty(exchange.response, 202);
   }
   // What waits here has never been at the upstream.
-  if (envelope.method === "notifications/cancelled" && cancelHeld(exchange, envelope))
+  if (
+    envelope.method === "notifications/cancelled" &&
+    exchange.context.heldCalls.cancel(exchange, requestIdOf(envelope))
+  )
     return respondEmpty(exchange.response, 202);
   let edits: readonly Edit[];
   try {
@@ -145,11 +149,12 @@ async function handleNotification(exchange: Exchange, envelope: NotificationEnve
   } catch (error) {
     throw await recordUnfit(exchange, { envelope, rule, judged }, error);
   }
+  if (envelope.method === "notifications/cancelled") markCancelled(exchange, requestIdOf(envelope));
   forward(exchange, envelope, edits);
 }
 
-function cancelHeld(exchange: Exchange, { bytes, params }: NotificationEnvelope): boolean {
-  return exchange.context.heldCalls.cancel(exchange, valueAt(bytes, memberOf(params, "requestId")));
+function requestIdOf({ bytes, params }: NotificationEnvelope): unknown {
+  return valueAt(bytes, memberOf(params, "requestId"));
 }
 
 function forward(exchange: Exchange, envelope: NotificationEnvelope | ResponseEnvelope, edits: readonly Edit[]): void {

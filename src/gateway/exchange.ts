@@ -4,12 +4,12 @@ import { recheck, type AccessRefusal } from "./access.ts";
 import type { GatewayContext } from "./context.ts";
 import type { Caller } from "./decide.ts";
 import { mayListOtherwise } from "./rights-change.ts";
-import { healthOf, refusalOf, sentAndCutOff, sentUnrecordedRefusal, unreadRefusal } from "./fault-report.ts";
+import { healthOf, isMereEnd, refusalOf, sentAndCutOff, sentUnrecordedRefusal, unreadRefusal } from "./fault-report.ts";
 import { countedBytes } from "./held-bytes.ts";
 import { listChanges } from "./list-changes.ts";
 import { formatSse } from "./sse.ts";
 import { cutOffStalled } from "./http/cut-off-stalled.ts";
-import { errorMessage, respondJson, respondProblem, respondRefusal } from "./http/respond.ts";
+import { errorMessage, respondEmpty, respondJson, respondProblem, respondRefusal } from "./http/respond.ts";
 import type { LiveExchange } from "./live-exchanges.ts";
 import type { ParentCall } from "./parent-call.ts";
 import type { PendingCall } from "./pending-call.ts";
@@ -144,6 +144,7 @@ export class Exchange implements LiveExchange {
   /** The upstream let us down: the client gets one clear error, the log the reason. */
   fail(fault: UpstreamFault): void {
     if (this.#isOver) return;
+    if (this.pending?.isCancelled === true && isMereEnd(fault, this.response)) return this.endCancelled();
     const { server } = this.caller.server;
     this.#call?.abort();
     this.pending?.markAnswered();
@@ -154,6 +155,13 @@ export class Exchange implements LiveExchange {
     const refusal = refusalOf(fault, { serverName: server.name, correlationId: this.correlationId });
     // An upstream may fail before the decision is on the disk.
     this.whenDurable(() => this.refuse(refusal));
+  }
+
+  /** The server has stopped working on what the client took back, as it should: it gives no answer, and that is no fault. */
+  endCancelled(): void {
+    this.#call?.abort();
+    this.pending?.settle({ outcome: "error", reason: "cancelled" });
+    this.whenDurable(() => (this.response.headersSent ? this.end() : respondEmpty(this.response, 202)));
   }
 
   /** Too much waits in memory for clients to take it. That is no fault of the server's: only the agent and the log are told. */

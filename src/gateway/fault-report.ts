@@ -19,6 +19,11 @@ export function healthOf({ kind, text }: UpstreamFault): Pick<ServerHealth, "sta
   return { state: HEALTH_BY_FAULT[kind], latencyMs: null, error: text };
 }
 
+/** Whether a server has done no more than end, or let fall silent, an answer that nobody waits for. One that never began may hang. */
+export function isMereEnd({ kind }: UpstreamFault, { headersSent }: { readonly headersSent: boolean }): boolean {
+  return kind === "reset" || kind === "unreachable" || (kind === "timeout" && headersSent);
+}
+
 /** What the client is told of it. */
 export function refusalOf(
   fault: UpstreamFault,

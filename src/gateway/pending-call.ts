@@ -31,6 +31,8 @@ const NO_BYTES = Buffer.alloc(0);
  */
 export class PendingCall {
   isDurable: boolean;
+  /** The client took it back (`notifications/cancelled`): an answer may still come, and that none comes is right. */
+  isCancelled = false;
   #facts: CallFacts;
   readonly #context: Pick<GatewayContext, "audit" | "metrics">;
   readonly #isRecorded: boolean;

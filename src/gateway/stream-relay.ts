@@ -215,7 +215,7 @@ export class StreamRelay {
   #finish(): void {
     const { pending, callKey, context } = this.#exchange;
     if (pending !== undefined && !pending.isSettled) {
-      if (callKey !== undefined) context.suspended.add(callKey, pending, context.clock.now());
+      if (callKey !== undefined && !pending.isCancelled) context.suspended.add(callKey, pending, context.clock.now());
       else {
         const fault = this.#fault ?? { kind: "reset", text: "the stream ended without an answer" };
         return this.#exchange.fail(fault);

@@ -82,7 +82,9 @@ async function handleRequest(exchange: Exchange, given: RequestEnvelope, modern:
     if (!exchange.refresh()) return;
   }
   const body = splice(envelope.bytes, outgoing.edits);
-  exchange.send({ method: "POST", headers: postHeaders(exchange, outgoing.headers), body }, new AnswerSink(exchange));
+  const headers = postHeaders(exchange, outgoing.headers);
+  const isSubscription = rule.target === "subscription";
+  exchange.send({ method: "POST", headers, body, isSubscription }, new AnswerSink(exchange));
 }
 
 /** What changes of a request on its way, and the headers that it needs. */

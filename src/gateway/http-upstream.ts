@@ -59,7 +59,7 @@ class HttpCall implements UpstreamCall, Dispatcher.DispatchHandler {
         headers: [...request.headers, "accept-encoding", "identity", "user-agent", "runlayer", ...credential],
         body: request.body ?? null,
         // An event stream may be silent for as long as it likes; calls keep the pool's limit.
-        ...(request.method === "GET" ? { bodyTimeout: 0 } : {}),
+        ...(request.method === "GET" || request.isSubscription === true ? { bodyTimeout: 0 } : {}),
       },
       this,
     );

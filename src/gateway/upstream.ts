@@ -7,6 +7,8 @@ export interface UpstreamRequest {
   /** Names and values in turn; names in lower case. */
   readonly headers: readonly string[];
   readonly body?: Buffer | undefined;
+  /** What it opens tells of what happens, however seldom that is: its silence is no fault. */
+  readonly isSubscription?: boolean | undefined;
 }
 
 /** Takes what comes back, in order: one head, then data, then one end or failure. A failure may come at any time. */

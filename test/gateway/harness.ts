@@ -62,6 +62,7 @@ export type HarnessOptions = Partial<
   Pick<GatewayOptions, "limits" | "observer" | "metrics" | "maskSecrets" | "aggregate">
 > & {
   readonly headersTimeoutMs?: number | undefined;
+  readonly bodyIdleTimeoutMs?: number | undefined;
   readonly startChild?: BridgeOptions["startChild"] | undefined;
   readonly bridgeIdleMs?: number | undefined;
   readonly bridgedSessionsPerAgentMax?: number | undefined;
@@ -76,6 +77,7 @@ export type HarnessOptions = Partial<
 export async function startHarness(options: HarnessOptions = {}): Promise<Harness> {
   const {
     headersTimeoutMs,
+    bodyIdleTimeoutMs,
     wrapAudit,
     startChild,
     bridgeIdleMs,
@@ -99,7 +101,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
   const journal = createFileJournal({ directory: join(dataDir, "journal"), store });
   const log = await openAuditLog({ journal, sequencer: createSequencer({ store, journal }) });
   const audit = wrapAudit === undefined ? log : wrapAudit(log);
-  const egress = createEgress({ ownListeners: () => [], headersTimeoutMs });
+  const egress = createEgress({ ownListeners: () => [], headersTimeoutMs, bodyIdleTimeoutMs });
   const credentials = createCredentialSource({ egress, clock: systemClock });
   const authFailures = new AuthFailureAggregator({ clock: systemClock, emit: (event) => audit.post(event) });
   const bridge = createBridge({

@@ -36,6 +36,8 @@ export interface GatewayLimits {
   readonly stalledClientMs: number;
   /** A client that has not taken all of its answer for so long is cut off, however it trickles. */
   readonly slowClientMs: number;
+  /** So often an open event stream gets a comment, however silent its server is. */
+  readonly quietStreamMs: number;
   /** Calls that wait open for an approval on this node; one more is told to come back. */
   readonly heldCallsMax: number;
   /** Of these, calls of one agent. */
@@ -55,6 +57,8 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   stalledClientMs: 120_000,
   // Whoever takes an answer, however slowly, has it by then.
   slowClientMs: 10 * 60_000,
+  // What is between gives up a silent connection after 30 s at the earliest, mostly 60 s.
+  quietStreamMs: 20_000,
   heldCallsMax: 200,
   heldCallsPerAgentMax: 50,
   // Most clients give up a request after 60 s: by then they know that it waits, and where.

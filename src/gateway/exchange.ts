@@ -4,6 +4,7 @@ import { recheck, type AccessRefusal } from "./access.ts";
 import type { GatewayContext } from "./context.ts";
 import type { Caller } from "./decide.ts";
 import { mayListOtherwise } from "./rights-change.ts";
+import { beginStream } from "./event-stream.ts";
 import { healthOf, isMereEnd, refusalOf, sentAndCutOff, sentUnrecordedRefusal, unreadRefusal } from "./fault-report.ts";
 import { countedBytes } from "./held-bytes.ts";
 import { listChanges } from "./list-changes.ts";
@@ -36,6 +37,8 @@ export class Exchange implements LiveExchange {
   idText = "null";
   /** Which call the event ids of this stream belong to: by it the call is found again when the client resumes. */
   callKey: string | undefined;
+  /** The head of an event stream has left. */
+  isStream = false;
   /** The head of an event stream has left before the call did: whatever answers it comes as an event. */
   #isAnswerStream = false;
   #call: UpstreamCall | undefined;
@@ -205,12 +208,7 @@ export class Exchange implements LiveExchange {
   writeEvent(event: Buffer): void {
     const { response } = this;
     if (response.destroyed || response.writableEnded) return;
-    if (!response.headersSent)
-      response.writeHead(200, {
-        "content-type": "text/event-stream",
-        "cache-control": "no-store",
-        "x-accel-buffering": "no",
-      });
+    beginStream(this);
     this.#isAnswerStream = true;
     response.write(event);
   }

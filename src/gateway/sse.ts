@@ -22,7 +22,7 @@ const SPACE = 0x20;
 
 /**
  * Cuts an event stream into events (WHATWG HTML §9.2.6). Holds no more than one unfinished event of at most `bytesMax`;
- * `push` throws `SseOverflowError` past it. Comments are dropped: they keep a connection open that is not the client's.
+ * `push` throws `SseOverflowError` past it. Of comments it tells only that there were some.
  */
 export class SseParser {
   readonly #bytesMax: number;
@@ -35,6 +35,7 @@ export class SseParser {
   #retry: string | undefined;
   #isAfterCarriageReturn = false;
   #isStart = true;
+  #hasComment = false;
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;
@@ -43,6 +44,13 @@ export class SseParser {
   /** Of the event that is not finished. */
   get heldBytes(): number {
     return this.#dataBytes + this.#restBytes;
+  }
+
+  /** Whether a comment came since this was asked last. */
+  takeComment(): boolean {
+    const had = this.#hasComment;
+    this.#hasComment = false;
+    return had;
   }
 
   /** The events that this chunk completes. */
@@ -97,7 +105,10 @@ export class SseParser {
   #line(line: Buffer): SseEvent | undefined {
     if (line.length === 0) return this.#dispatch();
     const colon = line.indexOf(COLON);
-    if (colon === 0) return undefined;
+    if (colon === 0) {
+      this.#hasComment = true;
+      return undefined;
+    }
     const name = line.toString("utf8", 0, colon === -1 ? line.length : colon);
     const valueStart = colon === -1 ? line.length : colon + (line[colon + 1] === SPACE ? 2 : 1);
     this.#field(name, line.subarray(valueStart));

@@ -8,6 +8,7 @@ import {
   type ResponseEnvelope,
 } from "./envelope/envelope.ts";
 import { sealEventId } from "./event-ids.ts";
+import { beginStream, keepAlive } from "./event-stream.ts";
 import type { Exchange } from "./exchange.ts";
 import { sealOwnHandles } from "./handles.ts";
 import { untilTaken } from "./http/cut-off-stalled.ts";
@@ -24,6 +25,8 @@ import type { UpstreamFault } from "./upstream.ts";
 /** So much may wait in memory for a slow client before the upstream is told to wait. */
 const QUEUE_BYTES_MAX = 256 * 1024;
 const HEAD_DELAY_MS = 20;
+/** However many comments a server sends. */
+const COMMENT_INTERVAL_MS = 1000;
 
 /**
  * Passes an event stream on, event by event: each message in it is decided, its handles are sealed, and the answer that the
@@ -38,6 +41,7 @@ export class StreamRelay {
   #isPumping = false;
   #hasEnded = false;
   #hasFailed = false;
+  #commentedAt = -Infinity;
   #fault: UpstreamFault | undefined;
 
   constructor(exchange: Exchange) {
@@ -65,6 +69,7 @@ export class StreamRelay {
       return this.#exchange.failUnread();
     }
     if (this.#queuedBytes > QUEUE_BYTES_MAX) this.#exchange.pause();
+    if (this.#parser.takeComment()) this.#passComment();
     this.#pump();
   }
 
@@ -102,7 +107,7 @@ export class StreamRelay {
 
   async #drain(): Promise<void> {
     const { response, context } = this.#exchange;
-    this.#writeHead();
+    beginStream(this.#exchange);
     for (let event = this.#queue.shift(); event !== undefined; event = this.#queue.shift()) {
       const relayed = this.#relay(event);
       const bytes = relayed instanceof Promise ? await relayed : relayed;
@@ -116,26 +121,23 @@ export class StreamRelay {
     else this.#exchange.resume();
   }
 
+  /** The server keeps its connection open; the client's is another one. */
+  #passComment(): void {
+    const now = performance.now();
+    if (now - this.#commentedAt < COMMENT_INTERVAL_MS) return;
+    this.#commentedAt = now;
+    keepAlive(this.#exchange);
+  }
+
   #openSoon(delayMs: number): void {
     const open = (): void =>
       this.#exchange.whenDurable(() => {
-        this.#writeHead();
+        beginStream(this.#exchange);
         if (!this.#exchange.response.destroyed) this.#exchange.response.flushHeaders();
       });
     if (delayMs === 0) return open();
     const timer = setTimeout(open, delayMs);
     this.#exchange.response.once("close", () => clearTimeout(timer));
-  }
-
-  #writeHead(): void {
-    const { response } = this.#exchange;
-    if (response.headersSent || response.destroyed) return;
-    response.writeHead(200, {
-      "content-type": "text/event-stream",
-      "cache-control": "no-store",
-      "x-accel-buffering": "no",
-      ...this.#exchange.answerHeaders,
-    });
   }
 
   #relay(event: SseEvent): Buffer | undefined | Promise<Buffer | undefined> {

@@ -1,4 +1,5 @@
 import type { GatewayContext } from "./context.ts";
+import { keepAlive } from "./event-stream.ts";
 import { Exchange } from "./exchange.ts";
 import { toDraft } from "./record.ts";
 import type { Session } from "./sessions.ts";
@@ -11,9 +12,14 @@ const UNANSWERED_MS = 10 * 60_000;
 
 /** What time alone brings about: expiry, idleness, questions without an answer. Gives a function that stops it. */
 export function startUpkeep(context: GatewayContext): () => void {
-  const timer = setInterval(() => tick(context), TICK_MS);
-  timer.unref();
-  return () => clearInterval(timer);
+  const timer = setInterval(() => tick(context), TICK_MS).unref();
+  const comments = setInterval(() => {
+    for (const exchange of context.exchanges.list()) if (exchange instanceof Exchange) keepAlive(exchange);
+  }, context.limits.quietStreamMs).unref();
+  return () => {
+    clearInterval(timer);
+    clearInterval(comments);
+  };
 }
 
 function tick(context: GatewayContext): void {

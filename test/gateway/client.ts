@@ -65,6 +65,8 @@ export interface OpenStream {
   readonly headers: Headers;
   /** The next event; undefined at the end, also when the connection broke. */
   next(): Promise<{ readonly id: string | undefined; readonly message: Message | undefined } | undefined>;
+  /** Comments that were passed over on the way to the next event. */
+  readonly comments: number;
   close(): void;
 }
 
@@ -73,11 +75,20 @@ export async function openStream(url: string, init: RequestInit): Promise<OpenSt
   const response = await fetch(url, { ...init, signal: controller.signal });
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
   let buffered = "";
+  let comments = 0;
   return {
     status: response.status,
     headers: response.headers,
+    get comments() {
+      return comments;
+    },
     async next() {
-      while (!buffered.includes("\n\n")) {
+      for (;;) {
+        while (buffered.startsWith(":\n\n")) {
+          buffered = buffered.slice(3);
+          comments += 1;
+        }
+        if (buffered.includes("\n\n")) break;
         const read = await reader?.read().catch(() => undefined);
         if (read === undefined || read.done) return undefined;
         buffered += read.value;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openStream, request, streamInit } from "./client.ts";
+import { call, openStream, request, streamInit } from "./client.ts";
 import { startHarness, type AgentKey, type Harness } from "./harness.ts";
 import { sendEvent, startSse, startUpstream, type Received, type TestUpstream } from "./upstream.ts";
 
@@ -46,4 +46,31 @@ test("a subscription may be silent for longer than a call", async () => {
   if (open !== undefined) sendEvent(open, CHANGED);
   expect((await stream.next())?.message).toEqual(CHANGED);
   stream.close();
+});
+
+test("passes on that a server keeps its stream open, however often it says so", async () => {
+  const stream = await openStream(url, streamInit(agent.key, undefined));
+  expect((await stream.next())?.message).toEqual(CHANGED);
+  for (let count = 0; count < 50; count += 1) open?.response.write(": here\n\n");
+  if (open !== undefined) sendEvent(open, CHANGED);
+  expect((await stream.next())?.message).toEqual(CHANGED);
+  expect(stream.comments).toBeGreaterThan(0);
+  expect(stream.comments).toBeLessThan(10);
+  stream.close();
+});
+
+test.each([
+  ["on which a server speaks on its own", undefined],
+  ["of a call", call(1, "a")],
+])("keeps a stream open whose server is silent: one %s", async (_which, message) => {
+  const other = await startHarness({ limits: { quietStreamMs: 50 } });
+  const server = await other.addServer({ name: "s", url: `${upstream.url}/mcp` });
+  const { key } = await other.addAgent("a", [{ serverId: server.id }]);
+  const stream = await openStream(`${other.url}/gateway/s/mcp`, streamInit(key, message));
+  expect((await stream.next())?.message).toEqual(CHANGED);
+  const silence = stream.next();
+  await expect.poll(() => stream.comments).toBeGreaterThan(2);
+  stream.close();
+  expect(await silence).toBeUndefined();
+  await other.close();
 });

@@ -17,6 +17,7 @@ import type { PendingCall } from "./pending-call.ts";
 import { RpcRefusal, unrecordedRefusal } from "./rpc-refusal.ts";
 import type { HandleScope } from "./seal.ts";
 import type { Session } from "./sessions.ts";
+import { suspend } from "./suspended-calls.ts";
 import type { Upstream, UpstreamCall, UpstreamFault, UpstreamRequest, UpstreamSink } from "./upstream.ts";
 
 /** More than a socket takes at once means a client that does not read. */
@@ -45,6 +46,7 @@ export class Exchange implements LiveExchange {
   #isOver = false;
   #sentAt = 0;
   #isPaused = false;
+  readonly #isInner: boolean;
   #heldBytes = 0;
 
   constructor(
@@ -56,6 +58,7 @@ export class Exchange implements LiveExchange {
     this.request = http.request;
     this.response = http.response;
     this.caller = caller;
+    this.#isInner = http.inner !== undefined;
     this.parent = http.inner?.parent;
     context.exchanges.add(this);
     http.response.on("close", () => this.#closed());
@@ -277,7 +280,9 @@ export class Exchange implements LiveExchange {
 
   #closed(): void {
     if (this.#isOver) return;
-    if (!this.response.writableFinished) this.pending?.settle({ outcome: "error", reason: "client_disconnected" });
+    // Before 2026-07-28 a lost connection is no cancellation. The gateway's own clients lose none: they close it.
+    if (!this.response.writableFinished && (this.#isInner || !suspend(this)))
+      this.pending?.settle({ outcome: "error", reason: "client_disconnected" });
     this.#call?.abort();
     this.#over();
   }

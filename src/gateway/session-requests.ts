@@ -1,10 +1,11 @@
 import { AnswerSink } from "./answer-sink.ts";
-import type { Exchange } from "./exchange.ts";
+import { Exchange } from "./exchange.ts";
 import { checkStreamHeaders, MODERN_VERSION, one, protocolVersionOf } from "./http/request-headers.ts";
 import { respondEmpty, respondRefusal } from "./http/respond.ts";
 import { subjectOf, toDraft } from "./record.ts";
 import { openEventId } from "./event-ids.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
+import { suspend } from "./suspended-calls.ts";
 import { upstreamHeaders } from "./upstream-headers.ts";
 import type { UpstreamFault, UpstreamSink } from "./upstream.ts";
 
@@ -45,10 +46,20 @@ function resume(exchange: Exchange, sealed: string): string {
     throw RpcRefusal.invalidRequest(
       "the event id is not one that this session gave to you; open the stream without it",
     );
-  exchange.callKey = place.callKey;
-  const { suspended, clock } = exchange.context;
-  if (place.callKey !== undefined) suspended.touch(place.callKey, clock.now());
+  if (place.callKey !== undefined) comeBack(exchange, place.callKey);
   return place.id;
+}
+
+/** A client that comes back has lost the connection that it had for the call, even where that is not known here yet. */
+function comeBack(exchange: Exchange, callKey: string): void {
+  const { exchanges, suspended, clock } = exchange.context;
+  for (const live of exchanges.list()) {
+    if (!(live instanceof Exchange) || live.callKey !== callKey) continue;
+    suspend(live);
+    live.response.destroy();
+  }
+  exchange.callKey = callKey;
+  suspended.touch(callKey, clock.now());
 }
 
 /** 2026-07-28 has neither sessions nor a standing stream. */

@@ -20,6 +20,7 @@ import { RpcRefusal } from "./rpc-refusal.ts";
 import { relayServerNotification, relayServerRequest } from "./server-messages.ts";
 import { splice } from "./splice.ts";
 import { formatSse, SseOverflowError, SseParser, type SseEvent } from "./sse.ts";
+import { suspend } from "./suspended-calls.ts";
 import type { UpstreamFault } from "./upstream.ts";
 
 /** So much may wait in memory for a slow client before the upstream is told to wait. */
@@ -109,6 +110,7 @@ export class StreamRelay {
     const { response, context } = this.#exchange;
     beginStream(this.#exchange);
     for (let event = this.#queue.shift(); event !== undefined; event = this.#queue.shift()) {
+      if (this.#exchange.isOver) return;
       const relayed = this.#relay(event);
       const bytes = relayed instanceof Promise ? await relayed : relayed;
       if (this.#exchange.isOver || response.writableEnded) return;
@@ -215,15 +217,9 @@ export class StreamRelay {
   }
 
   #finish(): void {
-    const { pending, callKey, context } = this.#exchange;
-    if (pending !== undefined && !pending.isSettled) {
-      if (callKey !== undefined && !pending.isCancelled) context.suspended.add(callKey, pending, context.clock.now());
-      else {
-        const fault = this.#fault ?? { kind: "reset", text: "the stream ended without an answer" };
-        return this.#exchange.fail(fault);
-      }
-    }
-    this.#exchange.end();
+    const { pending } = this.#exchange;
+    if (pending === undefined || pending.isSettled || suspend(this.#exchange)) this.#exchange.end();
+    else this.#exchange.fail(this.#fault ?? { kind: "reset", text: "the stream ended without an answer" });
   }
 }
 

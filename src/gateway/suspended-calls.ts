@@ -1,12 +1,13 @@
 import type { RpcId } from "./envelope/envelope.ts";
+import type { Exchange } from "./exchange.ts";
 import type { PendingCall } from "./pending-call.ts";
 
 /** More than come back at one time. Each holds its decision, some kilobytes. */
 const CALLS_MAX = 10_000;
 
 /**
- * Calls whose event stream ended before their answer (2025-11-25: a server may close it and let the client come back with the
- * last event id). The answer then comes on a resumed stream, whose event ids tell which call it is: ids of requests repeat, within
+ * Calls whose event stream ended before their answer: the client lost its connection, or the server closed it to let the client come
+ * back (2025-11-25). The answer then comes on a resumed stream, whose event ids tell which call it is: ids of requests repeat, within
  * a session and more so without one. Bounded: the oldest are given up.
  */
 export class SuspendedCalls {
@@ -44,4 +45,11 @@ export class SuspendedCalls {
     this.#calls.delete(key);
     return found;
   }
+}
+
+/** Lets the call wait for a resumed stream. False where none can bring its answer: no event id was given, or it was taken back. */
+export function suspend({ pending, callKey, context }: Exchange): boolean {
+  if (pending === undefined || pending.isSettled || pending.isCancelled || callKey === undefined) return false;
+  context.suspended.add(callKey, pending, context.clock.now());
+  return true;
 }

@@ -37,7 +37,8 @@ function letPoll(received: Received): void {
   const value = received.message.method === "tools/list" ? { tools } : { content: [received.message.params] };
   answers.set(place, { jsonrpc: "2.0", id: received.message.id, result: value });
   startSse(received);
-  received.response.end(`id: ${place}\nretry: 10\ndata: \n\n`);
+  received.response.write(`id: ${place}\nretry: 10\ndata: \n\n`);
+  if (received.message.params?.["name"] !== "a-slow") received.response.end();
 }
 
 function answerLate(received: Received): void {
@@ -91,3 +92,33 @@ test.each([true, false])(
     expect(list?.message).toMatchObject({ id: 4, result: { tools: [{ name: "a1" }] } });
   },
 );
+
+test.each([
+  ["lost its connection", true],
+  ["lost it without a word, so that nobody knows yet", false],
+])("brings the answer to a client that %s, and records one call", async (_how, isKnown) => {
+  const session = await openSession();
+  const before = (await harness.events("tool.call")).length;
+  const lost = await openStream(url, streamInit(alice.key, call(5, "a-slow"), session));
+  const place = (await lost.next())?.id ?? "";
+  if (isKnown) {
+    lost.close();
+    await expect.poll(() => harness.gateway.liveExchanges).toBe(0);
+  }
+  const resumed = await resume(place, session);
+  expect((await resumed.next())?.message).toMatchObject({ id: 5, result: { content: [{ name: "a-slow" }] } });
+  if (!isKnown) expect(await lost.next()).toBeUndefined();
+  expect((await harness.events("tool.call")).slice(before)).toMatchObject([{ outcome: "success" }]);
+  expect(harness.problems).toEqual([]);
+});
+
+test("a call that its client took back before it went away waits for nobody", async () => {
+  const session = await openSession();
+  const gone = await openStream(url, streamInit(alice.key, call(6, "a-slow"), session));
+  await gone.next();
+  const params = { requestId: 6 };
+  await post(url, alice.key, { jsonrpc: "2.0", method: "notifications/cancelled", params }, { headers: session });
+  gone.close();
+  await expect.poll(() => harness.gateway.liveExchanges).toBe(0);
+  expect((await harness.events("tool.call")).at(-1)).toMatchObject({ outcome: "error", reason: "client_disconnected" });
+});

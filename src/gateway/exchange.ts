@@ -166,7 +166,7 @@ export class Exchange implements LiveExchange {
   /** The server has stopped working on what the client took back, as it should: it gives no answer, and that is no fault. */
   endCancelled(): void {
     this.#call?.abort();
-    this.pending?.settle({ outcome: "error", reason: "cancelled" });
+    this.pending?.settle({ outcome: "error", reason: "client_cancelled" });
     this.whenDurable(() => (this.response.headersSent ? this.end() : respondEmpty(this.response, 202)));
   }
 

@@ -31,8 +31,8 @@ test("a call that nobody came back for is given up, and has its event", async ()
   const calls = new SuspendedCalls();
   const [first, second] = [aCall(1), aCall(1)];
   for (const call of [first, second]) await call.durable;
-  calls.add("first", first, 0);
-  calls.add("second", second, 0);
+  calls.add("first", first, { agentId: "a", now: 0 });
+  calls.add("second", second, { agentId: "a", now: 0 });
   calls.touch("second", 10);
   calls.expire(10);
   expect([first.isSettled, second.isSettled]).toEqual([true, false]);
@@ -44,8 +44,8 @@ test("a call that nobody came back for is given up, and has its event", async ()
 test("holds no message, and tells still whether it asked for the rest of a list", () => {
   const calls = new SuspendedCalls();
   const [large, rest] = [aCall(1, { params: { x: "y".repeat(100_000) } }), aCall(2, { params: { cursor: "2", y: 1 } })];
-  calls.add("large", large, 0);
-  calls.add("rest", rest, 0);
+  calls.add("large", large, { agentId: "a", now: 0 });
+  calls.add("rest", rest, { agentId: "a", now: 0 });
   expect(large.facts.envelope).toMatchObject({ id: 1, idText: "1", method: "tools/list", params: { members: [] } });
   expect(large.facts.envelope.bytes.length).toBe(0);
   expect(rest.facts.envelope.params?.members.map(({ name }) => name)).toEqual(["cursor"]);
@@ -54,6 +54,20 @@ test("holds no message, and tells still whether it asked for the rest of a list"
 test("gives up the oldest of too many", () => {
   const calls = new SuspendedCalls();
   const all = Array.from({ length: 10_002 }, (_item, id) => aCall(id, { isRecorded: false }));
-  for (const [index, call] of all.entries()) calls.add(`call-${index}`, call, 0);
+  for (const [index, call] of all.entries()) calls.add(`call-${index}`, call, { agentId: `a${index % 20}`, now: 0 });
   expect(all.filter(({ isSettled }) => isSettled)).toEqual(all.slice(0, 2));
+});
+
+test("gives up an agent's own oldest where it has too many, and no call of another", () => {
+  const calls = new SuspendedCalls();
+  const other = aCall(1, { isRecorded: false });
+  calls.add("other", other, { agentId: "other", now: 0 });
+  const own = Array.from({ length: 1_003 }, (_item, id) => aCall(id, { isRecorded: false }));
+  for (const [index, call] of own.entries()) calls.add(`own-${index}`, call, { agentId: "a", now: 0 });
+  expect(own.filter(({ isSettled }) => isSettled)).toEqual(own.slice(0, 3));
+  expect(other.isSettled).toBe(false);
+  // What is taken leaves room.
+  expect(calls.take("own-3", 3)).toBe(own[3]);
+  calls.add("one-more", aCall(1, { isRecorded: false }), { agentId: "a", now: 0 });
+  expect(own[4]?.isSettled).toBe(false);
 });

@@ -76,7 +76,7 @@ test.each(ENDS)(
     const received = working.get(7);
     if (received !== undefined) end(received);
     expect((await answer).messages.filter(({ error }) => error !== undefined)).toEqual([]);
-    expect((await harness.events("tool.call")).at(-1)).toMatchObject({ outcome: "error", reason: "cancelled" });
+    expect((await harness.events("tool.call")).at(-1)).toMatchObject({ outcome: "error", reason: "client_cancelled" });
     expect(harness.problems).toEqual([]);
     expect(new Set(health)).toEqual(new Set(["ok"]));
   },

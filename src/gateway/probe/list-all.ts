@@ -68,7 +68,8 @@ async function listKind<T>(kind: ListKind<T>, options: ListOptions): Promise<{ i
     if (listed > limits.itemsMax) throw contact.fail(`lists more than ${limits.itemsMax} ${kind.capability}`);
     for (const item of answer.items) keep(item, kind, { found, depthMax: limits.depthMax });
     cursor = answer.nextCursor;
-    if (cursor === undefined) return { items: [...found.values()], leftOut: listed - found.size };
+    // An empty one names no page.
+    if (cursor === undefined || cursor === "") return { items: [...found.values()], leftOut: listed - found.size };
     if (cursors.has(cursor)) throw contact.fail(`repeats a cursor in its list of ${kind.capability}`);
     cursors.add(cursor);
   }

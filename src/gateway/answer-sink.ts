@@ -1,3 +1,4 @@
+import { GatheredBytes } from "../lib/gathered-bytes.ts";
 import { finishAnswer, type FinishedAnswer } from "./answer.ts";
 import { disownError } from "./disown-error.ts";
 import { decideInputRequests } from "./input-requests.ts";
@@ -28,8 +29,7 @@ export class AnswerSink implements UpstreamSink {
   #mode: Mode = "empty";
   #status = 0;
   #isOurs = false;
-  #chunks: Buffer[] = [];
-  #bytes = 0;
+  readonly #body = new GatheredBytes();
   #relay: StreamRelay | undefined;
 
   constructor(exchange: Exchange) {
@@ -52,10 +52,9 @@ export class AnswerSink implements UpstreamSink {
     if (this.#relay !== undefined) return this.#relay.push(chunk);
     if (this.#mode === "empty") return;
     const limit = this.#mode === "error" ? ERROR_BYTES_MAX : this.#exchange.context.limits.answerBytesMax;
-    if (this.#bytes + chunk.length > limit) return this.#overflow();
-    this.#bytes += chunk.length;
-    this.#chunks.push(chunk);
-    if (this.#mode === "json" && !this.#exchange.hold(this.#bytes)) this.#exchange.failUnread();
+    if (this.#body.length + chunk.length > limit) return this.#overflow();
+    this.#body.add(chunk);
+    if (this.#mode === "json" && !this.#exchange.hold(this.#body.length)) this.#exchange.failUnread();
   }
 
   end(how?: "cancelled"): void {
@@ -93,7 +92,7 @@ export class AnswerSink implements UpstreamSink {
 
   #finishJson(): void {
     const { pending } = this.#exchange;
-    const envelope = parsed(this.#body());
+    const envelope = parsed(this.#body.take());
     if (pending === undefined) return this.#finishEmpty();
     if (envelope?.kind !== "response" || envelope.id !== pending.facts.envelope.id)
       return this.#exchange.fail({ kind: "refused", text: "its answer is no JSON-RPC answer to this request" });
@@ -132,7 +131,7 @@ export class AnswerSink implements UpstreamSink {
 
   /** The JSON-RPC error in the body; undefined where there is none that answers this request. */
   #errorTo(id: RpcId | undefined): Buffer | undefined {
-    const envelope = parsed(this.#body());
+    const envelope = parsed(this.#body.take());
     if (envelope?.kind !== "response" || envelope.error === undefined) return undefined;
     if (envelope.id !== null && envelope.id !== id) return undefined;
     return this.#isOurs ? envelope.bytes : splice(envelope.bytes, disownError(envelope));
@@ -154,11 +153,6 @@ export class AnswerSink implements UpstreamSink {
         text: `it answered with HTTP status ${this.#status} and no message`,
       });
     respondEmpty(response, 202);
-  }
-
-  #body(): Buffer {
-    const [only] = this.#chunks;
-    return only !== undefined && this.#chunks.length === 1 ? only : Buffer.concat(this.#chunks, this.#bytes);
   }
 }
 

@@ -1,7 +1,9 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
+import { collectGarbage } from "../lib/collect-garbage.ts";
 import { formatSse, SseOverflowError, SseParser } from "./sse.ts";
 
+const MB = 1024 * 1024;
 const STREAM =
   '\ufeff: hello\r\nevent: message\r\nid: 1\r\ndata: {"a":\r\ndata: 1}\r\n\r\nid: 2\nretry: 10\n\ndata:x\r\rdata: é\n\nevent: e\n\ndata: unfinished';
 
@@ -42,3 +44,25 @@ test("goes on for ever with small events", () => {
   const parser = new SseParser(100);
   for (let index = 0; index < 1000; index += 1) expect(parser.push(Buffer.from("data: abc\n\n"))).toHaveLength(1);
 });
+
+test("takes no more memory than its bytes do for an event of very many lines, or in very many pieces", () => {
+  const parsers = ["data\n", "x"].map((piece) => {
+    const parser = new SseParser(MB);
+    const before = memoryUsed();
+    for (let index = 0; index < 20; index += 1) {
+      const pieces = Buffer.from(piece.repeat(10_000));
+      const size = piece === "x" ? 1 : pieces.length;
+      for (let at = 0; at < pieces.length; at += size) parser.push(pieces.subarray(at, at + size));
+    }
+    expect(memoryUsed() - before).toBeLessThan(4 * MB);
+    return parser;
+  });
+  // The first line is without a break before it, as in any event.
+  expect(parsers.map(({ heldBytes }) => heldBytes)).toEqual([200_000 - 1, 200_000]);
+});
+
+function memoryUsed(): number {
+  collectGarbage();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}

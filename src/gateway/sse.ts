@@ -1,3 +1,5 @@
+import { GatheredBytes } from "../lib/gathered-bytes.ts";
+
 /** One event of an event stream, as far as the gateway looks into it. */
 export interface SseEvent {
   /** The text of its `data` lines, joined; undefined where there is none. */
@@ -19,6 +21,7 @@ const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const COLON = 0x3a;
 const SPACE = 0x20;
+const LINE_BREAK = Buffer.from([LINE_FEED]);
 
 /**
  * Cuts an event stream into events (WHATWG HTML §9.2.6). Holds no more than one unfinished event of at most `bytesMax`;
@@ -26,10 +29,10 @@ const SPACE = 0x20;
  */
 export class SseParser {
   readonly #bytesMax: number;
-  #rest: Buffer[] = [];
-  #restBytes = 0;
-  #data: Buffer[] = [];
-  #dataBytes = 0;
+  /** Of the line that is not finished. */
+  readonly #rest = new GatheredBytes();
+  readonly #data = new GatheredBytes();
+  #hasData = false;
   #id: string | undefined;
   #type: string | undefined;
   #retry: string | undefined;
@@ -43,7 +46,7 @@ export class SseParser {
 
   /** Of the event that is not finished. */
   get heldBytes(): number {
-    return this.#dataBytes + this.#restBytes;
+    return this.#data.length + this.#rest.length;
   }
 
   /** Whether a comment came since this was asked last. */
@@ -83,23 +86,20 @@ export class SseParser {
 
   #take(piece: Buffer): Buffer {
     this.#checkSize(piece.length);
-    const line = this.#rest.length === 0 ? piece : Buffer.concat([...this.#rest, piece]);
-    this.#rest = [];
-    this.#restBytes = 0;
+    this.#rest.add(piece);
+    const line = this.#rest.take();
     if (!this.#isStart) return line;
     this.#isStart = false;
     return line[0] === 0xef && line[1] === 0xbb && line[2] === 0xbf ? line.subarray(3) : line;
   }
 
   #keep(piece: Buffer): void {
-    if (piece.length === 0) return;
     this.#checkSize(piece.length);
-    this.#rest.push(piece);
-    this.#restBytes += piece.length;
+    this.#rest.add(piece);
   }
 
   #checkSize(more: number): void {
-    if (this.#dataBytes + this.#restBytes + more > this.#bytesMax) throw new SseOverflowError();
+    if (this.heldBytes + more > this.#bytesMax) throw new SseOverflowError();
   }
 
   #line(line: Buffer): SseEvent | undefined {
@@ -117,28 +117,27 @@ export class SseParser {
 
   #field(name: string, value: Buffer): void {
     if (name === "data") {
-      this.#data.push(value);
-      this.#dataBytes += value.length + 1;
+      if (this.#hasData) this.#data.add(LINE_BREAK);
+      this.#data.add(value);
+      this.#hasData = true;
     } else if (name === "id" && !value.includes(0)) this.#id = value.toString("utf8");
     else if (name === "event") this.#type = value.toString("utf8");
     else if (name === "retry" && /^\d{1,9}$/.test(value.toString("latin1"))) this.#retry = value.toString("latin1");
   }
 
   #dispatch(): SseEvent | undefined {
-    const isEmpty = this.#data.length === 0 && this.#id === undefined && this.#retry === undefined;
-    const event = { data: this.#joined(), id: this.#id, type: this.#type, retry: this.#retry };
-    this.#data = [];
-    this.#dataBytes = 0;
+    const isEmpty = !this.#hasData && this.#id === undefined && this.#retry === undefined;
+    const event = {
+      data: this.#hasData ? this.#data.take() : undefined,
+      id: this.#id,
+      type: this.#type,
+      retry: this.#retry,
+    };
+    this.#hasData = false;
     this.#id = undefined;
     this.#type = undefined;
     this.#retry = undefined;
     return isEmpty ? undefined : event;
-  }
-
-  #joined(): Buffer | undefined {
-    const [only] = this.#data;
-    if (this.#data.length <= 1) return only;
-    return Buffer.concat(this.#data.flatMap((line, index) => (index === 0 ? [line] : [Buffer.from("\n"), line])));
   }
 }
 

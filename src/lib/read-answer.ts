@@ -1,15 +1,15 @@
+import { GatheredBytes } from "./gathered-bytes.ts";
+
 interface Answer {
   readonly body: AsyncIterable<Uint8Array> | null;
 }
 
 /** The body of an answer as UTF-8. Throws a `RangeError` where it is larger: what does not fit is not read. */
 export async function readAnswer(response: Answer, bytesMax: number): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
+  const gathered = new GatheredBytes();
   for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > bytesMax) throw new RangeError(`the answer is larger than ${bytesMax} bytes`);
-    chunks.push(chunk);
+    gathered.add(chunk);
+    if (gathered.length > bytesMax) throw new RangeError(`the answer is larger than ${bytesMax} bytes`);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return gathered.take().toString("utf8");
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { AppError } from "../lib/errors.ts";
+import { GatheredBytes } from "../lib/gathered-bytes.ts";
 import { parseStrictJson } from "../lib/strict-json.ts";
 
 /** No operation needs more; a skill's files are bounded to less. */
@@ -29,15 +30,12 @@ function checkMediaType({ headers }: IncomingMessage): void {
 
 async function readBytes(request: IncomingMessage): Promise<Buffer> {
   if (Number(request.headers["content-length"] ?? 0) > BODY_BYTES_MAX) throw tooLarge(request);
-  const chunks: Buffer[] = [];
-  let length = 0;
+  const gathered = new GatheredBytes();
   for await (const chunk of request.iterator({ destroyOnReturn: false })) {
-    const bytes = Buffer.from(chunk);
-    length += bytes.length;
-    if (length > BODY_BYTES_MAX) throw tooLarge(request);
-    chunks.push(bytes);
+    gathered.add(Buffer.from(chunk));
+    if (gathered.length > BODY_BYTES_MAX) throw tooLarge(request);
   }
-  return Buffer.concat(chunks);
+  return gathered.take();
 }
 
 /** The rest is thrown away unread, so that the client, still sending, gets to see the answer. */

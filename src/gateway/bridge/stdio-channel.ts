@@ -1,5 +1,6 @@
 import type { Readable, Writable } from "node:stream";
 import { AppError } from "../../lib/errors.ts";
+import { GatheredBytes } from "../../lib/gathered-bytes.ts";
 import type { UpstreamFault } from "../upstream.ts";
 import { MESSAGE_BYTES_MAX, type ChannelListener, type MessageChannel } from "./message-channel.ts";
 import { WAITING_BYTES_MAX, WaitingMessages } from "./waiting-messages.ts";
@@ -27,8 +28,7 @@ export class StdioChannel implements MessageChannel {
   readonly #listener: ChannelListener;
   #child: BridgedChild | undefined;
   readonly #waiting = new WaitingMessages();
-  #rest: Buffer[] = [];
-  #restBytes = 0;
+  readonly #rest = new GatheredBytes();
   #isClosed = false;
   #isPaused = false;
   #unreadTimer: NodeJS.Timeout | undefined;
@@ -101,16 +101,13 @@ export class StdioChannel implements MessageChannel {
   #read(chunk: Buffer): void {
     let from = 0;
     for (let end = chunk.indexOf(LINE_FEED); end !== -1 && !this.#isClosed; end = chunk.indexOf(LINE_FEED, from)) {
-      this.#rest.push(chunk.subarray(from, end));
-      const line = this.#rest.length === 1 ? this.#rest[0] : Buffer.concat(this.#rest);
-      this.#rest = [];
-      this.#restBytes = 0;
+      this.#rest.add(chunk.subarray(from, end));
+      const line = this.#rest.take();
       from = end + 1;
-      if (line !== undefined && mayBeMessage(line)) this.#listener.message(line);
+      if (mayBeMessage(line)) this.#listener.message(line);
     }
-    this.#rest.push(chunk.subarray(from));
-    this.#restBytes += chunk.length - from;
-    if (this.#restBytes > MESSAGE_BYTES_MAX) this.#end({ kind: "refused", text: "a message of it is too large" });
+    this.#rest.add(chunk.subarray(from));
+    if (this.#rest.length > MESSAGE_BYTES_MAX) this.#end({ kind: "refused", text: "a message of it is too large" });
   }
 
   /** A child that lives on without one of its streams answers nobody. */
@@ -125,7 +122,7 @@ export class StdioChannel implements MessageChannel {
   }
 
   #stop(): void {
-    this.#rest = [];
+    this.#rest.take();
     clearTimeout(this.#unreadTimer);
     this.#waiting.drop();
     this.#child?.stop().catch(() => {

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { GatheredBytes } from "../../lib/gathered-bytes.ts";
 import { RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
 
 /** The whole body of a request. Rejects with `RpcRefusal` past `bytesMax`; the rest is not read and the connection must close. */
@@ -8,20 +9,15 @@ export function readBody(request: IncomingMessage, bytesMax: number): Promise<Bu
     reject(tooLarge(bytesMax));
     return promise;
   }
-  const chunks: Buffer[] = [];
-  let bytes = 0;
+  const gathered = new GatheredBytes();
   request.on("data", (chunk: Buffer) => {
-    bytes += chunk.length;
-    chunks.push(chunk);
-    if (bytes <= bytesMax) return;
+    gathered.add(chunk);
+    if (gathered.length <= bytesMax) return;
     request.pause();
     request.removeAllListeners("data");
     reject(tooLarge(bytesMax));
   });
-  request.on("end", () => {
-    const [only] = chunks;
-    resolve(only !== undefined && chunks.length === 1 ? only : Buffer.concat(chunks, bytes));
-  });
+  request.on("end", () => resolve(gathered.take()));
   request.on("error", reject);
   request.on("close", () => {
     // Every request closes; only one that did not end was broken off.

@@ -4,6 +4,7 @@ import {
   serializeMessage,
   type Transport,
 } from "@modelcontextprotocol/client";
+import { GatheredBytes } from "../../lib/gathered-bytes.ts";
 import type { SecretMask } from "../secret-mask.ts";
 import type { StdioChild } from "./start-child.ts";
 
@@ -32,8 +33,7 @@ export class ChildTransport implements Transport {
   readonly stderr = null;
   readonly #child: StdioChild;
   readonly #options: ChildTransportOptions;
-  #parts: Buffer[] = [];
-  #bytes = 0;
+  readonly #rest = new GatheredBytes();
   #isClosed = false;
 
   constructor(child: StdioChild, options: ChildTransportOptions = {}) {
@@ -66,7 +66,7 @@ export class ChildTransport implements Transport {
   #ended(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#parts = [];
+    this.#rest.take();
     this.onclose?.();
   }
 
@@ -85,10 +85,8 @@ export class ChildTransport implements Transport {
     let from = 0;
     for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, from)) {
       this.#keep(chunk.subarray(from, end));
-      const bytes = Buffer.concat(this.#parts);
+      const bytes = this.#rest.take();
       const line = (this.#options.mask?.mask(bytes) ?? bytes).toString("utf8").trim();
-      this.#parts = [];
-      this.#bytes = 0;
       from = end + 1;
       if (line !== "") this.#deliver(line);
     }
@@ -96,13 +94,12 @@ export class ChildTransport implements Transport {
   }
 
   #keep(part: Buffer): void {
-    this.#bytes += part.byteLength;
+    this.#rest.add(part);
     const max = this.#options.lineBytesMax ?? LINE_BYTES_MAX;
-    if (this.#bytes > max) {
+    if (this.#rest.length > max) {
       this.#options.onTooLong?.(max);
       throw new Error(`a message is larger than ${max} bytes`);
     }
-    if (part.byteLength > 0) this.#parts.push(part);
   }
 
   /** Servers print banners to their standard output: a line that is no message is reported and passed over. */

@@ -1,4 +1,5 @@
 import { AppError } from "../errors.ts";
+import { GatheredBytes } from "../gathered-bytes.ts";
 import type { Egress, EgressTarget } from "./egress.ts";
 
 /** Upper bounds of one exchange. */
@@ -47,14 +48,12 @@ export async function requestText(egress: Egress, url: string | URL, request: Eg
 
 /** The whole body as UTF-8 text; throws `upstream_error` past `bytesMax` and stops reading. */
 export async function readBounded(body: AsyncIterable<Uint8Array>, bytesMax: number): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
+  const gathered = new GatheredBytes();
   for await (const chunk of body) {
-    bytes += chunk.byteLength;
-    if (bytes > bytesMax) throw new AppError("upstream_error", `the answer is larger than ${bytesMax} bytes`);
-    chunks.push(chunk);
+    gathered.add(chunk);
+    if (gathered.length > bytesMax) throw new AppError("upstream_error", `the answer is larger than ${bytesMax} bytes`);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return gathered.take().toString("utf8");
 }
 
 function toEgressError(

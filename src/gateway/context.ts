@@ -28,9 +28,9 @@ export interface GatewayLimits {
   readonly messageBytesMax: number;
   /** Of one JSON answer or one event of a stream. */
   readonly answerBytesMax: number;
-  /** Of all answers that are held in memory at one time. */
+  /** Of all messages that are read and answers that are held in memory at one time. */
   readonly heldBytesMax: number;
-  /** Of these, answers of one agent. */
+  /** Of these, those of one agent. */
   readonly heldBytesPerAgentMax: number;
   /** A client that takes nothing for so long is cut off. */
   readonly stalledClientMs: number;

@@ -264,7 +264,7 @@ export class Exchange implements LiveExchange {
     return isOpening && this.session !== undefined ? { "mcp-session-id": this.session.sealed } : {};
   }
 
-  /** Says how many bytes of its answer are in memory by now. False where answers, the agent's own or all together, hold too much. */
+  /** Says how many bytes of its message or its answer are in memory by now. False where the agent's, or all together, are too many. */
   hold(bytes: number): boolean {
     const counted = countedBytes(bytes);
     const more = counted - this.#heldBytes;

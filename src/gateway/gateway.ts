@@ -195,7 +195,7 @@ async function route(exchange: Exchange): Promise<void> {
   exchange.session = findSession(exchange);
   if (method === "GET") return openStream(exchange);
   if (method === "DELETE") return endSession(exchange);
-  const bytes = await readBody(request, context.limits.messageBytesMax);
+  const bytes = await readBody(request, context.limits.messageBytesMax, exchange);
   if (exchange.refresh()) await handleMessage(exchange, bytes);
 }
 

@@ -1,5 +1,6 @@
 import { TransientMap } from "../lib/transient-map.ts";
 import type { GatewayLimits } from "./context.ts";
+import type { Holder } from "./http/read-body.ts";
 
 /** What is smaller is not counted as held: the number of connections bounds it. */
 const COUNTED_BYTES_MIN = 64 * 1024;
@@ -13,8 +14,8 @@ export interface UnreadBytes {
 }
 
 /**
- * Bytes that wait in memory, one account for each agent: of answers, whichever path they take, until they are complete and their
- * clients have taken them; or of messages until their servers have.
+ * Bytes that wait in memory, one account for each agent, whichever path it uses: of its messages until they are complete and of answers
+ * until its clients have taken them; or of messages until their servers have.
  */
 export class HeldBytes {
   readonly #limits: Limits;
@@ -40,6 +41,18 @@ export class HeldBytes {
     return amount <= 0 || this.hasRoom(agentId);
   }
 
+  /** For a message that is no exchange. It MUST be told in the end that nothing is held. */
+  holderFor(agentId: string): Holder {
+    let held = 0;
+    return {
+      hold: (bytes) => {
+        const more = countedBytes(bytes) - held;
+        held += more;
+        return more === 0 || this.add(agentId, more);
+      },
+    };
+  }
+
   /** False where the agent holds more than it may, or holds anything while all together hold too much. */
   hasRoom(agentId: string): boolean {
     const unread = this.#unread(agentId);
@@ -49,7 +62,7 @@ export class HeldBytes {
   }
 }
 
-/** How much of an answer that is being made counts. */
+/** How much of a message that comes, or of an answer that is being made, counts. */
 export function countedBytes(bytes: number): number {
   return bytes < COUNTED_BYTES_MIN ? 0 : bytes;
 }

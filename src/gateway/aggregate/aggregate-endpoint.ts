@@ -155,7 +155,7 @@ async function serve(
   followClient(auth, response);
   const agentId = access.caller.agent.agent.id;
   parts.answers.follow(response, { agentId, isCall: request.method !== "GET" });
-  const body = request.method === "POST" ? await readMessage(request, auth, parts) : undefined;
+  const body = request.method === "POST" ? await readMessage(request, { auth, agentId }, parts) : undefined;
   if (isListening(body)) parts.answers.follow(response, { agentId, isCall: false });
   const { method = "GET", url = "/", headers } = request;
   const read = Object.assign(Readable.from([]), { method, url, headers, auth });
@@ -192,12 +192,12 @@ function namesIn({ url = "" }: IncomingMessage): ToolNames {
 /** One message, strictly read: what two readers could take differently is refused, as on every path of the gateway. */
 async function readMessage(
   request: IncomingMessage,
-  auth: AuthInfo,
+  { auth, agentId }: { readonly auth: AuthInfo; readonly agentId: string },
   { context, argumentsJson }: ServerParts,
 ): Promise<unknown> {
   if (one(request.headers["content-encoding"]) !== undefined)
     throw RpcRefusal.invalidRequest("a content encoding is not accepted; send the message as it is");
-  const bytes = await readBody(request, context.limits.messageBytesMax);
+  const bytes = await readBody(request, context.limits.messageBytesMax, context.heldBytes.holderFor(agentId));
   const written = argumentsOf(parseEnvelope(bytes));
   if (written !== undefined) argumentsJson.set(auth, written);
   const message: unknown = JSON.parse(bytes.toString("utf8"));

@@ -42,11 +42,11 @@ export function respondJson(
 
 /** Answers with the refusal as a JSON-RPC error. */
 export function respondRefusal(response: ServerResponse, refusal: RpcRefusal, idText: IdText = "null"): void {
-  const isUnread = refusal.status === 413;
+  const isUnread = response.req.isPaused();
   respondJson(response, {
     status: refusal.status,
     body: errorMessage(idText, refusal),
-    // The rest of an oversized body is not read, so the connection cannot serve another request.
+    // The rest of a body that was refused is not read, so the connection cannot serve another request.
     headers: isUnread ? { connection: "close" } : undefined,
   });
 }

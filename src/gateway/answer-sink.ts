@@ -17,8 +17,8 @@ import type { UpstreamFault, UpstreamSink } from "./upstream.ts";
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
 type Mode = "json" | "stream" | "empty" | "error";
 
-/** Enough of an error's body to find its JSON-RPC error in. */
-const ERROR_BYTES_MAX = 64 * 1024;
+/** Enough of an error's body to find its JSON-RPC error in, and of one that is not looked at to end by itself. */
+const SMALL_BYTES_MAX = 64 * 1024;
 
 /**
  * Takes an upstream's answer to a POST or GET and gives the client its own: one JSON message, an event stream, a bare status,
@@ -50,8 +50,7 @@ export class AnswerSink implements UpstreamSink {
 
   data(chunk: Buffer): void {
     if (this.#relay !== undefined) return this.#relay.push(chunk);
-    if (this.#mode === "empty") return;
-    const limit = this.#mode === "error" ? ERROR_BYTES_MAX : this.#exchange.context.limits.answerBytesMax;
+    const limit = this.#mode === "json" ? this.#exchange.context.limits.answerBytesMax : SMALL_BYTES_MAX;
     if (this.#body.length + chunk.length > limit) return this.#overflow();
     this.#body.add(chunk);
     if (this.#mode === "json" && !this.#exchange.hold(this.#body.length)) this.#exchange.failUnread();
@@ -84,8 +83,12 @@ export class AnswerSink implements UpstreamSink {
   }
 
   #overflow(): void {
-    // An error's text beyond its bound is cut, and then is no JSON-RPC error; only answers are refused for their size.
-    if (this.#mode === "error") return;
+    if (this.#mode !== "json") {
+      // Cut, an error's text is no JSON-RPC error: its status is what the client is told.
+      this.#body.take();
+      this.#exchange.stopAnswer();
+      return this.end();
+    }
     const limit = this.#exchange.context.limits.answerBytesMax;
     this.#exchange.fail({ kind: "refused", text: `its answer is larger than ${limit} bytes` });
   }

@@ -129,6 +129,11 @@ export class Exchange implements LiveExchange {
     this.#isPaused = false;
   }
 
+  /** Nothing more is wanted of the upstream's answer. */
+  stopAnswer(): void {
+    this.#call?.abort();
+  }
+
   forbid(refusal: AccessRefusal): void {
     if (this.#isOver) return;
     this.pending?.settle({ outcome: "error", reason: refusal.code });

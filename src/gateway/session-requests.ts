@@ -6,7 +6,7 @@ import { subjectOf, toDraft } from "./record.ts";
 import { openEventId } from "./event-ids.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
 import { suspend } from "./suspended-calls.ts";
-import { upstreamHeaders } from "./upstream-headers.ts";
+import { IGNORED_BYTES_MAX, upstreamHeaders } from "./upstream-headers.ts";
 import type { UpstreamFault, UpstreamSink } from "./upstream.ts";
 
 /** GET: the stream on which an upstream speaks on its own, or on which a broken one is resumed. Throws `RpcRefusal`. */
@@ -75,6 +75,7 @@ function refuseModern({ request }: Exchange): void {
 class DeletionSink implements UpstreamSink {
   readonly #exchange: Exchange;
   #status = 0;
+  #bytes = 0;
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
@@ -84,8 +85,12 @@ class DeletionSink implements UpstreamSink {
     this.#status = status;
   }
 
-  data(): void {
-    // Whatever it says, the status is the answer.
+  data(chunk: Buffer): void {
+    // Whatever it says, the status is the answer; it need not come to an end.
+    this.#bytes += chunk.length;
+    if (this.#bytes <= IGNORED_BYTES_MAX) return;
+    this.#exchange.stopAnswer();
+    this.end();
   }
 
   end(): void {

@@ -3,6 +3,9 @@ import type { Exchange } from "./exchange.ts";
 import { MODERN_VERSION, passedHeaders, protocolVersionOf } from "./http/request-headers.ts";
 import type { UpstreamSink } from "./upstream.ts";
 
+/** A body that is not looked at is read so far, so that its connection can serve again; one that goes on costs the connection. */
+export const IGNORED_BYTES_MAX = 64 * 1024;
+
 export const ACCEPT_POST = "application/json, text/event-stream";
 
 /** Names and values in turn of what an upstream gets with a message; everything that is not named here stays behind. */

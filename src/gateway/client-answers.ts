@@ -10,7 +10,6 @@ import { reasonOf } from "./refuse-unfit.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
 import type { ServerRequest } from "./server-requests.ts";
 import type { Edit } from "./splice.ts";
-import { postToUpstream } from "./upstream-headers.ts";
 
 /**
  * Lets a client's answer pass to the upstream that asked for it, once, and only while the agent may still give it: gives what
@@ -92,7 +91,10 @@ async function refuseAnswer(
   context.metrics?.denied(caller.server.server.name, reason);
   settle(exchange, asked, { outcome: "error", reason: "right_lost" });
   const message = "the organization's rules do not allow this request";
-  postToUpstream(exchange, errorMessage(JSON.stringify(envelope.id), { code: RPC_CODES.denied, message }));
+  await context.ownMessages.send(
+    exchange,
+    errorMessage(JSON.stringify(envelope.id), { code: RPC_CODES.denied, message }),
+  );
   const data = { type: "runlayer.denied", reason, policies, correlationId: draft.correlationId };
   const code = RPC_CODES.denied;
   return new RpcRefusal({ status: 400, code, message: refusalMessage(caller, question, decision) }, { data });

@@ -16,6 +16,7 @@ import type { IssuedTasks } from "./issued-tasks.ts";
 import type { ListFilter } from "./lists.ts";
 import type { LiveExchanges } from "./live-exchanges.ts";
 import type { GatewayMetrics } from "./metrics.ts";
+import type { OwnMessages } from "./own-messages.ts";
 import type { Sealer } from "./seal.ts";
 import type { ServerRequests } from "./server-requests.ts";
 import type { Sessions } from "./sessions.ts";
@@ -113,6 +114,7 @@ export interface GatewayContext extends Omit<GatewayOptions, "limits" | "sealKey
   readonly sealer: Sealer;
   readonly sessions: Sessions;
   readonly serverRequests: ServerRequests;
+  readonly ownMessages: OwnMessages;
   readonly issuedTasks: IssuedTasks;
   readonly clientTasks: ClientTasks;
   readonly exchanges: LiveExchanges;

@@ -1,9 +1,9 @@
 import type { AccessRefusal } from "./access.ts";
 import type { GatewayContext } from "./context.ts";
 import { Exchange } from "./exchange.ts";
+import { sendIgnoringAnswer } from "./ignored-answer.ts";
 import type { Session } from "./sessions.ts";
 import { recordEnd } from "./upkeep.ts";
-import { IgnoredAnswer } from "./upstream-headers.ts";
 
 const ENDED: AccessRefusal = {
   status: 404,
@@ -32,5 +32,7 @@ function tellUpstream(context: GatewayContext, session: Session): void {
   if (server === undefined) return;
   const upstream = context.upstreams.of(server, session);
   const headers = ["mcp-session-id", session.upstreamId];
-  upstream.send({ method: "DELETE", headers }, new IgnoredAnswer(context, server.server.name));
+  sendIgnoringAnswer(upstream, { method: "DELETE", headers }, (fault) => {
+    if (fault !== undefined) context.onProblem(`server \`${server.server.name}\`: ${fault.text}`, fault.cause);
+  });
 }

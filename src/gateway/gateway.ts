@@ -21,6 +21,7 @@ import { ListFilter } from "./lists.ts";
 import { ToolWatch } from "./tool-watch.ts";
 import { createNameMask } from "./mask-name.ts";
 import { createLiveExchanges } from "./live-exchanges.ts";
+import { OwnMessages } from "./own-messages.ts";
 import { toDraft } from "./record.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
 import { createSealer } from "./seal.ts";
@@ -117,6 +118,7 @@ function createContext(options: GatewayOptions): GatewayContext {
       const durationMs = options.clock.now() - startedAt;
       options.audit.settle(decisionId, { outcome: "error", durationMs, reason: "no_answer" });
     }),
+    ownMessages: new OwnMessages(),
     issuedTasks: createIssuedTasks(),
     clientTasks: createClientTasks(),
     exchanges: createLiveExchanges(),

@@ -7,7 +7,6 @@ import { SERVER_NOTIFICATIONS, SERVER_REQUESTS } from "./methods.ts";
 import { matchDetails, subjectOf, toDraft } from "./record.ts";
 import { RPC_CODES } from "./rpc-refusal.ts";
 import { splice, type Edit } from "./splice.ts";
-import { postToUpstream } from "./upstream-headers.ts";
 
 /** Whether a notification of an upstream may pass to the client. Unknown ones and such about what is not assigned may not. */
 export function relayServerNotification(envelope: NotificationEnvelope, exchange: Exchange): boolean {
@@ -27,7 +26,7 @@ export function relayServerNotification(envelope: NotificationEnvelope, exchange
 export async function relayServerRequest(envelope: RequestEnvelope, exchange: Exchange): Promise<Buffer | undefined> {
   const rule = SERVER_REQUESTS.get(envelope.method);
   if (rule === undefined) {
-    answerForClient(envelope, exchange, {
+    await answerForClient(envelope, exchange, {
       code: RPC_CODES.methodNotFound,
       message: "the method is not known to the gateway",
     });
@@ -37,7 +36,7 @@ export async function relayServerRequest(envelope: RequestEnvelope, exchange: Ex
   const edits = editsOf(envelope, exchange);
   if (edits === undefined) {
     const message = "`taskId` is not one that this client was given";
-    answerForClient(envelope, exchange, { code: RPC_CODES.invalidParams, message });
+    await answerForClient(envelope, exchange, { code: RPC_CODES.invalidParams, message });
     return undefined;
   }
   const target = serverTarget(exchange);
@@ -55,7 +54,7 @@ export async function relayServerRequest(envelope: RequestEnvelope, exchange: Ex
   if (decision.effect !== "allow") {
     await context.audit.record({ ...draft, outcome: "denied", reason: decision.reason });
     context.metrics?.denied(caller.server.server.name, decision.reason);
-    answerForClient(envelope, exchange, {
+    await answerForClient(envelope, exchange, {
       code: RPC_CODES.denied,
       message: "the organization's rules do not allow this request",
     });
@@ -83,8 +82,8 @@ function answerForClient(
   envelope: RequestEnvelope,
   exchange: Exchange,
   error: { readonly code: number; readonly message: string },
-): void {
-  postToUpstream(exchange, errorMessage(envelope.idText, error));
+): Promise<void> {
+  return exchange.context.ownMessages.send(exchange, errorMessage(envelope.idText, error));
 }
 
 function serverTarget({ caller }: Exchange): Target {

@@ -1,12 +1,13 @@
 import { AnswerSink } from "./answer-sink.ts";
 import { Exchange } from "./exchange.ts";
 import { checkStreamHeaders, MODERN_VERSION, one, protocolVersionOf } from "./http/request-headers.ts";
+import { IGNORED_BYTES_MAX } from "./ignored-answer.ts";
 import { respondEmpty, respondRefusal } from "./http/respond.ts";
 import { subjectOf, toDraft } from "./record.ts";
 import { openEventId } from "./event-ids.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
 import { suspend } from "./suspended-calls.ts";
-import { IGNORED_BYTES_MAX, upstreamHeaders } from "./upstream-headers.ts";
+import { upstreamHeaders } from "./upstream-headers.ts";
 import type { UpstreamFault, UpstreamSink } from "./upstream.ts";
 
 /** GET: the stream on which an upstream speaks on its own, or on which a broken one is resumed. Throws `RpcRefusal`. */

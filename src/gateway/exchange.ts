@@ -125,8 +125,10 @@ export class Exchange implements LiveExchange {
   }
 
   resume(): void {
-    if (this.#isPaused) this.#call?.resume();
+    if (!this.#isPaused) return;
+    // First: what comes at once may pause it again.
     this.#isPaused = false;
+    this.#call?.resume();
   }
 
   /** Nothing more is wanted of the upstream's answer. */

@@ -38,6 +38,9 @@ test("refuses an event beyond the limit, in one line and in many", () => {
   expect(() => {
     for (let line = 0; line < 50; line += 1) parser.push(Buffer.from("data: abc\n"));
   }).toThrow(SseOverflowError);
+  const named = new SseParser(100);
+  named.push(Buffer.from(`id: ${"x".repeat(60)}\n`));
+  expect(() => named.push(Buffer.from(`event: ${"x".repeat(60)}\n`))).toThrow(SseOverflowError);
 });
 
 test("goes on for ever with small events", () => {

@@ -46,7 +46,7 @@ export class SseParser {
 
   /** Of the event that is not finished. */
   get heldBytes(): number {
-    return this.#data.length + this.#rest.length;
+    return this.#data.length + this.#rest.length + (this.#id?.length ?? 0) + (this.#type?.length ?? 0);
   }
 
   /** Whether a comment came since this was asked last. */

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { AppError } from "../lib/errors.ts";
 import { newId } from "../lib/ids.ts";
 import { finishAnswer } from "./answer.ts";
@@ -25,6 +26,10 @@ import type { UpstreamFault } from "./upstream.ts";
 
 /** So much may wait in memory for a slow client before the upstream is told to wait. */
 const QUEUE_BYTES_MAX = 256 * 1024;
+/** An event takes about so much for itself, whatever it holds. */
+const EVENT_BYTES = 256;
+/** After so many events of one stream, all other work has its turn. */
+const EVENTS_PER_TURN = 64;
 const HEAD_DELAY_MS = 20;
 /** However many comments a server sends. */
 const COMMENT_INTERVAL_MS = 1000;
@@ -109,6 +114,7 @@ export class StreamRelay {
   async #drain(): Promise<void> {
     const { response, context } = this.#exchange;
     beginStream(this.#exchange);
+    let relayedEvents = 0;
     for (let event = this.#queue.shift(); event !== undefined; event = this.#queue.shift()) {
       if (this.#exchange.isOver) return;
       const relayed = this.#relay(event);
@@ -117,6 +123,8 @@ export class StreamRelay {
       if (bytes !== undefined && !response.write(bytes)) await untilTaken(response, context.limits);
       this.#queuedBytes -= sizeOf(event);
       this.#hold();
+      relayedEvents += 1;
+      if (relayedEvents % EVENTS_PER_TURN === 0) await nextTurn();
     }
     this.#isPumping = false;
     if (this.#hasEnded) this.#finish();
@@ -223,8 +231,8 @@ export class StreamRelay {
   }
 }
 
-function sizeOf({ data }: SseEvent): number {
-  return data?.length ?? 0;
+function sizeOf({ data, id, type, retry }: SseEvent): number {
+  return EVENT_BYTES + (data?.length ?? 0) + (id?.length ?? 0) + (type?.length ?? 0) + (retry?.length ?? 0);
 }
 
 function toEnvelope(data: Buffer): Envelope | undefined {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { call, openStream, post, streamInit } from "./client.ts";
+import { rawRequest } from "./raw-request.ts";
 import { startHarness, type AgentKey, type Harness } from "./harness.ts";
 import {
   plainServer,
@@ -14,24 +15,20 @@ import {
 
 let harness: Harness;
 let upstream: TestUpstream;
-let calm: TestUpstream;
 let agent: AgentKey;
 let url: string;
 let behave: (received: Received) => void | Promise<void>;
 
 beforeAll(async () => {
-  harness = await startHarness();
+  harness = await startHarness({ limits: { stalledClientMs: 2000 } });
   upstream = await startUpstream((received) => behave(received));
-  calm = await startUpstream(plainServer);
   const server = await harness.addServer({ name: "s", url: `${upstream.url}/mcp` });
-  const other = await harness.addServer({ name: "calm", url: `${calm.url}/mcp` });
-  agent = await harness.addAgent("a", [{ serverId: server.id }, { serverId: other.id }]);
+  agent = await harness.addAgent("a", [{ serverId: server.id }]);
   url = `${harness.url}/gateway/s/mcp`;
 });
 
 afterAll(async () => {
   await upstream.close();
-  await calm.close();
   await harness.close();
 });
 
@@ -78,4 +75,45 @@ test("sends nothing more for requests whose stream its client has left", async (
   behave = plainServer;
   expect((await post(url, agent.key, call(1, "a"))).status).toBe(200);
   expect(held.length).toBe(8);
+});
+
+test("lets other work have its turn between many small events", async () => {
+  behave = (received) => {
+    startSse(received);
+    const unasked = JSON.stringify({ jsonrpc: "2.0", id: "unasked", result: {} });
+    received.response.write(`data: ${unasked}\n\n`.repeat(10_000));
+    sendEvent(received, result(received, { content: [] }));
+    received.response.end();
+  };
+  // Each of these events becomes one problem.
+  let seen = harness.problems.length;
+  const first = seen;
+  let perTurnMax = 0;
+  let isWatching = true;
+  const tick = (): void => {
+    perTurnMax = Math.max(perTurnMax, harness.problems.length - seen);
+    seen = harness.problems.length;
+    if (isWatching) setImmediate(tick);
+  };
+  setImmediate(tick);
+  expect((await post(url, agent.key, call("c", "a"))).messages).toMatchObject([{ id: "c", result: {} }]);
+  isWatching = false;
+  tick();
+  expect(seen - first).toBe(10_000);
+  // Of one turn of the stream, or of two where they fall between the same two looks.
+  expect(perTurnMax).toBeLessThanOrEqual(128);
+});
+
+test("makes a server wait whose events hold nothing but their ids, as long as its client does not read", async () => {
+  const sent = Promise.withResolvers<string>();
+  behave = (received) => {
+    const { response } = received;
+    startSse(received);
+    response.on("close", () => sent.resolve("cut off"));
+    response.write(`id:${"a".repeat(200)}\n\n`.repeat(120_000), (error) => error ?? sent.resolve("taken"));
+  };
+  const socket = rawRequest(url, call(1, "a"), { key: agent.key });
+  socket.pause();
+  expect(await sent.promise).toBe("cut off");
+  socket.destroy();
 });

@@ -133,6 +133,11 @@ export function accessAs(
   return { ok: true, caller: { snapshot, key, agent, server, assignment, ip, client } };
 }
 
+/** RFC 6750 §3: a refusal for want of credentials says which scheme is expected. */
+export function challengeOf({ status }: AccessRefusal): Readonly<Record<string, string>> {
+  return status === 401 ? { "www-authenticate": "Bearer" } : {};
+}
+
 function isExpired(key: ApiKey, nowMs: number): boolean {
   return key.expiresAt !== null && key.expiresAt <= nowMs;
 }

@@ -3,7 +3,6 @@ import { finishAnswer, type FinishedAnswer } from "./answer.ts";
 import { disownError } from "./disown-error.ts";
 import { decideInputRequests } from "./input-requests.ts";
 import { parseUpstreamEnvelope, type Envelope, type ResponseEnvelope, type RpcId } from "./envelope/envelope.ts";
-import { JsonFaultError } from "./envelope/json-scanner.ts";
 import type { Exchange } from "./exchange.ts";
 import { one } from "./http/request-headers.ts";
 import { errorMessage, respondEmpty } from "./http/respond.ts";
@@ -104,7 +103,10 @@ export class AnswerSink implements UpstreamSink {
       if (refusal !== undefined) return refuseAnswer(this.#exchange, pending, refusal);
       const finished = finishedOf(envelope, pending, this.#exchange);
       if (finished === undefined)
-        return this.#exchange.fail({ kind: "refused", text: "an entry of its answer can be read in two ways" });
+        return this.#exchange.fail({
+          kind: "refused",
+          text: "its answer has too many entries, or one that can be read in two ways",
+        });
       this.#exchange.answer(finished.bytes, { headers: this.#exchange.answerHeaders });
       // In the same turn of the loop: no message that the answer leads to can be read before.
       pending.settle(finished.end);
@@ -165,12 +167,12 @@ function refuseAnswer(exchange: Exchange, pending: PendingCall, refusal: RpcRefu
   exchange.answer(errorMessage(pending.facts.envelope.idText, refusal), { headers: exchange.answerHeaders });
 }
 
-/** Undefined where an entry of a list can be read in two ways: an entry's own names are looked at only where it matters. */
+/** Undefined where the entries of a list are too many, or can be read in two ways. */
 function finishedOf(envelope: ResponseEnvelope, pending: PendingCall, exchange: Exchange): FinishedAnswer | undefined {
   try {
     return finishAnswer(envelope, pending, exchange);
   } catch (error) {
-    if (error instanceof JsonFaultError) return undefined;
+    if (error instanceof RpcRefusal) return undefined;
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { newId } from "../lib/ids.ts";
-import { recheck, type AccessRefusal } from "./access.ts";
+import { challengeOf, recheck, type AccessRefusal } from "./access.ts";
 import type { GatewayContext } from "./context.ts";
 import type { Caller } from "./decide.ts";
 import { mayListOtherwise } from "./rights-change.ts";
@@ -299,9 +299,4 @@ export class Exchange implements LiveExchange {
     this.#isOver = true;
     this.context.exchanges.remove(this);
   }
-}
-
-/** RFC 6750 §3: a refusal for want of credentials says which scheme is expected. */
-export function challengeOf({ status }: AccessRefusal): Readonly<Record<string, string>> {
-  return status === 401 ? { "www-authenticate": "Bearer" } : {};
 }

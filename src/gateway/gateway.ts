@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { accessAs, clientOf, identify, type Access } from "./access.ts";
+import { accessAs, challengeOf, clientOf, identify, type Access } from "./access.ts";
 import { type Aggregate, createAggregate } from "./aggregate/aggregate.ts";
 import { createInnerHttp, type InnerOrigin, SESSION_GONE_HEADER } from "./aggregate/inner-http.ts";
 import { Openings } from "./aggregate/openings.ts";
@@ -9,7 +9,7 @@ import { Continuations } from "./continuations.ts";
 import { DEFAULT_LIMITS, type GatewayContext, type GatewayOptions } from "./context.ts";
 import { drain, SHUTDOWN } from "./drain.ts";
 import { endSessionById } from "./end-session.ts";
-import { challengeOf, Exchange } from "./exchange.ts";
+import { Exchange } from "./exchange.ts";
 import { ClientGoneError, readBody } from "./http/read-body.ts";
 import { checkPostHeaders, MODERN_VERSION, one, protocolVersionOf } from "./http/request-headers.ts";
 import { respondProblem, respondRefusal } from "./http/respond.ts";

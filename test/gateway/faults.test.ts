@@ -191,20 +191,26 @@ test.each(faults)(
 test.each([
   ["tools/list", '{"tools":[{"name":"a","name":"b"}]}', "tool.list"],
   ["tools/call", '{"content":[],"tasks":[{"taskId":"t-1","taskId":"t-2"}]}', "tool.call"],
-])("refuses an answer to `%s` with an entry that can be read in two ways", async (method, answer, event) => {
-  for (const isStream of [false, true]) {
-    behave = (received) => {
-      const text = `{"jsonrpc":"2.0","id":"two","result":${answer}}`;
-      if (!isStream) return sendJson(received, text);
-      startSse(received);
-      received.response.end(`data: ${text}\n\n`);
-    };
-    const refused = await post(url, agent.key, request("two", method, { name: "a" }));
-    expect(refused.messages).toMatchObject([{ id: "two", error: { code: -32603, message: /^server `s` / } }]);
-    if (!isStream) expect(refused.status).toBe(502);
-    expect((await harness.events(event)).at(-1)).toMatchObject({ outcome: "error", reason: "upstream_refused" });
-  }
-});
+  ["tools/list", `{"tools":[${"0,".repeat(100_000)}0]}`, "tool.list"],
+  ["tools/call", `{"content":[],"tasks":[${"0,".repeat(100_000)}0]}`, "tool.call"],
+  ["tools/call", `{${Array.from({ length: 100_001 }, (_, index) => `"${index.toString(36)}":0`).join()}}`, "tool.call"],
+])(
+  "refuses an answer to `%s` with an entry that can be read in two ways, or with too many",
+  async (method, answer, event) => {
+    for (const isStream of [false, true]) {
+      behave = (received) => {
+        const text = `{"jsonrpc":"2.0","id":"two","result":${answer}}`;
+        if (!isStream) return sendJson(received, text);
+        startSse(received);
+        received.response.end(`data: ${text}\n\n`);
+      };
+      const refused = await post(url, agent.key, request("two", method, { name: "a" }));
+      expect(refused.messages).toMatchObject([{ id: "two", error: { code: -32603, message: /^server `s` / } }]);
+      if (!isStream) expect(refused.status).toBe(502);
+      expect((await harness.events(event)).at(-1)).toMatchObject({ outcome: "error", reason: "upstream_refused" });
+    }
+  },
+);
 
 test("ends one connection over a mistake of its own, and goes on", async () => {
   behave = (received) => sendJson(received, result(received, { tools: [{ name: "new", inputSchema: {} }] }));

@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { RpcRefusal } from "../rpc-refusal.ts";
 import {
+  ENTRIES_MAX,
   JsonFaultError,
   JsonScanner,
   type JsonFault,
@@ -158,33 +159,37 @@ export function textAt(bytes: Buffer, span: Span | undefined): string | undefine
 export function membersAt(bytes: Buffer, span: Span | undefined, collectDepth = 2): readonly Member[] {
   if (span === undefined || bytes[span.start] !== 0x7b) return [];
   const limits = { depthMax: UPSTREAM_LIMITS.depthMax, collectDepth, uniqueDepth: 0 };
-  return new JsonScanner(bytes, limits, span.start).next().members;
+  return scan(new JsonScanner(bytes, limits, span.start), members);
 }
 
-/** Items of the array at this place with the members of each; empty for other values. */
+/**
+ * Items of the array at this place with the members of each; empty for other values. Throws `RpcRefusal` where there are too many, or
+ * where one can be read in two ways: an item's own names are looked at only where it matters.
+ */
 export function itemsAt(bytes: Buffer, span: Span | undefined): readonly Member[] {
   if (span === undefined || bytes[span.start] !== 0x5b) return [];
-  return new JsonScanner(
-    bytes,
-    { depthMax: UPSTREAM_LIMITS.depthMax, collectDepth: 1, uniqueDepth: 1 },
-    span.start,
-  ).items();
+  const limits = { depthMax: UPSTREAM_LIMITS.depthMax, collectDepth: 1, uniqueDepth: 1 };
+  return scan(new JsonScanner(bytes, limits, span.start), items);
 }
 
 function scanMessage(bytes: Buffer, limits: ScanLimits): Member {
   if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf)
     throw RpcRefusal.invalidRequest("the message begins with a byte-order mark; send plain UTF-8");
   if (!isUtf8(bytes)) throw RpcRefusal.invalidRequest("the message is not valid UTF-8");
-  const message = scan(bytes, limits);
+  const message = scan(new JsonScanner(bytes, limits), document);
   const first = bytes[message.start];
   if (first === 0x5b) throw RpcRefusal.invalidRequest("batches are not accepted; send one message per request");
   if (first !== 0x7b) throw RpcRefusal.invalidRequest("the message is not a JSON object");
   return message;
 }
 
-function scan(bytes: Buffer, limits: ScanLimits): Member {
+const document = (scanner: JsonScanner): Member => scanner.document();
+const members = (scanner: JsonScanner): readonly Member[] => scanner.next().members;
+const items = (scanner: JsonScanner): readonly Member[] => scanner.items();
+
+function scan<T>(scanner: JsonScanner, read: (scanner: JsonScanner) => T): T {
   try {
-    return new JsonScanner(bytes, limits).document();
+    return read(scanner);
   } catch (error) {
     if (!(error instanceof JsonFaultError)) throw error;
     throw toRefusal(error);
@@ -197,6 +202,7 @@ function toRefusal({ fault, at }: JsonFaultError): RpcRefusal {
     duplicate: () => RpcRefusal.invalidRequest(`an object repeats a member name (byte ${at}); send each name once`),
     surrogate: () => RpcRefusal.invalidRequest(`a member name holds half of a surrogate pair (byte ${at})`),
     depth: () => RpcRefusal.invalidRequest(`the message is nested too deeply (byte ${at})`),
+    entries: () => RpcRefusal.invalidRequest(`a list or an object has more than ${ENTRIES_MAX} entries (byte ${at})`),
   };
   return refusals[fault]();
 }

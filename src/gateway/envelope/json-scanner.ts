@@ -19,7 +19,7 @@ export interface ScanLimits {
   readonly uniqueDepth: number;
 }
 
-export type JsonFault = "syntax" | "duplicate" | "surrogate" | "depth";
+export type JsonFault = "syntax" | "duplicate" | "surrogate" | "depth" | "entries";
 
 /** Bytes that are not JSON, or not JSON that every parser reads alike. */
 export class JsonFaultError extends Error {
@@ -35,6 +35,8 @@ export class JsonFaultError extends Error {
 }
 
 const NO_MEMBERS: readonly Member[] = [];
+/** Of what is collected: a list of millions of numbers would take a hundred times its bytes, and seconds in which nothing else runs. */
+export const ENTRIES_MAX = 100_000;
 /** Up to here a linear search beats building a set. */
 const LINEAR_NAMES_MAX = 8;
 
@@ -102,8 +104,10 @@ export class JsonScanner {
     this.#expect(OPEN_BRACKET);
     this.#space();
     if (this.#take(CLOSE_BRACKET)) return found;
-    do found.push(this.next());
-    while (this.#take(COMMA));
+    do {
+      if (found.length === ENTRIES_MAX) throw this.#fault("entries");
+      found.push(this.next());
+    } while (this.#take(COMMA));
     this.#expect(CLOSE_BRACKET);
     return found;
   }
@@ -132,6 +136,7 @@ export class JsonScanner {
       this.#space();
       const start = this.#at;
       const members = this.#value(depth + 1);
+      if (collected?.length === ENTRIES_MAX) throw this.#fault("entries");
       collected?.push({ name, start, end: this.#at, members });
       this.#space();
     } while (this.#take(COMMA));

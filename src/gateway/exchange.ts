@@ -8,7 +8,7 @@ import { beginStream } from "./event-stream.ts";
 import { healthOf, isMereEnd, refusalOf, sentAndCutOff, sentUnrecordedRefusal, unreadRefusal } from "./fault-report.ts";
 import { countedBytes } from "./held-bytes.ts";
 import { listChanges } from "./list-changes.ts";
-import { formatSse } from "./sse.ts";
+import { messageEvent } from "./sse.ts";
 import { cutOffStalled } from "./http/cut-off-stalled.ts";
 import { errorMessage, respondEmpty, respondJson, respondProblem, respondRefusal } from "./http/respond.ts";
 import type { LiveExchange } from "./live-exchanges.ts";
@@ -102,8 +102,7 @@ export class Exchange implements LiveExchange {
     const { response } = this;
     if (!response.headersSent || response.writableEnded || response.destroyed) return;
     if (response.writableLength > UNREAD_BYTES_MAX) return;
-    for (const data of listChanges(this))
-      response.write(formatSse({ data, id: undefined, type: "message", retry: undefined }));
+    for (const message of listChanges(this)) response.write(messageEvent(message));
   }
 
   send(request: UpstreamRequest, sink: UpstreamSink): void {
@@ -187,12 +186,11 @@ export class Exchange implements LiveExchange {
 
   /** Answers with an error of our own, in whatever form the answer has begun. */
   refuse(refusal: RpcRefusal): void {
-    const { response } = this;
-    const { idText } = this;
+    const { response, idText } = this;
     if (response.destroyed || response.writableEnded) return;
     if (!response.headersSent) return respondRefusal(response, refusal, idText);
     if (this.pending === undefined && !this.#isAnswerStream) return this.end();
-    this.end(formatSse({ data: errorMessage(idText, refusal), id: undefined, type: "message", retry: undefined }));
+    this.end(messageEvent(errorMessage(idText, refusal)));
   }
 
   /** Answers with one message of JSON, in whatever form the answer has begun. */
@@ -202,8 +200,7 @@ export class Exchange implements LiveExchange {
   ): void {
     const { response, context } = this;
     if (this.#isAnswerStream && (response.destroyed || response.writableEnded)) return;
-    if (this.#isAnswerStream)
-      return this.end(formatSse({ data: body, id: undefined, type: "message", retry: undefined }));
+    if (this.#isAnswerStream) return this.end(messageEvent(body));
     respondJson(response, { status, body, headers });
     cutOffStalled(response, context.limits);
   }

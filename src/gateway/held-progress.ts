@@ -1,6 +1,6 @@
 import { memberOf, membersAt, type RequestEnvelope } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
-import { formatSse } from "./sse.ts";
+import { messageEvent } from "./sse.ts";
 
 const PROGRESS_MS = 5000;
 
@@ -15,7 +15,7 @@ export function startProgress(exchange: Exchange, envelope: RequestEnvelope): ()
     const message = "waiting for a person to approve this call";
     const params = `{"progressToken":${token},"progress":${progress},"message":${JSON.stringify(message)}}`;
     const data = Buffer.from(`{"jsonrpc":"2.0","method":"notifications/progress","params":${params}}`);
-    exchange.writeEvent(formatSse({ data, id: undefined, type: "message", retry: undefined }));
+    exchange.writeEvent(messageEvent(data));
   };
   tell();
   const timer = setInterval(tell, PROGRESS_MS);

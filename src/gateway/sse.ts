@@ -152,6 +152,11 @@ export function formatSse(event: SseEvent): Buffer {
   return Buffer.concat(parts);
 }
 
+/** The event of a message that the gateway itself has to say. */
+export function messageEvent(data: Buffer): Buffer {
+  return formatSse({ data, id: undefined, type: "message", retry: undefined });
+}
+
 function onOneLine(data: Buffer): Buffer {
   if (!data.includes(LINE_FEED) && !data.includes(CARRIAGE_RETURN)) return data;
   return Buffer.from(data.map((byte) => (byte === LINE_FEED || byte === CARRIAGE_RETURN ? SPACE : byte)));

@@ -9,7 +9,7 @@ import {
   type ResponseEnvelope,
   type RpcId,
 } from "../envelope/envelope.ts";
-import { formatSse } from "../sse.ts";
+import { messageEvent } from "../sse.ts";
 import type { UpstreamCall, UpstreamFault, UpstreamSink } from "../upstream.ts";
 import { Backlog } from "./backlog.ts";
 import { parseMessage, UNREADABLE_ANSWER, type ChannelListener, type MessageChannel } from "./message-channel.ts";
@@ -89,7 +89,7 @@ export class BridgedSession implements ChannelListener {
         this.#endStream();
         this.#stream = sink;
         sink.head(200, STREAM_HEADERS);
-        for (const message of this.#backlog.take()) sink.data(toEvent(message));
+        for (const message of this.#backlog.take()) sink.data(messageEvent(message));
       },
       abort: () => {
         if (this.#stream === sink) this.#stream = undefined;
@@ -108,7 +108,7 @@ export class BridgedSession implements ChannelListener {
     if (envelope === undefined) return this.#refuse(bytes);
     if (envelope.kind === "response") return this.#answer(envelope);
     const sink = this.#sinkFor(envelope);
-    if (sink !== undefined) return sink.data(toEvent(bytes));
+    if (sink !== undefined) return sink.data(messageEvent(bytes));
     this.#backlog.add(bytes);
   }
 
@@ -170,7 +170,7 @@ export class BridgedSession implements ChannelListener {
   #answer({ id, bytes, error }: ResponseEnvelope): void {
     const request = id === null ? undefined : this.#open.get(id);
     if (request === undefined) return;
-    request.sink.data(toEvent(bytes));
+    request.sink.data(messageEvent(bytes));
     this.#finish(request);
     if (request.isOpening && error !== undefined) this.end();
   }
@@ -232,8 +232,4 @@ export class BridgedSession implements ChannelListener {
 
 function isOpening(envelope: Envelope): boolean {
   return envelope.kind === "request" && envelope.method === "initialize";
-}
-
-function toEvent(message: Buffer): Buffer {
-  return formatSse({ data: message, id: undefined, type: "message", retry: undefined });
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { expect } from "vitest";
 import { leafHash } from "../../src/domain/audit-leaf.ts";
-import { allEvents, newFolder, openAudit, removeFolder } from "./audit.ts";
+import { allEvents, LOAD_SEGMENT_BYTES, newFolder, openAudit, removeFolder } from "./audit.ts";
 
 const LOAD = join(import.meta.dirname, "../fixtures/audit-load.ts");
 
@@ -45,7 +45,7 @@ async function loadAndKill({ folder, databaseUrl }: Place, loadMs: number): Prom
 }
 
 async function expectComplete(place: Place, acknowledged: ReadonlySet<string>): Promise<void> {
-  const { log, store, problems } = await openAudit(place.folder, place);
+  const { log, store, problems } = await openAudit(place.folder, { ...place, segmentBytes: LOAD_SEGMENT_BYTES });
   const events = await allEvents(store);
   await log.close();
   await store.close();

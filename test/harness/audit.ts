@@ -36,6 +36,9 @@ export interface AuditSettings {
   readonly wrapStore?: ((store: Store) => Store) | undefined;
 }
 
+/** Of a log under load that is to go through many segments: a journal is read with the size that it was written with. */
+export const LOAD_SEGMENT_BYTES = 256 * 1024;
+
 export function newFolder(): string {
   return mkdtempSync(join(tmpdir(), "runlayer-audit-"));
 }

@@ -5,6 +5,7 @@ import { decideInputRequests } from "./input-requests.ts";
 import { parseUpstreamEnvelope, type Envelope, type ResponseEnvelope, type RpcId } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
 import { one } from "./http/request-headers.ts";
+import { IGNORED_MS } from "./ignored-answer.ts";
 import { errorMessage, respondEmpty } from "./http/respond.ts";
 import type { PendingCall } from "./pending-call.ts";
 import { RpcRefusal } from "./rpc-refusal.ts";
@@ -19,6 +20,11 @@ type Mode = "json" | "stream" | "empty" | "error";
 /** Enough of an error's body to find its JSON-RPC error in, and of one that is not looked at to end by itself. */
 const SMALL_BYTES_MAX = 64 * 1024;
 
+const UNREADABLE_ENTRIES: UpstreamFault = {
+  kind: "refused",
+  text: "its answer has too many entries, or one that can be read in two ways",
+};
+
 /**
  * Takes an upstream's answer to a POST or GET and gives the client its own: one JSON message, an event stream, a bare status,
  * or one clear error. Nothing of the upstream's head passes but what is named here: no cookie, redirect or challenge.
@@ -30,6 +36,7 @@ export class AnswerSink implements UpstreamSink {
   #isOurs = false;
   readonly #body = new GatheredBytes();
   #relay: StreamRelay | undefined;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
@@ -45,6 +52,8 @@ export class AnswerSink implements UpstreamSink {
     if (status >= 400) this.#mode = "error";
     else if (type.startsWith("text/event-stream")) this.#startStream(headers);
     else if (type.startsWith("application/json")) this.#startJson(headers);
+    if (this.#mode === "error" || this.#mode === "empty")
+      this.#timer = setTimeout(() => this.#overflow(), IGNORED_MS).unref();
   }
 
   data(chunk: Buffer): void {
@@ -56,6 +65,7 @@ export class AnswerSink implements UpstreamSink {
   }
 
   end(how?: "cancelled"): void {
+    clearTimeout(this.#timer);
     if (how === "cancelled") this.#exchange.pending?.settle({ outcome: "error", reason: "client_cancelled" });
     if (this.#relay !== undefined) return this.#relay.end();
     this.#exchange.pending?.markAnswered();
@@ -65,6 +75,7 @@ export class AnswerSink implements UpstreamSink {
   }
 
   fail(fault: UpstreamFault): void {
+    clearTimeout(this.#timer);
     if (this.#relay !== undefined) this.#relay.fail(fault);
     else this.#exchange.fail(fault);
   }
@@ -102,16 +113,12 @@ export class AnswerSink implements UpstreamSink {
       if (this.#exchange.isOver) return;
       if (refusal !== undefined) return refuseAnswer(this.#exchange, pending, refusal);
       const finished = finishedOf(envelope, pending, this.#exchange);
-      if (finished === undefined)
-        return this.#exchange.fail({
-          kind: "refused",
-          text: "its answer has too many entries, or one that can be read in two ways",
-        });
+      if (finished === undefined) return this.#exchange.fail(UNREADABLE_ENTRIES);
       this.#exchange.answer(finished.bytes, { headers: this.#exchange.answerHeaders });
       // In the same turn of the loop: no message that the answer leads to can be read before.
       pending.settle(finished.end);
     };
-    const asked = decideInputRequests(envelope, this.#exchange);
+    const asked = this.#decideQuestions(envelope);
     if (asked === undefined) return this.#exchange.whenDurable(() => finish());
     asked.then(
       (refusal) => this.#exchange.whenDurable(() => finish(refusal)),
@@ -119,27 +126,39 @@ export class AnswerSink implements UpstreamSink {
     );
   }
 
+  #decideQuestions(envelope: ResponseEnvelope): Promise<RpcRefusal | undefined> | undefined {
+    try {
+      return decideInputRequests(envelope, this.#exchange);
+    } catch (error) {
+      if (!(error instanceof RpcRefusal)) throw error;
+      this.#exchange.fail(UNREADABLE_ENTRIES);
+      return undefined;
+    }
+  }
+
   #finishError(): void {
     const { pending } = this.#exchange;
     const error = this.#errorTo(pending?.facts.envelope.id);
-    if (this.#status === 404) this.#dropSession();
+    // Of a stream it may only say that the server has none.
+    if (this.#status === 404 && this.#exchange.isCall && error?.isOfRequest !== true) this.#dropSession();
     if (error === undefined && this.#status >= 500)
       return this.#exchange.fail({ kind: "refused", text: `it answered with HTTP status ${this.#status}` });
     const idText = pending?.facts.envelope.idText ?? "null";
     const refusal = RpcRefusal.invalidRequest(`the server refused the request with HTTP status ${this.#status}`);
-    const answer = error ?? errorMessage(idText, { code: refusal.code, message: refusal.message });
+    const answer = error?.bytes ?? errorMessage(idText, { code: refusal.code, message: refusal.message });
     this.#exchange.whenDurable(() => {
       pending?.settle({ outcome: "error", reason: "rpc_error", details: { status: this.#status } });
       this.#exchange.answer(answer, { status: this.#status });
     });
   }
 
-  /** The JSON-RPC error in the body; undefined where there is none that answers this request. */
-  #errorTo(id: RpcId | undefined): Buffer | undefined {
+  /** The JSON-RPC error in the body; undefined where there is none that answers this request. One that names it is not about its session. */
+  #errorTo(id: RpcId | undefined): { readonly bytes: Buffer; readonly isOfRequest: boolean } | undefined {
     const envelope = parsed(this.#body.take());
     if (envelope?.kind !== "response" || envelope.error === undefined) return undefined;
     if (envelope.id !== null && envelope.id !== id) return undefined;
-    return this.#isOurs ? envelope.bytes : splice(envelope.bytes, disownError(envelope));
+    if (this.#isOurs) return { bytes: envelope.bytes, isOfRequest: false };
+    return { bytes: splice(envelope.bytes, disownError(envelope)), isOfRequest: envelope.id !== null };
   }
 
   /** The server does not know the session any more. */

@@ -125,6 +125,8 @@ export interface GatewayContext extends Omit<GatewayOptions, "limits" | "sealKey
   readonly continuations: Continuations;
   /** Calls whose stream ended before their answer, until a resumed stream brings it. */
   readonly suspended: SuspendedCalls;
+  /** Calls whose answers went out on streams that can be resumed: the client may ask for them again. */
+  readonly answered: SuspendedCalls;
   /** A name that a caller chose, as the log may keep it. */
   readonly maskName: (name: string) => string;
 }

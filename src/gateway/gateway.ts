@@ -28,7 +28,7 @@ import { createSealer } from "./seal.ts";
 import { createServerRequests } from "./server-requests.ts";
 import { endSession, openStream } from "./session-requests.ts";
 import { createSessions, type LiveSession, type Session } from "./sessions.ts";
-import { SuspendedCalls } from "./suspended-calls.ts";
+import { ANSWERED_LIMITS, SuspendedCalls } from "./suspended-calls.ts";
 import { recordEnd, startUpkeep } from "./upkeep.ts";
 
 /** The data plane: what agents send to servers passes here and nowhere else. */
@@ -126,6 +126,7 @@ function createContext(options: GatewayOptions): GatewayContext {
     toolWatch: new ToolWatch(),
     heldBytes: new HeldBytes(allLimits),
     suspended: new SuspendedCalls(),
+    answered: new SuspendedCalls(ANSWERED_LIMITS),
     maskName: createNameMask(options.maskSecrets),
   };
 }

@@ -109,7 +109,12 @@ class HttpCall implements UpstreamCall, Dispatcher.DispatchHandler {
     if (this.#mask !== undefined) this.#pass(this.#mask.end());
     if (this.#isDone) return;
     this.#isDone = true;
-    this.#sink.end();
+    try {
+      this.#sink.end();
+    } catch (error) {
+      // The connection has nobody to tell, and the client must not wait for ever.
+      this.#sink.fail({ kind: "refused", text: "its answer could not be read", cause: error });
+    }
   }
 
   onResponseError(_: Dispatcher.DispatchController | undefined, error: Error): void {

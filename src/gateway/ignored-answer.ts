@@ -2,8 +2,8 @@ import type { Upstream, UpstreamCall, UpstreamFault, UpstreamRequest, UpstreamSi
 
 /** A body that is not looked at is read so far, so that its connection can serve again; one that goes on costs the connection. */
 export const IGNORED_BYTES_MAX = 64 * 1024;
-/** Longer than a server needs for a message that asks for no work. */
-const ANSWER_MS = 10_000;
+/** Longer than a server needs for a message that asks for no work, and for what is not looked at to come to its end. */
+export const IGNORED_MS = 10_000;
 
 /** Sends a message whose answer nobody waits for. `onDone` is called once, after 10 s at the latest, with what went wrong if anything did. */
 export function sendIgnoringAnswer(
@@ -31,7 +31,7 @@ class IgnoredAnswer implements UpstreamSink {
     if (this.#isDone) return;
     this.#call = call;
     const fault = { kind: "timeout", text: "it did not answer a message of the gateway in time" } as const;
-    this.#timer = setTimeout(() => this.#stop(fault), ANSWER_MS).unref();
+    this.#timer = setTimeout(() => this.#stop(fault), IGNORED_MS).unref();
   }
 
   head(): void {

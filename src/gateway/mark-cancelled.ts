@@ -1,7 +1,12 @@
 import { Exchange } from "./exchange.ts";
 
-/** Marks the call that the client takes back. None where two go by that id, as they may without a session: it could be the other's. */
+/** Marks the call that the client takes back. None without a session: two clients of an agent may both have one by that id. */
 export function markCancelled({ context, scope, session }: Exchange, requestId: unknown): void {
+  if (session === undefined) return;
+  context.suspended.settleWhere(
+    (suspended) => suspended.sessionId === session.id && suspended.call.facts.envelope.id === requestId,
+    "client_cancelled",
+  );
   const named = context.exchanges
     .list()
     .filter((live) => live instanceof Exchange)
@@ -9,7 +14,7 @@ export function markCancelled({ context, scope, session }: Exchange, requestId: 
       (other) =>
         other.scope.agentId === scope.agentId &&
         other.scope.serverId === scope.serverId &&
-        other.session?.id === session?.id &&
+        other.session?.id === session.id &&
         other.pending?.facts.envelope.id === requestId,
     );
   const pending = named.length === 1 ? named[0]?.pending : undefined;

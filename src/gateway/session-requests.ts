@@ -1,10 +1,10 @@
 import { AnswerSink } from "./answer-sink.ts";
 import { Exchange } from "./exchange.ts";
 import { checkStreamHeaders, MODERN_VERSION, one, protocolVersionOf } from "./http/request-headers.ts";
-import { IGNORED_BYTES_MAX } from "./ignored-answer.ts";
+import { IGNORED_BYTES_MAX, IGNORED_MS } from "./ignored-answer.ts";
 import { respondEmpty, respondRefusal } from "./http/respond.ts";
 import { subjectOf, toDraft } from "./record.ts";
-import { openEventId } from "./event-ids.ts";
+import { openEventId, type EventPlace } from "./event-ids.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
 import { suspend } from "./suspended-calls.ts";
 import { upstreamHeaders } from "./upstream-headers.ts";
@@ -15,9 +15,14 @@ export function openStream(exchange: Exchange): void {
   refuseModern(exchange);
   checkStreamHeaders(exchange.request);
   const last = one(exchange.request.headers["last-event-id"]);
-  const resumed = last === undefined ? [] : ["last-event-id", resume(exchange, last)];
+  const place = last === undefined ? undefined : placeOf(exchange, last);
+  const resumed = place === undefined ? [] : ["last-event-id", place.id];
   const headers = ["accept", "text/event-stream", ...upstreamHeaders(exchange), ...resumed];
-  exchange.send({ method: "GET", headers }, new AnswerSink(exchange));
+  const open = (): void => exchange.send({ method: "GET", headers }, new AnswerSink(exchange));
+  if (place?.callKey === undefined || !comeBack(exchange, place.callKey)) return open();
+  setTimeout(() => {
+    if (exchange.refresh()) exchange.whenDurable(open);
+  }, HANG_UP_MS);
 }
 
 /** DELETE: the client ends its session. Throws `RpcRefusal`. */
@@ -30,6 +35,7 @@ export function endSession(exchange: Exchange): void {
 export function recordSessionEnd(exchange: Exchange, reason: string): void {
   const { session, context, caller } = exchange;
   if (session === undefined || !context.sessions.end(session)) return;
+  context.suspended.endSession(session.id);
   const now = context.clock.now();
   const draft = toDraft(subjectOf(caller), {
     event: "session.end",
@@ -40,27 +46,29 @@ export function recordSessionEnd(exchange: Exchange, reason: string): void {
   context.audit.post({ ...draft, outcome: "success", durationMs: now - session.openedAt });
 }
 
-/** Ties the stream to the call that the event id belongs to, and gives the upstream's own id. */
-function resume(exchange: Exchange, sealed: string): string {
+/** Where in its stream the client was. */
+function placeOf(exchange: Exchange, sealed: string): EventPlace {
   const place = openEventId(sealed, exchange);
-  if (place === undefined)
-    throw RpcRefusal.invalidRequest(
-      "the event id is not one that this session gave to you; open the stream without it",
-    );
-  if (place.callKey !== undefined) comeBack(exchange, place.callKey);
-  return place.id;
+  if (place !== undefined) return place;
+  throw RpcRefusal.invalidRequest("the event id is not one that this session gave to you; open the stream without it");
 }
 
-/** A client that comes back has lost the connection that it had for the call, even where that is not known here yet. */
-function comeBack(exchange: Exchange, callKey: string): void {
+/**
+ * Ties the stream to the call that it is resumed for. A client that comes back has lost the connection that it had for the call, even
+ * where that is not known here yet: true where there was one, which the server must see end first.
+ */
+function comeBack(exchange: Exchange, callKey: string): boolean {
   const { exchanges, suspended, clock } = exchange.context;
-  for (const live of exchanges.list()) {
-    if (!(live instanceof Exchange) || live.callKey !== callKey) continue;
+  const lost = exchanges.list().filter((live) => live instanceof Exchange && live.callKey === callKey);
+  for (const live of lost) {
+    if (!(live instanceof Exchange)) continue;
     suspend(live);
+    live.stopAnswer();
     live.response.destroy();
   }
   exchange.callKey = callKey;
   suspended.touch(callKey, clock.now());
+  return lost.length > 0;
 }
 
 /** 2026-07-28 has neither sessions nor a standing stream. */
@@ -73,10 +81,14 @@ function refuseModern({ request }: Exchange): void {
   });
 }
 
+/** For the server to see that the connection of before has ended: one that does not knows the stream as taken. */
+const HANG_UP_MS = 50;
+
 class DeletionSink implements UpstreamSink {
   readonly #exchange: Exchange;
   #status = 0;
   #bytes = 0;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
@@ -84,17 +96,22 @@ class DeletionSink implements UpstreamSink {
 
   head(status: number): void {
     this.#status = status;
+    this.#timer = setTimeout(() => this.#cutOff(), IGNORED_MS).unref();
   }
 
   data(chunk: Buffer): void {
     // Whatever it says, the status is the answer; it need not come to an end.
     this.#bytes += chunk.length;
-    if (this.#bytes <= IGNORED_BYTES_MAX) return;
+    if (this.#bytes > IGNORED_BYTES_MAX) this.#cutOff();
+  }
+
+  #cutOff(): void {
     this.#exchange.stopAnswer();
     this.end();
   }
 
   end(): void {
+    clearTimeout(this.#timer);
     const isGone = this.#status < 300 || this.#status === 404;
     if (isGone) recordSessionEnd(this.#exchange, "client");
     if (this.#status < 300) return respondEmpty(this.#exchange.response, 200);
@@ -104,6 +121,7 @@ class DeletionSink implements UpstreamSink {
   }
 
   fail(fault: UpstreamFault): void {
+    clearTimeout(this.#timer);
     this.#exchange.fail(fault);
   }
 }

@@ -194,6 +194,7 @@ export class StreamRelay {
           ? finishAnswer(envelope, call, this.#exchange)
           : { ...refused, bytes: errorMessage(idText, refusal) };
       call.settle(end);
+      this.#keepAnswered(call);
       return bytes;
     };
     const fail = (error: unknown): never => {
@@ -212,7 +213,15 @@ export class StreamRelay {
   #takeCall({ id }: ResponseEnvelope): PendingCall | undefined {
     const { pending, callKey, context } = this.#exchange;
     if (pending !== undefined && !pending.isSettled && id === pending.facts.envelope.id) return pending;
-    return callKey === undefined || id === null ? undefined : context.suspended.take(callKey, id);
+    if (callKey === undefined || id === null) return undefined;
+    return context.suspended.take(callKey, id) ?? context.answered.take(callKey, id);
+  }
+
+  /** What is written may not arrive: the client comes back for it then, and the server sends the answer again. */
+  #keepAnswered(call: PendingCall): void {
+    const { callKey, context, scope } = this.#exchange;
+    if (callKey !== undefined)
+      context.answered.add(callKey, call, { agentId: scope.agentId, now: context.clock.now() });
   }
 
   #sealEventId(id: string | undefined): string | undefined {

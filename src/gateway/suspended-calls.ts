@@ -2,15 +2,16 @@ import type { RpcId } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
 import type { PendingCall } from "./pending-call.ts";
 
-/** More than come back at one time. Each holds its decision, some kilobytes. */
-const CALLS_MAX = 10_000;
+/** More than come back at one time. Each holds its decision, some kilobytes; no agent pushes out all calls of the others. */
+const WAITING_LIMITS = { callsMax: 10_000, callsPerAgentMax: 1_000 };
 
-/** So that no agent pushes out the calls of the others. */
-const CALLS_PER_AGENT_MAX = 1_000;
+/** Of those whose answers went out: a client that did not get its one comes back within seconds. */
+export const ANSWERED_LIMITS = { callsMax: 2_000, callsPerAgentMax: 100 };
 
 interface SuspendedCall {
   readonly call: PendingCall;
   readonly agentId: string;
+  readonly sessionId: string | undefined;
   since: number;
 }
 
@@ -20,18 +21,23 @@ interface SuspendedCall {
  * a session and more so without one. Bounded: the oldest are given up.
  */
 export class SuspendedCalls {
+  readonly #limits: typeof WAITING_LIMITS;
   readonly #calls = new Map<string, SuspendedCall>();
   readonly #countByAgent = new Map<string, number>();
 
+  constructor(limits = WAITING_LIMITS) {
+    this.#limits = limits;
+  }
+
   /** `key` MUST be the one that the event ids of the call's stream hold. */
-  add(key: string, call: PendingCall, { agentId, now }: { readonly agentId: string; readonly now: number }): void {
+  add(key: string, call: PendingCall, { agentId, sessionId, now }: Owner): void {
     call.letGoOfMessage();
     this.#remove(key);
-    this.#calls.set(key, { call, agentId, since: now });
+    this.#calls.set(key, { call, agentId, sessionId, since: now });
     const count = (this.#countByAgent.get(agentId) ?? 0) + 1;
     this.#countByAgent.set(agentId, count);
-    if (count > CALLS_PER_AGENT_MAX) this.#giveUpOldest((suspended) => suspended.agentId === agentId);
-    if (this.#calls.size > CALLS_MAX) this.#giveUpOldest(() => true);
+    if (count > this.#limits.callsPerAgentMax) this.#giveUpOldest((suspended) => suspended.agentId === agentId);
+    if (this.#calls.size > this.#limits.callsMax) this.#giveUpOldest(() => true);
   }
 
   /** The client has come back for the call, and so waits for it still. */
@@ -47,6 +53,16 @@ export class SuspendedCalls {
   /** Settles those that nobody came back for. */
   expire(before: number): void {
     for (const [key, { since }] of this.#calls) if (since < before) this.#giveUp(key);
+  }
+
+  /** Nobody can come back for its calls. */
+  endSession(sessionId: string): void {
+    this.settleWhere((suspended) => suspended.sessionId === sessionId, "session_ended");
+  }
+
+  settleWhere(matches: (suspended: SuspendedCall) => boolean, reason: string): void {
+    for (const [key, suspended] of this.#calls)
+      if (matches(suspended)) this.#remove(key)?.settle({ outcome: "error", reason });
   }
 
   #giveUpOldest(matches: (suspended: SuspendedCall) => boolean): void {
@@ -68,9 +84,16 @@ export class SuspendedCalls {
   }
 }
 
+interface Owner {
+  readonly agentId: string;
+  readonly sessionId?: string | undefined;
+  readonly now: number;
+}
+
 /** Lets the call wait for a resumed stream. False where none can bring its answer: no event id was given, or it was taken back. */
-export function suspend({ pending, callKey, context, scope }: Exchange): boolean {
+export function suspend({ pending, callKey, context, scope, session }: Exchange): boolean {
   if (pending === undefined || pending.isSettled || pending.isCancelled || callKey === undefined) return false;
-  context.suspended.add(callKey, pending, { agentId: scope.agentId, now: context.clock.now() });
+  const owner = { agentId: scope.agentId, sessionId: session?.id, now: context.clock.now() };
+  context.suspended.add(callKey, pending, owner);
   return true;
 }

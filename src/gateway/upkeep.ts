@@ -26,7 +26,10 @@ function tick(context: GatewayContext): void {
   const now = context.clock.now();
   context.exchanges.enforce(context.liveView.current, now);
   context.continuations.expire(now);
-  context.suspended.expire(now - UNANSWERED_MS);
+  // Whoever stands by for a call waits for it.
+  for (const exchange of context.exchanges.list())
+    if (exchange instanceof Exchange && exchange.callKey !== undefined) context.suspended.touch(exchange.callKey, now);
+  for (const calls of [context.suspended, context.answered]) calls.expire(now - UNANSWERED_MS);
   for (const { decisionId, startedAt } of context.serverRequests.takeWhere(
     (asked) => asked.startedAt < now - UNANSWERED_MS,
   ))
@@ -42,6 +45,7 @@ function tick(context: GatewayContext): void {
 
 /** The end of a session that no message of its client brought about. */
 export function recordEnd(context: GatewayContext, session: Session, reason: string): void {
+  context.suspended.endSession(session.id);
   const snapshot = context.liveView.current;
   const agent = snapshot.agentById.get(session.agentId)?.agent;
   const server = snapshot.serverById.get(session.serverId)?.server;

@@ -450,6 +450,16 @@ test.each([
   },
 );
 
+test("tells the client at once of an answer that asks for too many things", async () => {
+  const inputRequests = Object.fromEntries(Array.from({ length: 100_001 }, (_, index) => [index, 0]));
+  behave = (received) => sendJson(received, result(received, { content: [], inputRequests }));
+  const { status } = await post(url, agent.key, call(1, "a"));
+  expect(status).toBe(502);
+  expect((await harness.events("tool.call")).at(-1)).toMatchObject({ outcome: "error", reason: "upstream_refused" });
+  behave = plainServer;
+  expect([harness.gateway.liveExchanges, harness.audit.openDecisions]).toEqual([0, 0]);
+});
+
 test("lets a call finish and ends a standing stream when it drains", async () => {
   behave = (received) => {
     if (received.method === "GET") startSse(received);

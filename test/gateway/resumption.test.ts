@@ -11,6 +11,8 @@ let alice: AgentKey;
 let url: string;
 /** What the server answers whoever resumes from this event. */
 const answers = new Map<string, object>();
+/** Calls whose streams stand open. */
+const working = new Set<Received>();
 
 beforeAll(async () => {
   harness = await startHarness();
@@ -38,10 +40,16 @@ function letPoll(received: Received): void {
   answers.set(place, { jsonrpc: "2.0", id: received.message.id, result: value });
   startSse(received);
   received.response.write(`id: ${place}\nretry: 10\ndata: \n\n`);
-  if (received.message.params?.["name"] !== "a-slow") received.response.end();
+  const name = received.message.params?.["name"];
+  if (name === "a-answered") sendEvent(received, answers.get(place), "ev-answer");
+  if (name !== "a-slow") return void received.response.end();
+  working.add(received);
+  received.response.on("close", () => working.delete(received));
 }
 
 function answerLate(received: Received): void {
+  // As the SDK's servers do: one connection for a stream.
+  if (working.size > 0) return void received.response.writeHead(409).end();
   startSse(received);
   sendEvent(received, answers.get(String(received.headers["last-event-id"])), "ev-last");
   received.response.end();
@@ -121,4 +129,39 @@ test("a call that its client took back before it went away waits for nobody", as
   gone.close();
   await expect.poll(() => harness.gateway.liveExchanges).toBe(0);
   expect((await harness.events("tool.call")).at(-1)).toMatchObject({ outcome: "error", reason: "client_disconnected" });
+});
+
+test("brings an answer again that was written and did not arrive, and records it once", async () => {
+  const session = await openSession();
+  const before = (await harness.events("tool.call")).length;
+  const lost = await openStream(url, streamInit(alice.key, call(7, "a-answered"), session));
+  const place = (await lost.next())?.id ?? "";
+  expect((await lost.next())?.message).toMatchObject({ id: 7 });
+  lost.close();
+  for (let again = 0; again < 2; again += 1)
+    expect((await (await resume(place, session)).next())?.message).toMatchObject({ id: 7, result: {} });
+  expect((await harness.events("tool.call")).slice(before)).toMatchObject([{ outcome: "success" }]);
+  expect(harness.problems).toEqual([]);
+});
+
+test.each([
+  [
+    "takes it back",
+    "client_cancelled",
+    { jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: 8 } },
+  ],
+  ["ends its session", "session_ended", undefined],
+])("a lost call has its event when its client %s", async (_what, reason, message) => {
+  const session = await openSession();
+  const open = harness.audit.openDecisions;
+  const lost = await openStream(url, streamInit(alice.key, call(8, "a-slow"), session));
+  await lost.next();
+  lost.close();
+  await expect.poll(() => harness.gateway.liveExchanges).toBe(0);
+  expect(harness.audit.openDecisions).toBe(open + 1);
+  if (message === undefined)
+    await fetch(url, { method: "DELETE", headers: { authorization: `Bearer ${alice.key}`, ...session } });
+  else await post(url, alice.key, message, { headers: session });
+  expect((await harness.events("tool.call")).at(-1)).toMatchObject({ outcome: "error", reason });
+  expect(harness.audit.openDecisions).toBe(open);
 });

@@ -1,4 +1,5 @@
 import { one } from "../http/request-headers.ts";
+import { IGNORED_BYTES_MAX } from "../ignored-answer.ts";
 import { SseOverflowError, SseParser } from "../sse.ts";
 import type { Upstream, UpstreamCall, UpstreamFault, UpstreamSink } from "../upstream.ts";
 import { MESSAGE_BYTES_MAX, type ChannelListener, type MessageChannel } from "./message-channel.ts";
@@ -20,6 +21,7 @@ export class SseChannel implements MessageChannel, UpstreamSink {
   readonly #waiting = new WaitingMessages();
   #endpoint: Upstream | undefined;
   #endpointTimer: NodeJS.Timeout | undefined;
+  readonly #sent = new Set<SentMessage>();
   /** Of messages that were sent up and not yet taken. */
   #untakenBytes = 0;
   #isClosed = false;
@@ -52,6 +54,7 @@ export class SseChannel implements MessageChannel, UpstreamSink {
     this.#isClosed = true;
     clearTimeout(this.#endpointTimer);
     this.#waiting.drop();
+    for (const message of this.#sent) message.stop();
     this.#stream.abort();
   }
 
@@ -105,45 +108,77 @@ export class SseChannel implements MessageChannel, UpstreamSink {
     }
     this.#untakenBytes += message.length;
     const headers = ["content-type", "application/json"];
-    const sent = new SentMessage((fault) => {
-      this.#untakenBytes -= message.length;
-      onTaken?.();
-      if (fault !== undefined) this.fail(fault);
+    const sent = new SentMessage({
+      onTaken: (fault) => {
+        this.#untakenBytes -= message.length;
+        onTaken?.();
+        if (fault !== undefined) this.fail(fault);
+      },
+      onOver: () => this.#sent.delete(sent),
     });
-    endpoint.send({ method: "POST", headers, body: message }, sent);
+    this.#sent.add(sent);
+    sent.follow(endpoint.send({ method: "POST", headers, body: message }, sent));
   }
 }
 
-/** The answer to a message sent up says only whether it was taken. */
-class SentMessage implements UpstreamSink {
-  readonly #onDone: (fault: UpstreamFault | undefined) => void;
-  #isDone = false;
+interface SentListener {
+  /** Called once: the server has the message, never will, or nobody wants to know any more. */
+  readonly onTaken: (fault: UpstreamFault | undefined) => void;
+  /** Called once: nothing more comes. */
+  readonly onOver: () => void;
+}
 
-  /** `onDone` is called once. */
-  constructor(onDone: (fault: UpstreamFault | undefined) => void) {
-    this.#onDone = onDone;
+/** The answer to a message sent up says only whether it was taken; its body, usually the word `Accepted`, need not come to an end. */
+class SentMessage implements UpstreamSink {
+  readonly #listener: SentListener;
+  #call: UpstreamCall | undefined;
+  #bytes = 0;
+  #isTaken = false;
+  #isOver = false;
+
+  constructor(listener: SentListener) {
+    this.#listener = listener;
+  }
+
+  /** The answer may have come before. */
+  follow(call: UpstreamCall): void {
+    if (this.#isOver) call.abort();
+    else this.#call = call;
+  }
+
+  stop(): void {
+    this.#call?.abort();
+    this.#take(undefined);
+    this.#over();
   }
 
   head(status: number): void {
-    if (status >= 300) this.#finish({ kind: "refused", text: `it did not take a message (HTTP ${status})` });
+    this.#take(status < 300 ? undefined : { kind: "refused", text: `it did not take a message (HTTP ${status})` });
   }
 
-  data(): void {
-    // Usually the word `Accepted`.
+  data(chunk: Buffer): void {
+    this.#bytes += chunk.length;
+    if (this.#bytes > IGNORED_BYTES_MAX) this.stop();
   }
 
   end(): void {
-    // Taken; the answer comes on the stream.
-    this.#finish(undefined);
+    this.#over();
   }
 
   fail(fault: UpstreamFault): void {
-    this.#finish(fault);
+    this.#take(fault);
+    this.#over();
   }
 
-  #finish(fault: UpstreamFault | undefined): void {
-    if (this.#isDone) return;
-    this.#isDone = true;
-    this.#onDone(fault);
+  #take(fault: UpstreamFault | undefined): void {
+    if (this.#isTaken) return;
+    this.#isTaken = true;
+    this.#listener.onTaken(fault);
+  }
+
+  #over(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#listener.onOver();
   }
 }

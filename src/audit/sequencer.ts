@@ -64,7 +64,7 @@ class BatchSequencer implements Sequencer {
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
-  /** `performance.now()` at the first failed move since one worked. */
+  /** `performance.now()` at the beginning of the first move that failed since one worked. */
   #failingSince: number | undefined;
 
   constructor(options: SequencerOptions) {
@@ -158,12 +158,13 @@ class BatchSequencer implements Sequencer {
   /** Until what was there at the start is moved. What arrives meanwhile is moved too but not waited for. */
   async #moveAll(): Promise<void> {
     const target = this.#handed;
+    const startedAt = performance.now();
     try {
       let mayBeMore = this.#queue.length > 0 || (await this.#hasStaged());
       while (mayBeMore || this.#moved < target) mayBeMore = await this.#moveBatch();
       this.#failingSince = undefined;
     } catch (error) {
-      this.#failingSince ??= performance.now();
+      this.#failingSince ??= startedAt;
       this.#moveWithin(RETRY_MS);
       this.#options.onProblem?.(error);
       throw error;

@@ -198,6 +198,9 @@ test("shows every part of a rule: defaults where nothing was said, nothing for a
   for (const [input, parts] of rules) {
     expect(at(await create({ name: "shown", ...input }), "policy")).toMatchObject(parts);
     expect(at((await app.rest("GET /policies/shown")).body, "policy")).toMatchObject(parts);
+    // As it is shown it may be given back.
+    const again = await app.rest("PATCH /policies/shown", { ...parts, ...("cedar" in input ? { cedar } : {}) });
+    expect(again.status, JSON.stringify(again.body)).toBe(200);
     await app.rest("DELETE /policies/shown", { confirm: true });
   }
 });

@@ -56,7 +56,7 @@ test("tries a new credential on a command that may be started, and says of any o
   expect(at(changed.body, "discovery", "state")).toBe("ok");
 
   const verified = await rotate("next", { confirm: true });
-  expect(at(verified.body, "rotation"), JSON.stringify(verified.body)).toMatchObject({ verified: true });
+  expect(at(verified.body, "rotation"), JSON.stringify(verified.body)).toMatchObject({ verified: "not_challenged" });
   expect(at(verified.body, "discovery", "state")).toBe("ok");
   for (const input of [{}, { confirm: true, force: true }]) {
     expect(at((await rotate("wrong", input)).body, "rotation")).toMatchObject({ verified: "skipped" });

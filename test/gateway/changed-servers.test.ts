@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { Server } from "../../src/domain/server.ts";
 import { createStdioSupervisor, type StdioSupervisor } from "../../src/gateway/stdio/supervisor.ts";
@@ -7,6 +8,7 @@ import { startHarness, type AgentKey, type Harness } from "./harness.ts";
 import { startSseUpstream } from "./sse-upstream.ts";
 import type { TestUpstream } from "./upstream.ts";
 
+const DRAIN_MS = 1_500;
 const OPEN = { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "t", version: "1" } };
 
 let place: StdioPlace;
@@ -26,7 +28,7 @@ beforeAll(async () => {
     ladder: { stdinCloseMs: 300, sigtermMs: 300 },
   });
   legacy = await startSseUpstream();
-  harness = await startHarness({ startChild: (spec) => supervisor.start(spec) });
+  harness = await startHarness({ startChild: (spec) => supervisor.start(spec), bridgeDrainMs: DRAIN_MS });
   const stdio = (name: string, shareable: boolean) =>
     harness.addServer(
       { name, transport: "stdio", command: place.node, cwd: place.folder, shareable },
@@ -98,6 +100,29 @@ test("ends the stream of a legacy server that is reached otherwise now", async (
   expect((await use(session, call(2, "env"))).status).toBe(404);
   expect((await use(await open("legacy"), call(2, "env"))).status).toBe(200);
   expect(legacy.received.at(-1)?.headers["mark"]).toBe("b");
+});
+
+test.each([
+  ["own", true],
+  ["shared", false],
+])("no call fails because a credential is rotated (%s)", async (name, staysToItsEnd) => {
+  const same = { args: [place.script], env: { MARK: "same" } };
+  await harness.setSecrets(serverOf(name), same);
+  const session = await open(name);
+  const pid = await pidOf(session);
+  const credential = { type: "env", values: { TOKEN: `rotated-${name}` } } as const;
+  await harness.setSecrets(serverOf(name), { ...same, credential });
+  expect(await pidOf(session)).toBe(pid);
+  const fresh = await open(name);
+  expect(await pidOf(fresh)).not.toBe(pid);
+  expect((await use(fresh, call(3, "env"))).text).toContain("TOKEN");
+  if (staysToItsEnd) {
+    await sleep(DRAIN_MS + 500);
+    return expect(await pidOf(session)).toBe(pid);
+  }
+  await expect.poll(() => isAlive(pid), { timeout: 10_000 }).toBe(false);
+  expect((await use(session, call(4, "env"))).status).toBe(404);
+  expect((await use(fresh, call(5, "env"))).status).toBe(200);
 });
 
 test.each(["own", "shared"])("leaves a child alone whose server is only described otherwise (%s)", async (name) => {

@@ -65,6 +65,7 @@ export type HarnessOptions = Partial<
   readonly bodyIdleTimeoutMs?: number | undefined;
   readonly startChild?: BridgeOptions["startChild"] | undefined;
   readonly bridgeIdleMs?: number | undefined;
+  readonly bridgeDrainMs?: number | undefined;
   readonly bridgedSessionsPerAgentMax?: number | undefined;
   /** Held calls are filed in the store and may be decided. */
   readonly hasApprovals?: boolean | undefined;
@@ -81,6 +82,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
     wrapAudit,
     startChild,
     bridgeIdleMs,
+    bridgeDrainMs,
     bridgedSessionsPerAgentMax,
     hasApprovals,
     onClaimed,
@@ -110,6 +112,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
     reach: (view) => reachServer(view, { egress, credentials }),
     onProblem: (message) => problems.push(message),
     idleMs: bridgeIdleMs,
+    drainMs: bridgeDrainMs,
     sessionsPerAgentMax: bridgedSessionsPerAgentMax,
     limits: options.limits,
   });

@@ -18,7 +18,7 @@ storeConformance("PostgreSQL", async () => open(await postgres.createDatabase())
 test("refuses a second store on the same database, not one on another database of the server", async () => {
   const [url, other] = [await postgres.createDatabase(), await postgres.createDatabase()];
   const first = await open(url);
-  await expect(open(url)).rejects.toMatchObject({ code: "unavailable" });
+  await expect(open(url)).rejects.toMatchObject({ code: "conflict" });
   await (await open(other)).close();
   await first.close();
   await (await open(url)).close();

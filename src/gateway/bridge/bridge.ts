@@ -12,7 +12,7 @@ import type { HandleScope } from "../seal.ts";
 import { createSecretMask, secretsOf } from "../secret-mask.ts";
 import type { Upstream, UpstreamCall, UpstreamRequest, Upstreams, UpstreamSink } from "../upstream.ts";
 import { BridgedSession } from "./bridged-session.ts";
-import { configurationOf, isOutdated } from "./configuration.ts";
+import { configurationOf, hasOldCredential, isOutdated, type Configuration } from "./configuration.ts";
 import { countUntaken } from "./count-untaken.ts";
 import type { ChannelListener, MessageChannel } from "./message-channel.ts";
 import { SharedChildren } from "./shared-child.ts";
@@ -38,6 +38,8 @@ export interface BridgeOptions {
   readonly onProblem: (message: string) => void;
   /** A session that is neither used nor listened to for so long is ended, and its child with it. */
   readonly idleMs?: number | undefined;
+  /** What has a credential of before ends after so long, but for children of one session. */
+  readonly drainMs?: number | undefined;
   /** One agent may have so many sessions open; one more ends the one of its own that is idle longest. */
   readonly sessionsPerAgentMax?: number | undefined;
   /** What may wait in memory for servers to take it, as for what waits for clients. */
@@ -52,6 +54,7 @@ export interface Bridge extends Upstreams {
 }
 
 const IDLE_MS = 30 * 60_000;
+const DRAIN_MS = 10 * 60_000;
 /** A fifth of the children that may live: no agent can take them all. */
 const SESSIONS_PER_AGENT_MAX = 100;
 const SWEEP_MS = 30_000;
@@ -66,12 +69,30 @@ export function createBridge(options: BridgeOptions): Bridge {
   const idleMs = options.idleMs ?? IDLE_MS;
   const children = new SharedChildren({ ...options, idleMs });
   const untaken = new HeldBytes({ ...DEFAULT_LIMITS, ...options.limits });
-  const sweep = setInterval(() => endIdle(sessions, options.clock.now() - idleMs), Math.min(SWEEP_MS, idleMs)).unref();
+  const drainMs = options.drainMs ?? DRAIN_MS;
+  let latest: Snapshot | undefined;
+  const drain = (): void => {
+    if (latest !== undefined) endDrained(latest, { sessions, children }, options.clock.now() - drainMs);
+  };
+  const sweep = setInterval(
+    () => {
+      endIdle(sessions, options.clock.now() - idleMs);
+      drain();
+    },
+    Math.min(SWEEP_MS, idleMs, drainMs),
+  ).unref();
   return {
     of: (server, scope) => createBridged(server, scope, { options, sessions, children, untaken }),
     endSession: (scope, upstreamId) => sessions.get(keyOf(scope, upstreamId))?.session.end(),
     hasEnded: (_server, scope, upstreamId) => !sessions.has(keyOf(scope, upstreamId)),
-    enforce: (snapshot) => endOutdated(snapshot, { sessions, children }),
+    enforce(snapshot) {
+      latest = snapshot;
+      endOutdated(snapshot, { sessions, children });
+      for (const session of sessions.values())
+        if (hasOldCredential(session.configuration, snapshot.serverById.get(session.serverId)))
+          session.outdatedAt ??= options.clock.now();
+      drain();
+    },
     get sessionCount() {
       return sessions.size;
     },
@@ -90,14 +111,37 @@ function endIdle(sessions: ReadonlyMap<string, OpenSession>, before: number): vo
 /** A client recovers from the end of its session by itself: its next message is answered with 404, and it begins a new one. */
 function endOutdated({ serverById }: Snapshot, { sessions, children }: Pick<Shared, "sessions" | "children">): void {
   for (const { session, serverId, configuration } of sessions.values())
-    if (isOutdated(configuration, serverById.get(serverId)?.server)) session.end("the server was changed");
-  children.closeWhere(({ serverId, configuration }) => isOutdated(configuration, serverById.get(serverId)?.server));
+    if (isOutdated(configuration, serverById.get(serverId))) session.end("the server was changed");
+  children.closeWhere(({ serverId, configuration }) => isOutdated(configuration, serverById.get(serverId)));
+}
+
+/**
+ * Sessions with a credential of before go on for a while, so that no call fails because of a rotation; a child of one session as long as
+ * that (contract, `update_mcp_server`). A child that sessions shared goes with the last of them.
+ */
+function endDrained(
+  { serverById }: Snapshot,
+  { sessions, children }: Pick<Shared, "sessions" | "children">,
+  before: number,
+): void {
+  for (const { session, serverId, outdatedAt } of sessions.values()) {
+    const server = serverById.get(serverId)?.server;
+    const hasOwnChild = server?.transport === "stdio" && !server.shareable;
+    if (!hasOwnChild && outdatedAt !== undefined && outdatedAt <= before) session.end("the server was changed");
+  }
+  const inUse = new Set([...sessions.values()].map(({ configuration }) => JSON.stringify(configuration)));
+  children.closeWhere(
+    ({ serverId, configuration }) =>
+      hasOldCredential(configuration, serverById.get(serverId)) && !inUse.has(JSON.stringify(configuration)),
+  );
 }
 
 interface OpenSession {
   readonly session: BridgedSession;
   readonly serverId: string;
-  readonly configuration: string;
+  readonly configuration: Configuration;
+  /** Since when its credential is one of before. */
+  outdatedAt: number | undefined;
 }
 
 interface Shared {
@@ -149,7 +193,8 @@ function open(view: ServerView, scope: HandleScope, shared: Shared): BridgedSess
       countUntaken(connect(view, shared, listener), (bytes) => void untaken.add(scope.agentId, bytes)),
     onClosed: () => sessions.delete(key),
   });
-  sessions.set(key, { session, serverId: scope.serverId, configuration: configurationOf(view.server) });
+  const configuration = configurationOf(view);
+  sessions.set(key, { session, serverId: scope.serverId, configuration, outdatedAt: undefined });
   return session;
 }
 
@@ -165,7 +210,7 @@ function connect(view: ServerView, { options, children }: Shared, listener: Chan
   const start = (): Promise<BridgedChild> => options.startChild(childSpec(view));
   if (server.transport === "stdio" && server.shareable)
     return children.connect(
-      { serverId: server.id, configuration: configurationOf(server), label: server.name, start },
+      { serverId: server.id, configuration: configurationOf(view), label: server.name, start },
       masked(listener, view),
     );
   if (server.transport === "stdio") return new StdioChannel(start(), masked(listener, view));

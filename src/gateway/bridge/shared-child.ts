@@ -1,6 +1,7 @@
 import type { Clock } from "../../lib/clock.ts";
 import { memberOf, textAt } from "../envelope/envelope.ts";
 import { KeptChild } from "../stdio/kept-child.ts";
+import type { Configuration } from "./configuration.ts";
 import { MESSAGE_BYTES_MAX, parseMessage, type ChannelListener, type MessageChannel } from "./message-channel.ts";
 import { SharedWire, type Seat } from "./shared-wire.ts";
 import { faultOfStart, type BridgedChild } from "./stdio-channel.ts";
@@ -13,10 +14,10 @@ export interface SharedChildrenOptions {
   readonly onProblem: (message: string) => void;
 }
 
-/** How to start a child; `configuration` stays the same as long as the same would be started. */
+/** How to start a child: another configuration is another child. */
 export interface SharedSpec {
   readonly serverId: string;
-  readonly configuration: string;
+  readonly configuration: Configuration;
   readonly label: string;
   readonly start: () => Promise<BridgedChild>;
 }
@@ -48,7 +49,7 @@ export class SharedChildren {
   }
 
   #find(spec: SharedSpec, version: string): SharedChild {
-    const key = `${spec.serverId} ${version} ${spec.configuration}`;
+    const key = `${spec.serverId} ${version} ${JSON.stringify(spec.configuration)}`;
     const child = this.#children.get(key) ?? new SharedChild(spec, version, this.#options);
     this.#children.set(key, child);
     return child;

@@ -6,6 +6,7 @@ import { SharedChildren } from "./shared-child.ts";
 import { StdioChannel, type BridgedChild } from "./stdio-channel.ts";
 
 const MB = 1024 * 1024;
+const CONFIGURATION = { endpoint: "", digest: "", secretsVersion: 1 };
 const never = new Promise<BridgedChild>(() => undefined);
 
 test.each([
@@ -14,7 +15,10 @@ test.each([
     "that it shares",
     (listener: ChannelListener): MessageChannel => {
       const children = new SharedChildren({ clock: systemClock, idleMs: 1000, onProblem: () => undefined });
-      return children.connect({ serverId: "s", configuration: "1", label: "s", start: () => never }, listener);
+      return children.connect(
+        { serverId: "s", configuration: CONFIGURATION, label: "s", start: () => never },
+        listener,
+      );
     },
   ],
 ])("keeps a session's messages for a child %s that does not start up to a bound", (_, connect) => {

@@ -132,7 +132,8 @@ async function isSameRule(entry: Entry, policy: Policy, context: PlanContext): P
     return (
       built.effect === policy.effect &&
       isDeepStrictEqual(whole(built), whole(policy)) &&
-      (built.rule !== null || built.cedar === policy.cedar)
+      // Of a rule in fields too: a newer program may say it in other words.
+      built.cedar === policy.cedar
     );
   } catch (error) {
     if (error instanceof AppError && error.code === "not_found") return false;

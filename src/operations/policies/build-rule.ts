@@ -51,7 +51,10 @@ export async function buildRule(
 }
 
 function refuseFields({ principals, resources, actions, conditions }: RuleInput): void {
-  const field = Object.entries({ principals, resources, actions, conditions }).find(([, value]) => value !== undefined);
+  // Empty ones are how a policy in Cedar text is shown.
+  const field = Object.entries({ principals, resources, actions, conditions }).find(
+    ([, value]) => value !== undefined && Object.keys(value).length > 0,
+  );
   if (field !== undefined) {
     throw invalid(`\`${field[0]}\` cannot stand beside \`cedar\`; say it in the text or leave the text out`, field[0]);
   }

@@ -133,8 +133,9 @@ async function contactEndpoint(input: Input, context: PrepareContext): Promise<C
   if (isFirstStart) checkStartRight(caller.role);
   if (isEndpointChanged || isFirstStart) checkStdioAllowed(endpoint.transport, services);
   if (isEndpointChanged) await checkAddresses(endpoint, services.probe);
-  const verified = await verifyCredential(input, { endpoint, seen }, context);
+  const tried = await verifyCredential(input, { endpoint, seen }, context);
   const discovery = isEndpointChanged || isFirstStart ? await discover(input, { endpoint, seen }, context) : undefined;
+  const verified = tried ?? verifiedByStart(input, endpoint, discovery);
   const isNew = isFirstStart || endpoint.url !== seen.url;
   return { seen, endpoint, isEndpointChanged, isNew, discovery, verified };
 }
@@ -150,15 +151,31 @@ async function verifyCredential(
   { endpoint, seen }: Pick<Contact, "endpoint" | "seen">,
   context: PrepareContext,
 ): Promise<Contact["verified"]> {
-  if (context.isDryRun || input.credential === undefined) return undefined;
-  if (input.force === true || !mayContact(input, endpoint)) return "skipped";
+  if (context.isDryRun || input.credential === undefined || endpoint.transport === "stdio") return undefined;
+  if (input.force === true) return "skipped";
   const options = { timeoutMs: CONTACT_TIMEOUT_MS, signal: context.signal, name: seen.name };
   const result = await context.services.probe.verifyCredential(endpoint, options);
   if (result.verified !== false) return result.verified;
-  throw new AppError(
+  throw notAccepted(result.error);
+}
+
+/** A command is started once: what it does without its credential says nothing, and two of it at a time may be in each other's way. */
+function verifiedByStart(
+  input: Input,
+  { transport }: ProbeTarget,
+  discovery: Discovery | undefined,
+): Contact["verified"] {
+  if (transport !== "stdio" || input.credential === undefined || discovery === undefined) return undefined;
+  if (input.force === true || discovery.state === "not_contacted") return "skipped";
+  if (discovery.state === "ok") return "not_challenged";
+  throw notAccepted(discovery.error ?? discovery.state);
+}
+
+function notAccepted(error: string): AppError {
+  return new AppError(
     "upstream_error",
     "the server did not accept the new credential, the old one stays; correct it, or use `force: true` to store it unverified",
-    { details: { error: result.error } },
+    { details: { error } },
   );
 }
 

@@ -1,16 +1,20 @@
 import {
   chmodSync,
+  closeSync,
   existsSync,
+  fsyncSync,
+  ftruncateSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readFileSync,
   readlinkSync,
   realpathSync,
   renameSync,
   rmSync,
   statSync,
-  truncateSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { AppError } from "../../lib/errors.ts";
@@ -55,26 +59,37 @@ export function draftPrivately(path: string, trial: string): PrivateDraft {
   const target = targetOf(path);
   mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
   const draft = `${target}.${process.pid}.tmp`;
-  const removeDraft = (): void => rmSync(draft, { force: true });
+  // Kept open: by its name it could be another file by the time that the key is known.
+  const fd = openSync(draft, "wx", OWNER_ONLY);
+  const removeDraft = (): void => {
+    closeSync(fd);
+    rmSync(draft, { force: true });
+  };
   const backup = undoing(removeDraft, () => {
-    writeFileSync(draft, trial, { mode: OWNER_ONLY, flag: "wx", flush: true });
+    writeAll(fd, trial);
     return existsSync(target) ? backUp(target) : undefined;
   });
   return {
     backup,
     finish: (toText) =>
       undoing(removeDraft, () => {
-        const text = toText();
-        truncateSync(draft, Buffer.byteLength(text));
-        // Over the trial, whose room is certain.
-        writeFileSync(draft, text, { flag: "r+", flush: true });
+        writeAll(fd, toText());
         renameSync(draft, target);
+        closeSync(fd);
       }),
     discard() {
       removeDraft();
       if (backup !== undefined) rmSync(backup, { force: true });
     },
   };
+}
+
+/** Over what is there, whose room is certain. */
+function writeAll(fd: number, text: string): void {
+  const bytes = Buffer.from(text);
+  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, bytes.length - at, at);
+  ftruncateSync(fd, bytes.length);
+  fsyncSync(fd);
 }
 
 /** A link stays a link, to nothing yet too: people keep their configurations in one folder and link to them. */

@@ -16,6 +16,8 @@ const OLDEST_SERVER = 150_000;
 /** Key of the session lock that says that a Runlayer has this database; PostgreSQL keeps such locks per database. */
 const INSTANCE_LOCK = 7_420_001;
 
+const TAKEN = "another Runlayer has this PostgreSQL database; stop it, or use another database";
+
 /** The stored value that names the process that has the database. */
 const VALUE_NAME = "instance";
 
@@ -32,19 +34,20 @@ export class InstanceGuard {
     this.#databaseUrl = databaseUrl;
   }
 
-  /** Waits some seconds for a process that is about to end. */
+  /** Waits some seconds for a process that is about to end; throws `conflict` where it does not. */
   static async acquire(databaseUrl: string): Promise<InstanceGuard> {
     const guard = new InstanceGuard(databaseUrl);
-    await guard.#connect(LOCK_MS_MAX);
-    return guard;
+    if (await guard.#connect(LOCK_MS_MAX)) return guard;
+    throw new AppError("conflict", TAKEN);
   }
 
   /** Takes the lock again if its session was lost; throws `unavailable` when another process has it. */
   async hold(): Promise<void> {
-    if (this.#client === undefined) await this.#connect(0);
+    if (this.#client === undefined && !(await this.#connect(0))) throw new AppError("unavailable", TAKEN);
   }
 
-  async #connect(lockMsMax: number): Promise<void> {
+  /** False where another process has the database. */
+  async #connect(lockMsMax: number): Promise<boolean> {
     const client = createClient(this.#databaseUrl);
     const forget = (): void => void (this.#client = this.#client === client ? undefined : this.#client);
     client.on("error", forget);
@@ -53,8 +56,10 @@ export class InstanceGuard {
       await client.connect();
       await assertVersion(client);
       await watchPeer(client);
-      await lock(client, performance.now() + lockMsMax);
-      this.#client = client;
+      const isLocked = await lock(client, performance.now() + lockMsMax);
+      if (isLocked) this.#client = client;
+      else await client.end();
+      return isLocked;
     } catch (error) {
       await client.end();
       throw error instanceof AppError ? error : unreachable(error);
@@ -110,16 +115,15 @@ async function assertVersion(client: Client): Promise<void> {
   throw new AppError("unavailable", "the PostgreSQL server is older than version 15; use 15 or newer");
 }
 
-async function lock(client: Client, until: number): Promise<void> {
+async function lock(client: Client, until: number): Promise<boolean> {
   for (;;) {
     const { rows } = await client.query<{ locked: boolean }>("select pg_try_advisory_lock($1) as locked", [
       INSTANCE_LOCK,
     ]);
-    if (rows[0]?.locked === true) return;
-    if (performance.now() >= until) break;
+    if (rows[0]?.locked === true) return true;
+    if (performance.now() >= until) return false;
     await sleep(LOCK_RETRY_MS);
   }
-  throw new AppError("unavailable", "another Runlayer has this PostgreSQL database; stop it, or use another database");
 }
 
 function unreachable(error: unknown): AppError {

@@ -30,7 +30,7 @@ const numberTypes: NonNullable<PoolConfig["types"]> = {
 };
 
 /**
- * Connects to PostgreSQL 15 or newer. Throws `unavailable` when it does not answer, is too old, or when another Runlayer has the
+ * Connects to PostgreSQL 15 or newer. Throws `unavailable` when it does not answer or is too old, `conflict` when another Runlayer has the
  * database. The URL's password never enters a message.
  */
 export async function openPostgres(databaseUrl: string): Promise<SqlBackend> {

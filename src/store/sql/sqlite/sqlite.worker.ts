@@ -30,7 +30,12 @@ const SETTLED_MS = 1_000;
 
 /** Beyond this the write-ahead log is shortened; undisturbed it takes 16 MB (1 000 pages). */
 const LOG_BYTES_MAX = 48 * 1024 * 1024;
-const CHECKPOINT_WAIT_MS = 500;
+/** Who shortens it holds up the writer for no longer. */
+const CHECKPOINT_WAIT_MS = 50;
+/** 16 MB. */
+const PAGES_LEFT_MAX = 1_000;
+/** Where another process reads an old state of the file, as a backup does, it cannot be shortened: another try comes later. */
+const CHECKPOINT_PAUSE_MS = 5_000;
 
 type PreparedStatement = SqliteDatabase.Statement<unknown[], never>;
 
@@ -44,6 +49,7 @@ assert(port !== null, "the SQLite worker runs in a worker thread");
 const reply = (message: WorkerReply): void => port.postMessage(message);
 /** Of the worker that reads for callers: its other connections cannot write. */
 let checkpointer: SqliteDatabase.Database | undefined;
+let nextShorteningAt = 0;
 const opened = await openAll();
 if (opened !== undefined) {
   port.on("message", (request: WorkerRequest) => {
@@ -116,15 +122,33 @@ function openReader(): Connection {
  * reads what it holds. Here, between two of their reads, is a moment in which none does.
  */
 function shortenLog(connections: readonly Connection[]): void {
-  if (connections.some(({ database }) => database.inTransaction)) return;
+  if (performance.now() < nextShorteningAt || connections.some(({ database }) => database.inTransaction)) return;
   const log = statSync(`${settings.databaseFile}-wal`, { throwIfNoEntry: false });
   if (log === undefined || log.size <= LOG_BYTES_MAX) return;
+  nextShorteningAt = performance.now() + CHECKPOINT_PAUSE_MS;
   try {
     checkpointer ??= new SqliteDatabase(settings.databaseFile, { timeout: CHECKPOINT_WAIT_MS });
-    checkpointer.pragma("wal_checkpoint(TRUNCATE)");
+    // Copies without a lock that the writer needs, so that little is left for the next, which has it.
+    const { log, checkpointed } = checkpoint(checkpointer, "PASSIVE");
+    if (log - checkpointed > PAGES_LEFT_MAX) return;
+    const { busy } = checkpoint(checkpointer, "TRUNCATE");
+    nextShorteningAt = busy === 0 ? 0 : performance.now() + CHECKPOINT_WAIT_MS;
   } catch {
-    // After the next read again: what is wrong with the disk the writer meets as well, and says.
+    // What is wrong with the disk the writer meets as well, and says.
   }
+}
+
+interface Checkpoint {
+  readonly busy: number;
+  /** Pages. */
+  readonly log: number;
+  readonly checkpointed: number;
+}
+
+function checkpoint(database: SqliteDatabase.Database, mode: "PASSIVE" | "TRUNCATE"): Checkpoint {
+  const row = database.prepare<[], Checkpoint>(`PRAGMA wal_checkpoint(${mode})`).get();
+  assert(row !== undefined, "a checkpoint says what it did");
+  return row;
 }
 
 /** The lock outlives the connections, and the writer those that read: the last one takes the write-ahead log away. */

@@ -139,8 +139,7 @@ export class AnswerSink implements UpstreamSink {
   #finishError(): void {
     const { pending } = this.#exchange;
     const error = this.#errorTo(pending?.facts.envelope.id);
-    // Of a stream it may only say that the server has none.
-    if (this.#status === 404 && this.#exchange.isCall && error?.isOfRequest !== true) this.#dropSession();
+    if (this.#status === 404) this.#dropSession(error?.isOfRequest === true);
     if (error === undefined && this.#status >= 500)
       return this.#exchange.fail({ kind: "refused", text: `it answered with HTTP status ${this.#status}` });
     const idText = pending?.facts.envelope.idText ?? "null";
@@ -161,9 +160,10 @@ export class AnswerSink implements UpstreamSink {
     return { bytes: splice(envelope.bytes, disownError(envelope)), isOfRequest: envelope.id !== null };
   }
 
-  /** The server does not know the session any more. */
-  #dropSession(): void {
-    const { session, context } = this.#exchange;
+  /** The server does not know the session any more, unless it only has no such stream, or not what the request asks for. */
+  #dropSession(isOfRequest: boolean): void {
+    const { session, context, isCall } = this.#exchange;
+    if (!this.#isOurs && (!isCall || isOfRequest)) return;
     if (session !== undefined && context.sessions.end(session)) recordEnd(context, session, "ended_by_server");
   }
 

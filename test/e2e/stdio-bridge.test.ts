@@ -162,5 +162,6 @@ test("opens a new session while its client is silent, so that the server is hear
   expect(await answerTo(bridge, 1)).toHaveProperty("error");
   const { body } = await app.rest("GET /audit-events", { action: "session.end", outcome: "success" });
   const ended = [Object(body).items].flat().filter(({ details }) => details.reason === "ended_by_server");
-  expect(ended).toHaveLength(1);
+  // The server refused a stream alone, which need not be for its session.
+  expect(ended).toEqual([]);
 }, 30_000);

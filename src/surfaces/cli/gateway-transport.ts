@@ -25,14 +25,19 @@ export interface GatewayTransportOptions {
   readonly onSessionGone: (sessionId: string) => void;
 }
 
+interface Sending extends Outgoing {
+  /** In which it was sent. */
+  readonly sessionId: string | undefined;
+}
+
 const NOT_FOUND = 404;
 
 /** The SDK's transport, which sends the very bytes that it is given and leaves the streams of a session that was replaced. */
 export class GatewayTransport extends StreamableHTTPClientTransport {
-  readonly #sending: AsyncLocalStorage<Outgoing>;
+  readonly #sending: AsyncLocalStorage<Sending>;
 
   constructor({ url, key, onSessionGone }: GatewayTransportOptions) {
-    const sending = new AsyncLocalStorage<Outgoing>();
+    const sending = new AsyncLocalStorage<Sending>();
     const fetchNaming = namingUrl(url);
     super(url, {
       requestInit: { headers: { Authorization: `Bearer ${key}` } },
@@ -49,11 +54,12 @@ export class GatewayTransport extends StreamableHTTPClientTransport {
         return response;
       },
       reconnectionScheduler: (reconnect, delayMs) => {
-        const { sessionId } = this;
-        const outgoing = sending.getStore();
+        const sent = sending.getStore();
+        // Another stream may have found the session gone, and have it replaced by now.
+        const sessionId = sent?.sessionId ?? this.sessionId;
         // The new session has a stream of its own, and no answer to what was asked in the old one.
         const timer = setTimeout(
-          () => (this.sessionId === sessionId ? reconnect() : outgoing?.onStreamEnd?.()),
+          () => (this.sessionId === sessionId ? reconnect() : sent?.onStreamEnd?.()),
           delayMs,
         ).unref();
         return () => clearTimeout(timer);
@@ -65,7 +71,7 @@ export class GatewayTransport extends StreamableHTTPClientTransport {
   post(outgoing: Outgoing): Promise<void> {
     const { message, onStreamEnd } = outgoing;
     const options = onStreamEnd === undefined ? {} : { onRequestStreamEnd: onStreamEnd };
-    return this.#sending.run(outgoing, () => this.send(message, options));
+    return this.#sending.run({ ...outgoing, sessionId: this.sessionId }, () => this.send(message, options));
   }
 }
 

@@ -1,3 +1,5 @@
+import { GatheredBytes } from "../../lib/gathered-bytes.ts";
+
 /** One line as it was written, without its end. */
 export interface Line {
   readonly bytes: Buffer<ArrayBuffer>;
@@ -11,7 +13,8 @@ const END_BYTES = 1024;
 /** Cuts what comes in pieces into lines, and holds no more than `lineBytesMax` of one. */
 export class LineSplitter {
   readonly #lineBytesMax: number;
-  #parts: Buffer[] = [];
+  readonly #held = new GatheredBytes();
+  /** Of the line, kept or not. */
   #bytes = 0;
 
   constructor(lineBytesMax: number) {
@@ -24,8 +27,7 @@ export class LineSplitter {
     let start = 0;
     for (let end = chunk.indexOf("\n"); end >= 0; end = chunk.indexOf("\n", start)) {
       this.#hold(chunk.subarray(start, end));
-      lines.push({ bytes: Buffer.concat(this.#parts), isCut: this.#isTooLong });
-      this.#parts = [];
+      lines.push({ bytes: Buffer.from(this.#held.take()), isCut: this.#isTooLong });
       this.#bytes = 0;
       start = end + 1;
     }
@@ -38,11 +40,10 @@ export class LineSplitter {
   }
 
   #hold(part: Buffer): void {
-    this.#parts.push(part);
+    this.#held.add(part);
     this.#bytes += part.length;
-    if (!this.#isTooLong) return;
-    const held = Buffer.concat(this.#parts);
-    if (held.length > 2 * END_BYTES)
-      this.#parts = [Buffer.concat([held.subarray(0, END_BYTES), held.subarray(-END_BYTES)])];
+    if (!this.#isTooLong || this.#held.length <= 2 * END_BYTES) return;
+    const held = this.#held.take();
+    this.#held.add(Buffer.concat([held.subarray(0, END_BYTES), held.subarray(-END_BYTES)]));
   }
 }

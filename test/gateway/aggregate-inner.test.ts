@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { openSkillRunner } from "../../src/app/skill-runner.ts";
 import type { AuditLog } from "../../src/audit/audit-log.ts";
-import { createStdioSupervisor, type StdioSupervisor } from "../../src/gateway/stdio/supervisor.ts";
+import type { StdioSupervisor } from "../../src/gateway/stdio/supervisor.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { AppError } from "../../src/lib/errors.ts";
 import { makeStdioPlace, type StdioPlace } from "../fixtures/mcp/stdio-place.ts";
@@ -19,6 +19,7 @@ import {
   type Received,
   type TestUpstream,
 } from "./upstream.ts";
+import { superviseIn } from "./supervisor.ts";
 
 const INITIALIZE = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "test", version: "1" } };
 const VERSION = "2026-07-28";
@@ -43,13 +44,7 @@ let isDiskFull = false;
 
 beforeAll(async () => {
   place = makeStdioPlace();
-  supervisor = createStdioSupervisor({
-    user: place.user,
-    hiddenPaths: [],
-    maskText: (text) => text,
-    log: () => undefined,
-    ladder: { stdinCloseMs: 300, sigtermMs: 300 },
-  });
+  supervisor = superviseIn(place);
   upstream = await startUpstream((received) =>
     received.message.method === "tools/call" ? behave(received) : plainServer(received),
   );

@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { StdioChild } from "../../src/gateway/stdio/start-child.ts";
-import { createStdioSupervisor, type StdioSupervisor } from "../../src/gateway/stdio/supervisor.ts";
+import type { StdioSupervisor } from "../../src/gateway/stdio/supervisor.ts";
 import { makeStdioPlace, type StdioPlace } from "../fixtures/mcp/stdio-place.ts";
 import { call, openStream, post, request, streamInit, type OpenStream, type Posted } from "./client.ts";
 import { startHarness, type AgentKey, type Harness } from "./harness.ts";
 import { startSseUpstream } from "./sse-upstream.ts";
 import type { TestUpstream } from "./upstream.ts";
+import { superviseIn } from "./supervisor.ts";
 
 let place: StdioPlace;
 let supervisor: StdioSupervisor;
@@ -18,13 +19,7 @@ const childByServer = new Map<string, StdioChild>();
 
 beforeAll(async () => {
   place = makeStdioPlace();
-  supervisor = createStdioSupervisor({
-    user: place.user,
-    hiddenPaths: [],
-    maskText: (text) => text,
-    log: () => undefined,
-    ladder: { stdinCloseMs: 100, sigtermMs: 100 },
-  });
+  supervisor = superviseIn(place);
   harness = await startHarness({
     async startChild(spec) {
       const child = await supervisor.start(spec);

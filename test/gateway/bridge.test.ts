@@ -3,12 +3,13 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createStdioSupervisor, type StdioSupervisor } from "../../src/gateway/stdio/supervisor.ts";
+import type { StdioSupervisor } from "../../src/gateway/stdio/supervisor.ts";
 import type { RunningServer } from "../fixtures/mcp/http-servers.ts";
 import { startSseServer } from "../fixtures/mcp/http-servers.ts";
 import { makeStdioPlace, type StdioPlace } from "../fixtures/mcp/stdio-place.ts";
 import { call, openStream, post, request, streamInit } from "./client.ts";
 import { startHarness, type AgentKey, type Harness } from "./harness.ts";
+import { superviseIn } from "./supervisor.ts";
 
 const OPEN = { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "t", version: "1" } };
 
@@ -21,13 +22,7 @@ let bob: AgentKey;
 
 beforeAll(async () => {
   place = makeStdioPlace(["@modelcontextprotocol/server-everything", "@modelcontextprotocol/server-memory"]);
-  supervisor = createStdioSupervisor({
-    user: place.user,
-    hiddenPaths: [],
-    maskText: (text) => text,
-    log: () => undefined,
-    ladder: { stdinCloseMs: 300, sigtermMs: 300 },
-  });
+  supervisor = superviseIn(place);
   harness = await startHarness({ startChild: (spec) => supervisor.start(spec), bridgedSessionsPerAgentMax: 3 });
   sse = await startSseServer();
   const stdio = (name: string, args: readonly string[]) =>

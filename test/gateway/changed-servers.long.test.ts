@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { Server } from "../../src/domain/server.ts";
-import { createStdioSupervisor, type StdioSupervisor } from "../../src/gateway/stdio/supervisor.ts";
+import type { StdioSupervisor } from "../../src/gateway/stdio/supervisor.ts";
 import { makeStdioPlace, type StdioPlace } from "../fixtures/mcp/stdio-place.ts";
 import { call, openStream, post, request, streamInit } from "./client.ts";
 import { startHarness, type AgentKey, type Harness } from "./harness.ts";
 import { startSseUpstream } from "./sse-upstream.ts";
 import type { TestUpstream } from "./upstream.ts";
+import { superviseIn } from "./supervisor.ts";
 
 const DRAIN_MS = 1_500;
 const OPEN = { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "t", version: "1" } };
@@ -20,13 +21,7 @@ let servers: readonly Server[];
 
 beforeAll(async () => {
   place = makeStdioPlace();
-  supervisor = createStdioSupervisor({
-    user: place.user,
-    hiddenPaths: [],
-    maskText: (text) => text,
-    log: () => undefined,
-    ladder: { stdinCloseMs: 300, sigtermMs: 300 },
-  });
+  supervisor = superviseIn(place);
   legacy = await startSseUpstream();
   harness = await startHarness({ startChild: (spec) => supervisor.start(spec), bridgeDrainMs: DRAIN_MS });
   const stdio = (name: string, shareable: boolean) =>

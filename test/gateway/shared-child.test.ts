@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createStdioSupervisor, type StdioSupervisor } from "../../src/gateway/stdio/supervisor.ts";
+import type { StdioSupervisor } from "../../src/gateway/stdio/supervisor.ts";
 import { makeStdioPlace, type StdioPlace } from "../fixtures/mcp/stdio-place.ts";
 import { call, openStream, post, request, streamInit, type Message } from "./client.ts";
 import { startHarness, type AgentKey, type Harness } from "./harness.ts";
+import { superviseIn } from "./supervisor.ts";
 
 let place: StdioPlace;
 let supervisor: StdioSupervisor;
@@ -14,13 +15,7 @@ let url: string;
 
 beforeAll(async () => {
   place = makeStdioPlace();
-  supervisor = createStdioSupervisor({
-    user: place.user,
-    hiddenPaths: [],
-    maskText: (text) => text,
-    log: () => undefined,
-    ladder: { stdinCloseMs: 300, sigtermMs: 300 },
-  });
+  supervisor = superviseIn(place);
   harness = await startHarness({ startChild: (spec) => supervisor.start(spec) });
   const stdio = (name: string, args: readonly string[]) =>
     harness.addServer(

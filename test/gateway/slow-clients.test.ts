@@ -2,13 +2,14 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createStdioSupervisor, type StdioSupervisor } from "../../src/gateway/stdio/supervisor.ts";
+import type { StdioSupervisor } from "../../src/gateway/stdio/supervisor.ts";
 import { makeStdioPlace, type StdioPlace } from "../fixtures/mcp/stdio-place.ts";
 import { call, post, request } from "./client.ts";
 import { startHarness, type AgentKey, type Harness } from "./harness.ts";
 import { rawRequest } from "./raw-request.ts";
 import { startSseUpstream } from "./sse-upstream.ts";
 import type { TestUpstream } from "./upstream.ts";
+import { superviseIn } from "./supervisor.ts";
 
 const OPEN = { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "t", version: "1" } };
 const FILE_BYTES = 1024 * 1024;
@@ -24,13 +25,7 @@ beforeAll(async () => {
   place = makeStdioPlace();
   file = join(place.folder, "large.txt");
   writeFileSync(file, "x".repeat(FILE_BYTES), { mode: 0o644 });
-  supervisor = createStdioSupervisor({
-    user: place.user,
-    hiddenPaths: [],
-    maskText: (text) => text,
-    log: () => undefined,
-    ladder: { stdinCloseMs: 300, sigtermMs: 300 },
-  });
+  supervisor = superviseIn(place);
   harness = await startHarness({ startChild: (spec) => supervisor.start(spec) });
   legacy = await startSseUpstream();
   const stdio = { transport: "stdio", command: place.node, cwd: place.folder } as const;

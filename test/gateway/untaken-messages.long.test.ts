@@ -1,10 +1,11 @@
 import type { ServerResponse } from "node:http";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createStdioSupervisor, type StdioSupervisor } from "../../src/gateway/stdio/supervisor.ts";
+import type { StdioSupervisor } from "../../src/gateway/stdio/supervisor.ts";
 import { makeStdioPlace, type StdioPlace } from "../fixtures/mcp/stdio-place.ts";
 import { call, openStream, post, request, streamInit } from "./client.ts";
 import { startHarness, type AgentKey, type Harness } from "./harness.ts";
 import { result, sendEvent, startSse, startUpstream, type Received, type TestUpstream } from "./upstream.ts";
+import { superviseIn } from "./supervisor.ts";
 
 const MB = 1024 * 1024;
 const TEXT = "x".repeat(2 * MB);
@@ -22,13 +23,7 @@ const untaken: ServerResponse[] = [];
 
 beforeAll(async () => {
   place = makeStdioPlace();
-  supervisor = createStdioSupervisor({
-    user: place.user,
-    hiddenPaths: [],
-    maskText: (text) => text,
-    log: () => undefined,
-    ladder: { stdinCloseMs: 300, sigtermMs: 300 },
-  });
+  supervisor = superviseIn(place);
   legacy = await startLegacy();
   harness = await startHarness({
     startChild: (spec) => supervisor.start(spec),

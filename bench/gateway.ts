@@ -1,15 +1,18 @@
 import { fork, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { chmodSync, copyFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { request } from "undici";
 import { load, percentile, type Measured, type Target } from "./gateway/load.ts";
 import { startProduct } from "./gateway/product.ts";
 import { childrenOf, usageOf } from "./gateway/usage.ts";
+import { makeStdioPlace } from "../test/fixtures/mcp/stdio-place.ts";
 
 /*
  * What the gateway costs: the whole program as `runlayer serve` starts it, against the upstream directly, the least that a Node
- * proxy can do, and npm's mcp-proxy. In every round each contender gets a short turn, and every ratio is the median of what the
+ * proxy can do, and npm's mcp-proxy. That takes only stdio servers, so the gateway serves the same one, too. In every round each contender gets a short turn, and every ratio is the median of what the
  * rounds gave, so that whatever else the machine does meets all alike. CPU is the kernel's account of all threads (Linux).
  * Run: node bench/gateway.ts [seconds per turn, default 0.5] [rounds, default 10]
  */
@@ -60,6 +63,7 @@ async function main(): Promise<void> {
     contenders.push({ name: `gateway, ${durability}`, target, pids: () => [product.pid], upstreamPids });
   }
   contenders.push(
+    await startStdioGateway(),
     await startMcpProxy("npm mcp-proxy", []),
     await startMcpProxy("same, no event store", ["--no-eventStore"]),
   );
@@ -164,6 +168,29 @@ async function startRole(
   return { port: hello?.port ?? 0, pid: child.pid ?? 0 };
 }
 
+/** The gateway in front of stdio servers, with a session for each delay, as `mcp-proxy` below. */
+async function startStdioGateway(): Promise<Contender> {
+  const place = makeStdioPlace();
+  stops.push(() => Promise.resolve(place.remove()));
+  const script = join(place.folder, "bench-server.ts");
+  copyFileSync(new URL("./gateway/stdio-server.ts", import.meta.url), script);
+  chmodSync(script, 0o644);
+  const serverOf = (delay: 0 | 10) => ({
+    command: place.node,
+    args: [script, String(delay)],
+    cwd: place.folder,
+  });
+  const product = await startProduct({ d0: serverOf(0), d10: serverOf(10) });
+  stops.unshift(product.stop);
+  const [quick, slow] = [await inSession(governed(product, 0)), await inSession(governed(product, 10))];
+  return {
+    name: "gateway, stdio server",
+    target: (delay) => (delay === 0 ? quick : slow),
+    pids: () => [product.pid],
+    upstreamPids: () => childrenOf(product.pid),
+  };
+}
+
 /** npm's mcp-proxy in front of stdio servers, one process for each delay, with the session that it wants. */
 async function startMcpProxy(name: string, flags: readonly string[]): Promise<Contender> {
   const [quick, slow] = [await startOneMcpProxy(0, flags), await startOneMcpProxy(10, flags)];
@@ -183,24 +210,28 @@ async function startOneMcpProxy(delay: number, flags: readonly string[]): Promis
   const args = [bin, "--server", "stream", ...flags, "--host", "127.0.0.1", "--port", String(port), "--"];
   const child = spawn(process.execPath, [...args, process.execPath, server, String(delay)], { stdio: "ignore" });
   children.push(child);
-  const origin = `http://127.0.0.1:${port}`;
-  const session = await openSession(origin);
-  const headers = { "mcp-session-id": session, "mcp-protocol-version": "2025-11-25" };
-  return { pid: child.pid ?? 0, target: { origin, path: "/mcp", headers } };
+  const target = await inSession({ origin: `http://127.0.0.1:${port}`, path: "/mcp", headers: {} });
+  return { pid: child.pid ?? 0, target };
 }
 
-async function openSession(origin: string): Promise<string> {
+/** The target with a session that is open there. */
+async function inSession(target: Target): Promise<Target> {
   const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "bench", version: "1" } };
   const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params });
-  const headers = { "content-type": "application/json", accept: "application/json, text/event-stream" };
+  const common = { "content-type": "application/json", accept: "application/json, text/event-stream" };
+  const headers = { ...common, ...target.headers };
   for (let tries = 0; tries < 100; tries += 1) {
-    const answer = await request(`${origin}/mcp`, { method: "POST", headers, body }).catch(() => undefined);
+    const answer = await request(target.origin + target.path, { method: "POST", headers, body }).catch(() => undefined);
     await answer?.body.text();
     const session = answer?.headers["mcp-session-id"];
-    if (typeof session === "string") return session;
+    if (typeof session === "string")
+      return {
+        ...target,
+        headers: { ...target.headers, "mcp-session-id": session, "mcp-protocol-version": "2025-11-25" },
+      };
     await sleep(100);
   }
-  throw new Error("mcp-proxy did not open a session");
+  throw new Error(`${target.origin}${target.path} opened no session`);
 }
 
 try {

@@ -23,9 +23,12 @@ export interface Product {
 const BIN = fileURLToPath(new URL("../../bin/runlayer.js", import.meta.url));
 const Created = z.object({ key: z.string() });
 
+/** Where an upstream is: its URL, or what starts it as a child. */
+export type Upstream = string | { readonly command: string; readonly args: readonly string[]; readonly cwd: string };
+
 /** Serves the upstreams given by name, with everything on that a first start has on. */
 export async function startProduct(
-  servers: Readonly<Record<string, string>>,
+  servers: Readonly<Record<string, Upstream>>,
   auditDurability: string = "before-dispatch",
   policies: readonly unknown[] = [],
 ): Promise<Product> {
@@ -38,6 +41,7 @@ export async function startProduct(
     RUNLAYER_PORT: String(port),
     RUNLAYER_BOOTSTRAP_KEY: owner,
     RUNLAYER_LOG_LEVEL: "warn",
+    ...(process.geteuid?.() === 0 ? { RUNLAYER_STDIO_USER: "nobody" } : {}),
   };
   const startedAt = performance.now();
   const flags = (process.env["BENCH_NODE_FLAGS"] ?? "").split(" ").filter((flag) => flag !== "");
@@ -55,9 +59,7 @@ export async function startProduct(
     const call = (method: string, route: string, body: unknown) => rest({ method, url: url + route, owner, body });
     await call("PATCH", "/api/v1/organization", { auditDurability });
     for (const [name, target] of Object.entries(servers)) {
-      const credential = { type: "bearer", token: "upstream-token" };
-      const server = { name, url: target, transport: "streamable-http", allowPrivateNetwork: true, credential };
-      await call("POST", "/api/v1/servers", server);
+      await call("POST", "/api/v1/servers", { name, ...registrationOf(target) });
     }
     for (const policy of policies) await call("POST", "/api/v1/policies", policy);
     const tools = ["read_*", "write_file", "*_search"];
@@ -68,6 +70,12 @@ export async function startProduct(
     await stop();
     throw error;
   }
+}
+
+function registrationOf(upstream: Upstream): object {
+  if (typeof upstream !== "string") return { ...upstream, transport: "stdio", confirm: true };
+  const credential = { type: "bearer", token: "upstream-token" };
+  return { url: upstream, transport: "streamable-http", allowPrivateNetwork: true, credential };
 }
 
 async function untilReady(url: string): Promise<void> {

@@ -11,6 +11,8 @@ const RETRY_MS = 1_000;
 const GATHER_MS = 1;
 /** When there is more to do than time for it, what each write costs counts more than when it is made. */
 const GATHER_MS_BUSY = 4;
+/** Turns of a busy loop that bring nothing, after which nothing more is waited for: some only pass on answers, which bring the next calls. */
+const QUIET_TURNS = 8;
 
 export interface CommitReport {
   readonly durationMs: number;
@@ -144,11 +146,12 @@ export class GroupCommitter {
     return this.#options.journal.isImmediate ? 0 : GATHER_MS;
   }
 
-  /** This turn of the loop, and on until then as long as each turn brings more. */
-  #gather(until: number): void {
+  /** This turn of the loop, and on until then as long as turns bring more. */
+  #gather(until: number, quietTurns = 0): void {
     const gathered = this.#waiting.length;
     setImmediate(() => {
-      if (this.#waiting.length > gathered && performance.now() < until) return this.#gather(until);
+      const quiet = this.#waiting.length > gathered ? 0 : quietTurns + 1;
+      if (quiet < QUIET_TURNS && performance.now() < until) return this.#gather(until, quiet);
       this.#isScheduled = false;
       void this.#write();
     });

@@ -35,6 +35,8 @@ export class AnswerSink implements UpstreamSink {
   #status = 0;
   #isOurs = false;
   readonly #body = new GatheredBytes();
+  /** All of the body, where it came parsed. */
+  #message: Envelope | undefined;
   #relay: StreamRelay | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -56,8 +58,9 @@ export class AnswerSink implements UpstreamSink {
       this.#timer = setTimeout(() => this.#overflow(), IGNORED_MS).unref();
   }
 
-  data(chunk: Buffer): void {
+  data(chunk: Buffer, message?: Envelope): void {
     if (this.#relay !== undefined) return this.#relay.push(chunk);
+    this.#message = message;
     const limit = this.#mode === "json" ? this.#exchange.context.limits.answerBytesMax : SMALL_BYTES_MAX;
     if (this.#body.length + chunk.length > limit) return this.#overflow();
     this.#body.add(chunk);
@@ -105,7 +108,8 @@ export class AnswerSink implements UpstreamSink {
 
   #finishJson(): void {
     const { pending } = this.#exchange;
-    const envelope = parsed(this.#body.take());
+    const body = this.#body.take();
+    const envelope = this.#message ?? parsed(body);
     if (pending === undefined) return this.#finishEmpty();
     if (envelope?.kind !== "response" || envelope.id !== pending.facts.envelope.id)
       return this.#exchange.fail({ kind: "refused", text: "its answer is no JSON-RPC answer to this request" });

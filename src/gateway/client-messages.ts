@@ -28,6 +28,7 @@ import { recordUnfit } from "./refuse-unfit.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
 import { admitAnswer, taskScopeOf } from "./client-answers.ts";
 import { splice, type Edit } from "./splice.ts";
+import type { UpstreamRequest } from "./upstream.ts";
 import { postHeaders } from "./upstream-headers.ts";
 
 /** What upstreams take at least, mostly: a decision that is durable only then delays no answer, and shares its write with more. */
@@ -81,10 +82,12 @@ async function handleRequest(exchange: Exchange, given: RequestEnvelope, modern:
     await pending.durable;
     if (!exchange.refresh()) return;
   }
-  const body = splice(envelope.bytes, outgoing.edits);
   const headers = postHeaders(exchange, outgoing.headers);
   const isSubscription = rule.target === "subscription";
-  exchange.send({ method: "POST", headers, body, isSubscription }, new AnswerSink(exchange));
+  exchange.send(
+    { method: "POST", headers, isSubscription, ...edited(envelope, outgoing.edits) },
+    new AnswerSink(exchange),
+  );
 }
 
 /** What changes of a request on its way, and the headers that it needs. */
@@ -160,10 +163,15 @@ function requestIdOf({ bytes, params }: NotificationEnvelope): unknown {
 }
 
 function forward(exchange: Exchange, envelope: NotificationEnvelope | ResponseEnvelope, edits: readonly Edit[]): void {
-  const body = splice(envelope.bytes, edits);
   const method = one(exchange.request.headers["mcp-method"]);
   const modern = method === undefined || envelope.kind === "response" ? [] : ["mcp-method", envelope.method];
-  exchange.send({ method: "POST", headers: postHeaders(exchange, modern), body }, new AnswerSink(exchange));
+  const headers = postHeaders(exchange, modern);
+  exchange.send({ method: "POST", headers, ...edited(envelope, edits) }, new AnswerSink(exchange));
+}
+
+function edited(envelope: Envelope, edits: readonly Edit[]): Pick<UpstreamRequest, "body" | "message"> {
+  if (edits.length === 0) return { body: envelope.bytes, message: envelope };
+  return { body: splice(envelope.bytes, edits) };
 }
 
 /** Records that a method was refused because nobody knows what it does, and gives the refusal. */

@@ -1,4 +1,5 @@
 import type { ServerView, Snapshot } from "../snapshot/snapshot.ts";
+import type { Envelope } from "./envelope/envelope.ts";
 import type { HandleScope } from "./seal.ts";
 
 /** One HTTP request towards an upstream. Credentials are added by the upstream itself, never by who sends. */
@@ -7,6 +8,8 @@ export interface UpstreamRequest {
   /** Names and values in turn; names in lower case. */
   readonly headers: readonly string[];
   readonly body?: Buffer | undefined;
+  /** The message that is the body, where it was parsed before. */
+  readonly message?: Envelope | undefined;
   /** What it opens tells of what happens, however seldom that is: its silence is no fault. */
   readonly isSubscription?: boolean | undefined;
 }
@@ -15,7 +18,8 @@ export interface UpstreamRequest {
 export interface UpstreamSink {
   /** `isOurs`: the gateway answers in the upstream's stead, and its words stand as they are. */
   head(status: number, headers: Readonly<Record<string, string | string[] | undefined>>, isOurs?: boolean): void;
-  data(chunk: Buffer): void;
+  /** `message`: the chunk is all of the data, and this one message, parsed. */
+  data(chunk: Buffer, message?: Envelope): void;
   /** `cancelled`: the client took its request back, so that it ends without an answer. */
   end(how?: "cancelled"): void;
   /** `fault` is safe to show: a code or a short phrase of our own, never the upstream's words. */

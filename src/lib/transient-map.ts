@@ -14,6 +14,10 @@ export class TransientMap<K, V> {
     return this.#entries.size;
   }
 
+  has(key: K): boolean {
+    return this.#entries.has(key);
+  }
+
   get(key: K): V | undefined {
     return this.#entries.get(key);
   }
@@ -27,6 +31,10 @@ export class TransientMap<K, V> {
   /** False where it was not there. */
   delete(key: K): boolean {
     return this.#entries.delete(key);
+  }
+
+  clear(): void {
+    this.#entries.clear();
   }
 
   /** Entries MUST NOT be added while this is read. */

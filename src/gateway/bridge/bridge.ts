@@ -3,7 +3,7 @@ import type { Server } from "../../domain/server.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { ServerView, Snapshot } from "../../snapshot/snapshot.ts";
 import { DEFAULT_LIMITS, type GatewayLimits } from "../context.ts";
-import { parseUpstreamEnvelope } from "../envelope/envelope.ts";
+import { parseUpstreamEnvelope, type Envelope } from "../envelope/envelope.ts";
 import { HeldBytes } from "../held-bytes.ts";
 import { MODERN_VERSION } from "../http/request-headers.ts";
 import { errorMessage } from "../http/respond.ts";
@@ -170,7 +170,7 @@ function createBridged(view: ServerView, scope: HandleScope, shared: Shared): Up
         return answer(sink, 400, refusal("this server needs a session; begin with `initialize`"));
       const max = options.sessionsPerAgentMax ?? SESSIONS_PER_AGENT_MAX;
       if (!makeRoom(sessions, agentId, max)) return answer(sink, 503, noRoom(max));
-      return open(view, scope, shared).post(bodyOf(request), sink);
+      return open(view, scope, shared).post(messageIn(request), sink);
     },
   };
 }
@@ -199,7 +199,7 @@ function open(view: ServerView, scope: HandleScope, shared: Shared): BridgedSess
 }
 
 function use(session: BridgedSession, request: UpstreamRequest, sink: UpstreamSink): UpstreamCall {
-  if (request.method === "POST") return session.post(bodyOf(request), sink);
+  if (request.method === "POST") return session.post(messageIn(request), sink);
   if (request.method === "GET") return session.listen(sink);
   session.end();
   return answer(sink, 200, Buffer.alloc(0));
@@ -236,13 +236,13 @@ function commandOf({ command }: Server): string {
   return command;
 }
 
-function bodyOf({ body }: UpstreamRequest): Buffer {
-  return body ?? Buffer.alloc(0);
+function messageIn({ message, body }: UpstreamRequest): Envelope {
+  return message ?? parseUpstreamEnvelope(body ?? Buffer.alloc(0));
 }
 
-function isOpening({ method, body }: UpstreamRequest): boolean {
-  if (method !== "POST" || body === undefined) return false;
-  const envelope = parseUpstreamEnvelope(body);
+function isOpening(request: UpstreamRequest): boolean {
+  if (request.method !== "POST" || request.body === undefined) return false;
+  const envelope = messageIn(request);
   return envelope.kind === "request" && envelope.method === "initialize";
 }
 

@@ -1,13 +1,15 @@
-import { setImmediate } from "node:timers/promises";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { PassThrough } from "node:stream";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
+import { parseUpstreamEnvelope, type Envelope } from "../envelope/envelope.ts";
 import type { UpstreamSink } from "../upstream.ts";
 import { BridgedSession } from "./bridged-session.ts";
 import { StdioChannel } from "./stdio-channel.ts";
 
-const PING = Buffer.from('{"jsonrpc":"2.0","id":1,"method":"ping"}');
-const OPENING = Buffer.from('{"jsonrpc":"2.0","id":1,"method":"initialize"}');
-const NOTE = Buffer.from('{"jsonrpc":"2.0","method":"notifications/initialized"}');
+const PING = envelope('{"jsonrpc":"2.0","id":1,"method":"ping"}');
+const OPENING = envelope('{"jsonrpc":"2.0","id":1,"method":"initialize"}');
+const NOTE = envelope('{"jsonrpc":"2.0","method":"notifications/initialized"}');
+const ANSWER = '{"jsonrpc":"2.0","id":1,"result":{}}';
 
 test.each([
   ["request", PING],
@@ -41,12 +43,53 @@ test("drops a late answer to a request that its client took back", async () => {
   session.post(PING, sink);
   await setImmediate();
   session.post(
-    Buffer.from('{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}'),
+    envelope('{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}'),
     listener().sink,
   );
   await setImmediate();
-  session.message(Buffer.from('{"jsonrpc":"2.0","id":1,"result":{}}'));
+  session.message(Buffer.from(ANSWER));
   expect([heard, session.isBusy]).toEqual([["head", "end"], false]);
+});
+
+test("gives a quick answer that comes alone as JSON, parsed once", async () => {
+  const { session } = start();
+  const { sink, heads, texts, parsed } = listener();
+  session.post(PING, sink);
+  await setImmediate();
+  session.message(Buffer.from(ANSWER));
+  expect([heads, texts, parsed.map(({ kind }) => kind)]).toEqual([["application/json"], [ANSWER], ["response"]]);
+});
+
+test("gives an answer as an event where something was said before it", async () => {
+  const { session } = start();
+  const { sink, heads, texts } = listener();
+  const note = '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}';
+  session.post(PING, sink);
+  await setImmediate();
+  session.message(Buffer.from(note));
+  session.message(Buffer.from(ANSWER));
+  expect(heads).toEqual(["text/event-stream"]);
+  expect(texts).toEqual([note, ANSWER].map((text) => `event: message\ndata: ${text}\n\n`));
+});
+
+test("lets a client whose answer takes longer know that it is connected, and answers with an event", async () => {
+  const { session } = start();
+  const { sink, heads, texts } = listener();
+  session.post(PING, sink);
+  await vi.waitFor(() => expect(heads).toEqual(["text/event-stream"]));
+  session.message(Buffer.from(ANSWER));
+  expect(texts).toEqual([`event: message\ndata: ${ANSWER}\n\n`]);
+});
+
+test("says nothing to a client that gave its request up before its head was due", async () => {
+  const { session, stdin } = start();
+  const { sink, heard } = listener();
+  const call = session.post(PING, sink);
+  await setImmediate();
+  call.abort();
+  await sleep(60);
+  expect([heard, session.isBusy]).toEqual([[], false]);
+  expect(String(stdin.read())).toContain('"notifications/cancelled"');
 });
 
 test("keeps the latest messages for a client that has no stream open, up to a bound", async () => {
@@ -81,20 +124,33 @@ function start() {
 interface Heard {
   readonly sink: UpstreamSink;
   readonly heard: string[];
+  /** Content types. */
+  readonly heads: unknown[];
   readonly texts: string[];
+  readonly parsed: Envelope[];
 }
 
 function listener(): Heard {
   const heard: string[] = [];
+  const heads: unknown[] = [];
   const texts: string[] = [];
+  const parsed: Envelope[] = [];
   const sink: UpstreamSink = {
-    head: () => void heard.push("head"),
-    data: (chunk) => {
+    head: (_, headers) => {
+      heard.push("head");
+      heads.push(headers["content-type"]);
+    },
+    data: (chunk, message) => {
       heard.push("data");
       texts.push(chunk.toString("utf8"));
+      if (message !== undefined) parsed.push(message);
     },
     end: () => void heard.push("end"),
     fail: () => void heard.push("fail"),
   };
-  return { sink, heard, texts };
+  return { sink, heard, heads, texts, parsed };
+}
+
+function envelope(text: string): Envelope {
+  return parseUpstreamEnvelope(Buffer.from(text));
 }

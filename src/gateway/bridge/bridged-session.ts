@@ -1,7 +1,6 @@
+import { TransientMap } from "../../lib/transient-map.ts";
 import {
   memberOf,
-  membersAt,
-  parseUpstreamEnvelope,
   valueAt,
   type Envelope,
   type NotificationEnvelope,
@@ -13,18 +12,11 @@ import { messageEvent } from "../sse.ts";
 import type { UpstreamCall, UpstreamFault, UpstreamSink } from "../upstream.ts";
 import { Backlog } from "./backlog.ts";
 import { parseMessage, UNREADABLE_ANSWER, type ChannelListener, type MessageChannel } from "./message-channel.ts";
+import { OpenRequest } from "./open-request.ts";
 import { refusedAnswerIn } from "./refused-message.ts";
 
 const NEWS = /\/(?:list_changed|updated)$/;
 const STREAM_HEADERS = { "content-type": "text/event-stream" };
-
-interface OpenRequest {
-  readonly sink: UpstreamSink;
-  readonly id: RpcId;
-  readonly progressToken: unknown;
-  /** Without an answer to it there is no session. */
-  readonly isOpening: boolean;
-}
 
 interface CallSteps {
   readonly start: () => void;
@@ -33,15 +25,15 @@ interface CallSteps {
 }
 
 /**
- * One session with a server that speaks in single messages, seen from the gateway as streamable HTTP: requests get a stream of
- * their own that ends with their answer. Messages keep their bytes; nothing is built from them and written again.
+ * One session with a server that speaks in single messages, seen from the gateway as streamable HTTP. Messages keep their bytes;
+ * nothing is built from them and written again.
  */
 export class BridgedSession implements ChannelListener {
   readonly id: string;
   lastUsedAt: number;
   readonly #channel: MessageChannel;
   readonly #onClosed: () => void;
-  readonly #open = new Map<RpcId, OpenRequest>();
+  readonly #open = new TransientMap<RpcId, OpenRequest>();
   readonly #backlog = new Backlog();
   /** Whose clients do not keep up: while there is one, the channel waits. */
   readonly #slow = new Set<UpstreamSink>();
@@ -63,13 +55,12 @@ export class BridgedSession implements ChannelListener {
     return this.#open.size > 0 || this.#stream !== undefined;
   }
 
-  /** Sends a message of the client on; `bytes` is one JSON-RPC message that the gateway has parsed before. */
-  post(bytes: Buffer, sink: UpstreamSink): UpstreamCall {
-    const envelope = parseUpstreamEnvelope(bytes);
+  /** Sends a message of the client on. */
+  post(envelope: Envelope, sink: UpstreamSink): UpstreamCall {
     return this.#begin(sink, {
       start: () => {
         if (envelope.kind === "request") return this.#startRequest(envelope, sink);
-        this.#channel.send(bytes);
+        this.#channel.send(envelope.bytes);
         if (envelope.kind === "notification") this.#takeBack(envelope);
         sink.head(202, {});
         sink.end();
@@ -107,30 +98,30 @@ export class BridgedSession implements ChannelListener {
     const envelope = parseMessage(bytes);
     if (envelope === undefined) return this.#refuse(bytes);
     if (envelope.kind === "response") return this.#answer(envelope);
-    const sink = this.#sinkFor(envelope);
-    if (sink !== undefined) return sink.data(messageEvent(bytes));
-    this.#backlog.add(bytes);
+    this.#tell(envelope);
   }
 
   closed(fault: UpstreamFault): void {
     if (this.#fault !== undefined) return;
     this.#fault = fault;
     this.#onClosed();
-    for (const { sink } of this.#open.values()) sink.fail(fault);
+    for (const request of this.#open.values()) request.fail(fault);
     this.#open.clear();
     this.#endStream();
   }
 
   #begin(sink: UpstreamSink, { start, abort }: CallSteps): UpstreamCall {
     let hasStarted = false;
+    let isAborted = false;
     // The caller has to have the call before its sink hears anything.
-    const starting = setImmediate(() => {
+    queueMicrotask(() => {
+      if (isAborted) return;
       hasStarted = true;
       start();
     });
     return {
       abort: () => {
-        clearImmediate(starting);
+        isAborted = true;
         abort(hasStarted);
         this.#keepsUp(sink);
       },
@@ -159,20 +150,16 @@ export class BridgedSession implements ChannelListener {
     if (this.#fault !== undefined) return sink.fail(this.#fault);
     if (this.#open.has(envelope.id))
       return sink.fail({ kind: "refused", text: "a request with this id is still open" });
-    const meta = { members: membersAt(envelope.bytes, memberOf(envelope.params, "_meta")) };
-    const progressToken = valueAt(envelope.bytes, memberOf(meta, "progressToken"));
-    const request = { sink, id: envelope.id, progressToken, isOpening: isOpening(envelope) };
-    this.#open.set(envelope.id, request);
-    sink.head(200, { ...STREAM_HEADERS, ...(request.isOpening ? { "mcp-session-id": this.id } : {}) });
+    this.#open.set(envelope.id, new OpenRequest(envelope, sink, this.id));
     this.#channel.send(envelope.bytes);
   }
 
-  #answer({ id, bytes, error }: ResponseEnvelope): void {
-    const request = id === null ? undefined : this.#open.get(id);
+  #answer(envelope: ResponseEnvelope): void {
+    const request = envelope.id === null ? undefined : this.#open.get(envelope.id);
     if (request === undefined) return;
-    request.sink.data(messageEvent(bytes));
+    request.answer(envelope);
     this.#finish(request);
-    if (request.isOpening && error !== undefined) this.end();
+    if (request.isOpening && envelope.error !== undefined) this.end();
   }
 
   /** Nobody can read the answer, and no other comes. */
@@ -183,7 +170,7 @@ export class BridgedSession implements ChannelListener {
     const request = answer.id === undefined ? oldest : this.#open.get(answer.id);
     if (request === undefined) return;
     this.#open.delete(request.id);
-    request.sink.fail(UNREADABLE_ANSWER);
+    request.fail(UNREADABLE_ANSWER);
     this.#keepsUp(request.sink);
     if (request.isOpening) this.end();
   }
@@ -198,31 +185,36 @@ export class BridgedSession implements ChannelListener {
     if (request.isOpening) this.end();
   }
 
-  #finish({ id, sink }: OpenRequest, how?: "cancelled"): void {
+  #finish(request: OpenRequest, how?: "cancelled"): void {
     // It may have been given up over its answer.
-    if (!this.#open.delete(id)) return;
-    sink.end(how);
-    this.#keepsUp(sink);
+    if (!this.#open.delete(request.id)) return;
+    request.end(how);
+    this.#keepsUp(request.sink);
   }
 
   /**
    * A message says at most by its progress token which request it belongs to. What belongs to none that is known goes where
    * the client certainly listens: the request that is open longest, but news that concern no request to the standing stream.
    */
-  #sinkFor(envelope: NotificationEnvelope | RequestEnvelope): UpstreamSink | undefined {
-    const requests = [...this.#open.values()];
-    if (envelope.method === "notifications/progress") {
-      const token = valueAt(envelope.bytes, memberOf(envelope.params, "progressToken"));
-      return requests.find(({ progressToken }) => progressToken === token)?.sink;
-    }
-    const [oldest] = requests;
+  #tell(envelope: NotificationEnvelope | RequestEnvelope): void {
     const isNews = envelope.kind === "notification" && NEWS.test(envelope.method);
-    return isNews ? (this.#stream ?? oldest?.sink) : (oldest?.sink ?? this.#stream);
+    const request = this.#requestOf(envelope);
+    if (request !== undefined && !(isNews && this.#stream !== undefined)) request.tell(envelope.bytes);
+    else if (this.#stream !== undefined && !isProgress(envelope)) this.#stream.data(messageEvent(envelope.bytes));
+    else this.#backlog.add(envelope.bytes);
+  }
+
+  #requestOf(envelope: NotificationEnvelope | RequestEnvelope): OpenRequest | undefined {
+    if (!isProgress(envelope)) return this.#open.values().next().value;
+    const token = valueAt(envelope.bytes, memberOf(envelope.params, "progressToken"));
+    return [...this.#open.values()].find(({ progressToken }) => progressToken === token);
   }
 
   /** The client has gone: the server is told, because on this transport a closed connection tells it nothing. */
   #cancel(envelope: Envelope, sink: UpstreamSink): void {
-    if (envelope.kind !== "request" || this.#open.get(envelope.id)?.sink !== sink) return;
+    const request = envelope.kind === "request" ? this.#open.get(envelope.id) : undefined;
+    if (envelope.kind !== "request" || request?.sink !== sink) return;
+    request.drop();
     this.#open.delete(envelope.id);
     if (isOpening(envelope)) return this.end();
     const params = { requestId: envelope.id, reason: "the client has gone" };
@@ -232,4 +224,8 @@ export class BridgedSession implements ChannelListener {
 
 function isOpening(envelope: Envelope): boolean {
   return envelope.kind === "request" && envelope.method === "initialize";
+}
+
+function isProgress({ method }: NotificationEnvelope | RequestEnvelope): boolean {
+  return method === "notifications/progress";
 }

@@ -1,3 +1,4 @@
+import { TransientMap } from "../../lib/transient-map.ts";
 import {
   memberOf,
   membersAt,
@@ -42,7 +43,7 @@ export class SharedWire implements ChannelListener {
   readonly child: BridgedChild;
   readonly #channel: StdioChannel;
   readonly #seats = new Set<Seat>();
-  readonly #open = new Map<number, OpenRequest>();
+  readonly #open = new TransientMap<number, OpenRequest>();
   readonly #opened = Promise.withResolvers<string>();
   readonly #onProblem: (text: string) => void;
   #isOpened = false;
@@ -69,7 +70,8 @@ export class SharedWire implements ChannelListener {
   /** What the session still waits for is cancelled, what only it subscribed to is given up; the child goes on for the others. */
   leave(seat: Seat): void {
     if (!this.#seats.delete(seat)) return;
-    for (const [id, request] of this.#open) if (request.seat === seat) this.#cancel(id, "the client has gone");
+    for (const [id, request] of this.#open.entries())
+      if (request.seat === seat) this.#cancel(id, "the client has gone");
     for (const uri of seat.subscriptions) if (!this.#isSubscribed(uri)) this.#unsubscribe(uri);
   }
 
@@ -135,7 +137,7 @@ export class SharedWire implements ChannelListener {
   /** What an answer that names nothing is to: the oldest request, unless it could be another session's. */
   #onlyOpen(): number | undefined {
     if (!this.#isOpened) return OPENING_ID;
-    const [oldest] = this.#open;
+    const [oldest] = this.#open.entries();
     const isOnes = [...this.#open.values()].every(({ seat }) => seat === oldest?.[1].seat);
     return isOnes ? oldest?.[0] : undefined;
   }
@@ -201,7 +203,7 @@ export class SharedWire implements ChannelListener {
   #notify(seat: Seat, { method, bytes, params }: NotificationEnvelope): void {
     if (method !== "notifications/cancelled") return;
     const requestId = valueAt(bytes, memberOf(params, "requestId"));
-    for (const [id, request] of this.#open)
+    for (const [id, request] of this.#open.entries())
       if (request.seat === seat && request.id === requestId) this.#cancel(id, "the client cancelled it");
   }
 

@@ -2,6 +2,7 @@ import type { Readable, Writable } from "node:stream";
 import { AppError } from "../../lib/errors.ts";
 import { GatheredBytes } from "../../lib/gathered-bytes.ts";
 import type { UpstreamFault } from "../upstream.ts";
+import { LineWriter } from "./line-writer.ts";
 import { MESSAGE_BYTES_MAX, type ChannelListener, type MessageChannel } from "./message-channel.ts";
 import { WAITING_BYTES_MAX, WaitingMessages } from "./waiting-messages.ts";
 
@@ -18,8 +19,7 @@ const CARRIAGE_RETURN = 0x0d;
 const SPACE = 0x20;
 const OPEN_BRACE = 0x7b;
 const OPEN_BRACKET = 0x5b;
-/** As long as a server that is reached over HTTP may be silent. */
-const UNREAD_MS = 300_000;
+const UNREAD: UpstreamFault = { kind: "refused", text: "it does not read its messages" };
 /** A child that ends closes its streams first; its exit says more and follows at once. */
 const EXIT_DELAY_MS = 150;
 
@@ -28,10 +28,10 @@ export class StdioChannel implements MessageChannel {
   readonly #listener: ChannelListener;
   #child: BridgedChild | undefined;
   readonly #waiting = new WaitingMessages();
+  #writer: LineWriter | undefined;
   readonly #rest = new GatheredBytes();
   #isClosed = false;
   #isPaused = false;
-  #unreadTimer: NodeJS.Timeout | undefined;
 
   constructor(starting: Promise<BridgedChild>, listener: ChannelListener) {
     this.#listener = listener;
@@ -43,16 +43,9 @@ export class StdioChannel implements MessageChannel {
 
   send(message: Buffer, onTaken?: () => void): void {
     if (this.#isClosed) return onTaken?.();
-    if (this.#child === undefined) return this.#keep(message, onTaken);
-    const { stdin } = this.#child;
-    stdin.write(toLine(message), () => {
-      clearTimeout(this.#unreadTimer);
-      this.#unreadTimer = undefined;
-      this.#watchReading(stdin);
-      onTaken?.();
-    });
-    if (stdin.writableLength > WAITING_BYTES_MAX) this.#end({ kind: "refused", text: "it does not read its messages" });
-    else this.#watchReading(stdin);
+    if (this.#writer === undefined) return this.#keep(message, onTaken);
+    this.#writer.write(message, onTaken);
+    if (this.#writer.waitingBytes > WAITING_BYTES_MAX) this.#end(UNREAD);
   }
 
   pause(): void {
@@ -74,6 +67,7 @@ export class StdioChannel implements MessageChannel {
   #started(child: BridgedChild): void {
     this.#child = child;
     if (this.#isClosed) return this.#stop();
+    this.#writer = new LineWriter(child.stdin, () => this.#end({ ...UNREAD, kind: "reset" }));
     child.stdin.on("error", () => this.#halfClosed("it reads no messages any more"));
     child.stdout.on("end", () => this.#halfClosed("it closed its output"));
     child.stdout.on("data", (chunk: Buffer) => this.#read(chunk));
@@ -89,13 +83,6 @@ export class StdioChannel implements MessageChannel {
     if (this.#waiting.add(message, onTaken)) return;
     onTaken?.();
     this.#end({ kind: "unavailable", text: "it takes too long to start" });
-  }
-
-  /** A child that takes nothing of what waits for it will not read at all: what waits must not stay in memory with it. */
-  #watchReading({ writableLength }: Writable): void {
-    if (this.#isClosed || writableLength === 0) return;
-    const fault = { kind: "reset", text: "it does not read its messages" } as const;
-    this.#unreadTimer ??= setTimeout(() => this.#end(fault), UNREAD_MS).unref();
   }
 
   #read(chunk: Buffer): void {
@@ -117,29 +104,19 @@ export class StdioChannel implements MessageChannel {
 
   #end(fault: UpstreamFault): void {
     if (this.#isClosed) return;
+    this.#writer?.drop();
     this.close();
     this.#listener.closed(fault);
   }
 
   #stop(): void {
     this.#rest.take();
-    clearTimeout(this.#unreadTimer);
+    this.#writer?.close();
     this.#waiting.drop();
     this.#child?.stop().catch(() => {
       // Its supervisor has said why.
     });
   }
-}
-
-/** A raw line break in JSON text can only be white space between its parts, so a space in its place changes nothing. */
-function toLine(message: Buffer): Buffer {
-  const line = Buffer.allocUnsafe(message.length + 1);
-  message.copy(line);
-  for (const byte of [LINE_FEED, CARRIAGE_RETURN])
-    for (let at = line.indexOf(byte); at !== -1 && at < message.length; at = line.indexOf(byte, at + 1))
-      line[at] = SPACE;
-  line[message.length] = LINE_FEED;
-  return line;
 }
 
 /** Servers print banners to their standard output. A message begins with a brace; a batch, which is refused, with a bracket. */

@@ -1,0 +1,101 @@
+import type { Writable } from "node:stream";
+
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+const SPACE = 0x20;
+
+interface Line {
+  readonly message: Buffer;
+  readonly onTaken: (() => void) | undefined;
+}
+
+/** What a pipe takes at once, about: more gains nothing, and of one write nobody knows how much is taken. */
+const GATHERED_BYTES_MAX = 64 * 1024;
+/** As long as a server that is reached over HTTP may be silent. */
+const UNREAD_MS = 300_000;
+
+/** Writes messages as lines. Those of one turn of the loop leave together: one write for all of them, and one read of the far end. */
+export class LineWriter {
+  readonly #stream: Writable;
+  readonly #onUnread: () => void;
+  #lines: Line[] = [];
+  #bytes = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  /** `onUnread`: the far end has taken nothing for five minutes of what waits for it, and will not read at all. */
+  constructor(stream: Writable, onUnread: () => void) {
+    this.#stream = stream;
+    this.#onUnread = onUnread;
+  }
+
+  /** Bytes that the far end has not taken. */
+  get waitingBytes(): number {
+    return this.#bytes + this.#stream.writableLength;
+  }
+
+  /** `onTaken` is called once: the message does not wait here any more. */
+  write(message: Buffer, onTaken: (() => void) | undefined): void {
+    if (this.#lines.length === 0) setImmediate(() => this.#flush());
+    this.#lines.push({ message, onTaken });
+    this.#bytes += message.length + 1;
+    if (this.#bytes > GATHERED_BYTES_MAX) this.#flush();
+  }
+
+  /** The last that is written: what waits here leaves. */
+  close(): void {
+    this.#flush();
+    this.#stopWatching();
+    this.#isClosed = true;
+  }
+
+  /** Nothing more leaves. */
+  drop(): void {
+    for (const { onTaken } of this.#take().lines) onTaken?.();
+    this.close();
+  }
+
+  #flush(): void {
+    if (this.#lines.length === 0) return;
+    const { lines, bytes } = this.#take();
+    this.#stream.write(joined(lines, bytes), () => {
+      this.#stopWatching();
+      this.#watch();
+      for (const { onTaken } of lines) onTaken?.();
+    });
+    this.#watch();
+  }
+
+  #watch(): void {
+    if (this.#isClosed || this.#stream.writableLength === 0) return;
+    this.#timer ??= setTimeout(this.#onUnread, UNREAD_MS).unref();
+  }
+
+  #stopWatching(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #take(): { readonly lines: readonly Line[]; readonly bytes: number } {
+    const taken = { lines: this.#lines, bytes: this.#bytes };
+    this.#lines = [];
+    this.#bytes = 0;
+    return taken;
+  }
+}
+
+/** A raw line break in JSON text can only be white space between its parts, so a space in its place changes nothing. */
+function joined(lines: readonly Line[], bytes: number): Buffer {
+  const text = Buffer.allocUnsafe(bytes);
+  let at = 0;
+  for (const { message } of lines) {
+    text.set(message, at);
+    for (const byte of [LINE_FEED, CARRIAGE_RETURN])
+      for (let found = message.indexOf(byte); found !== -1; found = message.indexOf(byte, found + 1))
+        text[at + found] = SPACE;
+    at += message.length;
+    text[at] = LINE_FEED;
+    at += 1;
+  }
+  return text;
+}

@@ -12,7 +12,7 @@ const GATHER_MS = 1;
 /** When there is more to do than time for it, what each write costs counts more than when it is made. */
 const GATHER_MS_BUSY = 4;
 /** Turns of a busy loop that bring nothing, after which nothing more is waited for: some only pass on answers, which bring the next calls. */
-const QUIET_TURNS = 8;
+const QUIET_TURNS = 4;
 
 export interface CommitReport {
   readonly durationMs: number;

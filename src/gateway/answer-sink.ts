@@ -34,6 +34,7 @@ export class AnswerSink implements UpstreamSink {
   #mode: Mode = "empty";
   #status = 0;
   #isOurs = false;
+  #isHealthy = false;
   readonly #body = new GatheredBytes();
   /** All of the body, where it came parsed. */
   #message: Envelope | undefined;
@@ -49,7 +50,7 @@ export class AnswerSink implements UpstreamSink {
     this.#isOurs = isOurs;
     const fault = faultOfHead(status, headers);
     if (fault !== undefined) return this.#exchange.fail(fault);
-    if (status < 400) this.#exchange.noteHealthy();
+    if (!isOurs) this.#noteHealthy();
     const type = one(headers["content-type"])?.toLowerCase() ?? "";
     if (status >= 400) this.#mode = "error";
     else if (type.startsWith("text/event-stream")) this.#startStream(headers);
@@ -59,6 +60,7 @@ export class AnswerSink implements UpstreamSink {
   }
 
   data(chunk: Buffer, message?: Envelope): void {
+    this.#noteHealthy();
     if (this.#relay !== undefined) return this.#relay.push(chunk);
     this.#message = message;
     const limit = this.#mode === "json" ? this.#exchange.context.limits.answerBytesMax : SMALL_BYTES_MAX;
@@ -81,6 +83,13 @@ export class AnswerSink implements UpstreamSink {
     clearTimeout(this.#timer);
     if (this.#relay !== undefined) this.#relay.fail(fault);
     else this.#exchange.fail(fault);
+  }
+
+  /** At the first sign of the upstream: it says how long it took. */
+  #noteHealthy(): void {
+    if (this.#isHealthy || this.#status >= 400) return;
+    this.#isHealthy = true;
+    this.#exchange.noteHealthy();
   }
 
   #startStream(headers: Headers): void {

@@ -16,7 +16,7 @@ export interface UpstreamRequest {
 
 /** Takes what comes back, in order: one head, then data, then one end or failure. A failure may come at any time. */
 export interface UpstreamSink {
-  /** `isOurs`: the gateway answers in the upstream's stead, and its words stand as they are. */
+  /** `isOurs`: the head is the gateway's own and no sign of the upstream; of an error the words are, too, and stand as they are. */
   head(status: number, headers: Readonly<Record<string, string | string[] | undefined>>, isOurs?: boolean): void;
   /** `message`: the chunk is all of the data, and this one message, parsed. */
   data(chunk: Buffer, message?: Envelope): void;

@@ -66,7 +66,8 @@ export function mayNameSecret(name: string): boolean {
 }
 
 function isSecretMember(name: string, member: unknown): boolean {
+  if (!SECRET_NAME.test(name)) return false;
   // "token": "abc" is a secret, and so is what an object or a list of that name holds; "tokens": 512 is a count.
   if (/^tokens?$/i.test(name)) return typeof member === "string" || typeof member === "object";
-  return isSecretName(name);
+  return !PUBLIC_NAME.test(name);
 }

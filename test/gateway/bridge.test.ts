@@ -19,11 +19,24 @@ let harness: Harness;
 let sse: RunningServer;
 let alice: AgentKey;
 let bob: AgentKey;
+/** Servers that were heard to be well. */
+const healthy = new Set<string>();
 
 beforeAll(async () => {
   place = makeStdioPlace(["@modelcontextprotocol/server-everything", "@modelcontextprotocol/server-memory"]);
   supervisor = superviseIn(place);
-  harness = await startHarness({ startChild: (spec) => supervisor.start(spec), bridgedSessionsPerAgentMax: 3 });
+  harness = await startHarness({
+    startChild: (spec) => supervisor.start(spec),
+    bridgedSessionsPerAgentMax: 3,
+    observer: {
+      toolsListed: () => undefined,
+      health: (serverId, { state }) => {
+        if (state === "ok") healthy.add(harness.liveView.current.serverById.get(serverId)?.server.name ?? serverId);
+      },
+      keyUsed: () => undefined,
+      keyDenied: () => undefined,
+    },
+  });
   sse = await startSseServer();
   const stdio = (name: string, args: readonly string[]) =>
     harness.addServer(
@@ -142,6 +155,9 @@ test("ends the child of a session whose agent loses the server", async () => {
   await pending.catch(() => undefined);
   await expect.poll(() => supervisor.count(), { timeout: 5000 }).toBe(0);
   await setServerStatus("silent", "active");
+  // The client knew that it was connected by then; of the server nothing was heard.
+  expect(healthy).not.toContain("silent");
+  expect(healthy).toContain("sample");
 });
 
 test("needs a session, and tells a stateless client so", async () => {

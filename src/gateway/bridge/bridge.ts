@@ -12,9 +12,10 @@ import type { HandleScope } from "../seal.ts";
 import { createSecretMask, secretsOf } from "../secret-mask.ts";
 import type { Upstream, UpstreamCall, UpstreamRequest, Upstreams, UpstreamSink } from "../upstream.ts";
 import { BridgedSession } from "./bridged-session.ts";
-import { configurationOf, hasOldCredential, isOutdated, type Configuration } from "./configuration.ts";
+import { configurationOf, hasOldCredential, isOutdated } from "./configuration.ts";
 import { countUntaken } from "./count-untaken.ts";
 import type { ChannelListener, MessageChannel } from "./message-channel.ts";
+import { endIdle, findSession, makeRoom, type OpenSession } from "./open-sessions.ts";
 import { SharedChildren } from "./shared-child.ts";
 import { SseChannel, type ReachUrl } from "./sse-channel.ts";
 import { StdioChannel, type BridgedChild } from "./stdio-channel.ts";
@@ -83,8 +84,8 @@ export function createBridge(options: BridgeOptions): Bridge {
   ).unref();
   return {
     of: (server, scope) => createBridged(server, scope, { options, sessions, children, untaken }),
-    endSession: (scope, upstreamId) => sessions.get(keyOf(scope, upstreamId))?.session.end(),
-    hasEnded: (_server, scope, upstreamId) => !sessions.has(keyOf(scope, upstreamId)),
+    endSession: (scope, upstreamId) => findSession(sessions, scope, upstreamId)?.end(),
+    hasEnded: (_server, scope, upstreamId) => findSession(sessions, scope, upstreamId) === undefined,
     enforce(snapshot) {
       latest = snapshot;
       endOutdated(snapshot, { sessions, children });
@@ -102,10 +103,6 @@ export function createBridge(options: BridgeOptions): Bridge {
       children.closeWhere(() => true);
     },
   };
-}
-
-function endIdle(sessions: ReadonlyMap<string, OpenSession>, before: number): void {
-  for (const { session } of sessions.values()) if (!session.isBusy && session.lastUsedAt < before) session.end();
 }
 
 /** A client recovers from the end of its session by itself: its next message is answered with 404, and it begins a new one. */
@@ -136,14 +133,6 @@ function endDrained(
   );
 }
 
-interface OpenSession {
-  readonly session: BridgedSession;
-  readonly serverId: string;
-  readonly configuration: Configuration;
-  /** Since when its credential is one of before. */
-  outdatedAt: number | undefined;
-}
-
 interface Shared {
   readonly options: BridgeOptions;
   readonly sessions: Map<string, OpenSession>;
@@ -157,7 +146,7 @@ function createBridged(view: ServerView, scope: HandleScope, shared: Shared): Up
   return {
     send(request, sink) {
       const named = headerOf(request, "mcp-session-id");
-      const session = sessions.get(keyOf(scope, named ?? ""))?.session;
+      const session = findSession(sessions, scope, named ?? "");
       if (headerOf(request, "mcp-protocol-version") === MODERN_VERSION) return answer(sink, 400, unsupportedVersion());
       if (session === undefined && named !== undefined)
         return answer(sink, 404, refusal("the session has ended; start a new one"));
@@ -175,26 +164,16 @@ function createBridged(view: ServerView, scope: HandleScope, shared: Shared): Up
   };
 }
 
-/** Ends the agent's own session that is idle longest where it has too many; false where all of them are in use. */
-function makeRoom(sessions: ReadonlyMap<string, OpenSession>, agentId: string, max: number): boolean {
-  const own = [...sessions].filter(([key]) => key.startsWith(`${agentId} `)).map(([, { session }]) => session);
-  if (own.length < max) return true;
-  const [oldest] = own.filter(({ isBusy }) => !isBusy).toSorted((left, right) => left.lastUsedAt - right.lastUsedAt);
-  oldest?.end();
-  return oldest !== undefined;
-}
-
 function open(view: ServerView, scope: HandleScope, shared: Shared): BridgedSession {
   const { options, sessions, untaken } = shared;
   const id = randomUUID();
-  const key = keyOf(scope, id);
   const session = new BridgedSession(id, options.clock.now(), {
     connect: (listener) =>
       countUntaken(connect(view, shared, listener), (bytes) => void untaken.add(scope.agentId, bytes)),
-    onClosed: () => sessions.delete(key),
+    onClosed: () => sessions.delete(id),
   });
   const configuration = configurationOf(view);
-  sessions.set(key, { session, serverId: scope.serverId, configuration, outdatedAt: undefined });
+  sessions.set(id, { session, ...scope, configuration, outdatedAt: undefined });
   return session;
 }
 
@@ -293,8 +272,4 @@ function unsupportedVersion(): Buffer {
 function headerOf({ headers }: UpstreamRequest, name: string): string | undefined {
   const at = headers.findIndex((text, index) => index % 2 === 0 && text === name);
   return at === -1 ? undefined : headers[at + 1];
-}
-
-function keyOf({ agentId, serverId }: HandleScope, id: string): string {
-  return `${agentId} ${serverId} ${id}`;
 }

@@ -76,7 +76,7 @@ test("lets a client whose answer takes longer know that it is connected, and ans
   const { session } = start();
   const { sink, heads, texts } = listener();
   session.post(PING, sink);
-  await vi.waitFor(() => expect(heads).toEqual(["text/event-stream"]));
+  await vi.waitFor(() => expect(heads).toEqual(["text/event-stream, no sign of the server"]));
   session.message(Buffer.from(ANSWER));
   expect(texts).toEqual([`event: message\ndata: ${ANSWER}\n\n`]);
 });
@@ -124,21 +124,21 @@ function start() {
 interface Heard {
   readonly sink: UpstreamSink;
   readonly heard: string[];
-  /** Content types. */
-  readonly heads: unknown[];
+  /** Content types, and whether they tell of the server. */
+  readonly heads: string[];
   readonly texts: string[];
   readonly parsed: Envelope[];
 }
 
 function listener(): Heard {
   const heard: string[] = [];
-  const heads: unknown[] = [];
+  const heads: string[] = [];
   const texts: string[] = [];
   const parsed: Envelope[] = [];
   const sink: UpstreamSink = {
-    head: (_, headers) => {
+    head: (_, headers, isOurs = false) => {
       heard.push("head");
-      heads.push(headers["content-type"]);
+      heads.push(`${String(headers["content-type"])}${isOurs ? ", no sign of the server" : ""}`);
     },
     data: (chunk, message) => {
       heard.push("data");

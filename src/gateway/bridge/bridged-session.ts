@@ -62,7 +62,7 @@ export class BridgedSession implements ChannelListener {
         if (envelope.kind === "request") return this.#startRequest(envelope, sink);
         this.#channel.send(envelope.bytes);
         if (envelope.kind === "notification") this.#takeBack(envelope);
-        sink.head(202, {});
+        sink.head(202, {}, true);
         sink.end();
       },
       abort: (hasStarted) => {
@@ -79,7 +79,7 @@ export class BridgedSession implements ChannelListener {
         if (this.#fault !== undefined) return sink.fail(this.#fault);
         this.#endStream();
         this.#stream = sink;
-        sink.head(200, STREAM_HEADERS);
+        sink.head(200, STREAM_HEADERS, true);
         for (const message of this.#backlog.take()) sink.data(messageEvent(message));
       },
       abort: () => {

@@ -27,24 +27,24 @@ export class OpenRequest {
     this.progressToken = valueAt(envelope.bytes, memberOf(meta, "progressToken"));
     this.isOpening = envelope.method === "initialize";
     this.#sessionId = sessionId;
-    this.#timer = setTimeout(() => this.#beginStream(), QUICK_MS);
+    this.#timer = setTimeout(() => this.#beginStream(true), QUICK_MS);
   }
 
   /** Passes on what the server says before its answer. */
   tell(bytes: Buffer): void {
-    this.#beginStream();
+    this.#beginStream(false);
     this.sink.data(messageEvent(bytes));
   }
 
   answer(envelope: ResponseEnvelope): void {
     if (this.#isStream) return this.sink.data(messageEvent(envelope.bytes));
-    this.#head("application/json");
+    this.#head("application/json", false);
     this.sink.data(envelope.bytes, envelope);
   }
 
   /** After its answer, or where the client took the request back. */
   end(how?: "cancelled"): void {
-    if (how === "cancelled") this.#beginStream();
+    if (how === "cancelled") this.#beginStream(true);
     this.drop();
     this.sink.end(how);
   }
@@ -59,15 +59,15 @@ export class OpenRequest {
     clearTimeout(this.#timer);
   }
 
-  #beginStream(): void {
+  #beginStream(isOurs: boolean): void {
     if (this.#isStream) return;
     this.#isStream = true;
-    this.#head("text/event-stream");
+    this.#head("text/event-stream", isOurs);
   }
 
-  #head(contentType: string): void {
+  #head(contentType: string, isOurs: boolean): void {
     clearTimeout(this.#timer);
     const session = this.isOpening ? { "mcp-session-id": this.#sessionId } : {};
-    this.sink.head(200, { "content-type": contentType, ...session });
+    this.sink.head(200, { "content-type": contentType, ...session }, isOurs);
   }
 }

@@ -5,14 +5,16 @@ import { toVisibleJson } from "../lib/escape-hidden.ts";
 
 /** Runs a command; a failure is one line, or the JSON that every command answers, and an exit code. */
 export async function attempt(
-  { process: terminal, setExitCode }: CliSettings,
+  { process: terminal, setExitCode }: Pick<CliSettings, "process" | "setExitCode">,
   work: () => Promise<void>,
   isJson = false,
 ): Promise<void> {
   try {
     await work();
   } catch (error) {
-    const { code, message, details } = toFileFault(error) ?? toAppError(error);
+    const fault = toFileFault(error) ?? toAppError(error);
+    const { code, details } = fault;
+    const message = withCause(fault);
     const detail = code === "internal" && error instanceof Error ? `: ${error.stack ?? error.message}` : "";
     if (isJson) {
       const shown = { code, message, ...(details === undefined ? {} : { details }) };
@@ -21,6 +23,13 @@ export async function attempt(
     if (!isJson || detail !== "") terminal.printError(`runlayer: ${message}${detail}\n`);
     setExitCode(toExitCode(code));
   }
+}
+
+/** A command that works on the data directory itself has no log that says why. */
+function withCause({ code, message, cause }: AppError): string {
+  if (code !== "unavailable" || !(cause instanceof Error)) return message;
+  const [reason = ""] = cause.message.split("\n");
+  return message.includes(reason) ? message : `${message}: ${reason}`;
 }
 
 /** What the person at the terminal mends: a path that they gave, or one below it. */

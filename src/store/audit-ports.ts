@@ -29,6 +29,9 @@ export interface AuditFilter {
 
 export interface AuditGroup {
   readonly key: string;
+  /** What kind of actor or resource; of an action itself. */
+  readonly type: string;
+  /** As the last event has it. */
   readonly name: string;
   readonly events: number;
   readonly allowed: number;

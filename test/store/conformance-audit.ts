@@ -223,8 +223,28 @@ export function auditConformance(storeOf: () => Store): void {
         { correlationId, actor: ada, action: "a.two", resource, time: 20, outcome: "error" },
         { correlationId, actor: bob, action: "a.two", resource, time: 40, outcome: "held" },
       ]);
-      const adas = { key: "1-ada", name: "Ada", events: 3, allowed: 1, denied: 1, errors: 1, firstAt: 10, lastAt: 30 };
-      const bobs = { key: "2-bob", name: "Bob", events: 1, allowed: 0, denied: 0, errors: 0, firstAt: 40, lastAt: 40 };
+      const adas = {
+        key: "1-ada",
+        type: "member",
+        name: "Ada",
+        events: 3,
+        allowed: 1,
+        denied: 1,
+        errors: 1,
+        firstAt: 10,
+        lastAt: 30,
+      };
+      const bobs = {
+        key: "2-bob",
+        type: "member",
+        name: "Bob",
+        events: 1,
+        allowed: 0,
+        denied: 0,
+        errors: 0,
+        firstAt: 40,
+        lastAt: 40,
+      };
       expect(await group({ correlationId }, "actor")).toEqual({ items: [adas, bobs], total: 2 });
       const byAction = await group({ correlationId }, "action");
       expect(byAction.items.map(({ key, events }: AuditGroup) => [key, events])).toEqual([
@@ -235,11 +255,24 @@ export function auditConformance(storeOf: () => Store): void {
         { key: "r-1", name: "github", events: 4 },
       ]);
       const first = await storeOf().read(({ audit }) => audit.group({ correlationId }, "actor", { limit: 1 }));
-      expect(first).toEqual({ items: [adas], total: 2, next: "1-ada" });
+      expect(first).toEqual({ items: [adas], total: 2, next: "member 1-ada" });
       const second = await storeOf().read(({ audit }) =>
         audit.group({ correlationId }, "actor", { limit: 1, after: first.next }),
       );
       expect(second).toEqual({ items: [bobs], total: 2 });
+    });
+
+    test("tells kinds of one key apart, and gives each the name that it had last", async () => {
+      const correlationId = newId();
+      const named = (type: string, name: string) => ({ correlationId, resource: { type, id: "s/summary", name } });
+      await append([named("tool", "zebra/summary"), named("prompt", "zebra/summary"), named("tool", "ant/summary")]);
+      const tool = { key: "s/summary", type: "tool", name: "ant/summary", events: 2 };
+      const prompt = { key: "s/summary", type: "prompt", name: "zebra/summary", events: 1 };
+      const pageOf = (after?: string) =>
+        storeOf().read(({ audit }) => audit.group({ correlationId }, "resource", { limit: 1, after }));
+      const first = await pageOf();
+      expect(first).toMatchObject({ items: [prompt], total: 2 });
+      expect(await pageOf(first.next)).toMatchObject({ items: [tool], total: 2 });
     });
 
     test("counts exactly up to 10 000, then says that there are more", async () => {

@@ -41,6 +41,7 @@ export function showAuditEvent(event: AuditEvent): z.input<typeof AuditEventOutp
 
 export const AuditGroupOutput = z.object({
   key: z.string(),
+  type: z.string().optional().describe("Kind of the actor or resource: two of one key differ by it"),
   name: z.string(),
   events: z.int(),
   allowed: z.int(),
@@ -56,8 +57,19 @@ export async function showAuditGroup(
   group: AuditGroup,
   { groupBy, apiKeys, now }: { groupBy: string; apiKeys: Repositories["apiKeys"]; now: number },
 ): Promise<z.output<typeof AuditGroupOutput>> {
-  const { key, name, events, allowed, denied, errors, firstAt, lastAt } = group;
-  const shown = { key, name, events, allowed, denied, errors, firstAt: toRfc3339(firstAt), lastAt: toRfc3339(lastAt) };
+  const { key, type, name, events, allowed, denied, errors, firstAt, lastAt } = group;
+  const kind = groupBy === "action" ? {} : { type };
+  const shown = {
+    key,
+    ...kind,
+    name,
+    events,
+    allowed,
+    denied,
+    errors,
+    firstAt: toRfc3339(firstAt),
+    lastAt: toRfc3339(lastAt),
+  };
   if (groupBy !== "actor") return shown;
   const own = await apiKeys.find(key);
   const ofAgent = await apiKeys.activeOfAgent(key, now);

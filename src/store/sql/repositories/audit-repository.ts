@@ -5,18 +5,13 @@ import { assert } from "../../../lib/assert.ts";
 import type { Page, PageRequest } from "../../../lib/paging.ts";
 import type { AuditFilter, AuditGroup, AuditRepository, RecordedToolCall } from "../../ports.ts";
 import { filteredEvents } from "./audit-filter.ts";
+import { groupEvents } from "./audit-groups.ts";
 import type { RepositoryContext } from "./context.ts";
 import { countPolicies } from "./policy-counting.ts";
 import { countUpTo, toPage } from "./pages.ts";
 import { toRecordedCall } from "./recorded-call.ts";
 import { countSkillRuns } from "./skill-counting.ts";
 import { parseDraft, toAuditEvent } from "./stored-audit-event.ts";
-
-const GROUP_COLUMNS = {
-  actor: { key: "actorId", name: "actorName" },
-  action: { key: "action", name: "action" },
-  resource: { key: "resourceId", name: "resourceName" },
-} as const;
 
 /** In one query. */
 const LOOKED_UP_MAX = 500;
@@ -151,34 +146,9 @@ export class SqlAuditRepository implements AuditRepository {
     return rows.map(toRecordedCall);
   }
 
-  async group(filter: AuditFilter, by: "actor" | "action" | "resource", page: PageRequest): Promise<Page<AuditGroup>> {
-    const { db } = this.#context;
-    const { key, name } = GROUP_COLUMNS[by];
-    const keys = filteredEvents(db, filter).groupBy(key);
-    let query = keys.select((eb) => [
-      eb.ref(key).as("key"),
-      eb.fn.max<string>(name).as("name"),
-      eb.fn.countAll<number>().as("events"),
-      outcomes("success").as("allowed"),
-      outcomes("denied").as("denied"),
-      outcomes("error").as("errors"),
-      eb.fn.min<number>("time").as("firstAt"),
-      eb.fn.max<number>("time").as("lastAt"),
-    ]);
-    if (page.after !== undefined) query = query.where(key, ">", page.after);
-    return toPage(page, {
-      items: await query
-        .orderBy(key)
-        .limit(page.limit + 1)
-        .execute(),
-      count: await countUpTo(db, keys),
-      keyOf: (group) => group.key,
-    });
+  group(filter: AuditFilter, by: "actor" | "action" | "resource", page: PageRequest): Promise<Page<AuditGroup>> {
+    return groupEvents(this.#context.db, { filter, by, page });
   }
-}
-
-function outcomes(outcome: string) {
-  return sql<number>`sum(case when outcome = ${outcome} then 1 else 0 end)`;
 }
 
 function toSeq(key: string): number {

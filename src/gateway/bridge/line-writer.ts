@@ -4,9 +4,10 @@ const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const SPACE = 0x20;
 
-interface Line {
-  readonly message: Buffer;
-  readonly onTaken: (() => void) | undefined;
+interface Lines {
+  readonly messages: Buffer[];
+  readonly onTaken: (() => void)[];
+  bytes: number;
 }
 
 /** What a pipe takes at once, about: more gains nothing, and of one write nobody knows how much is taken. */
@@ -18,8 +19,7 @@ const UNREAD_MS = 300_000;
 export class LineWriter {
   readonly #stream: Writable;
   readonly #onUnread: () => void;
-  #lines: Line[] = [];
-  #bytes = 0;
+  #lines = noLines();
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -31,15 +31,16 @@ export class LineWriter {
 
   /** Bytes that the far end has not taken. */
   get waitingBytes(): number {
-    return this.#bytes + this.#stream.writableLength;
+    return this.#lines.bytes + this.#stream.writableLength;
   }
 
   /** `onTaken` is called once: the message does not wait here any more. */
   write(message: Buffer, onTaken: (() => void) | undefined): void {
-    if (this.#lines.length === 0) setImmediate(() => this.#flush());
-    this.#lines.push({ message, onTaken });
-    this.#bytes += message.length + 1;
-    if (this.#bytes > GATHERED_BYTES_MAX) this.#flush();
+    if (this.#lines.bytes === 0) setImmediate(() => this.#flush());
+    this.#lines.messages.push(message);
+    if (onTaken !== undefined) this.#lines.onTaken.push(onTaken);
+    this.#lines.bytes += message.length + 1;
+    if (this.#lines.bytes > GATHERED_BYTES_MAX) this.#flush();
   }
 
   /** The last that is written: what waits here leaves. */
@@ -51,17 +52,18 @@ export class LineWriter {
 
   /** Nothing more leaves. */
   drop(): void {
-    for (const { onTaken } of this.#take().lines) onTaken?.();
+    for (const done of this.#take().onTaken) done();
     this.close();
   }
 
   #flush(): void {
-    if (this.#lines.length === 0) return;
-    const { lines, bytes } = this.#take();
-    this.#stream.write(joined(lines, bytes), () => {
+    if (this.#lines.bytes === 0) return;
+    // The messages themselves MUST NOT be kept while the copy waits.
+    const { messages, bytes, onTaken } = this.#take();
+    this.#stream.write(joined(messages, bytes), () => {
       this.#stopWatching();
       this.#watch();
-      for (const { onTaken } of lines) onTaken?.();
+      for (const done of onTaken) done();
     });
     this.#watch();
   }
@@ -76,19 +78,22 @@ export class LineWriter {
     this.#timer = undefined;
   }
 
-  #take(): { readonly lines: readonly Line[]; readonly bytes: number } {
-    const taken = { lines: this.#lines, bytes: this.#bytes };
-    this.#lines = [];
-    this.#bytes = 0;
+  #take(): Lines {
+    const taken = this.#lines;
+    this.#lines = noLines();
     return taken;
   }
 }
 
+function noLines(): Lines {
+  return { messages: [], onTaken: [], bytes: 0 };
+}
+
 /** A raw line break in JSON text can only be white space between its parts, so a space in its place changes nothing. */
-function joined(lines: readonly Line[], bytes: number): Buffer {
+function joined(messages: readonly Buffer[], bytes: number): Buffer {
   const text = Buffer.allocUnsafe(bytes);
   let at = 0;
-  for (const { message } of lines) {
+  for (const message of messages) {
     text.set(message, at);
     for (const byte of [LINE_FEED, CARRIAGE_RETURN])
       for (let found = message.indexOf(byte); found !== -1; found = message.indexOf(byte, found + 1))

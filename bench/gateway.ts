@@ -12,8 +12,9 @@ import { makeStdioPlace } from "../test/fixtures/mcp/stdio-place.ts";
 
 /*
  * What the gateway costs: the whole program as `runlayer serve` starts it, against the upstream directly, the least that a Node
- * proxy can do, and npm's mcp-proxy. That takes only stdio servers, so the gateway serves the same one, too. In every round each contender gets a short turn, and every ratio is the median of what the
- * rounds gave, so that whatever else the machine does meets all alike. CPU is the kernel's account of all threads (Linux).
+ * proxy can do, and npm's mcp-proxy. That takes only stdio servers, so the gateway serves the same one, too. In every round each
+ * contender gets a short turn, and every ratio is the median of what the rounds gave, so that whatever else the machine does meets all
+ * alike. CPU is the kernel's account of all threads (Linux).
  * Run: node bench/gateway.ts [seconds per turn, default 0.5] [rounds, default 10]
  */
 

@@ -11,8 +11,8 @@ const RETRY_MS = 1_000;
 const GATHER_MS = 1;
 /** When there is more to do than time for it, what each write costs counts more than when it is made. */
 const GATHER_MS_BUSY = 4;
-/** Turns of a busy loop that bring nothing, after which nothing more is waited for: some only pass on answers, which bring the next calls. */
-const QUIET_TURNS = 4;
+/** Turns that bring nothing, after which a busy loop waits for no more: some only pass on answers, which bring the next calls. */
+const QUIET_TURNS_BUSY = 4;
 
 export interface CommitReport {
   readonly durationMs: number;
@@ -133,25 +133,22 @@ export class GroupCommitter {
     this.#added += 1;
   }
 
-  /** So that messages that arrived together share a write: one that is alone leaves after this turn of the loop. */
+  /** So that messages that arrived together share a write: where there is time to spare, one that is alone leaves after this turn of the loop. */
   #writeSoon(): void {
     if (this.#isScheduled || this.#running !== undefined) return;
     this.#isScheduled = true;
-    this.#gather(performance.now() + this.#gatherMs);
-  }
-
-  get #gatherMs(): number {
-    if (this.#load.isHigh) return GATHER_MS_BUSY;
+    const now = performance.now();
+    if (this.#load.isHigh) this.#gather({ until: now + GATHER_MS_BUSY, quietTurns: QUIET_TURNS_BUSY });
     // What is written at once need not wait for others.
-    return this.#options.journal.isImmediate ? 0 : GATHER_MS;
+    else this.#gather({ until: now + (this.#options.journal.isImmediate ? 0 : GATHER_MS), quietTurns: 1 });
   }
 
-  /** This turn of the loop, and on until then as long as turns bring more. */
-  #gather(until: number, quietTurns = 0): void {
+  /** This turn of the loop, and on until then, unless so many turns in a row bring nothing. */
+  #gather(bounds: { readonly until: number; readonly quietTurns: number }, quiet = 0): void {
     const gathered = this.#waiting.length;
     setImmediate(() => {
-      const quiet = this.#waiting.length > gathered ? 0 : quietTurns + 1;
-      if (quiet < QUIET_TURNS && performance.now() < until) return this.#gather(until, quiet);
+      const quietNow = this.#waiting.length > gathered ? 0 : quiet + 1;
+      if (quietNow < bounds.quietTurns && performance.now() < bounds.until) return this.#gather(bounds, quietNow);
       this.#isScheduled = false;
       void this.#write();
     });

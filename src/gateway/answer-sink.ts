@@ -60,12 +60,13 @@ export class AnswerSink implements UpstreamSink {
   }
 
   data(chunk: Buffer, message?: Envelope): void {
-    this.#noteHealthy();
+    // What a stream of its own tells, whenever that is, says nothing about how long an answer takes.
+    if (!this.#isOurs || this.#exchange.isCall) this.#noteHealthy();
     if (this.#relay !== undefined) return this.#relay.push(chunk);
-    this.#message = message;
     const limit = this.#mode === "json" ? this.#exchange.context.limits.answerBytesMax : SMALL_BYTES_MAX;
     if (this.#body.length + chunk.length > limit) return this.#overflow();
     this.#body.add(chunk);
+    this.#message = message;
     if (this.#mode === "json" && !this.#exchange.hold(this.#body.length)) this.#exchange.failUnread();
   }
 
@@ -95,7 +96,7 @@ export class AnswerSink implements UpstreamSink {
   #startStream(headers: Headers): void {
     this.#mode = "stream";
     this.#exchange.openSession(one(headers["mcp-session-id"]));
-    this.#relay = new StreamRelay(this.#exchange);
+    this.#relay = new StreamRelay(this.#exchange, this.#isOurs);
   }
 
   #startJson(headers: Headers): void {
@@ -108,6 +109,7 @@ export class AnswerSink implements UpstreamSink {
     if (this.#mode !== "json") {
       // Cut, an error's text is no JSON-RPC error: its status is what the client is told.
       this.#body.take();
+      this.#message = undefined;
       this.#exchange.stopAnswer();
       return this.end();
     }
@@ -119,6 +121,8 @@ export class AnswerSink implements UpstreamSink {
     const { pending } = this.#exchange;
     const body = this.#body.take();
     const envelope = this.#message ?? parsed(body);
+    // The client gets another copy where something in it is sealed, and may take its time.
+    this.#message = undefined;
     if (pending === undefined) return this.#finishEmpty();
     if (envelope?.kind !== "response" || envelope.id !== pending.facts.envelope.id)
       return this.#exchange.fail({ kind: "refused", text: "its answer is no JSON-RPC answer to this request" });

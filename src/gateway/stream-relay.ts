@@ -50,11 +50,12 @@ export class StreamRelay {
   #commentedAt = -Infinity;
   #fault: UpstreamFault | undefined;
 
-  constructor(exchange: Exchange) {
+  /** `isLate`: the client has waited for its head already. */
+  constructor(exchange: Exchange, isLate: boolean) {
     this.#exchange = exchange;
     this.#parser = new SseParser(exchange.context.limits.answerBytesMax);
     // Clients wait for the head to know that they are connected; that of a quick answer leaves together with the answer.
-    if (exchange.pending === undefined) this.#openSoon(0);
+    if (exchange.pending === undefined || isLate) this.#openSoon(0);
     else this.#openSoon(HEAD_DELAY_MS);
   }
 

@@ -173,7 +173,8 @@ function open(view: ServerView, scope: HandleScope, shared: Shared): BridgedSess
     onClosed: () => sessions.delete(id),
   });
   const configuration = configurationOf(view);
-  sessions.set(id, { session, ...scope, configuration, outdatedAt: undefined });
+  const { agentId, serverId } = scope;
+  sessions.set(id, { session, agentId, serverId, configuration, outdatedAt: undefined });
   return session;
 }
 

@@ -2,7 +2,7 @@ import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { PassThrough } from "node:stream";
 import { expect, test, vi } from "vitest";
 import { parseUpstreamEnvelope, type Envelope } from "../envelope/envelope.ts";
-import type { UpstreamSink } from "../upstream.ts";
+import type { UpstreamFault, UpstreamSink } from "../upstream.ts";
 import { BridgedSession } from "./bridged-session.ts";
 import { StdioChannel } from "./stdio-channel.ts";
 
@@ -92,6 +92,40 @@ test("says nothing to a client that gave its request up before its head was due"
   expect(String(stdin.read())).toContain('"notifications/cancelled"');
 });
 
+test("gives a session's id with an answer that opens it, and none with a refusal", async () => {
+  for (const [answer, id] of [
+    [ANSWER, "s"],
+    ['{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"no"}}', undefined],
+  ] as const) {
+    const { session } = start();
+    const { sink, sessionIds } = listener();
+    session.post(OPENING, sink);
+    await setImmediate();
+    session.message(Buffer.from(answer));
+    expect(sessionIds).toEqual([id]);
+  }
+});
+
+test.each([
+  ["data", ["head", "fail"]],
+  ["end", ["head", "data", "fail"]],
+] as const)("a mistake over one answer (%s) fails that request alone", async (step, heard) => {
+  const { session } = start();
+  const broken = listener();
+  const other = listener();
+  const fault = new Error("a mistake");
+  const fails = (): never => {
+    throw fault;
+  };
+  session.post(PING, { ...broken.sink, [step]: fails });
+  session.post(envelope('{"jsonrpc":"2.0","id":2,"method":"ping"}'), other.sink);
+  await setImmediate();
+  session.message(Buffer.from(ANSWER));
+  session.message(Buffer.from('{"jsonrpc":"2.0","id":2,"result":{}}'));
+  expect([broken.heard, broken.faults.map(({ cause }) => cause)]).toEqual([heard, [fault]]);
+  expect([other.heard, session.isBusy]).toEqual([["head", "data", "end"], false]);
+});
+
 test("keeps the latest messages for a client that has no stream open, up to a bound", async () => {
   const { session } = start();
   const news = (count: number, bytes: number): Buffer =>
@@ -126,18 +160,23 @@ interface Heard {
   readonly heard: string[];
   /** Content types, and whether they tell of the server. */
   readonly heads: string[];
+  readonly sessionIds: unknown[];
   readonly texts: string[];
   readonly parsed: Envelope[];
+  readonly faults: UpstreamFault[];
 }
 
 function listener(): Heard {
   const heard: string[] = [];
   const heads: string[] = [];
+  const sessionIds: unknown[] = [];
   const texts: string[] = [];
   const parsed: Envelope[] = [];
+  const faults: UpstreamFault[] = [];
   const sink: UpstreamSink = {
     head: (_, headers, isOurs = false) => {
       heard.push("head");
+      sessionIds.push(headers["mcp-session-id"]);
       heads.push(`${String(headers["content-type"])}${isOurs ? ", no sign of the server" : ""}`);
     },
     data: (chunk, message) => {
@@ -146,9 +185,12 @@ function listener(): Heard {
       if (message !== undefined) parsed.push(message);
     },
     end: () => void heard.push("end"),
-    fail: () => void heard.push("fail"),
+    fail: (fault) => {
+      heard.push("fail");
+      faults.push(fault);
+    },
   };
-  return { sink, heard, heads, texts, parsed };
+  return { sink, heard, heads, sessionIds, texts, parsed, faults };
 }
 
 function envelope(text: string): Envelope {

@@ -117,7 +117,11 @@ export class BridgedSession implements ChannelListener {
     queueMicrotask(() => {
       if (isAborted) return;
       hasStarted = true;
-      start();
+      try {
+        start();
+      } catch (cause) {
+        sink.fail({ kind: "refused", text: "it could not be asked", cause });
+      }
     });
     return {
       abort: () => {

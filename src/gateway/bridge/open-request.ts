@@ -19,6 +19,7 @@ export class OpenRequest {
   readonly #sessionId: string;
   readonly #timer: NodeJS.Timeout;
   #isStream = false;
+  #hasFailed = false;
 
   constructor(envelope: RequestEnvelope, sink: UpstreamSink, sessionId: string) {
     const meta = { members: membersAt(envelope.bytes, memberOf(envelope.params, "_meta")) };
@@ -27,29 +28,37 @@ export class OpenRequest {
     this.progressToken = valueAt(envelope.bytes, memberOf(meta, "progressToken"));
     this.isOpening = envelope.method === "initialize";
     this.#sessionId = sessionId;
-    this.#timer = setTimeout(() => this.#beginStream(true), QUICK_MS);
+    this.#timer = setTimeout(() => this.#attempt(() => this.#beginStream(true)), QUICK_MS);
   }
 
   /** Passes on what the server says before its answer. */
   tell(bytes: Buffer): void {
-    this.#beginStream(false);
-    this.sink.data(messageEvent(bytes));
+    this.#attempt(() => {
+      this.#beginStream(false);
+      this.sink.data(messageEvent(bytes));
+    });
   }
 
   answer(envelope: ResponseEnvelope): void {
-    if (this.#isStream) return this.sink.data(messageEvent(envelope.bytes));
-    this.#head("application/json", false);
-    this.sink.data(envelope.bytes, envelope);
+    this.#attempt(() => {
+      if (this.#isStream) return this.sink.data(messageEvent(envelope.bytes));
+      this.#head("application/json", { isOurs: false, opens: envelope.error === undefined });
+      this.sink.data(envelope.bytes, envelope);
+    });
   }
 
   /** After its answer, or where the client took the request back. */
   end(how?: "cancelled"): void {
-    if (how === "cancelled") this.#beginStream(true);
-    this.drop();
-    this.sink.end(how);
+    if (this.#hasFailed) return;
+    this.#attempt(() => {
+      if (how === "cancelled") this.#beginStream(true);
+      this.drop();
+      this.sink.end(how);
+    });
   }
 
   fail(fault: UpstreamFault): void {
+    this.#hasFailed = true;
     this.drop();
     this.sink.fail(fault);
   }
@@ -59,15 +68,26 @@ export class OpenRequest {
     clearTimeout(this.#timer);
   }
 
+  /** `isOurs`: the server has said nothing yet. */
   #beginStream(isOurs: boolean): void {
     if (this.#isStream) return;
     this.#isStream = true;
-    this.#head("text/event-stream", isOurs);
+    this.#head("text/event-stream", { isOurs, opens: true });
   }
 
-  #head(contentType: string, isOurs: boolean): void {
+  /** `opens`: an answer to `initialize` may begin the session. */
+  #head(contentType: string, { isOurs, opens }: { isOurs: boolean; opens: boolean }): void {
     clearTimeout(this.#timer);
-    const session = this.isOpening ? { "mcp-session-id": this.#sessionId } : {};
+    const session = this.isOpening && opens ? { "mcp-session-id": this.#sessionId } : {};
     this.sink.head(200, { "content-type": contentType, ...session }, isOurs);
+  }
+
+  /** A mistake of ours over one answer MUST NOT end what it came by, which is everybody's: the client must not wait for ever. */
+  #attempt(work: () => void): void {
+    try {
+      work();
+    } catch (cause) {
+      this.fail({ kind: "refused", text: "its answer could not be read", cause });
+    }
   }
 }

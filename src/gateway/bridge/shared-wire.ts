@@ -23,7 +23,7 @@ export interface Seat {
   readonly subscriptions: Set<string>;
 }
 
-interface OpenRequest {
+interface SentRequest {
   readonly seat: Seat;
   readonly id: RpcId;
   readonly idText: string;
@@ -43,7 +43,7 @@ export class SharedWire implements ChannelListener {
   readonly child: BridgedChild;
   readonly #channel: StdioChannel;
   readonly #seats = new Set<Seat>();
-  readonly #open = new TransientMap<number, OpenRequest>();
+  readonly #open = new TransientMap<number, SentRequest>();
   readonly #opened = Promise.withResolvers<string>();
   readonly #onProblem: (text: string) => void;
   #isOpened = false;

@@ -3,14 +3,18 @@ import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { LineWriter } from "./line-writer.ts";
 
-test("sends the messages of one turn in one write, those of the next in another", async () => {
+test("sends what was let go together at once, and what comes alone with what else its turn brings", async () => {
   const { writer, chunks } = start();
   writer.write(Buffer.from("{}"), undefined);
   writer.write(Buffer.from("[]"), undefined);
-  await setImmediate();
+  await nextTick();
+  expect(chunks).toEqual(["{}\n[]\n"]);
   writer.write(Buffer.from("1"), undefined);
+  await nextTick();
+  writer.write(Buffer.from("2"), undefined);
   await setImmediate();
-  expect(chunks).toEqual(["{}\n[]\n", "1\n"]);
+  await setImmediate();
+  expect(chunks).toEqual(["{}\n[]\n", "1\n2\n"]);
 });
 
 test("writes each message on one line, whatever line breaks it has", async () => {
@@ -48,6 +52,10 @@ test("sends nothing of what is dropped, and says that it does not wait any more"
   await setImmediate();
   expect([chunks, takenCount, writer.waitingBytes]).toEqual([[], 1, 0]);
 });
+
+function nextTick(): Promise<void> {
+  return new Promise((resolve) => process.nextTick(resolve));
+}
 
 function start() {
   const stream = new PassThrough();

@@ -36,7 +36,7 @@ export class LineWriter {
 
   /** `onTaken` is called once: the message does not wait here any more. */
   write(message: Buffer, onTaken: (() => void) | undefined): void {
-    if (this.#lines.bytes === 0) setImmediate(() => this.#flush());
+    if (this.#lines.bytes === 0) process.nextTick(() => this.#flushSoon());
     this.#lines.messages.push(message);
     if (onTaken !== undefined) this.#lines.onTaken.push(onTaken);
     this.#lines.bytes += message.length + 1;
@@ -54,6 +54,12 @@ export class LineWriter {
   drop(): void {
     for (const done of this.#take().onTaken) done();
     this.close();
+  }
+
+  /** Several that were let go together leave now; one alone may get company in this turn of the loop. */
+  #flushSoon(): void {
+    if (this.#lines.messages.length > 1) this.#flush();
+    else setImmediate(() => this.#flush());
   }
 
   #flush(): void {

@@ -100,6 +100,20 @@ test("runs a child for each session, with the declared environment alone, and de
   expect((await post(url, alice.key, call(5, "env"), { headers: mine })).status).toBe(404);
 });
 
+test("a text never becomes a message of its own, whatever its child takes for the end of a line", async () => {
+  const url = `${harness.url}/gateway/sample/mcp`;
+  const session = await open(url, bob);
+  for (const lineBreak of ["\u2028", "\u2029", "\u0085"]) {
+    const hidden = JSON.stringify(call(99, "env"));
+    const body = JSON.stringify(call(2, "read", { uri: `x${lineBreak}${hidden}${lineBreak}` }));
+    expect(body).toContain(lineBreak);
+    const answer = await post(url, bob.key, body, { headers: session, signal: AbortSignal.timeout(5000) });
+    expect(answer.messages).toMatchObject([{ id: 2 }]);
+  }
+  await end(url, session, bob);
+  await expect.poll(() => supervisor.count(), { timeout: 5000 }).toBe(0);
+});
+
 test("hides a child's credential that it repeats", async () => {
   const url = `${harness.url}/gateway/secretive/mcp`;
   const session = await open(url, alice);

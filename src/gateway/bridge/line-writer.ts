@@ -1,8 +1,7 @@
 import type { Writable } from "node:stream";
+import { bytesOnOneLine } from "../../lib/one-line.ts";
 
 const LINE_FEED = 0x0a;
-const CARRIAGE_RETURN = 0x0d;
-const SPACE = 0x20;
 
 interface Lines {
   readonly messages: Buffer[];
@@ -37,9 +36,10 @@ export class LineWriter {
   /** `onTaken` is called once: the message does not wait here any more. */
   write(message: Buffer, onTaken: (() => void) | undefined): void {
     if (this.#lines.bytes === 0) process.nextTick(() => this.#flushSoon());
-    this.#lines.messages.push(message);
+    const line = bytesOnOneLine(message);
+    this.#lines.messages.push(line);
     if (onTaken !== undefined) this.#lines.onTaken.push(onTaken);
-    this.#lines.bytes += message.length + 1;
+    this.#lines.bytes += line.length + 1;
     if (this.#lines.bytes > GATHERED_BYTES_MAX) this.#flush();
   }
 
@@ -95,16 +95,12 @@ function noLines(): Lines {
   return { messages: [], onTaken: [], bytes: 0 };
 }
 
-/** A raw line break in JSON text can only be white space between its parts, so a space in its place changes nothing. */
-function joined(messages: readonly Buffer[], bytes: number): Buffer {
+function joined(lines: readonly Buffer[], bytes: number): Buffer {
   const text = Buffer.allocUnsafe(bytes);
   let at = 0;
-  for (const message of messages) {
-    text.set(message, at);
-    for (const byte of [LINE_FEED, CARRIAGE_RETURN])
-      for (let found = message.indexOf(byte); found !== -1; found = message.indexOf(byte, found + 1))
-        text[at + found] = SPACE;
-    at += message.length;
+  for (const line of lines) {
+    text.set(line, at);
+    at += line.length;
     text[at] = LINE_FEED;
     at += 1;
   }

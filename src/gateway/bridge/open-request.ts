@@ -1,5 +1,11 @@
-import type { RequestEnvelope, ResponseEnvelope, RpcId } from "../envelope/envelope.ts";
-import { memberOf, membersAt, valueAt } from "../envelope/envelope.ts";
+import {
+  memberOf,
+  membersAt,
+  valueAt,
+  type RequestEnvelope,
+  type ResponseEnvelope,
+  type RpcId,
+} from "../envelope/envelope.ts";
 import { messageEvent } from "../sse.ts";
 import type { UpstreamFault, UpstreamSink } from "../upstream.ts";
 

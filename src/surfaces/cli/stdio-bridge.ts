@@ -1,5 +1,6 @@
 import type { Readable, Writable } from "node:stream";
-import { SdkHttpError, serializeMessage, type JSONRPCMessage } from "@modelcontextprotocol/client";
+import { SdkHttpError, type JSONRPCMessage } from "@modelcontextprotocol/client";
+import { toOneLine } from "../../lib/one-line.ts";
 import { explain, toBridgeError } from "./bridge-error.ts";
 import { LINE_BYTES_MAX, readClientLine } from "./client-line.ts";
 import { GatewayTransport, type Outgoing } from "./gateway-transport.ts";
@@ -23,7 +24,7 @@ export interface StdioBridgeOptions {
  */
 export async function bridgeStdio({ url, key, stdin, stdout, onProblem }: StdioBridgeOptions): Promise<void> {
   const gateway = new GatewayTransport({ url, key, onSessionGone: (sessionId) => bridge.onSessionGone(sessionId) });
-  const send = (message: JSONRPCMessage): void => void stdout.write(serializeMessage(message));
+  const send = (message: JSONRPCMessage): void => void stdout.write(`${toOneLine(JSON.stringify(message))}\n`);
   const bridge = new Bridge({ gateway, send, onProblem });
   await gateway.start();
   await readLines({ stdin, stdout, onProblem }, (line) => bridge.fromClient(line));

@@ -69,3 +69,9 @@ function memoryUsed(): number {
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
 }
+
+test("writes data on one line, also for clients that end lines at other characters", () => {
+  const data = Buffer.from('{"a":\n"x\u2028data: {}\u2028\u2028\u0085"}');
+  const written = formatSse({ data, id: undefined, type: undefined, retry: undefined }).toString("utf8");
+  expect(written).toBe('data: {"a": "x\\u2028data: {}\\u2028\\u2028\\u0085"}\n\n');
+});

@@ -1,4 +1,5 @@
 import { GatheredBytes } from "../lib/gathered-bytes.ts";
+import { bytesOnOneLine } from "../lib/one-line.ts";
 
 /** One event of an event stream, as far as the gateway looks into it. */
 export interface SseEvent {
@@ -141,13 +142,13 @@ export class SseParser {
   }
 }
 
-/** The bytes of one event. Line breaks inside `data` are JSON white space and become spaces. */
+/** The bytes of one event. `data` is JSON, or empty. */
 export function formatSse(event: SseEvent): Buffer {
   const parts: Buffer[] = [];
   if (event.type !== undefined) parts.push(Buffer.from(`event: ${event.type}\n`));
   if (event.id !== undefined) parts.push(Buffer.from(`id: ${event.id}\n`));
   if (event.retry !== undefined) parts.push(Buffer.from(`retry: ${event.retry}\n`));
-  if (event.data !== undefined) parts.push(Buffer.from("data: "), onOneLine(event.data), Buffer.from("\n"));
+  if (event.data !== undefined) parts.push(Buffer.from("data: "), bytesOnOneLine(event.data), Buffer.from("\n"));
   parts.push(Buffer.from("\n"));
   return Buffer.concat(parts);
 }
@@ -155,9 +156,4 @@ export function formatSse(event: SseEvent): Buffer {
 /** The event of a message that the gateway itself has to say. */
 export function messageEvent(data: Buffer): Buffer {
   return formatSse({ data, id: undefined, type: "message", retry: undefined });
-}
-
-function onOneLine(data: Buffer): Buffer {
-  if (!data.includes(LINE_FEED) && !data.includes(CARRIAGE_RETURN)) return data;
-  return Buffer.from(data.map((byte) => (byte === LINE_FEED || byte === CARRIAGE_RETURN ? SPACE : byte)));
 }

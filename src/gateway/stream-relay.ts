@@ -153,10 +153,12 @@ export class StreamRelay {
 
   #relay(event: SseEvent): Buffer | undefined | Promise<Buffer | undefined> {
     const id = this.#sealEventId(event.id);
-    const format = (data: Buffer | undefined): Buffer => formatSse({ data, id, type: event.type, retry: event.retry });
-    if (event.data === undefined || event.data.length === 0) return format(event.data);
+    const { data: given, retry } = event;
+    // No client is told of an event without data: its type says nothing, and may be any text.
+    if (given === undefined || given.length === 0) return formatSse({ data: given, id, type: undefined, retry });
+    const format = (data: Buffer | undefined): Buffer => formatSse({ data, id, type: event.type, retry });
     if (event.type !== undefined && event.type !== "message") return undefined;
-    const relayed = this.#relayMessage(toEnvelope(event.data));
+    const relayed = this.#relayMessage(toEnvelope(given));
     // A message that is held back still moves the place from which a client may resume.
     const orPlace = (data: Buffer | undefined): Buffer | undefined =>
       data !== undefined ? format(data) : id === undefined ? undefined : format(Buffer.alloc(0));

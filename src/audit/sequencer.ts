@@ -9,8 +9,8 @@ const BATCH_MAX = 2_048;
 /** So many do not wait for company. Half a batch: the group that makes them so many fits in whole, and needs no transaction of its own. */
 const FULL_AT = BATCH_MAX / 2;
 
-/** Sent to the database in one message. */
-const SLICE = 128;
+/** Sent to the database in one message. More would make texts of 128 KB, for each of which V8 asks the system for pages of its own. */
+const SLICE = 96;
 
 /**
  * How long a finished event may wait for company; a read flushes and never waits for this. Each commit costs an fsync that the

@@ -71,31 +71,38 @@ function isUnsortable(name: string): boolean {
   return (first >= 0x30 && first <= 0x39) || name === "__proto__";
 }
 
+/** The value itself where it is in order already: most of what we write ourselves is, and looking costs less than a copy. */
 function toSorted(value: unknown): unknown {
+  return isInOrder(value) ? value : toSortedCopy(value);
+}
+
+function isInOrder(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  if (Array.isArray(value)) return value.every(isInOrder);
+  if (!isRecord(value) || "toJSON" in value) return false;
+  let last = "";
+  for (const name of Object.keys(value)) {
+    if (name < last || isUnsortable(name) || !isInOrder(value[name])) return false;
+    last = name;
+  }
+  return true;
+}
+
+function toSortedCopy(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) {
-    const items = value.map(toSorted);
+    const items = value.map(toSortedCopy);
     return items.includes(UNSORTABLE) ? UNSORTABLE : items;
   }
   if (!isRecord(value) || "toJSON" in value) return UNSORTABLE;
   const names = Object.keys(value);
   const sorted: Record<string, unknown> = {};
-  for (const name of isInOrder(names) ? names : names.toSorted()) {
-    const member = toSorted(value[name]);
+  for (const name of names.toSorted()) {
+    const member = toSortedCopy(value[name]);
     if (member === UNSORTABLE || isUnsortable(name)) return UNSORTABLE;
     sorted[name] = member;
   }
   return sorted;
-}
-
-/** Most of what we write ourselves is: sorting would cost more than looking. */
-function isInOrder(names: readonly string[]): boolean {
-  let last = "";
-  for (const name of names) {
-    if (name < last) return false;
-    last = name;
-  }
-  return true;
 }
 
 function isRecord(value: object): value is Readonly<Record<string, unknown>> {

@@ -115,21 +115,22 @@ function shorten(value: unknown, cutAt: number, onCut: () => void): unknown {
 /** The agent as the log names it, with the member that it acts for. */
 export function toActor({ snapshot, agent, ip, client }: Omit<Subject, "server">): Actor {
   const owner = agent.owner === null ? undefined : snapshot.memberById.get(agent.owner);
+  // Members in the order of the alphabet, as in what follows, spare the thread that seals events the sorting.
   return {
-    type: "agent",
+    client,
     id: agent.id,
+    ip,
     name: agent.name,
     onBehalfOf: owner === undefined ? undefined : { id: owner.id, name: owner.name },
-    ip,
-    client,
+    type: "agent",
   };
 }
 
 function toResource(server: Server | undefined, target: Target | undefined): ResourceRef {
-  if (server === undefined) return { type: "server", id: "", name: bounded(target?.name ?? "") };
-  if (target === undefined || target.type === "server") return { type: "server", id: server.id, name: server.name };
+  if (server === undefined) return { id: "", name: bounded(target?.name ?? ""), type: "server" };
+  if (target === undefined || target.type === "server") return { id: server.id, name: server.name, type: "server" };
   const name = bounded(target.name);
-  return { type: target.type, id: `${server.id}/${name}`, name: `${server.name}/${name}` };
+  return { id: `${server.id}/${name}`, name: `${server.name}/${name}`, type: target.type };
 }
 
 function targetDetails(server: Server | undefined, target: Target | undefined): Record<string, unknown> {

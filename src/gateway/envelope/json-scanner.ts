@@ -177,11 +177,13 @@ export class JsonScanner {
     let at = this.#at;
     let seen = 0;
     if (bytes[at] !== QUOTE) throw this.#fault("syntax");
-    for (at += 1; bytes[at] !== QUOTE;) {
-      const byte = bytes[at];
-      if (byte === undefined) throw this.#fault("syntax");
-      seen |= byte;
-      if (IS_PLAIN[byte] === 1) at += 1;
+    at += 1;
+    for (;;) {
+      const byte = bytes[at] ?? 0;
+      if (IS_PLAIN[byte] === 1) {
+        seen |= byte;
+        at += 1;
+      } else if (byte === QUOTE) break;
       else {
         at = this.#escape(at);
         seen = NOT_ASCII;

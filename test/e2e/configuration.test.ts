@@ -145,6 +145,31 @@ test("a change of a policy shows the parts that change, and not those that stay 
   expect((await apply({ policies: spelled })).body).toEqual({ changes: [], unchanged: 2 });
 });
 
+test("a field that is `null` is cleared once, and left out of what is new", async () => {
+  const cleared = { description: null, owner: null, groups: null };
+  const endpoint = { credential: null, headers: null, shareable: null };
+  const rule = { description: null, audit: null, expiresAt: null, actions: null, conditions: null };
+  const { servers, agents, policies } = everything();
+  const configuration = {
+    servers: [{ ...servers[0], ...cleared, ...endpoint }],
+    agents: [{ ...agents[0], ...cleared, skills: null }],
+    policies: [{ ...policies[0], ...rule }],
+  };
+  expect(actionsOf((await apply(configuration)).body).map(([action]) => action)).toEqual([
+    "create",
+    "create",
+    "create",
+  ]);
+  expect((await apply(configuration)).body).toEqual({ changes: [], unchanged: 3 });
+  await apply({ servers: [{ name: "files", groups: ["backends"] }], agents: [{ name: "builder", groups: ["staff"] }] });
+  expect((await apply(configuration)).body["changes"]).toMatchObject([
+    { name: "files", diff: [{ field: "groups", after: [] }] },
+    { name: "builder", diff: [{ field: "groups", after: [] }] },
+  ]);
+  expect((await apply(configuration)).body).toEqual({ changes: [], unchanged: 3 });
+  expect((await apply({ agents: [{ name: "other", type: null }] })).body["code"]).toBe("invalid_input");
+});
+
 test("is all or nothing", async () => {
   const broken = { ...everything(), agents: [{ name: "builder", type: "claude-code", servers: ["nowhere"] }] };
   const reply = await apply(broken);

@@ -12,6 +12,7 @@ import { updatePolicy } from "../policies/update-policy.ts";
 import { createMcpServer } from "../servers/create-mcp-server.ts";
 import { deleteMcpServer } from "../servers/delete-mcp-server.ts";
 import { updateMcpServer } from "../servers/update-mcp-server.ts";
+import { withInitial, withoutCleared } from "./cleared-fields.ts";
 import type { Configuration, Entry } from "./configuration-input.ts";
 import {
   diffAgent,
@@ -171,8 +172,8 @@ async function planEntry<Object extends Stored>(
 ): Promise<readonly (Step | undefined)[]> {
   refuseAttached(kind.kind, entry);
   const stored = await kind.find(entry.name, context);
-  if (stored === undefined) return planCreation(kind, entry);
-  const diff = await kind.diff(entry, stored, context);
+  if (stored === undefined) return planCreation(kind, withoutCleared(entry));
+  const diff = await kind.diff(withInitial(entry), stored, context);
   if (diff.length === 0) return [undefined];
   const changed = Object.fromEntries(diff.map(({ field }) => [field, entry[field]]));
   const input = { ...withCompanions(entry, changed), id: stored.id, expectedVersion: stored.version };

@@ -3,6 +3,7 @@ import { Readable } from "node:stream";
 import { toNodeHandler, toWebRequest } from "@modelcontextprotocol/node";
 import { createMcpHandler, isLegacyRequest, type AuthInfo } from "@modelcontextprotocol/server";
 import { newId } from "../lib/ids.ts";
+import { eventsOnOneLine } from "../lib/one-line.ts";
 import type { Identity } from "./authentication.ts";
 import { createRoundTrips } from "./mcp-confirmation.ts";
 import { createMcpServer } from "./mcp-server.ts";
@@ -39,7 +40,10 @@ export function createMcpProtocol(surface: Surface): McpProtocol {
     onerror: () => {},
   });
   const sessions = createMcpSessions({ clock, createServer: () => createMcpServer(serverParts, "legacy") });
-  const modern = toNodeHandler(handler, { onerror: report });
+  const modern = toNodeHandler(
+    { fetch: async (...message) => eventsOnOneLine(await handler.fetch(...message)) },
+    { onerror: report },
+  );
   return {
     async handle({ request, response, body, identity }) {
       // The bearer itself stays out: nothing behind this line needs it.

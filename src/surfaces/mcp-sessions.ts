@@ -1,9 +1,9 @@
 import type { ServerResponse } from "node:http";
-import { NodeStreamableHTTPServerTransport } from "@modelcontextprotocol/node";
 import { isInitializeRequest, type Server } from "@modelcontextprotocol/server";
 import type { Clock } from "../lib/clock.ts";
 import { AppError } from "../lib/errors.ts";
 import { newId } from "../lib/ids.ts";
+import { SessionTransport } from "../lib/session-transport.ts";
 import type { Identity } from "./authentication.ts";
 import type { AuthenticatedRequest } from "./mcp-protocol.ts";
 
@@ -17,7 +17,7 @@ const IDLE_CHECK_MS = 30_000;
 interface Session {
   readonly id: string;
   readonly keyId: string;
-  readonly transport: NodeStreamableHTTPServerTransport;
+  readonly transport: SessionTransport;
   usedAt: number;
   /** Requests that are not answered in full, open streams among them. */
   openRequests: number;
@@ -63,7 +63,7 @@ export function createMcpSessions({ clock, createServer }: SessionSettings): Mcp
   const open = async (keyId: string): Promise<Session> => {
     refuseTooMany(sessions.size, countByKey(keyId));
     const id = newId();
-    const transport = new NodeStreamableHTTPServerTransport({
+    const transport = new SessionTransport({
       sessionIdGenerator: () => id,
       onsessionclosed: () => void sessions.delete(id),
     });
@@ -77,7 +77,7 @@ export function createMcpSessions({ clock, createServer }: SessionSettings): Mcp
     async handle({ request, response, body, identity }) {
       const session = isInitializeRequest(body) ? await open(identity.keyId) : find(sessions, request, identity.keyId);
       track(session, response, clock);
-      await session.transport.handleRequest(request, response, body);
+      await session.transport.serve({ request, response, body });
       // A refused `initialize` leaves a transport without a session behind.
       if (session.transport.sessionId === undefined) end(session);
     },

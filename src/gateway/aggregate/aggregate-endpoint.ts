@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { toNodeHandler, toWebRequest } from "@modelcontextprotocol/node";
 import { type AuthInfo, createMcpHandler, isLegacyRequest } from "@modelcontextprotocol/server";
+import { eventsOnOneLine } from "../../lib/one-line.ts";
 import { challengeOf, identifyAgent, type AgentAccess } from "../access.ts";
 import type { GatewayContext } from "../context.ts";
 import { parseEnvelope } from "../envelope/envelope.ts";
@@ -110,9 +111,10 @@ function createModern(parts: ServerParts, toClients: (agent: Agent) => InnerClie
     },
     { legacy: "reject", onerror: () => undefined },
   );
-  const serveNode = toNodeHandler(handler, {
-    onerror: (error) => parts.context.onProblem("a message failed", error),
-  });
+  const serveNode = toNodeHandler(
+    { fetch: async (...message) => eventsOnOneLine(await handler.fetch(...message)) },
+    { onerror: (error) => parts.context.onProblem("a message failed", error) },
+  );
   return {
     async handle(request, { response, body, agent, names }) {
       // Its `close` is over: nothing would end what it opens.

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { NodeStreamableHTTPServerTransport } from "@modelcontextprotocol/node";
 import { type AuthInfo, isInitializeRequest, isSpecType, type McpServer } from "@modelcontextprotocol/server";
 import { newId } from "../../lib/ids.ts";
+import { SessionTransport } from "../../lib/session-transport.ts";
 import type { AgentAccess } from "../access.ts";
 import { one } from "../http/request-headers.ts";
 import { RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
@@ -19,7 +19,7 @@ type Agent = Extract<AgentAccess, { ok: true }>["caller"];
 interface Session {
   readonly id: string;
   readonly connection: Connection;
-  readonly transport: NodeStreamableHTTPServerTransport;
+  readonly transport: SessionTransport;
   readonly server: McpServer;
   readonly openedAt: number;
   usedAt: number;
@@ -89,7 +89,7 @@ export class AggregateSessions {
     response.once("close", () => {
       session.openRequests -= 1;
     });
-    await session.transport.handleRequest(request, response, body);
+    await session.transport.serve({ request, response, body });
     endCancelled(session, body);
     // A refused `initialize` leaves a transport without a session behind.
     if (session.transport.sessionId === undefined) this.#end(session, "refused");
@@ -127,7 +127,7 @@ export class AggregateSessions {
     const id = newId();
     const connection = { agentId, keyId: key.id, ip, client, sessionId: id, clients: this.#toClients(agent), names };
     const asker = askerOf(connection, context);
-    const transport = new NodeStreamableHTTPServerTransport({
+    const transport = new SessionTransport({
       sessionIdGenerator: () => id,
       onsessionclosed: () => this.#end(this.#sessions.get(id), "client"),
     });

@@ -1,3 +1,4 @@
+import { isIP, isIPv6 } from "node:net";
 import { join, resolve } from "node:path";
 import { AppError } from "../lib/errors.ts";
 import { parseIpRange, type IpRange } from "../lib/ip.ts";
@@ -47,7 +48,7 @@ const BOOTSTRAP_CHARACTERS_MIN = 40;
 export function parseConfig(environment: Environment, defaultDataDir: string): Config {
   const read = (name: keyof typeof VARIABLES) => readVariable(environment, name);
   const config: Config = {
-    host: read("RUNLAYER_HOST") ?? "127.0.0.1",
+    host: parseHost(read("RUNLAYER_HOST")),
     port: parsePort(read("RUNLAYER_PORT")),
     dataDir: resolve(read("RUNLAYER_DATA_DIR") ?? defaultDataDir),
     databaseUrl: parseDatabaseUrl(read("RUNLAYER_DATABASE_URL")),
@@ -95,9 +96,17 @@ function refuseOpenHttp({ host, publicUrl }: Config): void {
   );
 }
 
+/** In lower case. Must be able to stand in a URL: clients are told one. */
+function parseHost(text = "127.0.0.1"): string {
+  const isAddress = isIP(text) !== 0 || /^[a-z0-9]([a-z0-9_.-]*[a-z0-9])?$/i.test(text);
+  if (isAddress && URL.canParse(`http://${isIPv6(text) ? `[${text}]` : text}`)) return text.toLowerCase();
+  throw fault("RUNLAYER_HOST", `\`${text}\` is no address or host name, without port; a valid one is 127.0.0.1`);
+}
+
 function parsePort(text = "7420"): number {
   const port = Number(text);
-  if (/^\d{1,5}$/.test(text) && port <= 65_535) return port;
+  // 0 would be another port at each start, which no client could be told.
+  if (/^\d{1,5}$/.test(text) && port > 0 && port <= 65_535) return port;
   throw fault("RUNLAYER_PORT", `\`${text}\` is no port; a valid one is 7420`);
 }
 

@@ -113,7 +113,10 @@ test("refuses a data directory that is a file, or below one, or cannot be made",
       code: "invalid_input",
       message: expect.stringContaining(`\`${file}\` is not a folder`),
     });
-  if (process.platform === "linux") await expect(open("/proc/foo")).rejects.toMatchObject({ code: "unavailable" });
+  const names = { code: "unavailable", message: expect.stringContaining("RUNLAYER_DATA_DIR") };
+  if (process.platform === "linux") await expect(open("/proc/foo")).rejects.toMatchObject(names);
+  writeFileSync(join(dataDir, "runlayer.db"), "damaged".repeat(1000));
+  await expect(open(dataDir)).rejects.toMatchObject(names);
 });
 
 test("a key made on the host of a new installation is its only one", async () => {

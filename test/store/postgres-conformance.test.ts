@@ -43,7 +43,10 @@ test("recovers when the server ends its connections, unless another store took t
 
 test("says in one line that the server cannot be reached, without the password", async () => {
   const refused = open("postgres://runlayer:hunter2-secret@127.0.0.1:1/none");
-  await expect(refused).rejects.toMatchObject({ code: "unavailable" });
+  await expect(refused).rejects.toMatchObject({
+    code: "unavailable",
+    message: expect.stringMatching(/^RUNLAYER_DATABASE_URL: .*user:password@host/),
+  });
   await expect(refused).rejects.not.toThrow(/hunter2|\n/);
 });
 

@@ -127,9 +127,13 @@ async function lock(client: Client, until: number): Promise<boolean> {
 }
 
 function unreachable(error: unknown): AppError {
-  return new AppError("unavailable", `the PostgreSQL database cannot be reached${firstLineOf(error)}`, {
-    cause: error,
-  });
+  return new AppError(
+    "unavailable",
+    `RUNLAYER_DATABASE_URL: the PostgreSQL database cannot be reached${firstLineOf(error)}; check the server, the address and the account, as in postgres://user:password@host:5432/runlayer`,
+    {
+      cause: error,
+    },
+  );
 }
 
 function firstLineOf(error: unknown): string {

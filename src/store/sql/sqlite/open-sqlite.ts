@@ -95,12 +95,19 @@ async function startThread(dataDir: string, settings: Pick<WorkerSettings, "lock
   }
 }
 
+const ADVICE: readonly (readonly [RegExp, string])[] = [
+  [/^SQLITE_READONLY/, "this account must be able to write all files there"],
+  [/^SQLITE_(?:NOTADB|CORRUPT)/, "restore the folder from a backup, or set RUNLAYER_DATA_DIR to another one"],
+];
+
 function cannotOpen(dataDir: string, cause: unknown): AppError {
   if (cause instanceof AppError) return cause;
   const code = cause instanceof StatementError ? cause.code : "";
   if (code.startsWith("SQLITE_BUSY")) return inUse(dataDir);
-  const advice = code.startsWith("SQLITE_READONLY") ? "; this account must be able to write all files there" : "";
-  const message = `the database in \`${dataDir}\` cannot be opened: ${firstLine(cause)}${advice}`;
+  const advice =
+    ADVICE.find(([reason]) => reason.test(code))?.[1] ??
+    "set RUNLAYER_DATA_DIR to a folder that this account may write";
+  const message = `the database in \`${dataDir}\` cannot be opened: ${firstLine(cause)}; ${advice}`;
   return new AppError("unavailable", message, { cause });
 }
 

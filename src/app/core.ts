@@ -3,14 +3,13 @@ import { collectDefaultMetrics, Registry } from "prom-client";
 import { openAudit, type AuditParts } from "./audit.ts";
 import { ensureOrganization } from "../auth/first-start.ts";
 import { KeyUsage } from "../auth/key-usage.ts";
-import { findMasterKeyId, loadPepper } from "../auth/pepper.ts";
+import { loadPepper } from "../auth/pepper.ts";
 import type { Config } from "./config.ts";
 import type { Clock } from "../lib/clock.ts";
 import { createLiveView, type LiveView } from "../snapshot/live-view.ts";
+import { openMasterKey } from "./open-master-key.ts";
 import { openStore } from "../store/open-store.ts";
 import type { Store } from "../store/ports.ts";
-import { settleRotation } from "../vault/master-key-rotation.ts";
-import { loadMasterKey } from "../vault/master-key.ts";
 import { createVault, type Vault } from "../vault/vault.ts";
 
 /** What both planes stand on. */
@@ -44,8 +43,7 @@ export async function openCore(config: Config, { logger, clock, stack }: CoreOpt
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const store = stack.adopt(await openStore({ dataDir, databaseUrl, clock }), (opened) => opened.close());
-  settleRotation(dataDir, await findMasterKeyId(store));
-  const vault = createVault(loadMasterKey({ dataDir, key: config.masterKey, keyFile: config.masterKeyFile }));
+  const vault = createVault(await openMasterKey(config, store));
   const pepper = await loadPepper(store, vault);
   await ensureOrganization(store, clock.now());
   const liveView = stack.adopt(await createLiveView({ store, vault, onProblem }), (opened) => opened.close());

@@ -1,16 +1,17 @@
 import type { Config } from "./config.ts";
 import { createHostKey } from "../auth/first-start.ts";
 import { toHostEvent } from "../auth/host-event.ts";
-import { findMasterKeyId, loadPepper } from "../auth/pepper.ts";
+import { loadPepper } from "../auth/pepper.ts";
 import { createSequencer } from "../audit/sequencer.ts";
 import { systemClock, toRfc3339 } from "../lib/clock.ts";
 import { AppError } from "../lib/errors.ts";
 import { hasDatabase, openStore } from "../store/open-store.ts";
 import type { Store } from "../store/ports.ts";
 import { rewrapSealed } from "../vault/envelope.ts";
-import { beginRotation, finishRotation, settleRotation } from "../vault/master-key-rotation.ts";
-import { loadMasterKey, readKeyFile } from "../vault/master-key.ts";
+import { beginRotation, finishRotation } from "../vault/master-key-rotation.ts";
+import { readKeyFile } from "../vault/master-key.ts";
 import { createVault } from "../vault/vault.ts";
+import { openMasterKey } from "./open-master-key.ts";
 
 /*
  * `runlayer keys …`: what an operator does on the host, directly on the data directory. The store refuses while a server holds it.
@@ -32,9 +33,7 @@ export async function createKeyOnHost(config: Config, name: string) {
 
 async function createKey(config: Config, name: string) {
   return withStore(config, ASK_SERVER, async (store) => {
-    const vault = createVault(
-      loadMasterKey({ dataDir: config.dataDir, key: config.masterKey, keyFile: config.masterKeyFile }),
-    );
+    const vault = createVault(await openMasterKey(config, store));
     const pepper = await loadPepper(store, vault);
     const { key, secret } = await createHostKey({ store, pepper, now: systemClock.now(), name });
     await createSequencer({ store }).close();
@@ -64,7 +63,7 @@ export async function rotateMasterKey(config: Config, newKeyFile: string | undef
     );
   }
   return withStore(config, STOP_SERVER, async (store) => {
-    const from = loadMasterKey({ dataDir: config.dataDir, key: config.masterKey, keyFile: config.masterKeyFile });
+    const from = await openMasterKey(config, store);
     const to = newKeyFile === undefined ? beginRotation(config.dataDir) : readKeyFile(newKeyFile, "--new-key-file");
     const count = await store.transaction(async (repositories) => {
       const records = await repositories.sealedRecords.rewrap((sealed) => rewrapSealed(sealed, from, to));
@@ -81,9 +80,7 @@ export async function rotateMasterKey(config: Config, newKeyFile: string | undef
 
 async function withStore<T>(config: Config, advice: string, work: (store: Store) => Promise<T>): Promise<T> {
   const store = await openIdleStore(config, advice);
-  const { dataDir } = config;
   try {
-    settleRotation(dataDir, await findMasterKeyId(store));
     return await work(store);
   } finally {
     await store.close();

@@ -22,6 +22,8 @@ export interface MasterKeySource {
   /** The key itself, base64 or hex of 32 bytes. */
   readonly key?: string | undefined;
   readonly keyFile?: string | undefined;
+  /** Id of the key that the database is under; undefined where nothing is sealed yet. */
+  readonly sealedUnder?: string | undefined;
 }
 
 /** The path of the key file that we made ourselves. */
@@ -41,24 +43,37 @@ export function unusedKeyFile(dataDir: string, { id }: MasterKey): string {
 
 /**
  * The master key from the environment, a given file, or our own file in the data directory (made on first use, mode 0600).
- * Throws `invalid_input` with one line that names the variable, the fault and a valid example.
+ * Throws `invalid_input` with one line that names the variable, the fault and a valid example; `unavailable` where our file is gone
+ * and its key needed: a new one in its place would open nothing and look like the old one.
  */
 export function loadMasterKey(source: MasterKeySource): MasterKey {
   if (source.key !== undefined) return parseMasterKey(source.key, "RUNLAYER_MASTER_KEY");
   if (source.keyFile !== undefined) return readKeyFile(source.keyFile, "RUNLAYER_MASTER_KEY_FILE");
   const path = ownKeyFile(source.dataDir);
-  if (!existsSync(path)) writeKeyFile(path, randomBytes(32));
+  if (!existsSync(path)) {
+    if (source.sealedUnder !== undefined) throw isGone(path, source.sealedUnder);
+    writeKeyFile(path, randomBytes(32));
+  }
   return readKeyFile(path, "the key file in the data directory");
 }
 
 /** Reads a key file that only its owner may read. */
 export function readKeyFile(path: string, what: string): MasterKey {
   if (!existsSync(path)) throw new AppError("invalid_input", `${what}: no file \`${path}\`; ${EXAMPLE}`);
-  const isOpenToOthers = process.platform !== "win32" && (statSync(path).mode & 0o077) !== 0;
+  const found = statSync(path);
+  if (found.isDirectory()) throw new AppError("invalid_input", `${what}: \`${path}\` is a folder; ${EXAMPLE}`);
+  const isOpenToOthers = process.platform !== "win32" && (found.mode & 0o077) !== 0;
   if (isOpenToOthers) {
     throw new AppError("invalid_input", `${what}: \`${path}\` is readable by others; run \`chmod 600 ${path}\``);
   }
   return parseMasterKey(readFileSync(path, "utf8").trim(), `${what} (${path})`);
+}
+
+function isGone(path: string, keyId: string): AppError {
+  return new AppError(
+    "unavailable",
+    `there is no master key file \`${path}\`, and the secrets of this installation are sealed under one (id \`${keyId}\`); put it back, or set RUNLAYER_MASTER_KEY to that key`,
+  );
 }
 
 /** Writes a key file whole or not at all, readable by its owner only. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -117,6 +117,17 @@ test("refuses a data directory that is a file, or below one, or cannot be made",
   if (process.platform === "linux") await expect(open("/proc/foo")).rejects.toMatchObject(names);
   writeFileSync(join(dataDir, "runlayer.db"), "damaged".repeat(1000));
   await expect(open(dataDir)).rejects.toMatchObject(names);
+});
+
+test("a master key file that is gone is named, and no other one takes its place", async () => {
+  const config = parseConfig({}, dataDir);
+  await createKeyOnHost(config, "host");
+  const file = join(dataDir, "master.key");
+  rmSync(file);
+  const gone = { code: "unavailable", message: expect.stringContaining(`no master key file \`${file}\``) };
+  await expect(start(() => undefined)).rejects.toMatchObject(gone);
+  await expect(createKeyOnHost(config, "again")).rejects.toMatchObject(gone);
+  expect(existsSync(file)).toBe(false);
 });
 
 test("a key made on the host of a new installation is its only one", async () => {

@@ -134,9 +134,55 @@ test("a server that a policy forbids to connect to shows nothing and takes no ca
   const { body } = await app.rest("GET /audit-events", { agent: "kept-out", outcome: "denied", server: "secret" });
   const items = at(body, "items");
   const actions = (Array.isArray(items) ? items : []).map((item) => textAt(item, "action"));
-  expect(new Set(actions)).toEqual(new Set(["tool.list", "tool.call", "session.open"]));
+  expect(new Set(actions)).toEqual(new Set(["tool.list", "tool.call"]));
   expect(at(body, "items", 0, "policies", 0, "name")).toBe("no-secret");
 });
+
+const forbids: readonly (readonly [string, string, () => Promise<unknown>])[] = [
+  ["server_disabled", "off", () => app.rest("PATCH /servers/off", { status: "disabled" })],
+  ["server_quarantined", "away", () => app.rest("PATCH /servers/away", { status: "quarantined" })],
+  [
+    "policy",
+    "closed",
+    () =>
+      app.rest("POST /policies", {
+        name: "keep-closed",
+        effect: "deny",
+        principals: { everyone: true },
+        resources: { servers: ["closed"] },
+        confirm: true,
+      }),
+  ],
+];
+
+test.each(forbids)(
+  "a call that is refused (%s) is recorded as that call, whatever was open",
+  async (reason, server, end) => {
+    await addServer(server);
+    const agent = `asks-${server}`;
+    const key = await addAgent(agent, { servers: [server] });
+    const message = request(2, "tools/call", { name: `${server}__read_file`, arguments: { path: "a" } });
+    const [used, fresh] = [await openSession(key), await openSession(key)];
+    await post(url(), key, message, { headers: used });
+    await end();
+    const called = upstream.received.length;
+    for (const headers of [used, fresh]) {
+      const { status, messages } = await post(url(), key, message, { headers });
+      const data = { type: "runlayer.denied", reason, correlationId: expect.any(String) };
+      expect([status, messages]).toMatchObject([200, [{ id: 2, error: { code: -32_011, data } }]]);
+    }
+    const { body } = await app.rest("GET /audit-events", { agent, outcome: "denied" });
+    const event = {
+      action: "tool.call",
+      reason,
+      resource: { name: `${server}/read_file` },
+      details: { tool: "read_file", arguments: { path: "a" } },
+    };
+    expect(body["items"]).toMatchObject([event, event]);
+    // The goodbye of the session that was open may come; nothing is opened, and nothing called.
+    expect(upstream.received.slice(called).filter(({ method }) => method === "POST")).toEqual([]);
+  },
+);
 
 const listen = { notifications: { toolsListChanged: true } };
 

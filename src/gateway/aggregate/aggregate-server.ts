@@ -16,6 +16,7 @@ import { matchDetails, subjectOf, toDraft } from "../record.ts";
 import { asRefusal, RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
 import { askerOf, type Connection } from "./connections.ts";
 import { refusalOf } from "./inner-outcome.ts";
+import { denyCall, toDeniedAnswer } from "./deny-call.ts";
 import type { OpenAnswers } from "./open-answers.ts";
 import { innerArgumentsOf } from "./own-arguments.ts";
 import type { SkillRunner } from "./ports.ts";
@@ -193,6 +194,9 @@ async function callTool(call: ActualCall, handling: Handling): Promise<CallToolR
   if (found === undefined) throw await refuseUnknown(name, asker, handling);
   const auth = request.http?.authInfo;
   const argumentsJson = auth === undefined ? undefined : parts.argumentsJson.get(auth);
+  const unsent = { ...found, argumentsJson, sessionId: connection.sessionId };
+  const denial = await denyCall(unsent, connection.clients.subject, parts.context);
+  if (denial !== undefined) throw toDeniedAnswer(denial);
   return connection.clients.callTool({ ...found, args, argumentsJson, signal, onProgress: progress });
 }
 

@@ -1,10 +1,8 @@
-import { accessAs, type AccessRefusal } from "../access.ts";
+import { accessAs } from "../access.ts";
 import type { GatewayContext } from "../context.ts";
-import { decide, type Question, refusalMessage } from "../decide.ts";
-import { matchDetails, subjectOf, toDraft } from "../record.ts";
+import { type CallDenial, denyCall, type UnsentToolCall } from "./deny-call.ts";
 import type { InnerClients } from "./inner-clients.ts";
 import { toFailure, toOutcome } from "./inner-outcome.ts";
-import { payloadOf } from "./judged-run.ts";
 import type { InnerCall, InnerCallOptions, InnerCallOutcome, InnerRefusal } from "./ports.ts";
 
 /** What a run may reach: under which names its code knows servers, and the ways to them. */
@@ -17,10 +15,9 @@ export interface RunReach {
 /** One `callTool` of a skill, as a call of its agent on the server's own path. Never rejects. */
 export async function makeInnerCall(
   call: InnerCall,
-  reach: RunReach,
+  { clients, serverIdByName, context }: RunReach & { readonly context: GatewayContext },
   { signal, onProgress, onHeld }: InnerCallOptions,
 ): Promise<InnerCallOutcome> {
-  const { clients, serverIdByName } = reach;
   const serverId = serverIdByName.get(call.server);
   if (serverId === undefined) return unsent("not_found", `server \`${call.server}\` is not there any more`);
   if (clients === undefined) return unsent("forbidden", "this run sends no calls: it is a dry run, or has no agent");
@@ -28,6 +25,8 @@ export async function makeInnerCall(
   if (args === undefined) return unsent("invalid_input", "the arguments of a tool must be an object");
   const parent = { correlationId: call.caller.correlationId, onHeld };
   try {
+    const denial = await denyCall(toUnsent(call, serverId), clients.subject, context);
+    if (denial !== undefined) return { status: "refused", wasSent: false, error: toInnerRefusal(denial) };
     const result = await clients.callTool({ serverId, tool: call.tool, args, parent, signal, onProgress });
     return toOutcome(result);
   } catch (error) {
@@ -46,36 +45,27 @@ export async function recheckInnerCall(
 ): Promise<InnerRefusal | undefined> {
   const serverId = serverIdByName.get(call.server);
   if (clients === undefined || serverId === undefined) return GONE;
+  const denial = await denyCall(
+    { ...toUnsent(call, serverId), details: { isRepeated: true } },
+    clients.subject,
+    context,
+  );
+  if (denial !== undefined) return toInnerRefusal(denial);
   const access = accessAs({ ...clients.subject, serverId }, context.liveView.current, context.clock.now());
-  if (!access.ok) return toInnerRefusal(access.refusal);
-  const args = parseArguments(call.argumentsJson);
-  const question: Question = { action: "call_tool", target: { type: "tool", name: call.tool }, args: () => args };
-  const decision = decide(access.caller, question, context.clock.now());
-  if (decision.effect !== "deny") return undefined;
-  const draft = toDraft(subjectOf(access.caller), {
-    event: "tool.call",
-    time: context.clock.now(),
-    target: question.target,
-    policies: decision.policies,
-    correlationId: call.caller.correlationId,
-    details: { ...payloadOf(args, decision.audit, context), ...matchDetails(decision), isRepeated: true },
-  });
-  await context.audit.record({ ...draft, outcome: "denied", reason: decision.reason });
-  const { policies, reason } = decision;
-  return {
-    code: "forbidden",
-    message: refusalMessage(access.caller, question, decision),
-    policies,
-    details: { reason },
-  };
+  if (access.ok) return undefined;
+  // Where the view is behind, nobody knows what the agent may do: that is no denial.
+  const { status, code, message } = access.refusal;
+  return { code: status === 503 ? "unavailable" : "forbidden", message, details: { reason: code } };
 }
 
 const GONE: InnerRefusal = { code: "not_found", message: "the server is not there any more" };
 
-/** Where the view is behind, nobody knows what the agent may do: that is no denial. */
-function toInnerRefusal({ status, code, message }: AccessRefusal): InnerRefusal {
-  if (status === 503) return { code: "unavailable", message };
-  return { code: "forbidden", message, details: { reason: code } };
+function toUnsent({ tool, argumentsJson, caller }: InnerCall, serverId: string): UnsentToolCall {
+  return { serverId, tool, argumentsJson, correlationId: caller.correlationId };
+}
+
+function toInnerRefusal({ message, policies, reason }: CallDenial): InnerRefusal {
+  return { code: "forbidden", message, policies, details: { reason } };
 }
 
 function parseArguments(json: string): Readonly<Record<string, unknown>> | undefined {

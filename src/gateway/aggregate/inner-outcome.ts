@@ -1,6 +1,6 @@
 import { type CallToolResult, ProtocolError, SdkHttpError } from "@modelcontextprotocol/client";
 import type { DecidingPolicy } from "../decide.ts";
-import { RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
+import { asRefusal, RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
 import type { InnerCallOutcome, InnerRefusal } from "./ports.ts";
 
 const TEXT_MAX = 2000;
@@ -22,6 +22,9 @@ export function isNotAllowed(error: unknown): boolean {
 /** What became of a call that was refused or failed. */
 export function toFailure(error: unknown, signal: AbortSignal): InnerCallOutcome {
   if (signal.aborted) return { status: "refused", wasSent: true, error: { code: "timeout", message: "the run ended" } };
+  const unrecorded = asRefusal(error);
+  if (unrecorded !== undefined)
+    return { status: "refused", wasSent: false, error: { code: "unavailable", message: unrecorded.message } };
   if (!(error instanceof ProtocolError)) return toHttpFailure(error);
   const { code, message, data } = error;
   const saysSent = memberOf(data, "wasSent") === true;

@@ -114,7 +114,7 @@ export class SkillRuns {
   /** The way from a running skill to a tool. */
   async callTool(call: InnerCall, options: InnerCallOptions): Promise<InnerCallOutcome> {
     const reach = this.#reaches.get(call.caller.correlationId);
-    if (reach !== undefined) return makeInnerCall(call, reach, options);
+    if (reach !== undefined) return makeInnerCall(call, { ...reach, context: this.#context }, options);
     return { status: "refused", wasSent: false, error: RUN_ENDED };
   }
 

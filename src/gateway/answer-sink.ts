@@ -181,7 +181,8 @@ export class AnswerSink implements UpstreamSink {
   #dropSession(isOfRequest: boolean): void {
     const { session, context, isCall } = this.#exchange;
     if (!this.#isOurs && (!isCall || isOfRequest)) return;
-    if (session !== undefined && context.sessions.end(session)) recordEnd(context, session, "ended_by_server");
+    if (session !== undefined && context.sessions.end(session))
+      recordEnd(context, session, { reason: "ended_by_server" });
   }
 
   /** No content: right for notifications and answers, no answer to a request. */

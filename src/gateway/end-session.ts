@@ -22,7 +22,7 @@ export function endSessionById(context: GatewayContext, id: string): boolean {
     if (exchange instanceof Exchange && exchange.session === session) exchange.forbid(ENDED);
   }
   tellUpstream(context, session);
-  recordEnd(context, session, ENDED_BY_ADMINISTRATOR);
+  recordEnd(context, session, { reason: ENDED_BY_ADMINISTRATOR });
   return true;
 }
 

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Snapshot } from "../snapshot/snapshot.ts";
 import { accessAs, challengeOf, clientOf, identify, type Access } from "./access.ts";
 import { type Aggregate, createAggregate } from "./aggregate/aggregate.ts";
 import { createInnerHttp, type InnerOrigin, SESSION_GONE_HEADER } from "./aggregate/inner-http.ts";
@@ -57,9 +58,10 @@ const PATH = /^\/gateway\/([a-z0-9][a-z0-9-]{0,62})\/mcp(?:\?|$)/;
 export function createGateway(options: GatewayOptions): Gateway {
   const context = createContext(options);
   const stopUpkeep = startUpkeep(context);
-  const stopFollowing = options.liveView.onSwap((next) => {
+  const stopFollowing = options.liveView.onSwap((next, previous) => {
     context.exchanges.enforce(next, options.clock.now());
-    for (const session of context.sessions.list()) if (!isStillAllowed(session, next)) endForbidden(context, session);
+    const forbidden = context.sessions.list().filter((session) => !isStillAllowed(session, next));
+    for (const session of forbidden) endForbidden(context, session, previous);
     context.upstreams.enforce(next);
   });
   const aggregate = openAggregate(context);
@@ -257,10 +259,7 @@ async function refuseAccess(
   respondProblem(response, answer);
 }
 
-function isStillAllowed(
-  { agentId, serverId, keyId }: Session,
-  snapshot: GatewayContext["liveView"]["current"],
-): boolean {
+function isStillAllowed({ agentId, serverId, keyId }: Session, snapshot: Snapshot): boolean {
   const agent = snapshot.agentById.get(agentId);
   const key = snapshot.keyById.get(keyId);
   const status = snapshot.serverById.get(serverId)?.server.status;
@@ -272,8 +271,9 @@ function isStillAllowed(
   );
 }
 
-function endForbidden(context: GatewayContext, session: Session): void {
+/** `previous` still knows an agent or a server that was deleted. */
+function endForbidden(context: GatewayContext, session: Session, previous: Snapshot): void {
   context.sessions.end(session);
   context.upstreams.endSession(session, session.upstreamId);
-  recordEnd(context, session, "access_ended");
+  recordEnd(context, session, { reason: "access_ended", snapshot: previous });
 }

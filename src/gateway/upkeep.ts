@@ -1,3 +1,4 @@
+import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { GatewayContext } from "./context.ts";
 import { keepAlive } from "./event-stream.ts";
 import { Exchange } from "./exchange.ts";
@@ -40,13 +41,23 @@ function tick(context: GatewayContext): void {
     context.exchanges.list().map((exchange) => (exchange instanceof Exchange ? exchange.session : undefined)),
   );
   for (const session of used) if (session !== undefined) session.lastSeenAt = now;
-  for (const session of context.sessions.takeIdle(now - SESSION_IDLE_MS)) recordEnd(context, session, "idle");
+  for (const session of context.sessions.takeIdle(now - SESSION_IDLE_MS))
+    recordEnd(context, session, { reason: "idle" });
+}
+
+interface SessionEnd {
+  readonly reason: string;
+  /** Where the agent and the server are known; as of now, unless told. */
+  readonly snapshot?: Snapshot | undefined;
 }
 
 /** The end of a session that no message of its client brought about. */
-export function recordEnd(context: GatewayContext, session: Session, reason: string): void {
+export function recordEnd(
+  context: GatewayContext,
+  session: Session,
+  { reason, snapshot = context.liveView.current }: SessionEnd,
+): void {
   context.suspended.endSession(session.id);
-  const snapshot = context.liveView.current;
   const agent = snapshot.agentById.get(session.agentId)?.agent;
   const server = snapshot.serverById.get(session.serverId)?.server;
   if (agent === undefined || server === undefined) return;

@@ -184,3 +184,24 @@ test("ends a session with all servers", async () => {
   expect((await list({ agent: "others" })).filter(({ server }) => server === undefined)).toEqual([]);
   await closeAll();
 });
+
+test.each(["DELETE /agents", "DELETE /servers"])(
+  "%s leaves on record that the sessions which it ends have ended",
+  async (route) => {
+    const kind = route.split("/")[1] ?? "";
+    const server = { transport: "streamable-http", url: `${upstream.origin}/mcp`, allowPrivateNetwork: true };
+    await app.rest("POST /servers", { name: `of-${kind}`, ...server });
+    const agent = await app.rest("POST /agents", { name: `at-${kind}`, type: "codex", servers: [`of-${kind}`] });
+    const key = textAt(agent.body, "key");
+    const clients = [await app.agentClient(`of-${kind}`, key), await app.aggregateClient(key)];
+    const ended = (await list({ agent: `at-${kind}` })).filter((one) => kind === "agents" || one.server !== undefined);
+    expect(ended.length).toBeGreaterThan(0);
+    const name = kind === "agents" ? `at-${kind}` : `of-${kind}`;
+    expect((await app.rest(`DELETE /${kind}/${name}`, { confirm: true })).status).toBe(200);
+    for (const { id } of ended) {
+      const { body } = await app.rest("GET /audit-events", { action: "session.end", sessionId: id });
+      expect(body["items"]).toMatchObject([{ actor: { name: `at-${kind}` }, details: { reason: "access_ended" } }]);
+    }
+    await closeAll(...clients);
+  },
+);

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { type AuthInfo, isInitializeRequest, isSpecType, type McpServer } from "@modelcontextprotocol/server";
 import { newId } from "../../lib/ids.ts";
 import { SessionTransport } from "../../lib/session-transport.ts";
+import type { Snapshot } from "../../snapshot/snapshot.ts";
 import type { AgentAccess } from "../access.ts";
 import { one } from "../http/request-headers.ts";
 import { RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
@@ -59,9 +60,13 @@ export class AggregateSessions {
     this.#parts = parts;
     this.#toClients = toClients;
     this.#timer = setInterval(() => this.#tick(), TICK_MS).unref();
-    this.#stopFollowing = parts.context.liveView.onSwap((next, _previous, changes) => {
+    this.#stopFollowing = parts.context.liveView.onSwap((next, previous, changes) => {
       // Nobody's rights are known until the view has caught up; sessions go on then.
-      if (!next.isBehind) this.#follow(changes.some(({ kind }) => HIDES.has(kind)));
+      if (!next.isBehind)
+        this.#follow(
+          changes.some(({ kind }) => HIDES.has(kind)),
+          previous,
+        );
     });
   }
 
@@ -187,8 +192,8 @@ export class AggregateSessions {
     });
   }
 
-  #end(session: Session | undefined, reason: string): void {
-    if (session !== undefined && this.#forget(session)) this.#recordEnd(session, reason);
+  #end(session: Session | undefined, reason: string, snapshot = this.#parts.context.liveView.current): void {
+    if (session !== undefined && this.#forget(session)) this.#recordEnd(session, reason, snapshot);
   }
 
   #forget({ id, connection, transport }: Session): boolean {
@@ -198,14 +203,14 @@ export class AggregateSessions {
     return true;
   }
 
-  #recordEnd({ connection, openedAt, id }: Session, reason: string): void {
-    const { liveView, clock, audit } = this.#parts.context;
-    const agent = liveView.current.agentById.get(connection.agentId);
+  #recordEnd({ connection, openedAt, id }: Session, reason: string, snapshot: Snapshot): void {
+    const { clock, audit } = this.#parts.context;
+    const agent = snapshot.agentById.get(connection.agentId);
     if (agent === undefined) return;
     const { ip, client } = connection;
     const time = clock.now();
     const facts = { event: "session.end", time, resource: GATEWAY_RESOURCE, sessionId: id, details: { reason } };
-    const draft = toAggregateDraft({ snapshot: liveView.current, agent, ip, client }, facts);
+    const draft = toAggregateDraft({ snapshot, agent, ip, client }, facts);
     audit.post({ ...draft, outcome: "success", durationMs: time - openedAt });
   }
 
@@ -219,13 +224,13 @@ export class AggregateSessions {
     this.#check();
   }
 
-  /** After a change: ends what it forbids, and tells who sees something else now. */
-  #follow(mayHide: boolean): void {
+  /** After a change: ends what it forbids, and tells who sees something else now. `previous` still knows who was deleted. */
+  #follow(mayHide: boolean, previous: Snapshot): void {
     const { context } = this.#parts;
     this.#check();
     for (const session of this.#sessions.values()) {
       if (!isStillAllowed(session.connection, context)) {
-        this.#end(session, "access_ended");
+        this.#end(session, "access_ended", previous);
         continue;
       }
       const lists = fingerprint(askerOf(session.connection, context), context.clock.now());

@@ -96,6 +96,17 @@ test("keeps the order of settlement among events of the gateway", async () => {
   expect([sequencer.depth, sequencer.size]).toEqual([0, 0]);
 });
 
+test("places what an operation and the gateway recorded within one batch by when it happened", async () => {
+  hand(10, 1);
+  await sleep(2);
+  await stage(2);
+  await sleep(2);
+  hand(20, 1);
+  await sequencer.flush();
+  const events = await allEvents(store);
+  expect(events.map(({ details }) => details["n"])).toEqual([10, 0, 1, 20]);
+});
+
 test("moves by itself after a nudge and after a hand-over", async () => {
   await stage(1);
   sequencer.nudge();

@@ -184,7 +184,7 @@ class BatchSequencer implements Sequencer {
     const stagedCount = await store.transaction(async (repositories) => {
       const staged = await repositories.audit.takeStaged(BATCH_MAX);
       const finished = batch.length === 0 ? [] : await this.#claim(repositories, batch);
-      await append(repositories, [...staged, ...finished]);
+      await append(repositories, merged(staged, finished));
       return staged.length;
     });
     this.#queue = this.#queue.slice(batch.length);
@@ -197,6 +197,20 @@ class BatchSequencer implements Sequencer {
   async #claim(repositories: Repositories, batch: readonly FinishedEvent[]): Promise<readonly FinishedEvent[]> {
     return (await this.#options.journal?.claim(repositories, batch)) ?? batch;
   }
+}
+
+/**
+ * Both in the order that they have, and by the time of their ids against each other: what an agent did before its key was revoked stands
+ * before the revocation.
+ */
+function merged(staged: readonly UnplacedEvent[], finished: readonly UnplacedEvent[]): readonly UnplacedEvent[] {
+  let taken = 0;
+  const placed = finished.flatMap((event) => {
+    const from = taken;
+    while ((staged[taken]?.id ?? event.id) < event.id) taken += 1;
+    return [...staged.slice(from, taken), event];
+  });
+  return [...placed, ...staged.slice(taken)];
 }
 
 async function append({ audit }: Repositories, events: readonly UnplacedEvent[]): Promise<void> {

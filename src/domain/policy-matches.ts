@@ -18,14 +18,17 @@ export interface RecordedMatch {
 }
 
 /** The policies that these name were changed, not applied. */
-const CHANGES: ReadonlySet<string> = new Set(["policy.update", "agent.delete", "server.delete", "skill.delete"]);
+const CHANGES = ["policy.update", "agent.delete", "server.delete", "skill.delete"];
+/** The call that this announces has an event of its own. */
+const ANNOUNCEMENT = "tool.started";
+const UNCOUNTED: ReadonlySet<string> = new Set([...CHANGES, ANNOUNCEMENT]);
 
 /**
  * Every policy that an event about a message names, once: those that decided a message, those that also matched, and those that a finding of a scan
  * shows to be evaded.
  */
 export function matchesOf({ action, policies = [], reason, outcome, details }: AuditEvent): RecordedMatch[] {
-  if (CHANGES.has(action)) return [];
+  if (UNCOUNTED.has(action)) return [];
   if (action === "finding.open") return policies.map(({ id }) => ({ id, isMatch: true, isViolation: true }));
   const isDenied = outcome === "denied";
   const deciding = policies.map(({ id }) => ({

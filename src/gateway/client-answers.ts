@@ -5,6 +5,7 @@ import type { Exchange } from "./exchange.ts";
 import { openHandlesOfOthers, rememberClientTasks } from "./handles.ts";
 import { errorMessage } from "./http/respond.ts";
 import { SERVER_REQUESTS } from "./methods.ts";
+import { askedBy, recordDenial } from "./record-denial.ts";
 import { matchDetails, subjectOf, toDraft } from "./record.ts";
 import { reasonOf } from "./refuse-unfit.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
@@ -56,10 +57,11 @@ function decideAnew({ caller, context }: Exchange, { method }: ServerRequest) {
   return { question, decision: decide(caller, question, context.clock.now()) };
 }
 
-async function recordRefused({ context, caller, session }: Exchange, reason: string): Promise<void> {
+async function recordRefused(exchange: Exchange, reason: string): Promise<void> {
+  const { context, caller, session } = exchange;
   const facts = { event: "message.refused", time: context.clock.now(), sessionId: session?.id };
   const draft = toDraft(subjectOf(caller), { ...facts, details: { kind: "answer" } });
-  await context.audit.record({ ...draft, outcome: "denied", reason });
+  await recordDenial(context, { draft, reason, ...askedBy(exchange) });
 }
 
 async function refuseUnasked(exchange: Exchange): Promise<RpcRefusal> {
@@ -87,8 +89,7 @@ async function refuseAnswer(
     correlationId: asked.decisionId,
     details: { method: asked.method, ...matchDetails(decision) },
   });
-  await context.audit.record({ ...draft, outcome: "denied", reason });
-  context.metrics?.denied(caller.server.server.name, reason);
+  await recordDenial(context, { draft, reason, ...askedBy(exchange) });
   settle(exchange, asked, { outcome: "error", reason: "right_lost" });
   const message = "the organization's rules do not allow this request";
   await context.ownMessages.send(

@@ -23,6 +23,7 @@ import { draftOf, judge, refuseDenied, type Judged } from "./judge.ts";
 import { CLIENT_NOTIFICATIONS, clientRequestRule } from "./methods.ts";
 import { isModern, modernHeaders } from "./modern.ts";
 import { PendingCall } from "./pending-call.ts";
+import { askedBy, recordDenial } from "./record-denial.ts";
 import { subjectOf, toDraft } from "./record.ts";
 import { recordUnfit } from "./refuse-unfit.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
@@ -138,7 +139,7 @@ async function handleNotification(exchange: Exchange, envelope: NotificationEnve
   const judged = judge(exchange, envelope, rule);
   if (judged.decision.effect !== "allow") {
     const draft = draftOf(exchange, envelope, judged);
-    await exchange.context.audit.record({ ...draft, outcome: "denied", reason: judged.decision.reason });
+    await recordDenial(exchange.context, { draft, reason: judged.decision.reason, ...askedBy(exchange) });
     // A notification has no answer; it is taken and goes nowhere.
     return respondEmpty(exchange.response, 202);
   }
@@ -187,7 +188,7 @@ async function unknownMethod(
     sessionId: session?.id,
     details: { method: context.maskName(envelope.method.toWellFormed()) },
   });
-  await context.audit.record({ ...draft, outcome: "denied", reason: "unknown_method" });
+  await recordDenial(context, { draft, reason: "unknown_method", ...askedBy(exchange) });
   // 2026-07-28 answers an unknown method with 404, the session revisions within HTTP 200; a notification has no answer to be in.
   const status = envelope.kind === "notification" ? 400 : modern ? 404 : 200;
   return new RpcRefusal({ status, code: RPC_CODES.methodNotFound, message: "the method is not known to the gateway" });

@@ -19,6 +19,7 @@ import { HeldCalls } from "./held-calls.ts";
 import { createIssuedTasks } from "./issued-tasks.ts";
 import { rememberCallers } from "./known-callers.ts";
 import { ListFilter } from "./lists.ts";
+import { recordDenial } from "./record-denial.ts";
 import { ToolWatch } from "./tool-watch.ts";
 import { createNameMask } from "./mask-name.ts";
 import { createLiveExchanges } from "./live-exchanges.ts";
@@ -245,7 +246,7 @@ async function refuseAccess(
   const target = { type: "server", name: context.maskName(name) } as const;
   const draft = toDraft(subject, { event: "session.open", time: context.clock.now(), target });
   try {
-    await context.audit.record({ ...draft, outcome: "denied", reason });
+    await recordDenial(context, { draft, reason, server: known.server?.name, keyId: known.keyId });
   } catch (error) {
     context.onProblem("a denial could not be recorded", error);
     return respondProblem(response, {
@@ -254,8 +255,6 @@ async function refuseAccess(
       message: "the gateway cannot record now; try again later",
     });
   }
-  context.metrics?.denied(known.server?.name ?? "", reason);
-  context.observer?.keyDenied(known.keyId, context.clock.now());
   respondProblem(response, answer);
 }
 

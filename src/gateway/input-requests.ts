@@ -11,6 +11,7 @@ import {
 import type { Member } from "./envelope/json-scanner.ts";
 import type { Exchange } from "./exchange.ts";
 import { SERVER_REQUESTS, type MethodRule } from "./methods.ts";
+import { recordDenial } from "./record-denial.ts";
 import { matchDetails, subjectOf, toDraft } from "./record.ts";
 import { RPC_CODES, RpcRefusal } from "./rpc-refusal.ts";
 
@@ -101,8 +102,7 @@ async function refuse(
   const reason = decision.effect === "allow" ? "unforeseen" : decision.reason;
   const { policies } = decision;
   const draft = draftOf(exchange, asked, decision);
-  await context.audit.record({ ...draft, outcome: "denied", reason });
-  context.metrics?.denied(caller.server.server.name, reason);
+  await recordDenial(context, { draft, reason, server: caller.server.server.name });
   const message = refusalMessage(caller, asked.question, decision);
   const data = { type: "runlayer.denied", reason, policies, correlationId: draft.correlationId };
   return new RpcRefusal({ status: 200, code: RPC_CODES.denied, message }, { data });

@@ -9,6 +9,7 @@ import type { Exchange } from "./exchange.ts";
 import { toolOfTask, UnknownHandle } from "./handles.ts";
 import { errorMessage } from "./http/respond.ts";
 import type { MethodRule } from "./methods.ts";
+import { askedBy, recordDenial } from "./record-denial.ts";
 import { matchDetails, subjectOf, toDraft, toPayload } from "./record.ts";
 import { RPC_CODES } from "./rpc-refusal.ts";
 import { readTargets } from "./targets.ts";
@@ -144,9 +145,9 @@ export async function recordRefusal(
 ): Promise<void> {
   const { context, caller } = exchange;
   const durationMs = performance.now() - exchange.receivedAt;
+  if (outcome === "denied") return recordDenial(context, { draft, reason, durationMs, ...askedBy(exchange) });
   await context.audit.record({ ...draft, outcome, reason, durationMs });
-  context.metrics?.denied(caller.server.server.name, outcome === "held" ? "held" : reason);
-  if (outcome === "denied") context.observer?.keyDenied(caller.key.id, context.clock.now());
+  context.metrics?.denied(caller.server.server.name, outcome);
 }
 
 /** Tells the client that its message is not sent on, and why (contract section 5). */

@@ -4,6 +4,7 @@ import type { Exchange } from "./exchange.ts";
 import { namesClientTasks, sealOwnHandles } from "./handles.ts";
 import { errorMessage } from "./http/respond.ts";
 import { SERVER_NOTIFICATIONS, SERVER_REQUESTS } from "./methods.ts";
+import { recordDenial } from "./record-denial.ts";
 import { matchDetails, subjectOf, toDraft } from "./record.ts";
 import { RPC_CODES } from "./rpc-refusal.ts";
 import { splice, type Edit } from "./splice.ts";
@@ -52,8 +53,8 @@ export async function relayServerRequest(envelope: RequestEnvelope, exchange: Ex
   });
   // Nobody could tell the upstream when a held request was approved: it is refused.
   if (decision.effect !== "allow") {
-    await context.audit.record({ ...draft, outcome: "denied", reason: decision.reason });
-    context.metrics?.denied(caller.server.server.name, decision.reason);
+    const { reason } = decision;
+    await recordDenial(context, { draft, reason, server: caller.server.server.name });
     await answerForClient(envelope, exchange, {
       code: RPC_CODES.denied,
       message: "the organization's rules do not allow this request",

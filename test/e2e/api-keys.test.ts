@@ -190,10 +190,13 @@ test("flags keys that are denied again and again, organization keys and agents'"
   const auditor = await makeKey("trying", { role: "auditor" });
   await app.rest("POST /agents", { name: "patient", type: "codex" });
   const agent = textAt((await app.rest("POST /agents", { name: "pushing", type: "codex" })).body, "key");
+  const guesser = textAt((await app.rest("POST /agents", { name: "guessing", type: "codex" })).body, "key");
+  const guessing = await app.aggregateClient(guesser);
   const elsewhere = await makeKey("stolen", { allowedIps: ["192.0.2.1"] });
   for (let attempt = 0; attempt < 10; attempt += 1) {
     await app.rest("POST /agents", { name: "no", type: "codex" }, auditor);
     await app.rest("GET /organization", undefined, elsewhere);
+    await expect(guessing.callTool({ name: `mail__guess_${attempt}` })).rejects.toThrow();
     const url = `${app.url}/gateway/not-assigned/mcp`;
     const headers = { authorization: `Bearer ${agent}`, "content-type": "application/json" };
     expect((await fetch(url, { method: "POST", headers, body: "{}" })).status).toBe(404);
@@ -202,7 +205,7 @@ test("flags keys that are denied again and again, organization keys and agents'"
   const items: { name: string; flags: string[]; agent?: { name: string } }[] = Object(body["items"]);
   const flagged = items.filter(({ flags }) => flags.includes("denied_burst"));
   const names = flagged.map(({ name, agent: owner }) => owner?.name ?? name);
-  expect(names.toSorted()).toEqual(["pushing", "stolen", "trying"]);
+  expect(names.toSorted()).toEqual(["guessing", "pushing", "stolen", "trying"]);
 });
 
 test("a flood of denied calls is one event and a count, and every kind has its first", async () => {

@@ -61,6 +61,22 @@ test("tells of tools when they change, of health with each answer, of keys, and 
   expect(denied).toEqual([agent.keyId]);
 });
 
+test("counts every message that the log says was denied, whatever it was", async () => {
+  const server = await harness.addServer({ name: "counted", url: `${upstream.url}/mcp` });
+  const agent = await harness.addAgent("asking", [{ serverId: server.id }]);
+  const url = `${harness.url}/gateway/counted/mcp`;
+  denied.length = 0;
+  await post(url, agent.key, request(1, "no/such"));
+  await post(url, agent.key, { jsonrpc: "2.0", method: "notifications/no-such" });
+  await post(url, agent.key, { jsonrpc: "2.0", id: 9, result: {} });
+  const events = await harness.events("message.refused");
+  expect(events.map(({ outcome }) => outcome)).toEqual(["denied", "denied", "denied"]);
+  const metrics = await registry.metrics();
+  expect(metrics).toContain('runlayer_gateway_denials_total{server="counted",reason="unknown_method"} 2');
+  expect(metrics).toContain('runlayer_gateway_denials_total{server="counted",reason="not_asked"} 1');
+  expect(denied).toEqual([agent.keyId, agent.keyId, agent.keyId]);
+});
+
 /** By the cursor that asks for it as JSON; the first one by `1`. */
 type Pages = Record<string, { readonly names: readonly string[]; readonly nextCursor?: string }>;
 

@@ -9,6 +9,7 @@ import { parseEnvelope } from "../envelope/envelope.ts";
 import { readBody } from "../http/read-body.ts";
 import { one } from "../http/request-headers.ts";
 import { respondProblem, respondRefusal } from "../http/respond.ts";
+import { recordDenial } from "../record-denial.ts";
 import { asRefusal, RpcRefusal } from "../rpc-refusal.ts";
 import type { Aggregate } from "./aggregate.ts";
 import { createAggregateServer, type ServerParts } from "./aggregate-server.ts";
@@ -222,6 +223,7 @@ async function refuse(
   }
   const asker = { snapshot: context.liveView.current, agent: known.agent, ip: known.ip, client: undefined };
   const facts = { event: "session.open", time: context.clock.now(), resource: GATEWAY_RESOURCE };
-  await context.audit.record({ ...toAggregateDraft(asker, facts), outcome: "denied", reason: refusal.code });
+  const draft = toAggregateDraft(asker, facts);
+  await recordDenial(context, { draft, reason: refusal.code, keyId: known.keyId });
   respondProblem(response, answer);
 }

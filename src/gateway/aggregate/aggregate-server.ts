@@ -12,6 +12,7 @@ import {
 import { SkillsExtension } from "@modelcontextprotocol/server/ext/skills";
 import type { ToolDefinition } from "../../domain/server.ts";
 import type { GatewayContext } from "../context.ts";
+import { recordDenial } from "../record-denial.ts";
 import { matchDetails, subjectOf, toDraft } from "../record.ts";
 import { asRefusal, RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
 import { askerOf, type Connection } from "./connections.ts";
@@ -144,14 +145,15 @@ async function offeredTools({ parts, connection }: Handling) {
 async function recordHidden(
   servers: readonly AssignedServer[],
   { sessionId }: Connection,
-  { audit, clock, metrics }: GatewayContext,
+  context: GatewayContext,
 ): Promise<void> {
   const denials = servers.map(async ({ caller, connect }) => {
     if (connect.effect !== "deny") return;
     const { policies, reason } = connect;
-    const facts = { event: "tool.list", time: clock.now(), sessionId, policies, details: matchDetails(connect) };
-    await audit.record({ ...toDraft(subjectOf(caller), facts), outcome: "denied", reason });
-    metrics?.denied(caller.server.server.name, reason);
+    const time = context.clock.now();
+    const facts = { event: "tool.list", time, sessionId, policies, details: matchDetails(connect) };
+    const draft = toDraft(subjectOf(caller), facts);
+    await recordDenial(context, { draft, reason, server: caller.server.server.name });
   });
   await Promise.all(denials);
 }
@@ -233,7 +235,7 @@ function findSkill(asker: SkillAsker, name: string): ServingSkill | undefined {
 /** A tool of no server of this agent: the same answer whether it exists elsewhere or not. */
 async function refuseUnknown(name: string, asker: SkillAsker, { parts, connection }: Handling): Promise<RpcRefusal> {
   const draft = toUnsentCall(name, asker, { context: parts.context, connection });
-  await parts.context.audit.record({ ...draft, outcome: "denied", reason: "not_assigned" });
+  await recordDenial(parts.context, { draft, reason: "not_assigned", keyId: connection.keyId });
   const message = `agent \`${asker.agent.agent.name}\` has no tool of this name; list the tools, or ask an administrator of this gateway`;
   const data = { type: "runlayer.denied", reason: "not_assigned", policies: [], correlationId: draft.correlationId };
   return new RpcRefusal({ status: 200, code: RPC_CODES.denied, message }, { data });

@@ -3,6 +3,7 @@ import { once } from "../../lib/once.ts";
 import { accessAs, type AccessRefusal } from "../access.ts";
 import type { GatewayContext } from "../context.ts";
 import { type Caller, decide, type DecidingPolicy, type Question, refusalMessage } from "../decide.ts";
+import { recordDenial } from "../record-denial.ts";
 import { matchDetails, subjectOf, toDraft, toPayload } from "../record.ts";
 import { RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
 import type { InnerSubject } from "./inner-clients.ts";
@@ -40,9 +41,7 @@ export async function denyCall(
   const found = findDenial(call, subject, context);
   if (found === undefined) return undefined;
   const { reason, message, policies, draft, serverName } = found;
-  await context.audit.record({ ...draft, outcome: "denied", reason });
-  context.metrics?.denied(serverName, reason);
-  context.observer?.keyDenied(subject.keyId, context.clock.now());
+  await recordDenial(context, { draft, reason, server: serverName, keyId: subject.keyId });
   return { reason, message, policies, correlationId: draft.correlationId };
 }
 

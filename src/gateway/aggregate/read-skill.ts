@@ -1,4 +1,5 @@
 import type { GatewayContext } from "../context.ts";
+import { recordDenial } from "../record-denial.ts";
 import { RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
 import { askerOf, type Connection } from "./connections.ts";
 import { type Handling, recordAnswer } from "./made-answer.ts";
@@ -47,7 +48,7 @@ export async function refuseSkill(
     resource: { type: "skill", id: shown, name: shown },
     sessionId: connection.sessionId,
   });
-  await context.audit.record({ ...draft, outcome: "denied", reason: "not_assigned" });
+  await recordDenial(context, { draft, reason: "not_assigned", keyId: connection.keyId });
   return new RpcRefusal({
     status: 200,
     code: RPC_CODES.invalidParams,

@@ -1,7 +1,7 @@
 import type { SecretPattern } from "./secret-patterns.ts";
 
 /** Characters that prose has few of, a bit each: a text without an underscore is searched for no `ghp_`. */
-export const MARKS = "_-.:/?&=";
+export const MARKS = "_-.:/?&=%";
 
 interface Candidate {
   readonly pattern: SecretPattern;

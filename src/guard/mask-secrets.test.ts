@@ -38,6 +38,10 @@ test.each([
   '{"api_key": "hunter2hunter2"}',
   "mytool --api-key hunter2hunter2 --verbose",
   "export MY_SERVICE_TOKEN='hunter2hunter2'",
+  "Cookie: session=hunter2hunter2; theme=dark",
+  "curl -s -u admin:hunter2hunter2 https://api.example",
+  String.raw`"{\"password\":\"hunter2hunter2\"}"`,
+  "https://a.example/?next=https%3A%2F%2Fb.example%2F%3Ftoken%3Dhunter2hunter2",
 ])("masks the secret that stands in its usual place: %s", (text) => {
   expect(maskText(text)).not.toContain("hunter2");
 });
@@ -63,6 +67,33 @@ test("masks every text below a secret-named member and leaves counts and cursors
     tokens: 12,
     author: "ann",
   });
+});
+
+test("masks the value of a pair and of an option whose name says that it is secret", () => {
+  const value = {
+    headers: [
+      { name: "X-Api-Key", value: "hunter2" },
+      { name: "Accept", value: "text/plain" },
+    ],
+    env: [{ key: "DB_PASSWORD", value: "hunter2" }],
+    args: ["--password", "hunter2", "--token", "--verbose", "--max-tokens", "512"],
+  };
+  expect(maskSecrets(value)).toEqual({
+    headers: [
+      { name: "X-Api-Key", value: "[masked:field]" },
+      { name: "Accept", value: "text/plain" },
+    ],
+    env: [{ key: "DB_PASSWORD", value: "[masked:field]" }],
+    args: ["--password", "[masked:field]", "--token", "--verbose", "--max-tokens", "512"],
+  });
+});
+
+test("masks Base64 of a text that holds a secret, and no other", () => {
+  const encode = (text: string): string => Buffer.from(text).toString("base64");
+  const secret = encode('DB_HOST=db\nDB_PASSWORD="hunter2hunter2"\n');
+  expect(maskText(`data:text/plain;base64,${secret}`)).not.toContain(secret.slice(0, -4));
+  for (const text of [encode("the key point is that tokens are counted"), "/srv/projects/mail/releases/current/bin"])
+    expect(maskText(text)).toBe(text);
 });
 
 test("gives back the same object when there is nothing to mask", () => {
@@ -100,6 +131,10 @@ test("stays linear on hostile text", () => {
     "?token",
     "sk-",
     "--token ",
+    "curl -u ",
+    "curl ",
+    "cookie:a",
+    "cGFzc3dvcmQ9",
     "secret_",
     "pat-",
     "://a:",

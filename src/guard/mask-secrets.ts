@@ -1,4 +1,5 @@
 import { findSecretSpans } from "./find-secrets.ts";
+import { maskEncoded } from "./mask-encoded.ts";
 
 /** Deeper than any honest argument; below it a value is replaced, never walked. */
 const DEPTH_MAX = 64;
@@ -14,6 +15,10 @@ export function maskSecrets(value: unknown): unknown {
 
 /** `maskSecrets` for one text. */
 export function maskText(text: string): string {
+  return maskEncoded(maskPlain(text), maskPlain);
+}
+
+function maskPlain(text: string): string {
   const spans = findSecretSpans(text);
   if (spans.length === 0) return text;
   const parts: string[] = [];
@@ -34,21 +39,42 @@ function maskValue(value: unknown, isSecret: boolean, depth: number): unknown {
 }
 
 function maskList(list: readonly unknown[], isSecret: boolean, depth: number): unknown {
-  const masked = list.map((item) => maskValue(item, isSecret, depth + 1));
+  const masked = list.map((item, index) => maskValue(item, isSecret || followsOption(list, index), depth + 1));
   return masked.some((item, index) => item !== list[index]) ? masked : list;
 }
 
 function maskObject(object: object, isSecret: boolean, depth: number): unknown {
+  const named = secretOfPair(object);
   let hasChanged = false;
   const members = Object.entries(object).map(([name, member]: [string, unknown]) => {
     const maskedName = name.length > 16 ? maskText(name) : name;
-    const masked = maskValue(member, isSecret || isSecretMember(name, member), depth + 1);
+    const masked = maskValue(member, isSecret || name === named || isSecretMember(name, member), depth + 1);
     hasChanged ||= masked !== member || maskedName !== name;
     return [maskedName, masked] as const;
   });
   return hasChanged ? Object.fromEntries(members) : object;
 }
 
+/** The member that holds the value of a pair such as `{"name": "X-Api-Key", "value": "…"}`, where its name says that it is secret. */
+function secretOfPair(object: object): string | undefined {
+  if (!("value" in object)) return undefined;
+  const name = "name" in object ? object.name : "key" in object ? object.key : undefined;
+  return typeof name === "string" && isSecretMember(name, object.value) ? "value" : undefined;
+}
+
+/** Whether an item is what the option before it, such as `--password`, is given. */
+function followsOption(list: readonly unknown[], index: number): boolean {
+  const [option, item] = [list[index - 1], list[index]];
+  if (typeof option !== "string" || typeof item !== "string") return false;
+  return isSecretOption(option) && !item.startsWith("-");
+}
+
+/** Whether an argument of a command is an option whose value, the next argument, is secret. */
+export function isSecretOption(argument: string): boolean {
+  return argument.startsWith("-") && OPTION.test(argument) && isSecretMember(argument.replace(/^-+/, ""), "");
+}
+
+const OPTION = /^--?[A-Za-z][\w-]{2,63}$/;
 const SECRET_NAME =
   /passw(?:or)?d|passphrase|passcode|(?:^|[_-])pwd(?:$|[_-])|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|signing[_-]?key|encryption[_-]?key|service[_-]?key|auth(?:$|[_-]?(?:key|header|orization))|authorization|bearer|credential|^(?:set-)?cookie$|(?:^|[_-])pat$|connection[_-]?string|(?:^|[_-])(?:jwt|otp|pin|cvv|ssn)$/i;
 /** Names that hold the word "token" and no secret: pagination, counting, what a token is like. */

@@ -1,6 +1,5 @@
-import { findSecretSpans } from "./find-secrets.ts";
 import { cutText } from "./cut-text.ts";
-import { mayNameSecret } from "./mask-secrets.ts";
+import { isSecretOption, maskText, mayNameSecret } from "./mask-secrets.ts";
 
 export interface RedactedJson {
   readonly text: string;
@@ -25,12 +24,15 @@ export function redactJson(json: string, textCharactersMax: number): RedactedJso
     const close = json.indexOf('"', open + 1);
     const text = json.slice(open + 1, close);
     if (isName(json, close + 1)) {
-      if (mayNameSecret(text)) return undefined;
+      // What another member names may be secret.
+      if (text === "value" || mayNameSecret(text)) return undefined;
+    } else if (isSecretOption(text)) {
+      return undefined;
     } else if (text.length > textCharactersMax) {
       redacted += json.slice(copied, open + 1) + cutText(text, textCharactersMax);
       copied = close;
     }
-    if (findSecretSpans(text).length > 0) return undefined;
+    if (maskText(text) !== text) return undefined;
     open = json.indexOf('"', close + 1);
   }
   return { text: redacted + json.slice(copied), isCut: copied > 0 };

@@ -144,9 +144,25 @@ export const PLACE_PATTERNS: readonly SecretPattern[] = [
   {
     type: "assigned-secret",
     needs: SECRET_WORDS,
-    marks: ":=",
+    marks: ":=%",
+    // Also as JSON within JSON has it, and as an address within an address.
     pattern:
-      /(?:password|passwd|passphrase|secret|token|api[_-]?key|apikey|access[_-]?key|private[_-]?key|credentials?)[a-z_-]{0,20}["']?\s{0,3}[:=]\s{0,3}["']?((?!\$\{|\$[A-Z]|<|\[masked)[^\s"',;&}{)\]]{6,512})/gi,
+      /(?:password|passwd|passphrase|secret|token|api[_-]?key|apikey|access[_-]?key|private[_-]?key|credentials?)[a-z_-]{0,20}\\{0,7}["']?\s{0,3}(?:[:=]|%3[ad])\s{0,3}\\{0,7}["']?((?!\$\{|\$[A-Z]|<|\[masked)[^\s"',;&}{)\]]{6,512})/gi,
+    group: 1,
+  },
+  {
+    type: "cookie",
+    needs: ["cookie"],
+    marks: ":",
+    // RFC 6265 §4.2.1: pairs of a name and a value.
+    pattern: /\bcookie\\{0,7}["']?\s{0,3}:\s{0,3}\\{0,7}["']?([A-Za-z0-9_.-]{1,128}=[^\r\n"'\\]{4,4096})/gi,
+    group: 1,
+  },
+  {
+    type: "curl-password",
+    needs: ["curl"],
+    marks: ":",
+    pattern: /\bcurl [^\r\n]{0,256}(?:-u|--user)[ =]{0,2}["']?[^\s:"']{1,128}:((?!\$|<|\[masked)[^\s"']{4,256})/g,
     group: 1,
   },
   {

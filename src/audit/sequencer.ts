@@ -204,6 +204,7 @@ class BatchSequencer implements Sequencer {
  * before the revocation.
  */
 function merged(staged: readonly UnplacedEvent[], finished: readonly UnplacedEvent[]): readonly UnplacedEvent[] {
+  if (staged.length === 0) return finished;
   let taken = 0;
   const placed = finished.flatMap((event) => {
     const from = taken;

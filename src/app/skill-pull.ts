@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
-import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
+import { readdir, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AppError } from "../lib/errors.ts";
+import { makeFolder } from "../lib/make-folder.ts";
 import type { SkillFile } from "../skills/package/skill-files.ts";
 import { readSkillFolder, writeSkillFolder } from "../skills/package/skill-folder.ts";
 import { digestSkill, toSkillFiles, toSkillPackage } from "../skills/package/skill-package.ts";
@@ -56,7 +57,7 @@ async function pullZip(skill: StoredSkill, path: string, { dryRun }: PullOptions
   if (!isNew && digestSkill(toSkillPackage(await readSkillZipFile(path))) === skill.digest)
     return { change: "unchanged" };
   if (dryRun !== true) {
-    await mkdir(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     await writeFile(path, writeSkillZip(toSkillFiles(toPackage(skill))));
   }
   return { change: isNew ? "new" : "changed" };

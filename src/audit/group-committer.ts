@@ -225,7 +225,8 @@ export class GroupCommitter {
   }
 
   #refusal(): AppError {
-    const message = "the audit log cannot be written; free disk space in the data directory or repair the disk";
+    const message =
+      "the audit log cannot be written; free disk space or repair the disk of the data directory or database";
     return new AppError("unavailable", message, { cause: this.#failure });
   }
 }

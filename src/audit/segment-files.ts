@@ -1,7 +1,8 @@
 import { close, constants, fdatasync, open, write, writeSync } from "node:fs";
-import { mkdir, open as openHandle, readdir, readFile, rename, rm } from "node:fs/promises";
+import { open as openHandle, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { makeFolder } from "../lib/make-folder.ts";
 import { allocateBlocks, BLOCK_BYTES } from "./disk-blocks.ts";
 import { DiskPace } from "./disk-pace.ts";
 
@@ -63,7 +64,7 @@ export class SegmentFiles {
 
   /** Numbers of the segments that an earlier process left, in order. Makes the directory if it is missing. */
   async list(): Promise<readonly number[]> {
-    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    makeFolder(this.#directory, 0o700);
     const names = await readdir(this.#directory);
     // A spare of unknown age may be half filled: start over.
     await rm(join(this.#directory, SPARE), { force: true });

@@ -3,6 +3,12 @@ import { toCanonicalJson } from "../lib/canonical-json.ts";
 import type { ServerTool, Severity, ToolDefinition, ToolListing } from "./server.ts";
 
 /**
+ * A tool with a longer name is left out of what is known of a server. MCP advises 128 (2025-11-25, tools); PostgreSQL's index takes
+ * 2 704 bytes, and a stored character up to five.
+ */
+export const TOOL_NAME_CHARACTERS_MAX = 512;
+
+/**
  * SHA-256 of the canonical definition (RFC 8785), hex: whatever the upstream changes, the digest shows it. Half of a surrogate
  * pair, which canonical JSON cannot hold, counts as its escape: a definition that cannot be digested would not be compared.
  */

@@ -1,12 +1,11 @@
 import { createHash } from "node:crypto";
 import type { ToolDefinition } from "../domain/server.ts";
+import { TOOL_NAME_CHARACTERS_MAX } from "../domain/tool-definition.ts";
 import { createLruCache, type LruCache } from "../lib/lru-cache.ts";
 import type { Caller } from "./decide.ts";
 import { memberOf, textAt, valueAt, type RequestEnvelope, type ResponseEnvelope } from "./envelope/envelope.ts";
 import type { Member as Span } from "./envelope/json-scanner.ts";
 import type { Exchange } from "./exchange.ts";
-
-const NAME_CHARACTERS_MAX = 1024;
 
 /** A list that stays as it is is told of so often: what is known of it elsewhere may have changed meanwhile. */
 const REPEAT_MS = 10 * 60_000;
@@ -148,7 +147,7 @@ function isDefinition(tool: unknown): tool is ToolDefinition {
   };
   const isObjectOrUnset = annotations === undefined || (typeof annotations === "object" && annotations !== null);
   return (
-    tool.name.length <= NAME_CHARACTERS_MAX &&
+    tool.name.length <= TOOL_NAME_CHARACTERS_MAX &&
     tool.name.isWellFormed() &&
     isTextOrUnset(title) &&
     isTextOrUnset(description) &&

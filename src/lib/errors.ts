@@ -43,5 +43,7 @@ export class AppError extends Error {
 /** The error as a caller may see it: anything that is not an `AppError` becomes `internal` and keeps its text to the log. */
 export function toAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;
+  // Several things failed to close, or one besides the work itself: what failed first is the reason.
+  if (error instanceof SuppressedError) return toAppError(error.suppressed);
   return new AppError("internal", "something went wrong on our side; the server log has the details", { cause: error });
 }

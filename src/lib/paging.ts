@@ -28,7 +28,12 @@ export function toCursor(key: string): string {
 export function parseCursor(cursor: string): string {
   const text = Buffer.from(cursor, "base64url").toString("utf8");
   if (text.startsWith("k:") && toCursor(text.slice(2)) === cursor) return text.slice(2);
-  throw new AppError("invalid_input", "`cursor` is not one that this list gave; start again without it", {
+  throw foreignCursor();
+}
+
+/** For a cursor of another list, or of none. */
+export function foreignCursor(): AppError {
+  return new AppError("invalid_input", "`cursor` is not one that this list gave; start again without it", {
     details: { field: "cursor" },
   });
 }

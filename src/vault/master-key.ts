@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { AppError } from "../lib/errors.ts";
+import { makeFolder } from "../lib/make-folder.ts";
 import { createMasterKey, type MasterKey } from "./envelope.ts";
 
 const KEY_FILE = "master.key";
@@ -76,8 +77,9 @@ function isGone(path: string, keyId: string): AppError {
   );
 }
 
-/** Writes a key file whole or not at all, readable by its owner only. */
+/** Writes a key file whole or not at all, readable by its owner only. Its folder is made if it is missing: with PostgreSQL nobody else does. */
 export function writeKeyFile(path: string, bytes: Buffer): void {
+  makeFolder(dirname(path), 0o700);
   const draft = `${path}.tmp`;
   writeFileSync(draft, `${bytes.toString("base64")}\n`, { mode: 0o600, flush: true });
   chmodSync(draft, 0o600);

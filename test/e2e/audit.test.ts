@@ -74,6 +74,10 @@ test("to a member, what its agents have nothing to do with does not exist by nam
     { action: "agent.create" },
   ]);
   expect(await ask({ server: "two" })).toMatchObject({ total: 0 });
+  // The owner's key did it: of keys above their own, members see no part.
+  expect(at(await ask({ agent: "mos", groupBy: "actor" }), "groups")).toMatchObject([
+    { name: "first-owner", activeKeys: [] },
+  ]);
 });
 
 test("groups by actor for an access review, with the keys that still open the door", async () => {

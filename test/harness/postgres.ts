@@ -25,8 +25,8 @@ interface User {
 
 /** A real PostgreSQL server of its own on a free loopback port; several run side by side. The test MUST stop it. */
 export interface TestPostgres {
-  /** A new, empty database; gives its URL. */
-  createDatabase(): Promise<string>;
+  /** A new, empty database, with what else `create database` is told; gives its URL. */
+  createDatabase(options?: string): Promise<string>;
   /** Ends every connection to the databases of this server but the one that says so, as a restart would. */
   dropConnections(): Promise<void>;
   stop(): Promise<void>;
@@ -66,9 +66,9 @@ function control(running: {
   const kill = (): void => void server.kill("SIGKILL");
   process.once("exit", kill);
   return {
-    async createDatabase() {
+    async createDatabase(options = "") {
       databases += 1;
-      await query(port, `create database test_${databases}`);
+      await query(port, `create database test_${databases} ${options}`);
       return `postgres://runlayer@127.0.0.1:${port}/test_${databases}`;
     },
     dropConnections: () =>

@@ -23,21 +23,26 @@ interface Link {
 export async function startRelay(port: number): Promise<Relay> {
   const links = new Set<Link>();
   let lost: string | undefined;
-  const server = createServer((near) => {
-    const link: Link = { near, far: connect(port, "127.0.0.1"), isFrozen: false, losesAnswer: false };
+  // Half open: while it is frozen, the end of a connection passes as little as anything else.
+  const server = createServer({ allowHalfOpen: true }, (near) => {
+    const far = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+    const link: Link = { near, far, isFrozen: false, losesAnswer: false };
     links.add(link);
     near.on("data", (chunk) => {
       if (lost !== undefined && chunk.includes(lost)) {
         link.losesAnswer = true;
         lost = undefined;
       }
-      if (!link.isFrozen) link.far.write(chunk);
+      if (!link.isFrozen) far.write(chunk);
     });
-    link.far.on("data", (chunk) => {
+    far.on("data", (chunk) => {
       if (link.losesAnswer) return cut(link);
       if (!link.isFrozen) near.write(chunk);
     });
-    for (const socket of [near, link.far]) {
+    for (const socket of [near, far]) {
+      socket.on("end", () => {
+        if (!link.isFrozen) cut(link);
+      });
       // The other end hears of it as the end of its connection.
       socket.on("error", () => undefined);
       socket.on("close", () => {

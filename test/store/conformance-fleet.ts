@@ -1,6 +1,8 @@
+import { randomBytes } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import type { Assignment } from "../../src/domain/agent.ts";
 import type { ServerHealth } from "../../src/domain/server.ts";
+import { TOOL_NAME_CHARACTERS_MAX } from "../../src/domain/tool-definition.ts";
 import { newId } from "../../src/lib/ids.ts";
 import type { Page, PageRequest } from "../../src/lib/paging.ts";
 import type { Change, Repositories, Store } from "../../src/store/ports.ts";
@@ -201,6 +203,10 @@ export function fleetConformance(subject: Subject): void {
       );
       await write(({ servers }) => servers.saveTools(server.id, [tool]));
       expect(await read(({ servers }) => servers.tools(server.id))).toEqual([tool]);
+      const names = ["a\0\u{F0000}", incompressible(TOOL_NAME_CHARACTERS_MAX)];
+      const strange = names.map((name) => aTool({ serverId: server.id, name }));
+      await write(({ servers }) => servers.saveTools(server.id, strange));
+      expect(await read(({ servers }) => servers.tools(server.id))).toEqual(strange);
       expect(await read(({ servers }) => servers.toolCounts([]))).toEqual(new Map());
     });
   });
@@ -324,4 +330,9 @@ function on(serverId: string): Assignment {
 
 function idsOf(page: Page<{ readonly id: string }>): string[] {
   return page.items.map((item) => item.id);
+}
+
+/** Characters of three bytes that differ: PostgreSQL compresses what repeats before it indexes it. */
+function incompressible(length: number): string {
+  return Array.from(randomBytes(length), (byte, at) => String.fromCodePoint(0x4e00 + byte * 64 + (at % 64))).join("");
 }

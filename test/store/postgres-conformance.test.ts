@@ -1,3 +1,4 @@
+import { Client } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { systemClock } from "../../src/lib/clock.ts";
 import { openStore } from "../../src/store/open-store.ts";
@@ -48,6 +49,28 @@ test("says in one line that the server cannot be reached, without the password",
     message: expect.stringMatching(/^RUNLAYER_DATABASE_URL: .*user:password@host/),
   });
   await expect(refused).rejects.not.toThrow(/hunter2|\n/);
+});
+
+test("answers `unavailable` while the database takes no writes", async () => {
+  const url = await postgres.createDatabase();
+  const store = await open(url);
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  await client.query(`alter database ${new URL(url).pathname.slice(1)} set default_transaction_read_only = on`);
+  await client.end();
+  await postgres.dropConnections();
+  await eventually(() => store.read(({ values }) => values.find("a")));
+  const write = () => store.transaction(({ values }) => values.set("a", "1"));
+  await expect(write()).rejects.toMatchObject({ code: "unavailable" });
+  await store.close();
+});
+
+test("refuses a database whose encoding cannot hold every text, and says how to make one", async () => {
+  const url = await postgres.createDatabase("encoding 'LATIN1' template template0");
+  await expect(open(url)).rejects.toMatchObject({
+    code: "unavailable",
+    message: expect.stringMatching(/LATIN1.*create database .* encoding 'UTF8'/),
+  });
 });
 
 test("refuses text with a NUL character as invalid input", async () => {

@@ -71,6 +71,17 @@ test("closes a connection that does not answer, without a wait for its rollback,
   await db.destroy();
 });
 
+test("closes within seconds while the server hangs", async () => {
+  const store = await open(await relayed());
+  await store.transaction(({ values }) => values.set("a", "1"));
+  const abort = new AbortController();
+  await store.readForCaller(({ values }) => values.find("a"), abort.signal);
+  relay.freeze();
+  const startedAt = performance.now();
+  await store.close();
+  expect(performance.now() - startedAt).toBeLessThan(8_000);
+});
+
 test("waits for a Runlayer that is stopping, some seconds", async () => {
   const url = await postgres.createDatabase();
   const first = await open(url);

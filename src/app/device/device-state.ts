@@ -1,7 +1,8 @@
-import { chmod, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { AppError } from "../../lib/errors.ts";
+import { makeFolder } from "../../lib/make-folder.ts";
 
 const State = z.object({
   url: z.url(),
@@ -53,7 +54,7 @@ async function readIfThere(path: string): Promise<string | undefined> {
 
 /** Whole or not at all, also when the power goes, and never readable by others. */
 async function writePrivate(folder: string, name: string, text: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder, 0o700);
   await chmod(folder, 0o700);
   const path = join(folder, name);
   await writeFile(`${path}.new`, text, { mode: 0o600, flush: true });

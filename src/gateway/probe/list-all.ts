@@ -1,6 +1,7 @@
 import type { Client } from "@modelcontextprotocol/client";
 import { z } from "zod";
 import type { ToolDefinition } from "../../domain/server.ts";
+import { TOOL_NAME_CHARACTERS_MAX } from "../../domain/tool-definition.ts";
 import type { Contact } from "./contact.ts";
 import type { ProbeLimits, PromptDefinition, ResourceDefinition } from "./target.ts";
 
@@ -22,7 +23,7 @@ export interface Lists {
 
 // Loose: what we do not know is kept, because the digest of a definition must cover all of it.
 const Tool = z.looseObject({
-  name: z.string().min(1).max(1024),
+  name: z.string().min(1).max(TOOL_NAME_CHARACTERS_MAX),
   title: z.string().optional(),
   description: z.string().optional(),
   annotations: z.record(z.string(), z.unknown()).optional(),

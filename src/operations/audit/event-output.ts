@@ -1,7 +1,9 @@
 import { z } from "zod";
 import { ACTOR_TYPES, OUTCOMES, type AuditEvent } from "../../domain/audit-event.ts";
 import { toRfc3339 } from "../../lib/clock.ts";
-import type { AuditGroup, Repositories } from "../../store/ports.ts";
+import type { AuditGroup } from "../../store/ports.ts";
+import { ownerSeen } from "../agents/own-agents.ts";
+import type { HandleContext } from "../context.ts";
 
 const Named = z.object({ id: z.string(), name: z.string() });
 
@@ -55,7 +57,7 @@ export const AuditGroupOutput = z.object({
 /** One row of an access review; for an actor with the keys that still open the door. */
 export async function showAuditGroup(
   group: AuditGroup,
-  { groupBy, apiKeys, now }: { groupBy: string; apiKeys: Repositories["apiKeys"]; now: number },
+  { groupBy, caller, repositories: { apiKeys }, now }: HandleContext & { readonly groupBy: string },
 ): Promise<z.output<typeof AuditGroupOutput>> {
   const { key, type, name, events, allowed, denied, errors, firstAt, lastAt } = group;
   const kind = groupBy === "action" ? {} : { type };
@@ -71,7 +73,8 @@ export async function showAuditGroup(
     lastAt: toRfc3339(lastAt),
   };
   if (groupBy !== "actor") return shown;
-  const own = await apiKeys.find(key);
+  // Whoever sees only their own agents does not learn of keys that are nobody's agent.
+  const own = ownerSeen(caller) === undefined ? await apiKeys.find(key) : undefined;
   const ofAgent = await apiKeys.activeOfAgent(key, now);
   const isOwnActive = own !== undefined && own.revoked === null && (own.expiresAt === null || own.expiresAt > now);
   const active = isOwnActive ? [own, ...ofAgent] : ofAgent;

@@ -68,7 +68,7 @@ export const getAuditLogs = defineOperation({
 });
 
 async function answer(input: Input, context: HandleContext) {
-  const { audit, apiKeys } = context.repositories;
+  const { audit } = context.repositories;
   const filter = await toFilter(input, context);
   const page = toPageRequest(input);
   if (input.groupBy === undefined) {
@@ -76,9 +76,7 @@ async function answer(input: Input, context: HandleContext) {
   }
   const { groupBy } = input;
   const found = await audit.group(filter, groupBy, page);
-  const shown = await Promise.all(
-    found.items.map((group) => showAuditGroup(group, { groupBy, apiKeys, now: context.now })),
-  );
+  const shown = await Promise.all(found.items.map((group) => showAuditGroup(group, { ...context, groupBy })));
   const { items, ...rest } = toPageAnswer({ ...found, items: shown }, (group) => group);
   return { ...rest, groups: items };
 }

@@ -1,6 +1,7 @@
-import { lstat, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { lstat, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AppError } from "../../lib/errors.ts";
+import { makeFolder } from "../../lib/make-folder.ts";
 import { checkSkillFiles, fileTooLarge, PACKAGE_LIMITS, packageTooLarge, type SkillFile } from "./skill-files.ts";
 
 /** Reads the files of a skill's folder, within the limits of a package. Hidden folders (`.git`) are left out. */
@@ -24,7 +25,7 @@ export async function writeSkillFolder(
   for (const path of removed) await rm(join(folder, path));
   for (const { path, bytes } of wanted) {
     const target = join(folder, path);
-    await mkdir(dirname(target), { recursive: true });
+    makeFolder(dirname(target));
     await writeFile(target, bytes);
   }
 }

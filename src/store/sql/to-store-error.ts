@@ -1,8 +1,19 @@
 import { AppError } from "../../lib/errors.ts";
 
-/** Codes that mean the database cannot serve now: a full disk, a lost file or connection, a server that shuts down. */
-const UNAVAILABLE =
-  /^(SQLITE_(FULL|IOERR|BUSY|CANTOPEN|READONLY|CORRUPT|NOTADB|NOMEM)|08...|53...|57P0.|57014|58...|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN)/;
+/**
+ * Codes that mean the database cannot serve now: a full disk, a lost file or connection, a server that shuts down, stands by or lets
+ * this account in no more.
+ */
+const UNAVAILABLE = new RegExp(
+  `^(${[
+    "SQLITE_(FULL|IOERR|BUSY|CANTOPEN|READONLY|CORRUPT|NOTADB|NOMEM)",
+    // PostgreSQL 15, appendix A: connection, authorization, no such database, resources, intervention, system.
+    "08...|28...|3D000|53...|57P0.|57014|58...",
+    // A read-only transaction, an idle one that was ended, a server that is not in the needed state, a lock, a right.
+    "25006|25P03|55000|55P03|42501",
+    "ECONN|EPIPE|ETIMEDOUT|EHOST|ENETUNREACH|ENETDOWN|ENOTFOUND|EAI_",
+  ].join("|")})`,
+);
 
 // PostgreSQL: character_not_in_repertoire, untranslatable_character. Its text holds no NUL.
 const BAD_TEXT = /^(22021|22P05)$/;

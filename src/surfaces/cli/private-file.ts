@@ -5,7 +5,6 @@ import {
   fsyncSync,
   ftruncateSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readFileSync,
   readlinkSync,
@@ -18,6 +17,7 @@ import {
 } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { AppError } from "../../lib/errors.ts";
+import { makeFolder } from "../../lib/make-folder.ts";
 
 /** Only its owner reads a file that holds a key. */
 const OWNER_ONLY = 0o600;
@@ -57,7 +57,7 @@ export interface PrivateDraft {
 /** Does all of a writing but its last step; `trial` takes the room that the text will need. */
 export function draftPrivately(path: string, trial: string): PrivateDraft {
   const target = targetOf(path);
-  mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(target), 0o700);
   const draft = `${target}.${process.pid}.tmp`;
   // Kept open: by its name it could be another file by the time that the key is known.
   const fd = openSync(draft, "wx", OWNER_ONLY);

@@ -5,6 +5,7 @@ import { AppError } from "../../../lib/errors.ts";
 import { newId } from "../../../lib/ids.ts";
 import type { Database } from "../schema.ts";
 import { KEEP_ALIVE, watchPeer } from "./session.ts";
+import type { Sockets } from "./sockets.ts";
 
 const CONNECT_MS_MAX = 10_000;
 /** Longer than a server takes to notice that a process has ended; a start that a person waits for is not held up for more. */
@@ -27,16 +28,18 @@ const VALUE_NAME = "instance";
  */
 export class InstanceGuard {
   readonly #databaseUrl: string;
+  readonly #sockets: Sockets;
   readonly #instanceId = newId();
   #client: Client | undefined;
 
-  private constructor(databaseUrl: string) {
+  private constructor(databaseUrl: string, sockets: Sockets) {
     this.#databaseUrl = databaseUrl;
+    this.#sockets = sockets;
   }
 
   /** Waits some seconds for a process that is about to end; throws `conflict` where it does not. */
-  static async acquire(databaseUrl: string): Promise<InstanceGuard> {
-    const guard = new InstanceGuard(databaseUrl);
+  static async acquire(databaseUrl: string, sockets: Sockets): Promise<InstanceGuard> {
+    const guard = new InstanceGuard(databaseUrl, sockets);
     if (await guard.#connect(LOCK_MS_MAX)) return guard;
     throw new AppError("conflict", TAKEN);
   }
@@ -48,13 +51,13 @@ export class InstanceGuard {
 
   /** False where another process has the database. */
   async #connect(lockMsMax: number): Promise<boolean> {
-    const client = createClient(this.#databaseUrl);
+    const client = createClient(this.#databaseUrl, this.#sockets);
     const forget = (): void => void (this.#client = this.#client === client ? undefined : this.#client);
     client.on("error", forget);
     client.on("end", forget);
     try {
       await client.connect();
-      await assertVersion(client);
+      await assertUsable(client);
       await watchPeer(client);
       const isLocked = await lock(client, performance.now() + lockMsMax);
       if (isLocked) this.#client = client;
@@ -93,10 +96,11 @@ export class InstanceGuard {
 }
 
 /** Throws `invalid_input` where the URL, or a file that it names, cannot be read. */
-function createClient(databaseUrl: string): Client {
+function createClient(databaseUrl: string, sockets: Sockets): Client {
   try {
     return new Client({
       ...KEEP_ALIVE,
+      stream: sockets.create,
       connectionString: databaseUrl,
       connectionTimeoutMillis: CONNECT_MS_MAX,
       query_timeout: CONNECT_MS_MAX,
@@ -107,12 +111,20 @@ function createClient(databaseUrl: string): Client {
   }
 }
 
-async function assertVersion(client: Client): Promise<void> {
-  const { rows } = await client.query<{ version: number }>(
-    "select current_setting('server_version_num')::int as version",
+async function assertUsable(client: Client): Promise<void> {
+  const { rows } = await client.query<{ version: number; encoding: string }>(
+    "select current_setting('server_version_num')::int as version, current_setting('server_encoding') as encoding",
   );
-  if ((rows[0]?.version ?? 0) >= OLDEST_SERVER) return;
-  throw new AppError("unavailable", "the PostgreSQL server is older than version 15; use 15 or newer");
+  const { version = 0, encoding = "" } = rows[0] ?? {};
+  if (version < OLDEST_SERVER) {
+    throw new AppError("unavailable", "the PostgreSQL server is older than version 15; use 15 or newer");
+  }
+  if (encoding === "UTF8") return;
+  const create = "create database runlayer encoding 'UTF8' template template0";
+  throw new AppError(
+    "unavailable",
+    `the PostgreSQL database has the encoding ${encoding}, which cannot hold every text; make one that can: ${create}`,
+  );
 }
 
 async function lock(client: Client, until: number): Promise<boolean> {

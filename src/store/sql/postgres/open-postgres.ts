@@ -8,6 +8,7 @@ import type { Database } from "../schema.ts";
 import type { SqlBackend } from "../sql-store.ts";
 import { InstanceGuard } from "./instance-guard.ts";
 import { droppingSilent, KEEP_ALIVE, watchPeer } from "./session.ts";
+import { Sockets } from "./sockets.ts";
 
 /** One for the writer, one for the ping, the others for what the program itself reads; the guard has its own. */
 const OWN_CONNECTIONS_MAX = 2 + OWN_READS_MAX;
@@ -34,9 +35,10 @@ const numberTypes: NonNullable<PoolConfig["types"]> = {
  * database. The URL's password never enters a message.
  */
 export async function openPostgres(databaseUrl: string): Promise<SqlBackend> {
-  const guard = await InstanceGuard.acquire(databaseUrl);
-  const own = openPool(databaseUrl, OWN_CONNECTIONS_MAX);
-  const callers = openPool(databaseUrl, CALLERS_CONNECTIONS_MAX);
+  const sockets = new Sockets();
+  const guard = await InstanceGuard.acquire(databaseUrl, sockets);
+  const own = openPool(databaseUrl, { sockets, max: OWN_CONNECTIONS_MAX });
+  const callers = openPool(databaseUrl, { sockets, max: CALLERS_CONNECTIONS_MAX });
   return {
     dialect: "postgres",
     writer: own,
@@ -47,18 +49,20 @@ export async function openPostgres(databaseUrl: string): Promise<SqlBackend> {
     enterTransaction: (trx) => enterTransaction(trx, guard),
     placeEvents: (trx, lines, firstSeq) => insertAuditRows(trx, placeEvents(lines, firstSeq).map(toAuditRow)),
     ping: () => guard.assertOwned(own),
-    close: async () => {
-      await own.destroy();
-      await callers.destroy();
-      await guard.release();
-    },
+    close: () =>
+      sockets.closeAfter(async () => {
+        await own.destroy();
+        await callers.destroy();
+        await guard.release();
+      }),
   };
 }
 
-function openPool(databaseUrl: string, max: number): Kysely<Database> {
+function openPool(databaseUrl: string, { sockets, max }: { sockets: Sockets; max: number }): Kysely<Database> {
   const pool = new Pool({
     ...KEEP_ALIVE,
     connectionString: databaseUrl,
+    stream: sockets.create,
     max,
     // oxlint-disable-next-line typescript/no-misused-promises -- pg waits for it and closes the connection if it fails; only its type says otherwise
     onConnect: watchPeer,

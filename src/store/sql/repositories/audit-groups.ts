@@ -1,9 +1,13 @@
-import { sql, type Transaction } from "kysely";
-import type { Page, PageRequest } from "../../../lib/paging.ts";
+import { type SelectQueryBuilder, sql, type Transaction } from "kysely";
+import { foreignCursor, type Page, type PageRequest } from "../../../lib/paging.ts";
 import type { AuditFilter, AuditGroup } from "../../ports.ts";
 import type { Database } from "../schema.ts";
 import { filteredEvents } from "./audit-filter.ts";
 import { countUpTo, toPage } from "./pages.ts";
+import { fromStoredText } from "./stored-text.ts";
+
+/** Begins the key of a group, which is the place of its last event: what it is grouped by may be longer than a cursor. */
+const PLACE = "group of ";
 
 /** A tool and a prompt of one name have one id: the kind tells them apart. */
 const COLUMNS = {
@@ -37,7 +41,7 @@ export async function groupEvents(
     eb.fn.max<number>("time").as("lastAt"),
   ]);
   if (page.after !== undefined) {
-    const after = parsePlace(page.after);
+    const after = await placeOf(page.after, filteredEvents(db, filter).select([`${key} as key`, `${type} as type`]));
     query = query.where((eb) =>
       eb.or([eb(key, ">", after.key), eb.and([eb(key, "=", after.key), eb(type, ">", after.type)])]),
     );
@@ -47,16 +51,19 @@ export async function groupEvents(
     .orderBy(type)
     .limit(page.limit + 1)
     .execute();
-  const names = await namesAt(
-    db,
-    name,
-    rows.map(({ lastSeq }) => lastSeq),
-  );
-  return toPage(page, {
-    items: rows.map(({ lastSeq, ...group }) => ({ ...group, name: names.get(lastSeq) ?? "" })),
+  const found = toPage(page, {
+    items: rows,
     count: await countUpTo(db, groups),
-    keyOf: toPlace,
+    keyOf: ({ lastSeq }) => `${PLACE}${lastSeq}`,
   });
+  const lastSeqs = found.items.map(({ lastSeq }) => lastSeq);
+  const names = await namesAt(db, name, lastSeqs);
+  const items = found.items.map(({ lastSeq, ...group }) => ({
+    ...group,
+    key: fromStoredText(group.key),
+    name: names.get(lastSeq) ?? "",
+  }));
+  return { ...found, items };
 }
 
 async function namesAt(
@@ -70,19 +77,22 @@ async function namesAt(
     .select(["seq", `${column} as name`])
     .where("seq", "in", seqs)
     .execute();
-  return new Map(named.map(({ seq, name }) => [seq, name]));
+  return new Map(named.map(({ seq, name }) => [seq, fromStoredText(name)]));
 }
 
 function outcomes(outcome: string) {
   return sql<number>`sum(case when outcome = ${outcome} then 1 else 0 end)`;
 }
 
-/** No type holds a space. */
-function toPlace({ key, type }: AuditGroup): string {
-  return `${type} ${key}`;
+interface Place {
+  readonly key: string;
+  readonly type: string;
 }
 
-function parsePlace(place: string): Pick<AuditGroup, "key" | "type"> {
-  const at = place.indexOf(" ");
-  return { type: place.slice(0, Math.max(at, 0)), key: place.slice(at + 1) };
+/** The group that a cursor names, by one of the events that the caller may see. */
+async function placeOf(after: string, events: SelectQueryBuilder<Database, "auditEvents", Place>): Promise<Place> {
+  const seq = after.startsWith(PLACE) ? Number(after.slice(PLACE.length)) : NaN;
+  const place = Number.isSafeInteger(seq) ? await events.where("seq", "=", seq).executeTakeFirst() : undefined;
+  if (place === undefined) throw foreignCursor();
+  return place;
 }

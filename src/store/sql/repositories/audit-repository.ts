@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import type { AuditEvent, AuditEventDraft, UnplacedEvent } from "../../../domain/audit-event.ts";
 import { toEventLines } from "../../../domain/place-event.ts";
 import { assert } from "../../../lib/assert.ts";
-import type { Page, PageRequest } from "../../../lib/paging.ts";
+import { foreignCursor, type Page, type PageRequest } from "../../../lib/paging.ts";
 import type { AuditFilter, AuditGroup, AuditRepository, RecordedToolCall } from "../../ports.ts";
 import { filteredEvents } from "./audit-filter.ts";
 import { groupEvents } from "./audit-groups.ts";
@@ -153,6 +153,6 @@ export class SqlAuditRepository implements AuditRepository {
 
 function toSeq(key: string): number {
   const seq = Number(key);
-  // A cursor of another list: nothing is behind it.
-  return Number.isSafeInteger(seq) ? seq : Number.MAX_SAFE_INTEGER;
+  if (Number.isSafeInteger(seq)) return seq;
+  throw foreignCursor();
 }

@@ -81,7 +81,7 @@ const definition = z.looseObject({
 
 const storedTool = z.object({
   serverId: z.string(),
-  name: z.string(),
+  name: storedForeignText,
   digest: z.string(),
   definition: jsonText(definition),
   state: z.enum(TOOL_STATES),
@@ -129,5 +129,10 @@ export function toServerTool(row: ServerToolTable): ServerTool {
 }
 
 export function toServerToolRow(tool: ServerTool): ServerToolTable {
-  return { ...tool, definition: JSON.stringify(tool.definition), pending: toJsonOrNull(tool.pending) };
+  return {
+    ...tool,
+    name: toStoredText(tool.name),
+    definition: JSON.stringify(tool.definition),
+    pending: toJsonOrNull(tool.pending),
+  };
 }

@@ -1,7 +1,8 @@
-import { closeSync, mkdirSync, openSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { closeSync, openSync } from "node:fs";
+import { join } from "node:path";
 import { CamelCasePlugin, CompiledQuery, Kysely, sql, type Transaction } from "kysely";
 import { AppError } from "../../../lib/errors.ts";
+import { makeFolder } from "../../../lib/make-folder.ts";
 import type { SqlBackend } from "../sql-store.ts";
 import { AUDIT_COLUMNS } from "../repositories/audit-row.ts";
 import type { Database } from "../schema.ts";
@@ -78,10 +79,11 @@ export function databaseFile(dataDir: string): string {
 
 async function startWriting(dataDir: string): Promise<SqliteThread> {
   try {
-    makeFolder(dataDir);
+    makeFolder(dataDir, 0o700);
     // SQLite gives its side files the mode of the database file.
     touchPrivate(databaseFile(dataDir));
   } catch (error) {
+    if (error instanceof AppError) throw new AppError(error.code, `${error.message}; set RUNLAYER_DATA_DIR to one`);
     throw cannotOpen(dataDir, error);
   }
   return startThread(dataDir, { lockFile: join(dataDir, "runlayer.lock") });
@@ -109,22 +111,6 @@ function cannotOpen(dataDir: string, cause: unknown): AppError {
     "set RUNLAYER_DATA_DIR to a folder that this account may write";
   const message = `the database in \`${dataDir}\` cannot be opened: ${firstLine(cause)}; ${advice}`;
   return new AppError("unavailable", message, { cause });
-}
-
-/** Folder by folder: Node's own recursive way never ends where a file system refuses new ones as not there, as `/proc` does. */
-function makeFolder(path: string): void {
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (found?.isDirectory() === true) return;
-  if (found !== undefined)
-    throw new AppError("invalid_input", `\`${path}\` is not a folder; set RUNLAYER_DATA_DIR to one`);
-  const parent = dirname(path);
-  if (parent !== path) makeFolder(parent);
-  try {
-    mkdirSync(path, { mode: 0o700 });
-  } catch (error) {
-    // Another process may have made it meanwhile.
-    if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) throw error;
-  }
 }
 
 /** Only makes the file: a descriptor of ours on a file that SQLite already has would drop its locks when closed. */

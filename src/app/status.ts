@@ -1,10 +1,14 @@
 import type { ServerResponse } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Core } from "./core.ts";
 import { isOnLoopbackOnly } from "./config.ts";
-import { toAppError } from "../lib/errors.ts";
+import { AppError, toAppError } from "../lib/errors.ts";
 import { READERS } from "../domain/role.ts";
 import type { Authenticate } from "../surfaces/authentication.ts";
 import type { Handler } from "../surfaces/http-server.ts";
+import type { Store } from "../store/ports.ts";
+
+const PING_MS_MAX = 4_000;
 
 /** What load balancers and metrics collectors ask: alive, able to serve, figures. */
 export function createStatusHandlers(core: Core, authenticate: Authenticate): Readonly<Record<string, Handler>> {
@@ -26,7 +30,7 @@ export function createStatusHandlers(core: Core, authenticate: Authenticate): Re
 
 async function answerReadiness({ store, audit, liveView }: Core, response: ServerResponse): Promise<void> {
   try {
-    await store.ping();
+    await pingInTime(store);
   } catch (error) {
     return respond(response, 503, { status: "unavailable", problem: toAppError(error).message });
   }
@@ -39,6 +43,19 @@ async function answerReadiness({ store, audit, liveView }: Core, response: Serve
     status: "unavailable",
     problem: "the audit log cannot be written; nothing is served unrecorded",
   });
+}
+
+/** Whoever asks has a limit of its own, and should learn the reason before that. */
+async function pingInTime(store: Store): Promise<void> {
+  const waiting = new AbortController();
+  const late = sleep(PING_MS_MAX, undefined, { signal: waiting.signal }).then(() => {
+    throw new AppError("unavailable", `the database has not answered for ${PING_MS_MAX / 1_000} s`);
+  });
+  try {
+    await Promise.race([store.ping(), late]);
+  } finally {
+    waiting.abort();
+  }
 }
 
 async function answerMetrics({ registry, onProblem }: Core, response: ServerResponse): Promise<void> {

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { toAppError } from "../../src/lib/errors.ts";
 import { at, startTestApp, textAt, type TestApp } from "../harness/app.ts";
 import { startLegacyServer, type RunningServer } from "../fixtures/mcp/http-servers.ts";
 import { startPostgres } from "../harness/postgres.ts";
+import { startRelay } from "../harness/relay.ts";
 
 let postgres: Awaited<ReturnType<typeof startPostgres>>;
 let app: TestApp;
@@ -17,6 +19,25 @@ afterAll(async () => {
   await app.close();
   await upstream.close();
   await postgres.stop();
+});
+
+test("tells in time that the database hangs", async () => {
+  const url = new URL(await postgres.createDatabase());
+  const relay = await startRelay(Number(url.port));
+  url.port = String(relay.port);
+  const hanging = await startTestApp({ RUNLAYER_DATABASE_URL: url.href });
+  const ready = () => fetch(`${hanging.url}/readyz`);
+  expect((await ready()).status).toBe(200);
+  relay.freeze();
+  const startedAt = performance.now();
+  const answer = await ready();
+  expect(performance.now() - startedAt).toBeLessThan(8_000);
+  expect([answer.status, await answer.json()]).toEqual([
+    503,
+    { status: "unavailable", problem: "the database has not answered for 4 s" },
+  ]);
+  await relay.close();
+  expect(await hanging.close().catch(toAppError)).toMatchObject({ code: "unavailable" });
 });
 
 test("the whole path works on PostgreSQL: register, call, record, restart", async () => {

@@ -15,6 +15,7 @@ import { clientAddress } from "../surfaces/client-address.ts";
 import type { Handler } from "../surfaces/http-server.ts";
 import { createApprovalStore } from "./approvals.ts";
 import type { Core } from "./core.ts";
+import { createProblemLog } from "./problem-log.ts";
 import { openSkillRunner, type SkillToolCaller } from "./skill-runner.ts";
 import { createTrafficObserver } from "./traffic-observer.ts";
 import { VERSION } from "./version.ts";
@@ -58,7 +59,7 @@ export function openGateway(core: Core, { egress, authenticate, stack }: Gateway
     clock,
     clientIp: (request) => clientAddress(request, core.config.trustedProxies).ip,
     maskSecrets,
-    onProblem: (message, cause) => logger.error({ err: cause }, message),
+    onProblem: createProblemLog(logger),
     observer,
     approvals: createApprovalStore({ store, clock }),
     aggregate: { skills, version: VERSION },
@@ -113,6 +114,6 @@ function openBridge(
       throw new Error("stdio servers are switched off here (`RUNLAYER_ALLOW_STDIO=false`)");
     },
     reach: (view) => reachServer(view, { egress, credentials }),
-    onProblem: (message) => logger.error(message),
+    onProblem: createProblemLog(logger),
   });
 }

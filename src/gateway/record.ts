@@ -127,15 +127,15 @@ export function toActor({ snapshot, agent, ip, client }: Omit<Subject, "server">
 }
 
 function toResource(server: Server | undefined, target: Target | undefined): ResourceRef {
-  if (server === undefined) return { id: "", name: bounded(target?.name ?? ""), type: "server" };
+  // A server that is not there, or not any more: what was asked of it keeps its own kind.
+  if (server === undefined) return { id: "", name: bounded(target?.name ?? ""), type: target?.type ?? "server" };
   if (target === undefined || target.type === "server") return { id: server.id, name: server.name, type: "server" };
   const name = bounded(target.name);
   return { id: `${server.id}/${name}`, name: `${server.name}/${name}`, type: target.type };
 }
 
 function targetDetails(server: Server | undefined, target: Target | undefined): Record<string, unknown> {
-  if (server === undefined) return {};
-  const details = { server: { id: server.id, name: server.name } };
+  const details = server === undefined ? {} : { server: { id: server.id, name: server.name } };
   if (target === undefined || target.type === "server") return details;
   return { ...details, [target.type === "resource" ? "uri" : target.type]: bounded(target.name) };
 }

@@ -177,6 +177,7 @@ test.each(forbids)(
       reason,
       resource: { name: `${server}/read_file` },
       details: { tool: "read_file", arguments: { path: "a" } },
+      durationMs: expect.any(Number),
     };
     expect(body["items"]).toMatchObject([event, event]);
     // The goodbye of the session that was open may come; nothing is opened, and nothing called.

@@ -17,13 +17,14 @@ import { matchDetails, subjectOf, toDraft } from "../record.ts";
 import { asRefusal, RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
 import { askerOf, type Connection } from "./connections.ts";
 import { refusalOf } from "./inner-outcome.ts";
-import { denyCall, toDeniedAnswer } from "./deny-call.ts";
+import { toDeniedAnswer } from "./deny-call.ts";
 import type { OpenAnswers } from "./open-answers.ts";
 import { innerArgumentsOf } from "./own-arguments.ts";
 import type { SkillRunner } from "./ports.ts";
 import { DROPPED, type Handling, noRoomRefusal, recordList, sizeOf } from "./made-answer.ts";
 import { toUnsentCall } from "./record.ts";
 import { isReading, signalOf } from "./client-gone.ts";
+import { sendCall } from "./send-call.ts";
 import { findServing, type ServingSkill, type SkillAsker, visibleSkills } from "./skill-decision.ts";
 import { createSkillSource } from "./skill-source.ts";
 import { patienceOf, questionOf } from "./skill-question.ts";
@@ -196,10 +197,11 @@ async function callTool(call: ActualCall, handling: Handling): Promise<CallToolR
   if (found === undefined) throw await refuseUnknown(name, asker, handling);
   const auth = request.http?.authInfo;
   const argumentsJson = auth === undefined ? undefined : parts.argumentsJson.get(auth);
-  const unsent = { ...found, argumentsJson, sessionId: connection.sessionId };
-  const denial = await denyCall(unsent, connection.clients.subject, parts.context);
-  if (denial !== undefined) throw toDeniedAnswer(denial);
-  return connection.clients.callTool({ ...found, args, argumentsJson, signal, onProgress: progress });
+  const unsent = { ...found, argumentsJson, sessionId: connection.sessionId, startedAt: performance.now() };
+  const sent = { ...found, args, argumentsJson, signal, onProgress: progress };
+  const answer = await sendCall(unsent, sent, { clients: connection.clients, context: parts.context });
+  if (answer.isDenied) throw toDeniedAnswer(answer.denial);
+  return answer.result;
 }
 
 async function runSkill(

@@ -2,7 +2,7 @@ import type { AuditPayloads } from "../../domain/organization.ts";
 import { once } from "../../lib/once.ts";
 import { accessAs, type AccessRefusal } from "../access.ts";
 import type { GatewayContext } from "../context.ts";
-import { type Caller, decide, type DecidingPolicy, type Question, refusalMessage } from "../decide.ts";
+import { type Caller, decide, type DecidingPolicy, type Decision, type Question, refusalMessage } from "../decide.ts";
 import { recordDenial } from "../record-denial.ts";
 import { matchDetails, subjectOf, toDraft, toPayload } from "../record.ts";
 import { RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
@@ -16,6 +16,8 @@ export interface UnsentToolCall {
   readonly argumentsJson: string | undefined;
   readonly sessionId?: string | undefined;
   readonly correlationId?: string | undefined;
+  /** `performance.now()` when it came. */
+  readonly startedAt: number;
   /** What its event says besides. */
   readonly details?: Readonly<Record<string, unknown>> | undefined;
 }
@@ -41,8 +43,32 @@ export async function denyCall(
   const found = findDenial(call, subject, context);
   if (found === undefined) return undefined;
   const { reason, message, policies, draft, serverName } = found;
-  await recordDenial(context, { draft, reason, server: serverName, keyId: subject.keyId });
+  const durationMs = performance.now() - call.startedAt;
+  await recordDenial(context, { draft, reason, durationMs, server: serverName, keyId: subject.keyId });
   return { reason, message, policies, correlationId: draft.correlationId };
+}
+
+/**
+ * Puts on record a call that was not sent, since its server could not be opened for it. Gives the denial where the agent may not
+ * make it any more; every other is an error.
+ */
+export async function recordUnsent(
+  call: UnsentToolCall,
+  subject: InnerSubject,
+  { context, reason }: { readonly context: GatewayContext; readonly reason: string },
+): Promise<CallDenial | undefined> {
+  const { audit, metrics, liveView, clock } = context;
+  const denial = await denyCall(call, subject, context);
+  if (denial !== undefined) return denial;
+  const access = accessAs({ ...subject, serverId: call.serverId }, liveView.current, clock.now());
+  // Nobody can tell, or there is nobody whose event it would be.
+  if (!access.ok) return undefined;
+  const { caller } = access;
+  const { decision } = judge(call, caller, context);
+  const durationMs = performance.now() - call.startedAt;
+  await audit.record({ ...draftOf(call, { caller, decision }, context), outcome: "error", reason, durationMs });
+  metrics?.called(caller.server.server.name, "error");
+  return undefined;
 }
 
 /** The denial as the answer to the agent's call (contract section 5). */
@@ -80,21 +106,34 @@ function toDenial(
 
 /** The other rows: the assignment, then the policies. */
 function findRule(call: UnsentToolCall, caller: Caller, context: GatewayContext) {
+  const { question, decision } = judge(call, caller, context);
+  if (decision.effect !== "deny") return undefined;
+  const { policies, reason } = decision;
+  const draft = draftOf(call, { caller, decision }, context);
+  const message = refusalMessage(caller, question, decision);
+  return { reason, message, policies, draft, serverName: caller.server.server.name };
+}
+
+function judge(call: UnsentToolCall, caller: Caller, { clock }: GatewayContext) {
   const question: Question = {
     action: "call_tool",
     target: { type: "tool", name: call.tool },
     args: once(() => parseArguments(call)),
   };
-  const decision = decide(caller, question, context.clock.now());
-  if (decision.effect !== "deny") return undefined;
-  const { policies, reason, audit } = decision;
-  const draft = toDraft(subjectOf(caller), {
+  return { question, decision: decide(caller, question, clock.now()) };
+}
+
+function draftOf(
+  call: UnsentToolCall,
+  { caller, decision }: { readonly caller: Caller; readonly decision: Decision },
+  context: GatewayContext,
+) {
+  const { policies, audit } = decision;
+  return toDraft(subjectOf(caller), {
     ...factsOf(call, context),
     policies,
     details: { ...payloadOf(call, audit, context), ...matchDetails(decision), ...call.details },
   });
-  const message = refusalMessage(caller, question, decision);
-  return { reason, message, policies, draft, serverName: caller.server.server.name };
 }
 
 function factsOf({ tool, sessionId, correlationId }: UnsentToolCall, { clock, maskName }: GatewayContext) {

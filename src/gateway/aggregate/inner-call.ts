@@ -3,6 +3,7 @@ import type { GatewayContext } from "../context.ts";
 import { type CallDenial, denyCall, type UnsentToolCall } from "./deny-call.ts";
 import type { InnerClients } from "./inner-clients.ts";
 import { toFailure, toOutcome } from "./inner-outcome.ts";
+import { sendCall } from "./send-call.ts";
 import type { InnerCall, InnerCallOptions, InnerCallOutcome, InnerRefusal } from "./ports.ts";
 
 /** What a run may reach: under which names its code knows servers, and the ways to them. */
@@ -25,10 +26,10 @@ export async function makeInnerCall(
   if (args === undefined) return unsent("invalid_input", "the arguments of a tool must be an object");
   const parent = { correlationId: call.caller.correlationId, onHeld };
   try {
-    const denial = await denyCall(toUnsent(call, serverId), clients.subject, context);
-    if (denial !== undefined) return { status: "refused", wasSent: false, error: toInnerRefusal(denial) };
-    const result = await clients.callTool({ serverId, tool: call.tool, args, parent, signal, onProgress });
-    return toOutcome(result);
+    const sent = { serverId, tool: call.tool, args, parent, signal, onProgress };
+    const answer = await sendCall(toUnsent(call, serverId), sent, { clients, context });
+    if (answer.isDenied) return { status: "refused", wasSent: false, error: toInnerRefusal(answer.denial) };
+    return toOutcome(answer.result);
   } catch (error) {
     return toFailure(error, signal);
   }
@@ -61,7 +62,7 @@ export async function recheckInnerCall(
 const GONE: InnerRefusal = { code: "not_found", message: "the server is not there any more" };
 
 function toUnsent({ tool, argumentsJson, caller }: InnerCall, serverId: string): UnsentToolCall {
-  return { serverId, tool, argumentsJson, correlationId: caller.correlationId };
+  return { serverId, tool, argumentsJson, correlationId: caller.correlationId, startedAt: performance.now() };
 }
 
 function toInnerRefusal({ message, policies, reason }: CallDenial): InnerRefusal {

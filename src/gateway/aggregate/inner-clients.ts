@@ -9,6 +9,7 @@ import {
 import type { ParentCall } from "../parent-call.ts";
 import { putArguments } from "./own-arguments.ts";
 import { InnerConnection, SessionGoneError, StaleOpeningError } from "./inner-connection.ts";
+import { UnopenedError } from "./unopened-error.ts";
 import type { Fetch, InnerHttp, InnerOrigin } from "./inner-http.ts";
 
 /** Whose calls these are. */
@@ -70,7 +71,10 @@ export class InnerClients {
     this.#subject = subject;
   }
 
-  /** The server's result as it came. Rejects with `ProtocolError` where the gateway or the server refuses. */
+  /**
+   * The server's result as it came. Rejects with `ProtocolError` where the gateway or the server refuses, and with `UnopenedError`
+   * where nothing was sent: then the call has no event yet.
+   */
   async callTool(call: InnerToolCall): Promise<CallToolResult> {
     const { tool, args, signal, onProgress } = call;
     const params = { name: tool, arguments: { ...args } };
@@ -83,10 +87,20 @@ export class InnerClients {
       timeout: SILENCE_MS_MAX,
       ...(onProgress === undefined ? {} : { onprogress: onProgress, resetTimeoutOnProgress: true }),
     };
+    let wasSent = false;
     try {
-      return await this.#use(call.serverId, call, (client) =>
-        client.request({ method: "tools/call", params }, options),
-      );
+      return await this.#use(call.serverId, call, async (client) => {
+        signal.throwIfAborted();
+        try {
+          wasSent = true;
+          return await client.request({ method: "tools/call", params }, options);
+        } catch (error) {
+          wasSent = !(error instanceof SessionGoneError);
+          throw error;
+        }
+      });
+    } catch (error) {
+      throw wasSent ? error : new UnopenedError(error);
     } finally {
       clearTimeout(timer);
     }

@@ -107,6 +107,20 @@ test("places what an operation and the gateway recorded within one batch by when
   expect(events.map(({ details }) => details["n"])).toEqual([10, 0, 1, 20]);
 });
 
+test("places what an operation recorded behind all that the gateway had recorded before, also beyond one batch", async () => {
+  isBroken = true;
+  hand(1, 3000);
+  await sleep(2);
+  await stage(1);
+  await sleep(2);
+  hand(3001, 3000);
+  isBroken = false;
+  await sequencer.flush();
+  const events = await allEvents(store);
+  const before = Array.from({ length: 3000 }, (_, index) => index + 1);
+  expect(events.map(({ details }) => details["n"])).toEqual([...before, 0, ...before.map((n) => n + 3000)]);
+});
+
 test("moves by itself after a nudge and after a hand-over", async () => {
   await stage(1);
   sequencer.nudge();

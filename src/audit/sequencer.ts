@@ -181,17 +181,20 @@ class BatchSequencer implements Sequencer {
   async #moveBatch(): Promise<boolean> {
     const { store, journal } = this.#options;
     const batch = this.#queue.slice(0, BATCH_MAX);
-    const stagedCount = await store.transaction(async (repositories) => {
+    const areMoreFinished = this.#queue.length > batch.length;
+    const areMoreStaged = await store.transaction(async (repositories) => {
       const staged = await repositories.audit.takeStaged(BATCH_MAX);
       const finished = batch.length === 0 ? [] : await this.#claim(repositories, batch);
-      await append(repositories, merged(staged, finished));
-      return staged.length;
+      const { placed, later } = merged(staged, finished);
+      // Where more finished, that may have happened before these: they wait for a batch in which something happened after them.
+      await append(repositories, areMoreFinished ? placed : [...placed, ...later]);
+      return staged.length === BATCH_MAX || (areMoreFinished && later.length > 0);
     });
     this.#queue = this.#queue.slice(batch.length);
     this.#moved += batch.length;
     for (const { size } of batch) this.#size -= size;
     journal?.release(batch);
-    return stagedCount === BATCH_MAX;
+    return areMoreStaged;
   }
 
   async #claim(repositories: Repositories, batch: readonly FinishedEvent[]): Promise<readonly FinishedEvent[]> {
@@ -201,17 +204,17 @@ class BatchSequencer implements Sequencer {
 
 /**
  * Both in the order that they have, and by the time of their ids against each other: what an agent did before its key was revoked stands
- * before the revocation.
+ * before the revocation. `later`: staged after all that is finished.
  */
-function merged(staged: readonly UnplacedEvent[], finished: readonly UnplacedEvent[]): readonly UnplacedEvent[] {
-  if (staged.length === 0) return finished;
+function merged(staged: readonly UnplacedEvent[], finished: readonly UnplacedEvent[]) {
+  if (staged.length === 0) return { placed: finished, later: staged };
   let taken = 0;
   const placed = finished.flatMap((event) => {
     const from = taken;
     while ((staged[taken]?.id ?? event.id) < event.id) taken += 1;
     return [...staged.slice(from, taken), event];
   });
-  return [...placed, ...staged.slice(taken)];
+  return { placed, later: staged.slice(taken) };
 }
 
 async function append({ audit }: Repositories, events: readonly UnplacedEvent[]): Promise<void> {

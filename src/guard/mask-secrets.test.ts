@@ -40,10 +40,26 @@ test.each([
   "export MY_SERVICE_TOKEN='hunter2hunter2'",
   "Cookie: session=hunter2hunter2; theme=dark",
   "curl -s -u admin:hunter2hunter2 https://api.example",
+  "curl -sSu 'admin:hunter2hunter2' https://api.example",
+  "curl -s \\\n  -X POST \\\r\n  --user=admin:hunter2hunter2 https://api.example",
+  "curl\t--proxy-user admin:hunter2hunter2 https://api.example",
+  'curl --cookie "session=hunter2hunter2" https://api.example',
+  'document.cookie = "session=hunter2hunter2"',
+  'mytool --password "hunter2hunter2"',
+  "mytool --api_key hunter2hunter2",
   String.raw`"{\"password\":\"hunter2hunter2\"}"`,
   "https://a.example/?next=https%3A%2F%2Fb.example%2F%3Ftoken%3Dhunter2hunter2",
 ])("masks the secret that stands in its usual place: %s", (text) => {
   expect(maskText(text)).not.toContain("hunter2");
+});
+
+test.each([
+  "curl http://acme-users.internal:8080/health",
+  "curl -fsSL https://raw.example/foo-u/bar:latest",
+  "curl --user-agent=Mozilla:5.0abc https://api.example",
+  "we accept cookie banners and cookies = good",
+])("leaves alone what only looks like an option: %s", (text) => {
+  expect(maskText(text)).toBe(text);
 });
 
 test("masks every text below a secret-named member and leaves counts and cursors", () => {

@@ -153,16 +153,19 @@ export const PLACE_PATTERNS: readonly SecretPattern[] = [
   {
     type: "cookie",
     needs: ["cookie"],
-    marks: ":",
-    // RFC 6265 §4.2.1: pairs of a name and a value.
-    pattern: /\bcookie\\{0,7}["']?\s{0,3}:\s{0,3}\\{0,7}["']?([A-Za-z0-9_.-]{1,128}=[^\r\n"'\\]{4,4096})/gi,
+    marks: "=",
+    // RFC 6265 §4.2.1: pairs of a name and a value. As a header, as an option, and as a script sets one.
+    pattern:
+      /\bcookie(?:\\{0,7}["']?\s{0,3}:\s{0,3}|\s{0,3}=\s{0,3}|\s)\\{0,7}["']?([A-Za-z0-9_.-]{1,128}=[^\r\n"'\\]{4,4096})/gi,
     group: 1,
   },
   {
     type: "curl-password",
     needs: ["curl"],
     marks: ":",
-    pattern: /\bcurl [^\r\n]{0,256}(?:-u|--user)[ =]{0,2}["']?[^\s:"']{1,128}:((?!\$|<|\[masked)[^\s"']{4,256})/g,
+    // An option begins behind a space, alone or behind others (`-su`); a command goes on behind a backslash at the end of a line.
+    pattern:
+      /\bcurl(?=\s)(?:[^\r\n]|(?<=\\)\r?\n){0,256}\s(?:-[A-Za-z]{0,6}[uU]\s{0,2}|--(?:proxy-)?user[\s=]{1,2})["']?[^\s:"']{1,128}:((?!\$|<|\[masked)[^\s"']{4,256})/g,
     group: 1,
   },
   {
@@ -170,7 +173,7 @@ export const PLACE_PATTERNS: readonly SecretPattern[] = [
     needs: SECRET_WORDS,
     marks: "-",
     pattern:
-      /--?[a-z-]{0,24}(?:password|passwd|secret|token|api-?key|apikey|access-key)\s{1,3}((?!-|\$|<|\[masked)[^\s"',;]{6,512})/gi,
+      /--?[a-z_-]{0,24}(?:password|passwd|secret|token|api[_-]?key|access[_-]?key)\s{1,3}["']?((?!-|\$|<|\[masked)[^\s"',;]{6,512})/gi,
     group: 1,
   },
 ];

@@ -172,6 +172,8 @@ function membersOf(inside: string): readonly string[] | undefined {
 }
 
 function escapeOf(letter: string): readonly string[] {
+  if (letter === "n") return ["\n"];
+  if (letter === "r") return ["\r"];
   if (letter === "d") return "0123456789".split("");
   // More than these count as space; as many as are not spelled out stand for them.
   if (letter === "s") return " \t\n\r\v\f\u00a0\u2028\ufeff".split("");

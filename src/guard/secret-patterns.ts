@@ -128,12 +128,21 @@ const SECRET_WORDS = ["passw", "passphrase", "secret", "token", "key", "credenti
 /** Secrets known by where they stand, not by their own form. */
 export const PLACE_PATTERNS: readonly SecretPattern[] = [
   {
+    // Whatever the scheme, or without one: a digit tells a value from a word.
+    type: "authorization-header",
+    needs: ["authorization", "auth-key"],
+    marks: ":",
+    pattern:
+      /\b(?:authorization|auth-key)\\{0,7}["']?\s{0,3}:\s{0,3}\\{0,7}["']?(?:[a-z-]{3,20} )?((?=[a-z._~+/=-]{0,64}\d)[a-z0-9._~+/=-]{8,4096})/gi,
+    group: 1,
+  },
+  {
     type: "authorization",
     needs: ["bearer", "basic", "token"],
     pattern: /\b(?:bearer|basic|token)\s{1,4}([A-Za-z0-9._~+/=-]{12,4096})/gi,
     group: 1,
   },
-  { type: "url-password", needs: ["://"], pattern: /:\/\/[^\s/:@"'?#]{0,256}:([^\s/@"'?#]{1,256})@/g, group: 1 },
+  { type: "url-password", needs: ["://"], pattern: /:\/\/[^\s/:@"'?#]{0,256}:([^\s/"'?#]{1,256})@/g, group: 1 },
   {
     type: "url-token",
     needs: ["?", "&"],
@@ -145,9 +154,31 @@ export const PLACE_PATTERNS: readonly SecretPattern[] = [
     type: "assigned-secret",
     needs: SECRET_WORDS,
     marks: ":=%",
-    // Also as JSON within JSON has it, and as an address within an address.
+    // Also as JSON within JSON has it, and as an address within an address. What stands in quotes may hold spaces.
     pattern:
-      /(?:password|passwd|passphrase|secret|token|api[_-]?key|apikey|access[_-]?key|private[_-]?key|credentials?)[a-z_-]{0,20}\\{0,7}["']?\s{0,3}(?:[:=]|%3[ad])\s{0,3}\\{0,7}["']?((?!\$\{|\$[A-Z]|<|\[masked)[^\s"',;&}{)\]]{6,512})/gi,
+      /(?:password|passwd|passphrase|secret|token|api[_-]?key|apikey|access[_-]?key|private[_-]?key|credentials?)[a-z_-]{0,20}\\{0,7}["']?\s{0,3}(?:=(?:==?)?>?|:=?|%3[ad])\s{0,3}\\{0,7}["']?((?!\$\{|\$[A-Z]|<|\[masked)(?:(?<=")[^\s"\\][^"\\\r\n]{5,511}(?=")|(?<=')[^\s'\\][^'\\\r\n]{5,511}(?=')|[^\s"',;&}{)\]]{6,512}))/gi,
+    group: 1,
+  },
+  {
+    // Shorter words, which mean something else in most other places.
+    type: "assigned-password",
+    needs: ["_pass", "-pass", "pwd"],
+    marks: "=",
+    pattern:
+      /(?:[_-]pass|[_-]pwd|;\s{0,3}pwd)\s{0,3}=\s{0,3}["']?((?!\$\{|\$[A-Z]|<|\[masked)[^\s"',;&}{)\]]{6,512})/gi,
+    group: 1,
+  },
+  {
+    type: "sql-password",
+    needs: ["password", "identified by"],
+    pattern: /\b(?:password|identified by)\s{1,3}'((?!\$|<|\[masked)[^'\r\n]{4,512})'/gi,
+    group: 1,
+  },
+  {
+    type: "element-secret",
+    needs: SECRET_WORDS,
+    marks: "/",
+    pattern: /<[a-z:_-]{0,40}(?:password|passwd|secret|token|api[_-]?key)[a-z_-]{0,20}>([^\s<>]{6,512})<\//gi,
     group: 1,
   },
   {

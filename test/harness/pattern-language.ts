@@ -133,7 +133,7 @@ class Reader {
   #character(): readonly string[] | undefined {
     const escaped = this.#match(/^\\(.)/)?.[1];
     if (escaped !== undefined) return escapeOf(escaped);
-    const plain = this.#match(/^[\w:/@&=%<#"', -]/)?.[0];
+    const plain = this.#match(/^[\w:;/@&=%<>#"', -]/)?.[0];
     if (plain === undefined) throw new Error(`cannot read ${JSON.stringify(this.#rest.slice(0, 10))}`);
     return [plain];
   }

@@ -66,10 +66,36 @@ test.each([
 });
 
 test.each([
+  glue("key", "-3ax6xnjp29jd6fds4gc373sgvjxteol0"),
+  glue("re", "_9aB3xKq2_Zk3Qx9LmPq7Rt2Vw8Yb4"),
+  glue("ctx7sk", "-550e8400-e29b-41d4-a716-446655440000"),
+  glue("pat", "-na1-550e8400-e29b-41d4-a716-446655440000"),
+  glue("glsa", "_Zk3Qx9LmPq7Rt2Vw8Yb4Nc6Hd1Jf5Gs0_0a1b2c3d"),
+  glue("Basic ", "dXNlcjpwYXNzd29yZA=="),
+  glue("token ", "abcdefabcdef1234"),
+  glue("Bearer ", "my-internal-service-token"),
+  glue("Authorization: Basic ", "dXNlcjpwYXNz"),
+])("masks %s, whatever words look alike", (text) => {
+  expect(maskText(text)).toContain("[masked:");
+});
+
+test.each([
   "curl http://acme-users.internal:8080/health",
   "curl -fsSL https://raw.example/foo-u/bar:latest",
   "curl --user-agent=Mozilla:5.0abc https://api.example",
   "we accept cookie banners and cookies = good",
+  "items.map((token) => parseInt(token)).filter(token => process(token))",
+  "if (token === request.headers.token || token == previous.token) token := os.Getenv()",
+  'labels = { password: "Enter a good one", secret: "One for the hook" }',
+  "a basic understanding of token authentication, bearer authorization and basic implementations.",
+  "git checkout -b feature/re-enable-login-for-users-v2",
+  "docs/key-concepts-in-distributed-systems-2024.md",
+  "const fc_layer_weights_of_the_network_layer1 = 3",
+  "interface A { accessToken: string; tokenType: number; secret?: boolean }",
+  "if (token === undefined || apiKey === process.env.API_KEY) return",
+  "fetch(url, { credentials: 'include' })",
+  "max_tokens=100000 and token_count: 1234567, read by the secretary: Johnson",
+  "tokenizer=AutoTokenizer.from_pretrained('bert')",
   'console.log("token: " + value + " is here")',
   "Authorization: members of the team may read",
   "cd /srv/app && PWD=/srv/app make",

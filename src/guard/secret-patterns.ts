@@ -109,8 +109,9 @@ export const KEY_PATTERNS: readonly SecretPattern[] = [
       "BSA_",
       "BSA-",
     ],
+    // Not names of three words and more, such as `re-enable-login-for-users-v2`.
     pattern:
-      /(?<![A-Za-z0-9])(?:gsk|tvly|pplx|fc|ctx7sk|re|xai|r8|phc|phx|sbp|dop|glsa|pat|key|nvapi|BSA)[_-](?=[A-Za-z0-9_-]{0,64}\d)[A-Za-z0-9_-]{24,255}/g,
+      /(?<![A-Za-z0-9])(?:gsk|tvly|pplx|fc|ctx7sk|re|xai|r8|phc|phx|sbp|dop|glsa|pat|key|nvapi|BSA)[_-](?=[A-Za-z0-9_-]{0,64}\d)(?!(?:[A-Z]?[a-z]{0,20}\d{0,8}[_-]){2,30}[A-Z]?[a-z]{0,20}\d{0,8}(?![A-Za-z0-9_-]))[A-Za-z0-9_-]{24,255}/g,
   },
   { type: "vault-token", needs: ["hvs.", "hvb.", "hvr."], pattern: /(?<![A-Za-z0-9])hv[sbr]\.[A-Za-z0-9_-]{20,255}/g },
   { type: "age-key", needs: ["AGE-"], pattern: /AGE-SECRET-KEY-1[A-Z0-9]{40,80}/g },
@@ -129,7 +130,7 @@ const SECRET_WORDS = ["passw", "passphrase", "secret", "token", "key", "credenti
 export const PLACE_PATTERNS: readonly SecretPattern[] = [
   {
     // Whatever the scheme, or without one: a digit tells a value from a word.
-    type: "authorization-header",
+    type: "authorization",
     needs: ["authorization", "auth-key"],
     marks: ":",
     pattern:
@@ -138,8 +139,17 @@ export const PLACE_PATTERNS: readonly SecretPattern[] = [
   },
   {
     type: "authorization",
-    needs: ["bearer", "basic", "token"],
-    pattern: /\b(?:bearer|basic|token)\s{1,4}([A-Za-z0-9._~+/=-]{12,4096})/gi,
+    needs: ["bearer"],
+    // Not "bearer authentication".
+    pattern: /\bbearer\s{1,4}((?!(?:auth[a-z]{0,12}|credentials?)\.?(?![a-z0-9._~+/=-]))[a-z0-9._~+/=-]{12,4096})/gi,
+    group: 1,
+  },
+  {
+    type: "authorization",
+    needs: ["asic", "ASIC", "oken", "OKEN"],
+    // Not "basic understanding" or "token cross-origin": a single word in lower case is none, whereas Base64 mixes cases.
+    pattern:
+      /\b(?:[Bb]asic|BASIC|[Tt]oken|TOKEN)\s{1,4}((?![A-Za-z][a-z-]{11,60}\.?(?![A-Za-z0-9._~+/=-]))[A-Za-z0-9._~+/=-]{12,4096})/g,
     group: 1,
   },
   { type: "url-password", needs: ["://"], pattern: /:\/\/[^\s/:@"'?#]{0,256}:([^\s/"'?#]{1,256})@/g, group: 1 },
@@ -154,14 +164,16 @@ export const PLACE_PATTERNS: readonly SecretPattern[] = [
     type: "assigned-secret",
     needs: SECRET_WORDS,
     marks: ":=%",
-    // Also as JSON within JSON has it, and as an address within an address. What stands in quotes may hold spaces.
+    // Also as JSON within JSON has it, and as an address within an address. What stands in quotes, and
+    // is more than words, may hold spaces. Not what code
+    // says of a secret (`token: string`), nor what only sounds like one (`tokenizer`, `max_tokens`, `secretary`).
     pattern:
-      /(?:password|passwd|passphrase|secret|token|api[_-]?key|apikey|access[_-]?key|private[_-]?key|credentials?)[a-z_-]{0,20}\\{0,7}["']?\s{0,3}(?:=(?:==?)?>?|:=?|%3[ad])\s{0,3}\\{0,7}["']?((?!\$\{|\$[A-Z]|<|\[masked)(?:(?<=")[^\s"\\][^"\\\r\n]{5,511}(?=")|(?<=')[^\s'\\][^'\\\r\n]{5,511}(?=')|[^\s"',;&}{)\]]{6,512}))/gi,
+      /(?:password|passwd|passphrase|secret(?!ar)|token(?!iz|s?[_-]?(?:count|limit|budget|type)|s["']?\s{0,3}[:=]\s{0,3}\d{1,9}(?![a-z0-9_-]))|api[_-]?key|apikey|access[_-]?key|private[_-]?key|credentials?)[a-z_-]{0,20}\\{0,7}["']?\s{0,3}(?:[:=]|%3[ad]|(?:===?|=>|:=)(?=\s{0,3}\\{0,7}["']))\s{0,3}\\{0,7}["']?((?!\$\{|\$[A-Z]|<|\[masked|(?:string|number|boolean|unknown|undefined|required|optional|include|same-origin|process\.env|os\.environ)(?![a-z0-9_-]))(?:(?<=")(?=[^"\\]{0,512}\d)[^\s"\\][^"\\\r\n]{5,511}(?=")|(?<=')(?=[^'\\]{0,512}\d)[^\s'\\][^'\\\r\n]{5,511}(?=')|[^\s"',;&}{)\]]{6,512}))/gi,
     group: 1,
   },
   {
     // Shorter words, which mean something else in most other places.
-    type: "assigned-password",
+    type: "assigned-secret",
     needs: ["_pass", "-pass", "pwd"],
     marks: "=",
     pattern:
@@ -169,13 +181,13 @@ export const PLACE_PATTERNS: readonly SecretPattern[] = [
     group: 1,
   },
   {
-    type: "sql-password",
+    type: "assigned-secret",
     needs: ["password", "identified by"],
     pattern: /\b(?:password|identified by)\s{1,3}'((?!\$|<|\[masked)[^'\r\n]{4,512})'/gi,
     group: 1,
   },
   {
-    type: "element-secret",
+    type: "assigned-secret",
     needs: SECRET_WORDS,
     marks: "/",
     pattern: /<[a-z:_-]{0,40}(?:password|passwd|secret|token|api[_-]?key)[a-z_-]{0,20}>([^\s<>]{6,512})<\//gi,

@@ -4,6 +4,8 @@ const READABLE = /^[\t\n\r\x20-\x7e]+$/;
 /** The first of four characters holds the upper bits of a byte. */
 const BEGINS_ASCII = /^(?:[A-Za-f]...){6}/;
 const PLUS = 0x2b;
+/** Where lines of Base64 are broken: RFC 7468 §2, RFC 2045 §6.8. What they encode goes on in the next. */
+const WRAPPED: ReadonlySet<number> = new Set([64, 76]);
 
 /**
  * Replaces what is Base64 of a readable text that `mask` changes, such as a file or a header: it is as good as the text. One level deep.
@@ -41,10 +43,21 @@ function runStart(text: string, at: number): number {
   return start;
 }
 
-function runEnd(text: string, at: number): number {
-  let end = at;
-  while (end < text.length && isBase64(text, end)) end += 1;
-  return end;
+function runEnd(text: string, from: number): number {
+  let lineStart = runStart(text, from);
+  let end = from;
+  for (;;) {
+    while (end < text.length && isBase64(text, end)) end += 1;
+    const next = WRAPPED.has(end - lineStart) ? behindLineEnd(text, end) : end;
+    if (next === end || !isBase64(text, next)) return end;
+    lineStart = next;
+    end = next;
+  }
+}
+
+function behindLineEnd(text: string, at: number): number {
+  const feed = text[at] === "\r" ? at + 1 : at;
+  return text[feed] === "\n" ? feed + 1 : at;
 }
 
 /** RFC 4648 §4, without padding. */

@@ -150,6 +150,12 @@ test("masks Base64 of a text that holds a secret, and no other", () => {
   const encode = (text: string): string => Buffer.from(text).toString("base64");
   const secret = encode('DB_HOST=db\nDB_PASSWORD="hunter2hunter2"\n');
   expect(maskText(`data:text/plain;base64,${secret}`)).not.toContain(secret.slice(0, -4));
+  const lines = encode(`${"# written by hand\n".repeat(12)}DB_PASSWORD="hunter2hunter2"\n`);
+  for (const width of [64, 76])
+    for (const lineEnd of ["\n", "\r\n"]) {
+      const wrapped = lines.replace(new RegExp(`.{${width}}`, "g"), `$&${lineEnd}`);
+      expect(maskText(`cat <<E\n${wrapped}\nE`)).toMatch(/^cat <<E\n\[masked:encoded\]=?\nE$/);
+    }
   for (const text of [encode("the key point is that tokens are counted"), "/srv/projects/mail/releases/current/bin"])
     expect(maskText(text)).toBe(text);
 });

@@ -146,10 +146,10 @@ export const PLACE_PATTERNS: readonly SecretPattern[] = [
   },
   {
     type: "authorization",
-    needs: ["asic", "ASIC", "oken", "OKEN"],
+    needs: ["basic", "token"],
     // Not "basic understanding" or "token cross-origin": a single word in lower case is none, whereas Base64 mixes cases.
     pattern:
-      /\b(?:[Bb]asic|BASIC|[Tt]oken|TOKEN)\s{1,4}((?![A-Za-z][a-z-]{11,60}\.?(?![A-Za-z0-9._~+/=-]))[A-Za-z0-9._~+/=-]{12,4096})/g,
+      /\b(?:basic|token)\s{1,4}((?!(?-i:[A-Za-z][a-z-]{11,60})\.?(?![a-z0-9._~+/=-]))[a-z0-9._~+/=-]{12,4096})/gi,
     group: 1,
   },
   { type: "url-password", needs: ["://"], pattern: /:\/\/[^\s/:@"'?#]{0,256}:([^\s/"'?#]{1,256})@/g, group: 1 },

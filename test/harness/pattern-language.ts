@@ -123,7 +123,7 @@ class Reader {
       this.#close(this.options());
       return { kind: "nothing" };
     }
-    if (this.#match(/^\((?:\?:)?/) !== undefined) return this.#close(this.options());
+    if (this.#match(/^\((?:\?(?:-i)?:)?/) !== undefined) return this.#close(this.options());
     if (this.#take("\\b")) return { kind: "nothing" };
     const members = this.#match(/^\[((?:[^\]\\]|\\.)*)\]/)?.[1];
     if (members !== undefined) return { kind: "char", members: membersOf(members) };

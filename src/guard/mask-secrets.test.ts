@@ -134,6 +134,12 @@ test("masks the value of a pair and of an option whose name says that it is secr
       { name: "Accept", value: "text/plain" },
     ],
     env: [{ key: "DB_PASSWORD", value: "hunter2" }],
+    parameters: [{ Name: "DbPassword", Value: "hunter2" }],
+    type: { element: "Password textbox", ref: "e12", text: "hunter2", submit: true },
+    fill: { selector: "#login-password", value: "hunter2" },
+    search: { element: "Search box", ref: "e3", text: "hats" },
+    mail: { user: "ada", pass: "hunter2" },
+    results: { pass: 12, fail: 3 },
     args: ["--password", "hunter2", "--token", "--verbose", "--max-tokens", "512"],
   };
   expect(maskSecrets(value)).toEqual({
@@ -142,6 +148,12 @@ test("masks the value of a pair and of an option whose name says that it is secr
       { name: "Accept", value: "text/plain" },
     ],
     env: [{ key: "DB_PASSWORD", value: "[masked:field]" }],
+    parameters: [{ Name: "DbPassword", Value: "[masked:field]" }],
+    type: { element: "Password textbox", ref: "e12", text: "[masked:field]", submit: true },
+    fill: { selector: "#login-password", value: "[masked:field]" },
+    search: { element: "Search box", ref: "e3", text: "hats" },
+    mail: { user: "ada", pass: "[masked:field]" },
+    results: { pass: 12, fail: 3 },
     args: ["--password", "[masked:field]", "--token", "--verbose", "--max-tokens", "512"],
   });
 });

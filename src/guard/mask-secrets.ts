@@ -55,11 +55,33 @@ function maskObject(object: object, isSecret: boolean, depth: number): unknown {
   return hasChanged ? Object.fromEntries(members) : object;
 }
 
-/** The member that holds the value of a pair such as `{"name": "X-Api-Key", "value": "…"}`, where its name says that it is secret. */
+/** What holds the value of a pair, and what may name it: `{"name": "X-Api-Key", "value": "…"}`, or what a browser is told to type. */
+const PAIRS: readonly (readonly [string, readonly string[]])[] = [
+  ["value", ["name", "key", "header", "variable", "field", "element", "selector"]],
+  ["Value", ["Name", "Key"]],
+  ["text", ["element", "selector"]],
+];
+
+/** Whether what a member of this name says may make another one secret, or the other way round. */
+export function mayBePaired(name: string): boolean {
+  return name === "value" || name === "Value" || name === "element" || name === "selector";
+}
+
+/** The member that holds the value of a pair whose name says that it is secret. */
 function secretOfPair(object: object): string | undefined {
-  if (!("value" in object)) return undefined;
-  const name = "name" in object ? object.name : "key" in object ? object.key : undefined;
-  return typeof name === "string" && isSecretMember(name, object.value) ? "value" : undefined;
+  const pair = PAIRS.find(([value]) => Object.hasOwn(object, value));
+  if (pair === undefined) return undefined;
+  const [value, names] = pair;
+  const held = memberOf(object, value);
+  const isNamed = names.some((name) => {
+    const naming = memberOf(object, name);
+    return typeof naming === "string" && isSecretMember(naming, held);
+  });
+  return isNamed ? value : undefined;
+}
+
+function memberOf(object: object, name: string): unknown {
+  return Object.getOwnPropertyDescriptor(object, name)?.value;
 }
 
 /** Whether an item is what the option before it, such as `--password`, is given. */
@@ -76,7 +98,7 @@ export function isSecretOption(argument: string): boolean {
 
 const OPTION = /^--?[A-Za-z][\w-]{2,63}$/;
 const SECRET_NAME =
-  /passw(?:or)?d|passphrase|passcode|(?:^|[_-])pwd(?:$|[_-])|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|signing[_-]?key|encryption[_-]?key|service[_-]?key|auth(?:$|[_-]?(?:key|header|orization))|authorization|bearer|credential|^(?:set-)?cookie$|(?:^|[_-])pat$|connection[_-]?string|(?:^|[_-])(?:jwt|otp|pin|cvv|ssn)$/i;
+  /passw(?:or)?d|passphrase|passcode|(?:^|[_-])pwd(?:$|[_-])|(?:^|[_-])pass$|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|signing[_-]?key|encryption[_-]?key|service[_-]?key|auth(?:$|[_-]?(?:key|header|orization))|authorization|bearer|credential|^(?:set-)?cookie$|(?:^|[_-])pat$|connection[_-]?string|(?:^|[_-])(?:jwt|otp|pin|cvv|ssn)$/i;
 /** Names that hold the word "token" and no secret: pagination, counting, what a token is like. */
 const PUBLIC_NAME =
   /^(?:(?:next|prev|previous|page|continuation|sync|start|progress)[_-]?(?:page)?[_-]?token|(?:max|min|total|num|prompt|completion|input|output|context)[_-]?(?:new[_-]?)?tokens?(?:[_-]?count)?|tokens?|token[_-]?(?:count|type|limit|address|id|symbol|name|url|endpoint|ids|budget)s?|auth[_-]?(?:type|method|url)|secret[_-]?(?:name|id|ref)s?|credential[_-]?(?:id|type|name)s?)$/i;
@@ -95,5 +117,7 @@ function isSecretMember(name: string, member: unknown): boolean {
   if (!SECRET_NAME.test(name)) return false;
   // "token": "abc" is a secret, and so is what an object or a list of that name holds; "tokens": 512 is a count.
   if (/^tokens?$/i.test(name)) return typeof member === "string" || typeof member === "object";
+  // "pass": 12 is a count as well.
+  if (/(?:^|[_-])pass$/i.test(name)) return typeof member === "string";
   return !PUBLIC_NAME.test(name);
 }

@@ -32,6 +32,8 @@ describe("redactJson", () => {
     ["a secret name of an object", '{"credentials":{"a":"b"}}'],
     ["a name that is secret for some values", '{"token":5}'],
     ["a value that another member may name", '{"name":"X-Api-Key","value":"hunter2"}'],
+    ["a text that is typed into what another member names", '{"element":"Password box","text":"hunter2"}'],
+    ["what may be a password or a count", '{"pass":"hunter2"}'],
     ["what an option is given", '["--password","hunter2"]'],
     ["Base64 of a secret", `["${Buffer.from("password=hunter2hunter2").toString("base64")}"]`],
     ["an escape", String.raw`{"pass\u0077ord":"hunter2"}`],

@@ -1,5 +1,5 @@
 import { cutText } from "./cut-text.ts";
-import { isSecretOption, maskText, mayNameSecret } from "./mask-secrets.ts";
+import { isSecretOption, maskText, mayBePaired, mayNameSecret } from "./mask-secrets.ts";
 
 export interface RedactedJson {
   readonly text: string;
@@ -25,7 +25,7 @@ export function redactJson(json: string, textCharactersMax: number): RedactedJso
     const text = json.slice(open + 1, close);
     if (isName(json, close + 1)) {
       // What another member names may be secret.
-      if (text === "value" || mayNameSecret(text)) return undefined;
+      if (mayBePaired(text) || mayNameSecret(text)) return undefined;
     } else if (isSecretOption(text)) {
       return undefined;
     } else if (text.length > textCharactersMax) {

@@ -113,3 +113,31 @@ test("a call that its agent takes back while its server is opened is recorded, a
   expect(await eventOf("slow")).toMatchObject({ outcome: "error", reason: "client_cancelled" });
   expect(upstream.received.filter(({ message }) => message.method === "tools/call")).toEqual([]);
 });
+
+test("a message whose method nobody knows is a denial on record, in both eras", async () => {
+  const { body } = await app.rest("POST /agents", { name: "prober", type: "custom" });
+  const [url, key] = [`${app.url}/gateway/mcp`, textAt(body, "key")];
+  const opened = await post(url, key, request(1, "initialize", INITIALIZE));
+  const headers = { "mcp-session-id": opened.headers.get("mcp-session-id") ?? "" };
+  const sent = await post(url, key, request(2, "secrets/list"), { headers });
+  expect([sent.status, sent.messages]).toMatchObject([200, [{ id: 2, error: { code: -32_601 } }]]);
+  await post(url, key, { jsonrpc: "2.0", method: "notifications/secrets" }, { headers });
+  // Known, and not offered here.
+  await post(url, key, request(3, "logging/setLevel", { level: "info" }), { headers });
+  const meta = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+  };
+  const modern = await post(url, key, request(4, "secrets/list", { _meta: meta }), {
+    headers: { "mcp-protocol-version": "2026-07-28", "mcp-method": "secrets/list" },
+  });
+  expect([modern.status, modern.messages]).toMatchObject([404, [{ id: 4, error: { code: -32_601 } }]]);
+  const denied = await app.rest("GET /audit-events", { agent: "prober", outcome: "denied" });
+  expect(denied.body["items"]).toMatchObject(
+    ["secrets/list", "notifications/secrets", "secrets/list"].map((method) => ({
+      action: "message.refused",
+      reason: "unknown_method",
+      details: { method },
+    })),
+  );
+});

@@ -24,6 +24,7 @@ import type { AggregateOptions } from "./ports.ts";
 import { GATEWAY_RESOURCE, toAggregateDraft } from "./record.ts";
 import type { ToolNames } from "./tool-naming.ts";
 import { SkillRuns } from "./skill-runs.ts";
+import { recordUnknownMethod } from "./unknown-method.ts";
 
 type Agent = Extract<AgentAccess, { ok: true }>["caller"];
 
@@ -118,6 +119,7 @@ function createModern(parts: ServerParts, toClients: (agent: Agent) => InnerClie
   );
   return {
     async handle(request, { response, body, agent, names }) {
+      await recordUnknownMethod(body, { agent, sessionId: undefined }, parts.context);
       // Its `close` is over: nothing would end what it opens.
       if (response.destroyed) return;
       const clients = toClients(agent);

@@ -14,6 +14,7 @@ import type { InnerClients } from "./inner-clients.ts";
 import { GATEWAY_RESOURCE, toAggregateDraft } from "./record.ts";
 import { type SkillAsker, visibleSkills } from "./skill-decision.ts";
 import type { ToolNames } from "./tool-naming.ts";
+import { recordUnknownMethod } from "./unknown-method.ts";
 
 type Agent = Extract<AgentAccess, { ok: true }>["caller"];
 
@@ -94,6 +95,7 @@ export class AggregateSessions {
     response.once("close", () => {
       session.openRequests -= 1;
     });
+    await recordUnknownMethod(body, { agent, sessionId: session.id }, this.#parts.context);
     await session.transport.serve({ request, response, body });
     endCancelled(session, body);
     // A refused `initialize` leaves a transport without a session behind.

@@ -32,6 +32,7 @@ test.each(PLANTED)("masks %s in text, in JSON and in a member name", (type, secr
 
 test.each([
   "password=hunter2hunter2",
+  "https://api.example/?homepage=a&homepage_access_token=hunter2hunter2",
   "Authorization: Bearer hunter2hunter2",
   "postgres://user:hunter2hunter2@db.example/x",
   "https://api.example/v1?access_token=hunter2hunter2&x=1",
@@ -95,6 +96,7 @@ test.each([
   "if (token === undefined || apiKey === process.env.API_KEY) return",
   "fetch(url, { credentials: 'include' })",
   "max_tokens=100000 and token_count: 1234567, read by the secretary: Johnson",
+  "https://api.example/items?limit=5&pageToken=CAESBkFCQ0RFRg&next_page_token=CAESBkFCQ0RFRg",
   "tokenizer=AutoTokenizer.from_pretrained('bert')",
   'console.log("token: " + value + " is here")',
   "Authorization: members of the team may read",
@@ -214,6 +216,16 @@ test("stays linear on hostile text", () => {
     "secret_",
     "pat-",
     "://a:",
+    "<token>a",
+    "re-a1-",
+    "re-",
+    'password="a1 ',
+    "password='a b",
+    "password 'a",
+    "authorization: a",
+    "curl \\\n -u",
+    "page_token",
+    `${"cGFzc3dvcmQ9".repeat(6)}aaaa\n`,
   ];
   for (const part of hostile) {
     const text = part.repeat(Math.ceil(400_000 / part.length));

@@ -157,7 +157,7 @@ export const PLACE_PATTERNS: readonly SecretPattern[] = [
     type: "url-token",
     needs: ["?", "&"],
     pattern:
-      /[?&](?:[a-z_-]{0,24}(?:token|api_?-?key|apikey|secret|password|passwd|signature)|key|sig|auth|code)=([^\s&"'<>#]{6,2048})/gi,
+      /[?&](?!(?:next|prev|previous|page|continuation|sync)[_-]?(?:page)?[_-]?token=)(?:[a-z_-]{0,24}(?:token|api_?-?key|apikey|secret|password|passwd|signature)|key|sig|auth|code)=([^\s&"'<>#]{6,2048})/gi,
     group: 1,
   },
   {
@@ -166,9 +166,10 @@ export const PLACE_PATTERNS: readonly SecretPattern[] = [
     marks: ":=%",
     // Also as JSON within JSON has it, and as an address within an address. What stands in quotes, and
     // is more than words, may hold spaces. Not what code
-    // says of a secret (`token: string`), nor what only sounds like one (`tokenizer`, `max_tokens`, `secretary`).
+    // says of a secret (`token: string`), nor what only sounds like one (`tokenizer`, `max_tokens`,
+    // `page_token`, `secretary`).
     pattern:
-      /(?:password|passwd|passphrase|secret(?!ar)|token(?!iz|s?[_-]?(?:count|limit|budget|type)|s["']?\s{0,3}[:=]\s{0,3}\d{1,9}(?![a-z0-9_-]))|api[_-]?key|apikey|access[_-]?key|private[_-]?key|credentials?)[a-z_-]{0,20}\\{0,7}["']?\s{0,3}(?:[:=]|%3[ad]|(?:===?|=>|:=)(?=\s{0,3}\\{0,7}["']))\s{0,3}\\{0,7}["']?((?!\$\{|\$[A-Z]|<|\[masked|(?:string|number|boolean|unknown|undefined|required|optional|include|same-origin|process\.env|os\.environ)(?![a-z0-9_-]))(?:(?<=")(?=[^"\\]{0,512}\d)[^\s"\\][^"\\\r\n]{5,511}(?=")|(?<=')(?=[^'\\]{0,512}\d)[^\s'\\][^'\\\r\n]{5,511}(?=')|[^\s"',;&}{)\]]{6,512}))/gi,
+      /(?:password|passwd|passphrase|secret(?!ar)|(?<!(?:next|prev|previous|page|continuation|sync)[_-]?)token(?!iz|s?[_-]?(?:count|limit|budget|type)|s["']?\s{0,3}[:=]\s{0,3}\d{1,9}(?![a-z0-9_-]))|api[_-]?key|apikey|access[_-]?key|private[_-]?key|credentials?)[a-z_-]{0,20}\\{0,7}["']?\s{0,3}(?:[:=]|%3[ad]|(?:===?|=>|:=)(?=\s{0,3}\\{0,7}["']))\s{0,3}\\{0,7}["']?((?!\$\{|\$[A-Z]|<|\[masked|(?:string|number|boolean|unknown|undefined|required|optional|include|same-origin|process\.env|os\.environ)(?![a-z0-9_-]))(?:(?<=")(?=[^"\\]{0,512}\d)[^\s"\\][^"\\\r\n]{5,511}(?=")|(?<=')(?=[^'\\]{0,512}\d)[^\s'\\][^'\\\r\n]{5,511}(?=')|[^\s"',;&}{)\]]{6,512}))/gi,
     group: 1,
   },
   {

@@ -126,6 +126,32 @@ export const KEY_PATTERNS: readonly SecretPattern[] = [
 
 const SECRET_WORDS = ["passw", "passphrase", "secret", "token", "key", "credential"];
 
+/** A place in a list is called a token as well. */
+const CURSORS = "next|prev|previous|page|continuation|sync";
+
+/** What secrets are called, not what only sounds like it: `secretary`, `tokenizer`, `max_tokens`, `page_token`. */
+const SECRET_NAME = [
+  "(?:password|passwd|passphrase",
+  "secret(?!ar)",
+  String.raw`(?<!(?:${CURSORS})[_-]?)token(?!iz|s?[_-]?(?:count|limit|budget|type)|s["']?\s{0,3}[:=]\s{0,3}\d{1,9}(?![a-z0-9_-]))`,
+  "api[_-]?key",
+  "access[_-]?key",
+  "private[_-]?key",
+  "credentials?)[a-z_-]{0,20}",
+].join("|");
+const QUOTE = String.raw`\\{0,7}["']?`;
+/** A comparison or an arrow is code, unless a text follows. */
+const ASSIGNS = String.raw`\s{0,3}(?:[:=]|%3[ad]|(?:===?|=>|:=)(?=\s{0,3}\\{0,7}["']))\s{0,3}`;
+/** A variable, or what code says of a secret (`token: string`). */
+const NO_VALUE = String.raw`(?!\$\{|\$[A-Z]|<|\[masked|(?:string|number|boolean|unknown|undefined|required|optional|include|same-origin|process\.env|os\.environ)(?![a-z0-9_-]))`;
+/** May hold spaces where it is more than words. */
+const QUOTED = ['"', "'"]
+  .map(
+    (quote) => String.raw`(?<=${quote})(?=[^${quote}\\]{0,512}\d)[^\s${quote}\\][^${quote}\\\r\n]{5,511}(?=${quote})`,
+  )
+  .join("|");
+const UNQUOTED = String.raw`[^\s"',;&}{)\]]{6,512}`;
+
 /** Secrets known by where they stand, not by their own form. */
 export const PLACE_PATTERNS: readonly SecretPattern[] = [
   {
@@ -164,12 +190,8 @@ export const PLACE_PATTERNS: readonly SecretPattern[] = [
     type: "assigned-secret",
     needs: SECRET_WORDS,
     marks: ":=%",
-    // Also as JSON within JSON has it, and as an address within an address. What stands in quotes, and
-    // is more than words, may hold spaces. Not what code
-    // says of a secret (`token: string`), nor what only sounds like one (`tokenizer`, `max_tokens`,
-    // `page_token`, `secretary`).
-    pattern:
-      /(?:password|passwd|passphrase|secret(?!ar)|(?<!(?:next|prev|previous|page|continuation|sync)[_-]?)token(?!iz|s?[_-]?(?:count|limit|budget|type)|s["']?\s{0,3}[:=]\s{0,3}\d{1,9}(?![a-z0-9_-]))|api[_-]?key|apikey|access[_-]?key|private[_-]?key|credentials?)[a-z_-]{0,20}\\{0,7}["']?\s{0,3}(?:[:=]|%3[ad]|(?:===?|=>|:=)(?=\s{0,3}\\{0,7}["']))\s{0,3}\\{0,7}["']?((?!\$\{|\$[A-Z]|<|\[masked|(?:string|number|boolean|unknown|undefined|required|optional|include|same-origin|process\.env|os\.environ)(?![a-z0-9_-]))(?:(?<=")(?=[^"\\]{0,512}\d)[^\s"\\][^"\\\r\n]{5,511}(?=")|(?<=')(?=[^'\\]{0,512}\d)[^\s'\\][^'\\\r\n]{5,511}(?=')|[^\s"',;&}{)\]]{6,512}))/gi,
+    // Also as JSON within JSON has it, and as an address within an address.
+    pattern: new RegExp(`${SECRET_NAME}${QUOTE}${ASSIGNS}${QUOTE}(${NO_VALUE}(?:${QUOTED}|${UNQUOTED}))`, "gi"),
     group: 1,
   },
   {

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { AppError } from "../lib/errors.ts";
 import { toVisibleJson } from "../lib/escape-hidden.ts";
+import { isKeyText } from "../lib/is-key-text.ts";
 import type { CliSettings } from "../surfaces/cli/build-cli.ts";
 import { attempt } from "./attempt.ts";
 import type { Receipt } from "./device/control-plane.ts";
@@ -47,6 +48,12 @@ async function enrollDevice(options: EnrollFlags, settings: CliSettings): Promis
     throw new AppError(
       "invalid_input",
       "`--url` is no http or https URL; give one such as https://runlayer.example.com",
+    );
+  }
+  if (!isKeyText(options.key)) {
+    throw new AppError(
+      "invalid_input",
+      "`--key` is no key; it should be one word that starts with rl_device_ or rl_org_",
     );
   }
   const { enroll, submitReport } = await import("./device/control-plane.ts");

@@ -145,6 +145,27 @@ test("`stdio` takes http and https only", async () => {
   expect(run).toMatchObject({ exitCode: 2, err: expect.stringContaining("http or https") });
 });
 
+test.each([
+  ["two lines", "rl_agent_sesame\nrl_agent_open"],
+  ["the placeholder of the documents", "rl_agent_sesame…"],
+])("a key of %s is refused before it is used, and not quoted", async (_what, key) => {
+  const keyFile = join(folder, "no-key");
+  writeFileSync(keyFile, key);
+  const skill = new URL("../../examples/skills/format-date", import.meta.url).pathname;
+  const url = { RUNLAYER_URL: app.url };
+  const runs = await Promise.all([
+    runlayer(["stdio", "--url", app.url, "--key-file", keyFile], {}),
+    runlayer(["stdio", "--url", app.url], { RUNLAYER_AGENT_KEY: key }),
+    runlayer(["skills", "test", skill, "--live", "--key-file", keyFile], url),
+    runlayer(["device", "enroll", "--url", app.url, "--key", key], {}),
+    runlayer(["servers", "list"], { ...url, RUNLAYER_API_KEY: key }),
+  ]);
+  for (const run of runs) {
+    expect(run).toMatchObject({ exitCode: 2, err: expect.stringMatching(/^[^\n]* no key; [^\n]*\n$/) });
+    expect(run.out + run.err).not.toContain("sesame");
+  }
+});
+
 test("a mistaken path is one line that names it, and usage", async () => {
   const env = { RUNLAYER_URL: app.url, RUNLAYER_API_KEY: app.ownerKey };
   const remote = { transport: "streamable-http", url: "http://127.0.0.1:9/mcp", allowPrivateNetwork: true };
@@ -163,6 +184,7 @@ test("a mistaken path is one line that names it, and usage", async () => {
     ["connect", "cursor", "--agent", "mistaken", "--key-file", keyFile, "--path", folder],
     ["device", "report", "--folder", file],
     ["stdio", "--url", app.url, "--key-file", nowhere],
+    ["stdio", "--url", app.url, "--key-file", folder],
   ];
   for (const args of cases) {
     const run = await runlayer(args, env);

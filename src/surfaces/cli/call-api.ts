@@ -1,6 +1,7 @@
 import type { Dispatcher, Response } from "undici";
 import { z } from "zod";
 import { AppError, ERROR_STATUS, type ErrorCode } from "../../lib/errors.ts";
+import { isKeyText } from "../../lib/is-key-text.ts";
 import { readAnswer } from "../../lib/read-answer.ts";
 import type { Operation } from "../../operations/define-operation.ts";
 import { API_ROOT, toRoute } from "../routes.ts";
@@ -37,6 +38,10 @@ const ProblemSchema = z.object({
 export async function callApi(operation: Operation, input: Fields, target: ApiTarget): Promise<ApiAnswer> {
   if (!isHttpUrl(target.url)) {
     const message = `RUNLAYER_URL: \`${target.url}\` is no URL; a valid one is http://127.0.0.1:7420`;
+    return { ok: false, code: "invalid_input", message };
+  }
+  if (target.apiKey !== undefined && !isKeyText(target.apiKey)) {
+    const message = "RUNLAYER_API_KEY holds no key; it should be one line that starts with rl_org_";
     return { ok: false, code: "invalid_input", message };
   }
   let response: Response | undefined;

@@ -8,6 +8,8 @@ export const SHUTDOWN = {
   message: "the gateway shuts down; connect again in a moment",
 } as const;
 const DRAIN_STEP_MS = 20;
+/** What a call inside the gateway was cut off with has to pass two connections in this process, no network. */
+const LAST_ANSWERS_MS = 500;
 
 /** Ends standing streams, lets what is in flight finish for at most `timeoutMs`, and then ends it too. */
 export async function drain(
@@ -24,8 +26,26 @@ export async function drain(
     // Clients open their streams anew, the gateway's own among them, and what still runs may come to be held.
     endStanding(context, aggregate);
   }
-  for (const exchange of exchanges.list()) exchange.forbid(SHUTDOWN);
+  if (cutOff(context) > 0) await tellLastAnswers(context, aggregate);
   aggregate?.close();
+}
+
+/** Calls on the aggregate's path learn from their inner calls that they were cut off, and so do their clients. */
+async function tellLastAnswers(context: GatewayContext, aggregate: Aggregate | undefined): Promise<void> {
+  const until = performance.now() + LAST_ANSWERS_MS;
+  const isAnswered = (): boolean => (aggregate?.openCalls ?? 0) === 0;
+  while (!isAnswered() && performance.now() < until) {
+    await sleep(DRAIN_STEP_MS);
+    // A skill may go on to its next call.
+    cutOff(context);
+  }
+}
+
+/** How many there were. */
+function cutOff({ exchanges }: GatewayContext): number {
+  const open = exchanges.list();
+  for (const exchange of open) exchange.forbid(SHUTDOWN);
+  return open.length;
 }
 
 function endStanding({ exchanges, heldCalls }: GatewayContext, aggregate: Aggregate | undefined): void {

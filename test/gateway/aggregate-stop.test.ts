@@ -6,6 +6,7 @@ import { systemClock } from "../../src/lib/clock.ts";
 import { post, request } from "./client.ts";
 import { startHarness, type AgentKey, type Harness } from "./harness.ts";
 import { rawRequest } from "./raw-request.ts";
+import { plainServer, startUpstream } from "./upstream.ts";
 
 const INITIALIZE = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "test", version: "1" } };
 const INITIALIZATION = request(1, "initialize", INITIALIZE);
@@ -18,6 +19,7 @@ const META = {
 const LISTEN = request(1, "subscriptions/listen", { notifications: { toolsListChanged: true }, _meta: META });
 const stack = new AsyncDisposableStack();
 
+let start: (wrapAudit?: (log: AuditLog) => AuditLog) => Promise<Harness>;
 let harness: Harness;
 let agent: AgentKey;
 let onOpened: () => void | Promise<void> = () => undefined;
@@ -25,7 +27,8 @@ let onOpened: () => void | Promise<void> = () => undefined;
 beforeAll(async () => {
   const nothing = () => Promise.reject(new Error("no skill runs here"));
   const skills = openSkillRunner({ clock: systemClock, stack, toolCaller: { callTool: nothing, recheck: nothing } });
-  harness = await startHarness({ aggregate: { skills, version: "1.0.0" }, wrapAudit: tellingWhatOpened });
+  start = (wrapAudit = (log) => log) => startHarness({ aggregate: { skills, version: "1.0.0" }, wrapAudit });
+  harness = await start(tellingWhatOpened);
   agent = await harness.addAgent("a", []);
 });
 
@@ -102,3 +105,32 @@ test.each([
   expect(refused.messages).toMatchObject([{ error: { code: -32_013 } }]);
   expect(harness.gateway.sessions()).toEqual([]);
 });
+
+test.each([
+  ["of a session", false],
+  ["of a stateless client", true],
+])(
+  "a call %s that is cut off when the gateway stops is answered, with what is known of its effect",
+  async (_what, isStateless) => {
+    const stopping = await start();
+    const sent = Promise.withResolvers<void>();
+    const upstream = await startUpstream((received) =>
+      received.message.method === "tools/call" ? sent.resolve() : plainServer(received),
+    );
+    const server = await stopping.addServer({ name: "http", url: `${upstream.url}/mcp` });
+    const { key } = await stopping.addAgent("a", [{ serverId: server.id }]);
+    const url = `${stopping.url}/gateway/mcp`;
+    const opened = isStateless ? undefined : await post(url, key, INITIALIZATION);
+    const headers = isStateless
+      ? { "mcp-protocol-version": VERSION, "mcp-method": "tools/call", "mcp-name": "http__read_file" }
+      : { "mcp-session-id": opened?.headers.get("mcp-session-id") ?? "", "mcp-protocol-version": "2025-11-25" };
+    const params = { name: "http__read_file", arguments: {}, ...(isStateless ? { _meta: META } : {}) };
+    const called = post(url, key, request(2, "tools/call", params), { headers });
+    await sent.promise;
+    await stopping.gateway.drain(0);
+    expect((await called).messages).toMatchObject([{ id: 2, error: { code: -32_013 } }]);
+    expect((await called).text).toContain("its effect is unknown");
+    await stopping.close();
+    await upstream.close();
+  },
+);

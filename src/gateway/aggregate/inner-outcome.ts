@@ -61,7 +61,8 @@ export function refusalOf(error: unknown): RpcRefusal | undefined {
   const code = memberOf(refused, "code");
   const { status } = error;
   if (typeof code === "number") return new RpcRefusal({ status, code, message }, { data: dataOf(refused) });
-  return new RpcRefusal({ status, code: status === 503 ? RPC_CODES.unavailable : RPC_CODES.denied, message });
+  const ownCode = status === 503 ? RPC_CODES.unavailable : RPC_CODES.denied;
+  return new RpcRefusal({ status, code: ownCode, message }, { data: dataOf(refused) });
 }
 
 function refusedIn(error: unknown): unknown {

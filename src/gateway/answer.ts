@@ -5,6 +5,7 @@ import type { Exchange } from "./exchange.ts";
 import { sealHandles } from "./handles.ts";
 import { itemsAt } from "./envelope/envelope.ts";
 import type { CallEnd, PendingCall } from "./pending-call.ts";
+import { refuseResult } from "./refuse-result.ts";
 import { splice, type Edit } from "./splice.ts";
 
 const MINUTE_MS = 60_000;
@@ -20,6 +21,8 @@ export function finishAnswer(envelope: ResponseEnvelope, pending: PendingCall, e
   const { context, caller, scope } = exchange;
   const { approved, rule } = pending.facts;
   const { list } = rule;
+  const refused = refuseResult(envelope, pending, exchange);
+  if (refused !== undefined) return refused;
   if (approved !== undefined) noteContinuation(envelope, approved, exchange);
   const edits: Edit[] = [];
   if (list === "tasks") edits.push(...ownTasks(envelope, exchange));

@@ -34,6 +34,8 @@ export class Exchange implements LiveExchange {
   pending: PendingCall | undefined;
   /** The call of the gateway itself that this message belongs to. */
   readonly parent: ParentCall | undefined;
+  /** Whether the gateway's own client, who sent this message, can pass on a tool's result; undefined for an agent's own messages. */
+  readonly isToolResult: ((result: unknown) => boolean) | undefined;
   /** The id of the request that is answered, as written; `null` until a request was read. */
   idText = "null";
   /** Which call the event ids of this stream belong to: by it the call is found again when the client resumes. */
@@ -46,20 +48,19 @@ export class Exchange implements LiveExchange {
   #isOver = false;
   #sentAt = 0;
   #isPaused = false;
-  readonly #isInner: boolean;
   #heldBytes = 0;
 
   constructor(
     context: GatewayContext,
-    http: { request: IncomingMessage; response: ServerResponse; inner?: { readonly parent: ParentCall | undefined } },
+    http: { request: IncomingMessage; response: ServerResponse; inner?: Pick<Exchange, "parent" | "isToolResult"> },
     caller: Caller,
   ) {
     this.context = context;
     this.request = http.request;
     this.response = http.response;
     this.caller = caller;
-    this.#isInner = http.inner !== undefined;
     this.parent = http.inner?.parent;
+    this.isToolResult = http.inner?.isToolResult;
     context.exchanges.add(this);
     http.response.on("close", () => this.#closed());
   }
@@ -285,7 +286,7 @@ export class Exchange implements LiveExchange {
   #closed(): void {
     if (this.#isOver) return;
     // Before 2026-07-28 a lost connection is no cancellation. The gateway's own clients lose none: they close it.
-    if (!this.response.writableFinished && (this.#isInner || !suspend(this)))
+    if (!this.response.writableFinished && (this.isToolResult !== undefined || !suspend(this)))
       this.pending?.settle({ outcome: "error", reason: "client_disconnected" });
     this.#call?.abort();
     this.#over();

@@ -7,7 +7,7 @@ import type { StdioSupervisor } from "../../src/gateway/stdio/supervisor.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { AppError } from "../../src/lib/errors.ts";
 import { makeStdioPlace, type StdioPlace } from "../fixtures/mcp/stdio-place.ts";
-import { openStream, post, request, streamInit, type Posted } from "./client.ts";
+import { call, openStream, post, request, streamInit, type Posted } from "./client.ts";
 import { startHarness, type AgentKey, type Harness } from "./harness.ts";
 import {
   plainServer,
@@ -331,3 +331,21 @@ async function flood(received: Received, count: number): Promise<void> {
   sendEvent(received, result(received, { content: [] }));
   response.end();
 }
+
+test.each([
+  ["no object", null],
+  ["content that is no list", { content: "text" }],
+  ["content of an unknown kind", { content: Array.from({ length: 100 }, (_, index) => ({ type: `kind-${index}` })) }],
+  ["structured content that is no object", { content: [], structuredContent: null }],
+])("a result with %s is one short error to the agent, and an error in the log", async (_what, value) => {
+  const headers = await openSession();
+  behave = (received) => sendJson(received, result(received, value));
+  for (const called of [await callIn(headers, "http__read_file"), await callStateless("http__read_file")]) {
+    const message = "server `http` gave no usable answer: its result is no tool result of MCP";
+    const data = { type: "runlayer.upstream_error", correlationId: expect.any(String) };
+    expect(called.messages).toMatchObject([{ id: 2, error: { code: -32_603, message, data } }]);
+    expect((await harness.events("tool.call")).at(-1)).toMatchObject({ outcome: "error", reason: "upstream_refused" });
+  }
+  const own = await post(`${harness.url}/gateway/http/mcp`, agent.key, call(3, "read_file"));
+  expect(own.messages).toEqual([{ jsonrpc: "2.0", id: 3, result: value }]);
+});

@@ -8,12 +8,13 @@ import {
 } from "@modelcontextprotocol/client";
 import type { ParentCall } from "../parent-call.ts";
 import { putArguments } from "./own-arguments.ts";
+import { isToolResult } from "./is-tool-result.ts";
 import { InnerConnection, SessionGoneError, StaleOpeningError } from "./inner-connection.ts";
 import { UnopenedError } from "./unopened-error.ts";
 import type { Fetch, InnerHttp, InnerOrigin } from "./inner-http.ts";
 
 /** Whose calls these are. */
-export type InnerSubject = Omit<InnerOrigin, "serverId" | "parent">;
+export type InnerSubject = Omit<InnerOrigin, "serverId" | "parent" | "isToolResult">;
 
 export interface InnerToolCall {
   readonly serverId: string;
@@ -167,6 +168,7 @@ export class InnerClients {
       ...this.#subject,
       serverId,
       parent: this.#sending.getStore()?.parent,
+      isToolResult,
     }));
     return (url, init = {}) => {
       const { argumentsJson } = this.#sending.getStore() ?? {};

@@ -12,6 +12,8 @@ export interface InnerOrigin {
   readonly client: string | undefined;
   /** The call that the message belongs to. */
   readonly parent: ParentCall | undefined;
+  /** Whether who sends it can pass on a tool's result. */
+  readonly isToolResult: (result: unknown) => boolean;
 }
 
 /**

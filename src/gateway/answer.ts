@@ -74,6 +74,9 @@ function outcomeOf({ bytes, result, error }: ResponseEnvelope): CallEnd {
       details: typeof code === "number" ? { errorCode: code } : undefined,
     };
   }
+  // No client can read it; which other results are unfit depends on the method and the revision.
+  if (bytes[result.start] !== 0x7b)
+    return { outcome: "error", reason: "upstream_refused", details: { fault: "its result is no object" } };
   const isError = memberOf(result, "isError");
   if (isError !== undefined && valueAt(bytes, isError) === true) return { outcome: "error", reason: "tool_error" };
   return { outcome: "success" };

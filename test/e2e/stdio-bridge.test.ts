@@ -7,6 +7,7 @@ import {
   plainServer,
   result,
   sendEvent,
+  sendJson,
   startSse,
   startUpstream,
   type Received,
@@ -112,6 +113,17 @@ test.each([
   await answerTo(bridge, 2);
   expect(bridge.answers.map(({ id }) => id)).toEqual([0, 2]);
   expect(bridge.problems).toHaveLength(1);
+});
+
+test("tells of an answer that is no message in one line, and the log has it as an error", async () => {
+  behave = (received) =>
+    received.message.method === "tools/call" ? sendJson(received, result(received, null)) : plainServer(received);
+  const bridge = await start();
+  bridge.say(`{"jsonrpc":"2.0","id":1,${CALL}}`);
+  expect((await answerTo(bridge, 1))?.error?.message).toMatch(/^runlayer: .* no message of MCP$/);
+  expect(bridge.problems).toEqual([expect.stringMatching(/^.* no message of MCP$/)]);
+  const { body } = await app.rest("GET /audit-events", { action: "tool.call", order: "desc", limit: 1 });
+  expect(body).toMatchObject({ items: [{ outcome: "error", reason: "upstream_refused" }] });
 });
 
 test("gives a request one answer only", async () => {

@@ -41,6 +41,8 @@ function saidIn(error: unknown): unknown {
 }
 
 function messageOf(error: unknown): string {
+  // The SDK's parser tells of each form that a message might have had.
+  if (error instanceof z.core.$ZodError) return "the server's answer is no message of MCP";
   return error instanceof Error ? error.message : "the gateway did not answer";
 }
 

@@ -112,7 +112,10 @@ function addStdio(program: Command, settings: CliSettings): void {
           );
         const { bridgeStdio } = await import("../surfaces/cli/stdio-bridge.ts");
         const onProblem = (message: string): void => settings.process.printError(`runlayer: ${message}\n`);
-        await bridgeStdio({ url: new URL(url), key, stdin: process.stdin, stdout: process.stdout, onProblem });
+        const { stdin, stdout } = process;
+        const stop = new AbortController();
+        for (const name of ["SIGTERM", "SIGINT"]) process.once(name, () => stop.abort());
+        await bridgeStdio({ url: new URL(url), key, stdin, stdout, onProblem, stop: stop.signal });
       }),
     );
 }

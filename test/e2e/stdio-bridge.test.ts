@@ -50,6 +50,7 @@ interface Bridge {
   readonly answers: Message[];
   readonly problems: string[];
   readonly done: Promise<void>;
+  readonly stop: AbortController;
   say(line: string | object): void;
 }
 
@@ -59,10 +60,11 @@ async function start(url = `${app.url}/gateway/scripted/mcp`): Promise<Bridge> {
   const [answers, problems]: [Message[], string[]] = [[], []];
   createInterface(stdout).on("line", (line) => answers.push(JSON.parse(line)));
   const onProblem = (message: string): void => void problems.push(message);
-  const done = bridgeStdio({ url: new URL(url), key, stdin, stdout, onProblem });
+  const stop = new AbortController();
+  const done = bridgeStdio({ url: new URL(url), key, stdin, stdout, onProblem, stop: stop.signal });
   const say = (line: string | object): void =>
     void stdin.write(`${typeof line === "string" ? line : JSON.stringify(line)}\n`);
-  const bridge = { stdin, answers, problems, done, say };
+  const bridge = { stdin, answers, problems, done, stop, say };
   bridges.push(bridge);
   const params = { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "script", version: "1.0.0" } };
   say({ jsonrpc: "2.0", id: 0, method: "initialize", params });
@@ -124,6 +126,28 @@ test("tells of an answer that is no message in one line, and the log has it as a
   expect(bridge.problems).toEqual([expect.stringMatching(/^.* no message of MCP$/)]);
   const { body } = await app.rest("GET /audit-events", { action: "tool.call", order: "desc", limit: 1 });
   expect(body).toMatchObject({ items: [{ outcome: "error", reason: "upstream_refused" }] });
+});
+
+test.each([
+  ["", (): void => undefined],
+  [", also while it waits for its last answers", ({ stdin }: Bridge) => void stdin.end()],
+])("a signal ends it, and its session, at once%s", async (_when, before) => {
+  const isCalled = Promise.withResolvers<void>();
+  behave = (received) => {
+    if (received.message.method === "tools/call") return isCalled.resolve();
+    plainServer(received);
+  };
+  const bridge = await start();
+  bridge.say(`{"jsonrpc":"2.0","id":1,${CALL}}`);
+  await isCalled.promise;
+  before(bridge);
+  const ends = (): number => upstream.received.filter(({ method }) => method === "DELETE").length;
+  const [endsBefore, startedAt] = [ends(), performance.now()];
+  bridge.stop.abort();
+  await bridge.done;
+  expect(performance.now() - startedAt).toBeLessThan(1500);
+  await expect.poll(ends).toBe(endsBefore + 1);
+  expect(bridge.answers.at(-1)).toMatchObject({ id: 1, error: {} });
 });
 
 test("gives a request one answer only", async () => {

@@ -1,4 +1,5 @@
 import type { Readable, Writable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { SdkHttpError, type JSONRPCMessage } from "@modelcontextprotocol/client";
 import { toOneLine } from "../../lib/one-line.ts";
 import { explain, toBridgeError } from "./bridge-error.ts";
@@ -14,7 +15,11 @@ export interface StdioBridgeOptions {
   readonly stdout: Writable;
   /** One line for the client's log. */
   readonly onProblem: (message: string) => void;
+  /** Ends the bridge without waiting for answers: whoever sends a signal soon sends one that nothing can catch. */
+  readonly stop?: AbortSignal;
 }
+
+const NEVER = new AbortController().signal;
 
 /**
  * Joins a client that only starts commands to a gateway URL: what comes on standard input goes out as HTTP with the key, what
@@ -22,13 +27,21 @@ export interface StdioBridgeOptions {
  * error. A session that the gateway no longer knows, after a restart, is opened anew without the client noticing. Resolves when
  * the client has closed its end and what it asked before has been answered, or has waited long enough.
  */
-export async function bridgeStdio({ url, key, stdin, stdout, onProblem }: StdioBridgeOptions): Promise<void> {
+export async function bridgeStdio({
+  url,
+  key,
+  stdin,
+  stdout,
+  onProblem,
+  stop = NEVER,
+}: StdioBridgeOptions): Promise<void> {
   const gateway = new GatewayTransport({ url, key, onSessionGone: (sessionId) => bridge.onSessionGone(sessionId) });
   const send = (message: JSONRPCMessage): void => void stdout.write(`${toOneLine(JSON.stringify(message))}\n`);
   const bridge = new Bridge({ gateway, send, onProblem });
   await gateway.start();
+  stop.addEventListener("abort", () => stdin.destroy());
   await readLines({ stdin, stdout, onProblem }, (line) => bridge.fromClient(line));
-  await bridge.finish();
+  await bridge.finish(stop);
 }
 
 /** Resolves when the client has closed its end, or takes no answers any more. */
@@ -52,6 +65,8 @@ async function readLines(
 const RENEW_MS_MAX = 30_000;
 // A script that ends its input at once gets its answers; a client that is gone keeps no process for long.
 const FINISH_MS_MAX = 10_000;
+/** The MCP SDK's clients send SIGKILL 2 s after SIGTERM. */
+const GOODBYE_MS_MAX = 1500;
 const NOT_FOUND = 404;
 
 interface Ends extends Pick<StdioBridgeOptions, "onProblem"> {
@@ -87,16 +102,19 @@ class Bridge {
     gateway.onerror = (error) => void setImmediate(() => this.#tell(error));
   }
 
-  /** Waits until what the client sent is there and what it asked is answered, not for ever, and ends the session. */
-  async finish(): Promise<void> {
+  /** Waits until what the client sent is there and what it asked is answered, not for ever or past `stop`, and ends the session. */
+  async finish(stop: AbortSignal): Promise<void> {
     const answered = new Promise<void>((resolve) => (this.#onAllAnswered = resolve));
     const done = Promise.all([this.#delivered, this.#open.size > 0 ? answered : undefined]);
     const tooLong = Promise.withResolvers<void>();
     const timer = setTimeout(tooLong.resolve, FINISH_MS_MAX);
-    await Promise.race([done, tooLong.promise]);
+    stop.addEventListener("abort", () => tooLong.resolve());
+    if (!stop.aborted) await Promise.race([done, tooLong.promise]);
     clearTimeout(timer);
     for (const id of this.#open) this.#answer(id, new Error("the client closed its end before the gateway answered"));
-    await this.#gateway.terminateSession().catch((error: unknown) => this.#tell(error, "could not end the session: "));
+    const goodbye = this.#gateway.terminateSession();
+    const told = goodbye.catch((error: unknown) => this.#tell(error, "could not end the session: "));
+    await Promise.race([told, sleep(GOODBYE_MS_MAX, undefined, { ref: false })]);
     await this.#gateway.close();
   }
 

@@ -91,10 +91,15 @@ async function runMutation(execution: Execution): Promise<Answer> {
     if (first !== undefined) return first;
   }
   await prepare(execution);
-  if (call.common.dryRun === true) return rehearse(execution);
+  if (call.common.dryRun === true) return asDryRun(await rehearse(execution));
   await requireConfirmation(execution);
   const { answer, isRepeated } = await store.transaction((repositories) => commit(execution, repositories));
   return isRepeated ? answer : complete(execution, answer);
+}
+
+/** Most of a summary is about what was done: whoever reads no more than that must not take it for done. */
+function asDryRun(answer: Answer): Answer {
+  return { ...answer, summary: `Dry run, nothing has changed. Carried out, it would say: ${answer.summary}` };
 }
 
 /** What a repeated call is answered is what this one is, to the end. */

@@ -5,7 +5,9 @@ type Members = Readonly<Record<string, unknown>>;
 /** The answer as it may be kept or shown again: without its secret members (`key`, `connection.config`), and saying so. */
 export function withoutSecrets(answer: Answer, secrets: readonly string[]): Answer {
   const output = secrets.reduce((shown, path) => without(shown, path.split(".")), answer.output);
-  return output === answer.output ? answer : { ...answer, output: { ...output, secretOmitted: true } };
+  if (output === answer.output) return answer;
+  const summary = `${answer.summary} The secret itself is left out of this answer.`;
+  return { summary, output: { ...output, secretOmitted: true } };
 }
 
 /** Which of the secret members an answer holds. */

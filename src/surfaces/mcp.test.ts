@@ -23,6 +23,8 @@ interface ClientSettings {
   readonly secret?: string;
 }
 
+const TextOnly = z.object({ content: z.tuple([z.object({ text: z.string() })]) });
+
 const ERAS = ["SDK v1, 2025", "SDK v2, 2025", "SDK v2, 2026-07-28"] as const;
 type Era = (typeof ERAS)[number];
 
@@ -209,6 +211,18 @@ async function callRaw(params: Readonly<Record<string, unknown>>) {
     .parse(await response.json());
   return result;
 }
+
+test("the text says of a dry run that nothing was done, and of a repeated answer that its secret is missing", async () => {
+  const client = await connect("SDK v1, 2025");
+  const create = async (more: object) =>
+    TextOnly.parse(await client.callTool({ name: "create_thing", arguments: { name: "one", ...more } })).content[0]
+      .text;
+  expect(await create({ dryRun: true })).toMatch(/^Dry run, nothing has changed\. .* created\./);
+  expect(things.size).toBe(0);
+  const first = await create({ idempotencyKey: "k" });
+  expect(first).not.toMatch(/Dry run|left out/);
+  expect(await create({ idempotencyKey: "k" })).toBe(`${first} The secret itself is left out of this answer.`);
+});
 
 test("an answer counts only for the question that was asked", async () => {
   await surface.call("POST", "/things", { body: { name: "one" } });

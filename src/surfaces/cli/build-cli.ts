@@ -6,6 +6,7 @@ import { toRoute } from "../routes.ts";
 import { EXIT } from "./exit-codes.ts";
 import { findJsonFault, readOption, toKebabCase, toOptions } from "./fields.ts";
 import { runOperation } from "./run-operation.ts";
+import { withoutValues } from "./usage-error.ts";
 
 /** What the CLI has of the process it runs in. */
 export interface CliProcess {
@@ -34,7 +35,11 @@ export function buildCli(settings: CliSettings): Command {
     .addHelpText("after", "\nThe server is RUNLAYER_URL (http://127.0.0.1:7420), the key RUNLAYER_API_KEY.")
     .enablePositionalOptions()
     .exitOverride()
-    .configureOutput({ writeOut: (text) => process.print(text), writeErr: (text) => process.printError(text) });
+    .configureOutput({
+      writeOut: (text) => process.print(text),
+      writeErr: (text) => process.printError(text),
+      outputError: (text, write) => write(withoutValues(text)),
+    });
   for (const operation of settings.operations) addCommand(program, operation, settings);
   return program;
 }

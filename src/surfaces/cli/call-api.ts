@@ -44,6 +44,11 @@ export async function callApi(operation: Operation, input: Fields, target: ApiTa
     const message = "RUNLAYER_API_KEY holds no key; it should be one line that starts with rl_org_";
     return { ok: false, code: "invalid_input", message };
   }
+  const unfit = toRoute(operation).parameters.find((name) => UNFIT_IN_PATH.has(toText(input[name])));
+  if (unfit !== undefined) {
+    const message = `\`${unfit}\` names nothing: it is \`${toText(input[unfit])}\`; give a name or an id`;
+    return { ok: false, code: "invalid_input", message };
+  }
   let response: Response | undefined;
   try {
     response = await send(operation, input, target);
@@ -115,6 +120,9 @@ function toQuery(fields: readonly (readonly [string, unknown])[]): string {
 function toText(value: unknown): string {
   return typeof value === "string" ? value : (JSON.stringify(value) ?? "");
 }
+
+/** No name, and in a URL they stand for another path. */
+const UNFIT_IN_PATH: ReadonlySet<string> = new Set(["", ".", ".."]);
 
 const LOOPBACK = /^(localhost|127\.[\d.]+|\[::1\])$/;
 

@@ -15,7 +15,9 @@ beforeAll(async () => {
 afterAll(() => surface.close());
 beforeEach(() => things.clear());
 
-async function run(line: string, given: Partial<CliProcess> = {}) {
+const run = (line: string, given: Partial<CliProcess> = {}) => runArgs(line.split(" "), given);
+
+async function runArgs(args: readonly string[], given: Partial<CliProcess> = {}) {
   const out: string[] = [];
   const err: string[] = [];
   let exitCode = 0;
@@ -31,7 +33,7 @@ async function run(line: string, given: Partial<CliProcess> = {}) {
       ...given,
     },
   };
-  await runCli(buildCli(settings), line.split(" "), settings);
+  await runCli(buildCli(settings), args, settings);
   return { exitCode, out: out.join(""), err: err.join("") };
 }
 
@@ -139,6 +141,26 @@ test.each([
   expect(err).toContain(where);
   expect(err).not.toMatch(/bad|size|sesame/);
   expect(things.size).toBe(0);
+});
+
+test.each([
+  ["an option that is misspelt", ["things", "create", "--name", "one", "--credentail=sesame"], "'--credentail'"],
+  ["an option of one letter", ["things", "create", "--name", "one", "-psesame"], "'-p'"],
+  ["JSON without quotes", ["things", "create", "--name", "one", "{type:", "sesame}"], "quotes"],
+])("names %s, and quotes no value", async (_what, args, named) => {
+  const { exitCode, err } = await runArgs(args);
+  expect([exitCode, err]).toEqual([2, expect.stringContaining(named)]);
+  expect(err).toMatch(/^error: [^\n]*\n$/);
+  expect(err).not.toContain("sesame");
+});
+
+test("suggests the option that was meant", async () => {
+  expect((await run("things create --name one --nmae one")).err).toContain("Did you mean --name?");
+});
+
+test.each(["", ".", ".."])("asks for a name in the place of `%s`", async (id) => {
+  const { exitCode, err } = await runArgs(["things", "delete", id, "--confirm"]);
+  expect([exitCode, err]).toEqual([2, expect.stringContaining("`id` names nothing")]);
 });
 
 test("prints errors as JSON where asked", async () => {

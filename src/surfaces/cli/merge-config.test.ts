@@ -160,6 +160,15 @@ describe("TOML", () => {
     expect(parseToml(after)).toMatchObject({ mcp_servers: { own: { command: "x" }, files: { url: URLS.files } } });
   });
 
+  test("a file of its own is not written anew", () => {
+    const once = merge("", "codex");
+    expect(merge(once, "codex")).toBe(once);
+  });
+
+  test("says of an inline table that it cannot be extended, not that it is no TOML", () => {
+    expect(() => merge("mcp_servers = { own = { command = 'x' } }", "codex")).toThrow("cannot be extended safely");
+  });
+
   test.each([
     ["text that is no TOML", "= nope"],
     ["an inline table of servers", "mcp_servers = { own = { command = 'x' } }"],

@@ -40,7 +40,7 @@ const BYTE_ORDER_MARK = "\ufeff";
 export function mergeConfig(text: string, config: ClientConfig, options: MergeOptions): MergedConfig {
   const mark = text.startsWith(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK : "";
   const before = text.slice(mark.length);
-  if (before.trim() === "") return { text: `${mark}${config.text}\n`, direct: [] };
+  if (before.trim() === "") return { text: `${mark}${config.text.trimEnd()}\n`, direct: [] };
   const format = config.format === "toml" ? TOML : JSONC;
   const tree = format.read(before, options.path);
   const servers = config.under.reduce<unknown>((table, name) => (isTable(table) ? table[name] : table), tree);
@@ -59,7 +59,7 @@ export function mergeConfig(text: string, config: ClientConfig, options: MergeOp
     expected = putIn(expected, [...config.under, name], wanted);
   }
   // The editors of both formats work on text: what came out is believed only after it was read again.
-  if (isDeepStrictEqual(plain(format.read(after, options.path)), plain(expected)))
+  if (isDeepStrictEqual(plain(reread(after, format)), plain(expected)))
     return { text: mark + after, direct: direct.map(({ path, server }) => ({ name: path.at(-1) ?? "", server })) };
   throw unusable(options.path, "it is written in a way that cannot be extended safely");
 }
@@ -68,6 +68,16 @@ interface Format {
   read(text: string, path: string): Table;
   put(text: string, path: readonly string[], value: Table): string;
   remove(text: string, path: readonly string[]): string;
+}
+
+/** What an editor made; undefined where it is not of its format any more. */
+function reread(text: string, format: Format): Table | undefined {
+  try {
+    return format.read(text, "");
+  } catch (error) {
+    if (error instanceof AppError) return undefined;
+    throw error;
+  }
 }
 
 const JSONC: Format = {

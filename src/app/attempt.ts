@@ -1,11 +1,12 @@
 import { AppError, toAppError } from "../lib/errors.ts";
 import type { CliSettings } from "../surfaces/cli/build-cli.ts";
+import { toCommandWords } from "../surfaces/cli/cli-words.ts";
 import { toExitCode } from "../surfaces/cli/exit-codes.ts";
 import { toVisibleJson } from "../lib/escape-hidden.ts";
 
 /** Runs a command; a failure is one line, or the JSON that every command answers, and an exit code. */
 export async function attempt(
-  { process: terminal, setExitCode }: Pick<CliSettings, "process" | "setExitCode">,
+  { operations, process: terminal, setExitCode }: Pick<CliSettings, "operations" | "process" | "setExitCode">,
   work: () => Promise<void>,
   isJson = false,
 ): Promise<void> {
@@ -20,16 +21,20 @@ export async function attempt(
       const shown = { code, message, ...(details === undefined ? {} : { details }) };
       terminal.print(`${toVisibleJson({ error: shown })}\n`);
     }
-    if (!isJson || detail !== "") terminal.printError(`runlayer: ${message}${detail}\n`);
+    const told = toCommandWords(message, operations);
+    if (!isJson || detail !== "") terminal.printError(`runlayer: ${told}${detail}\n`);
     setExitCode(toExitCode(code));
   }
 }
+
+/** Of `fetch`, whatever it was: the message names the address that did not answer. */
+const SAYS_NOTHING = "fetch failed";
 
 /** A command that works on the data directory itself has no log that says why. */
 function withCause({ code, message, cause }: AppError): string {
   if (code !== "unavailable" || !(cause instanceof Error)) return message;
   const [reason = ""] = cause.message.split("\n");
-  return message.includes(reason) ? message : `${message}: ${reason}`;
+  return message.includes(reason) || reason === SAYS_NOTHING ? message : `${message}: ${reason}`;
 }
 
 /** What the person at the terminal mends: a path that they gave, or one below it. */

@@ -10,12 +10,16 @@ const OPERATION = /(?<!`)\b[a-z]+(?:_[a-z]+)+\b(?!`)/g;
 /** A server's message in words of the command line: fields of the operation as options, operations as commands. */
 export function toCliWords(message: string, operation: Operation, operations: readonly Operation[]): string {
   const { properties } = inputSchema(operation);
-  return message
-    .replaceAll(FIELD, (whole, name: string) =>
-      Object.hasOwn(properties, name) ? `\`--${toKebabCase(name)}\`` : whole,
-    )
-    .replaceAll(OPERATION, (word) => {
-      const named = operations.find(({ name }) => name === word);
-      return named === undefined ? word : `\`runlayer ${named.command}\``;
-    });
+  const inOptions = message.replaceAll(FIELD, (whole, name: string) =>
+    Object.hasOwn(properties, name) ? `\`--${toKebabCase(name)}\`` : whole,
+  );
+  return toCommandWords(inOptions, operations);
+}
+
+/** The same for a command that has no options of the operation's: operations alone. */
+export function toCommandWords(message: string, operations: readonly Operation[]): string {
+  return message.replaceAll(OPERATION, (word) => {
+    const named = operations.find(({ name }) => name === word);
+    return named === undefined ? word : `\`runlayer ${named.command}\``;
+  });
 }

@@ -45,6 +45,9 @@ const FILE_FAULTS: Readonly<Record<string, string>> = {
   EEXIST: "something else is there already",
   EACCES: "this account may not use it",
   EPERM: "this account may not use it",
+  ELOOP: "its links lead in a circle",
+  ENAMETOOLONG: "its name is too long",
+  EROFS: "it is on a file system that cannot be written",
 };
 
 function toFileFault(error: unknown): AppError | undefined {

@@ -18,7 +18,7 @@ import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { parse as parseToml, stringify as toToml } from "smol-toml";
 import { z } from "zod";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from "vitest";
 import { startLegacyServer, type RunningServer } from "../fixtures/mcp/http-servers.ts";
 import { at, startTestApp, textAt, type TestApp } from "../harness/app.ts";
 import { runlayer, type CliRun } from "../harness/cli.ts";
@@ -241,6 +241,21 @@ test("a folder that cannot take the file costs no key, and a refused rotation le
   expect(refused.exitCode).toBe(3);
   expect(readdirSync(home).toSorted()).toEqual(["key", "mcp.json", "plain"]);
   await app.agentClient("sample", key);
+});
+
+test("what is no file that can be written is one line, costs no key and stays what it is", async () => {
+  const { name, keyFile } = await newAgent();
+  const [socket, circle, long] = [join(home, "socket"), join(home, "circle"), join(home, "x".repeat(300))];
+  symlinkSync(circle, circle);
+  const listener = createServer().listen(socket);
+  await once(listener, "listening");
+  onTestFinished(() => void listener.close());
+  for (const path of [socket, circle, long]) {
+    const run = await connect(["cursor", "--agent", name, "--rotate-key", "--path", path]);
+    expect(run).toMatchObject({ exitCode: 2, out: "", err: expect.stringMatching(/^runlayer: `[^\n]*\n$/) });
+  }
+  expect(lstatSync(socket).isSocket()).toBe(true);
+  await app.agentClient("sample", readFileSync(keyFile, "utf8").trim());
 });
 
 test.each(["text", "JSON"])("prints a new key, as %s, that does not get into its file after all", async (form) => {

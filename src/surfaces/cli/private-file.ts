@@ -22,11 +22,13 @@ import { makeFolder } from "../../lib/make-folder.ts";
 /** Only its owner reads a file that holds a key. */
 const OWNER_ONLY = 0o600;
 
-/** The text of a file; empty where there is none. Throws `invalid_input` where a folder is there. */
+/** The text of a file; empty where there is none. Throws `invalid_input` where a folder, a device or a pipe is there. */
 export function readIfThere(path: string): string {
   const found = statSync(path, { throwIfNoEntry: false });
   // Node's own error would not name the path.
   if (found?.isDirectory() === true) throw new AppError("invalid_input", `\`${path}\`: it is a folder, not a file`);
+  // Writing puts another file in its place: of `/dev/null` too, where root does it.
+  if (found?.isFile() === false) throw new AppError("invalid_input", `\`${path}\`: it is no regular file`);
   return found === undefined ? "" : readFileSync(path, "utf8");
 }
 

@@ -302,6 +302,24 @@ test.each([
   expect(existsSync(join(home, ".cursor"))).toBe(false);
 });
 
+test("refuses a key that is another agent's, or from before a rotation", async () => {
+  const other = await newAgent();
+  const otherKey = readFileSync(other.keyFile, "utf8");
+  const { name, keyFile } = await newAgent();
+  const args = ["cursor", "--agent", name, "--key-file", keyFile, "--write"];
+  expect((await connect(args)).exitCode).toBe(0);
+  const written = readFileSync(join(home, ".cursor/mcp.json"), "utf8");
+  const refuse = async (): Promise<void> => {
+    const run = await connect(args);
+    expect(run).toMatchObject({ exitCode: 2, out: "", err: expect.stringContaining("`--rotate-key`") });
+    expect(readFileSync(join(home, ".cursor/mcp.json"), "utf8")).toBe(written);
+  };
+  await app.rest(`PATCH /agents/${name}`, { rotateKey: true });
+  await refuse();
+  writeFileSync(keyFile, otherKey);
+  await refuse();
+});
+
 test("refuses without an organization key, where nobody answers, and for an agent without servers", async () => {
   const { name, keyFile } = await newAgent([]);
   const args = ["cursor", "--agent", name, "--key-file", keyFile];

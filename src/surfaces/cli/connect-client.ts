@@ -42,7 +42,9 @@ export type Written =
   | { readonly path: string; readonly backup: string | undefined }
   | { readonly path: string; readonly error: AppError };
 
-const AgentAnswer = z.object({ agent: z.object({ name: z.string(), status: z.string() }) });
+const AgentAnswer = z.object({
+  agent: z.object({ name: z.string(), status: z.string(), key: z.object({ hint: z.string() }).nullable() }),
+});
 const RotateAnswer = z.object({ key: z.string() });
 const ServerAnswer = z.object({
   id: z.string(),
@@ -67,6 +69,7 @@ const NOT_YET = "the-new-key".padEnd(128, "-");
  */
 export async function connectClient(request: ConnectRequest, target: ApiTarget): Promise<Connected> {
   const { agent } = AgentAnswer.parse(await callOrThrow(getAgent, { id: request.agent }, target));
+  if (request.key !== undefined) requireOwnKey(request.key, agent);
   const servers = await listServers(request.agent, target);
   if (servers.length === 0) {
     throw new AppError(
@@ -89,6 +92,19 @@ export async function connectClient(request: ConnectRequest, target: ApiTarget):
       ? await takeNewKey({ path, configure, merge, issueKey })
       : takeKey(request.key, { path, configure, merge });
   return { agent: agent.name, status: agent.status, ...done };
+}
+
+/** A hint ends with as many of the key's own (contract section 2). */
+const HINT_CHARACTERS = 4;
+
+/** A file from before a rotation, or of another agent, would put a key into the client that does not work, or not as this agent. */
+function requireOwnKey(key: string, agent: z.output<typeof AgentAnswer>["agent"]): void {
+  if (agent.key?.hint.slice(-HINT_CHARACTERS) === key.slice(-HINT_CHARACTERS)) return;
+  const own = agent.key === null ? "which has none" : `whose key is \`${agent.key.hint}\``;
+  throw new AppError(
+    "invalid_input",
+    `\`--key-file\` holds no key of agent \`${agent.name}\`, ${own}; name the file of that key, or use \`--rotate-key\` for a new one`,
+  );
 }
 
 interface Making {

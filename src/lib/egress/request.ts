@@ -68,11 +68,31 @@ function toEgressError(
   return new AppError("upstream_error", `\`${host}\` cannot be reached: ${faultOf(error)}`, { cause: error });
 }
 
-/** The system's code for a network failure, else its message; safe to show. */
+/** What the codes that people meet say, for who reads them without a manual at hand. */
+const WORDS: Readonly<Record<string, string>> = {
+  ENOTFOUND: "no such host name",
+  EAI_AGAIN: "the host name cannot be looked up now",
+  ECONNREFUSED: "nothing listens there",
+  ECONNRESET: "the connection was broken off",
+  EHOSTUNREACH: "no way leads there",
+  ENETUNREACH: "no way leads there",
+  ETIMEDOUT: "no connection in time",
+  UND_ERR_CONNECT_TIMEOUT: "no connection in time",
+  UND_ERR_SOCKET: "the connection was broken off",
+  ERR_SSL_WRONG_VERSION_NUMBER: "no TLS is spoken there",
+  ERR_TLS_CERT_ALTNAME_INVALID: "the certificate is of another host",
+  CERT_HAS_EXPIRED: "the certificate has expired",
+  DEPTH_ZERO_SELF_SIGNED_CERT: "nobody known signed the certificate",
+  SELF_SIGNED_CERT_IN_CHAIN: "nobody known signed the certificate",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "nobody known signed the certificate",
+};
+
+/** The system's code for a network failure with what it says, else its message; safe to show. */
 export function faultOf(error: unknown): string {
   if (!(error instanceof Error)) return "unknown fault";
   const inner = error instanceof AggregateError ? error.errors[0] : error.cause;
   const code = "code" in error && typeof error.code === "string" ? error.code : undefined;
-  if (code !== undefined) return code;
+  const words = code !== undefined && Object.hasOwn(WORDS, code) ? WORDS[code] : undefined;
+  if (code !== undefined) return words === undefined ? code : `${code}, ${words}`;
   return inner === undefined ? error.message : faultOf(inner);
 }

@@ -215,6 +215,15 @@ test("warns of a new group by its name, when it is tried and when it is made", a
   expect(at(made, "warnings")).toContainEqual(warning);
 });
 
+test("warns of a policy that has expired", async () => {
+  const rule = { effect: "deny", principals: { everyone: true }, resources: { tools: ["no_such_tool"] } };
+  const codes = (body: unknown): unknown => Object(at(body, "warnings")).map(({ code }: { code: string }) => code);
+  expect(codes(await create({ name: "late", ...rule, expiresAt: "2020-01-01T00:00:00Z" }))).toContain("expired");
+  expect(codes((await app.rest("GET /policies/late")).body)).toContain("expired");
+  const longer = await app.rest("PATCH /policies/late", { expiresAt: "2099-01-01T00:00:00Z" });
+  expect(codes(longer.body)).not.toContain("expired");
+});
+
 test("counts survive a restart", async () => {
   const agent = await addAgent();
   await create({ name: "kept", effect: "deny", principals: { agents: [agent.name] }, resources: { servers: ["s"] } });

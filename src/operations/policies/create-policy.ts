@@ -46,14 +46,19 @@ export const createPolicy = defineOperation({
   prepare(input, prepareContext) {
     return Promise.resolve(
       stagePolicyChange(prepareContext, async (context, impact) => {
-        const { repositories, services } = context;
+        const { repositories, services, now } = context;
         const built = await buildRule(input, writingResolver(context));
         const policy = toPolicy(input, built, context);
         await repositories.policies.insert(policy);
         return {
           policy: await showPolicy(policy, context),
           impact: impact({ before: undefined, after: policy }),
-          warnings: await warningsOf(policy, { repositories, snapshot: services.snapshot(), found: built.warnings }),
+          warnings: await warningsOf(policy, {
+            repositories,
+            snapshot: services.snapshot(),
+            now,
+            found: built.warnings,
+          }),
         };
       }),
     );

@@ -20,9 +20,9 @@ export const getPolicy = defineOperation({
   async prepare({ id }, { services }) {
     await services.flushAudit();
     return async (context) => {
-      const { repositories } = context;
+      const { repositories, now } = context;
       const policy = await repositories.policies.get(id);
-      const warnings = await warningsOf(policy, { repositories, snapshot: services.snapshot(), found: [] });
+      const warnings = await warningsOf(policy, { repositories, snapshot: services.snapshot(), now, found: [] });
       return { policy: await showPolicy(policy, context), warnings };
     };
   },

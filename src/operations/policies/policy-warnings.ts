@@ -14,21 +14,35 @@ type Warnings = z.output<typeof WarningsOutput>;
 /** A rule is compared with at most so many others. */
 const RULES_COMPARED_MAX = 200;
 
+interface WarningFacts {
+  readonly repositories: Repositories;
+  readonly snapshot: Snapshot;
+  readonly now: number;
+  /** By Cedar's validator. */
+  readonly found: readonly string[];
+}
+
 /** What is odd about a policy: what Cedar's validator found, and what our own lint finds against the fleet of now. */
 export async function warningsOf(
   policy: Policy,
-  { repositories, snapshot, found }: { repositories: Repositories; snapshot: Snapshot; found: readonly string[] },
+  { repositories, snapshot, now, found }: WarningFacts,
 ): Promise<Warnings> {
-  const ofCedar = found.map((message) => ({ code: "cedar", message }));
+  const ofPolicy = [...found.map((message) => ({ code: "cedar", message })), ...expired(policy, now)];
   const { assignmentGrantsAccess } = snapshot.organization.settings;
-  if (policy.rule === null) return [...ofCedar, ...pointlessAllow(policy.effect, assignmentGrantsAccess)];
+  if (policy.rule === null) return [...ofPolicy, ...pointlessAllow(policy.effect, assignmentGrantsAccess)];
   const facts = { ...factsOf(snapshot), otherRules: await otherRules(policy.id, repositories) };
   const ofRule = lintRule({ effect: policy.effect, ...policy.rule }, facts);
   const nameOf = await namesOf(
     ofRule.flatMap(({ message }) => message.match(UUID) ?? []),
     repositories,
   );
-  return [...ofCedar, ...ofRule.map(({ code, message }) => ({ code, message: message.replaceAll(UUID, nameOf) }))];
+  return [...ofPolicy, ...ofRule.map(({ code, message }) => ({ code, message: message.replaceAll(UUID, nameOf) }))];
+}
+
+function expired({ expiresAt }: Policy, now: number): Warnings {
+  if (expiresAt === null || expiresAt > now) return [];
+  const message = "it has expired, so it applies to nothing; give a later `expiresAt`, or `null` for none";
+  return [{ code: "expired", message }];
 }
 
 function factsOf({ agentById, memberById, serverById, organization }: Snapshot): Omit<LintFacts, "otherRules"> {

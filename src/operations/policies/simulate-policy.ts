@@ -55,7 +55,7 @@ export const simulatePolicy = defineOperation({
       return {
         cedar: after.cedar,
         impact: { ...impactOf(change), ...replayed },
-        warnings: await warningsOf(after, { repositories, snapshot, found }),
+        warnings: await warningsOf(after, { repositories, snapshot, now, found }),
         ...(input.call === undefined ? {} : { call: await decideCall(input.call, change, context) }),
       };
     };

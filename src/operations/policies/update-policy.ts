@@ -69,7 +69,7 @@ export const updatePolicy = defineOperation({
           policy: after,
           diff: diff(before, after),
           impact: impact({ before: current, after: policy }),
-          warnings: await warningsOf(policy, { repositories, snapshot: services.snapshot(), found }),
+          warnings: await warningsOf(policy, { repositories, snapshot: services.snapshot(), now, found }),
         };
       }),
     );

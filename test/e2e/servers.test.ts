@@ -130,6 +130,27 @@ test.each([
   expect((await app.rest("GET /servers")).body["total"]).toBe(before.body["total"]);
 });
 
+test.each([
+  ["a token of two lines", { type: "bearer", token: "sesame\nopen" }, "credential.token"],
+  ["a token with the placeholder of the documents", { type: "bearer", token: "sesame…" }, "credential.token"],
+  ["a header's value", { type: "header", name: "x-key", value: "sesame\u0001" }, "credential.value"],
+  ["a variable's value", { type: "env", values: { KEY: "sesame\0" } }, "credential.values.KEY"],
+])("%s that cannot be sent is refused on every way in, and not quoted", async (what, credential, field) => {
+  const name = `unsendable-${what.length}`;
+  await register(name, endpoint(upstream));
+  for (const reply of [
+    await app.rest("POST /servers", { name: "unsendable", ...endpoint(upstream), credential }),
+    await app.rest(`PATCH /servers/${name}`, { credential, force: true }),
+    await app.rest("POST /configuration", {
+      configuration: { servers: [{ name, ...endpoint(upstream), credential }] },
+    }),
+  ]) {
+    expect(reply).toMatchObject({ status: 400, body: { code: "invalid_input" } });
+    expect(textAt(reply.body, "detail")).toContain(field);
+    expect(JSON.stringify(reply.body)).not.toContain("sesame");
+  }
+});
+
 const oauth = (tokenUrl: string) => ({
   type: "oauth-client-credentials",
   tokenUrl,

@@ -64,10 +64,18 @@ async function exchange(url: URL, init: RequestInit, options: ProbeFetchOptions)
 }
 
 /** The protocol's own headers win over configured ones, the credential over all. */
-function requestHeaders(init: RequestInit, { target, credentialHeaders }: ProbeFetchOptions): Record<string, string> {
+function requestHeaders(
+  init: RequestInit,
+  { target, credentialHeaders, contact }: ProbeFetchOptions,
+): Record<string, string> {
   const headers = new Headers(target.headers);
   new Headers(init.headers).forEach((value, name) => headers.set(name, value));
-  for (const [name, value] of Object.entries(credentialHeaders)) headers.set(name, value);
+  try {
+    for (const [name, value] of Object.entries(credentialHeaders)) headers.set(name, value);
+  } catch {
+    // What it throws quotes the value.
+    throw contact.fail("cannot be sent its credential, which holds characters that no header carries");
+  }
   // Compressed answers could unfold to many times the counted bytes.
   headers.set("accept-encoding", "identity");
   return Object.fromEntries(headers);

@@ -52,6 +52,13 @@ function target(url: string, more: Partial<ProbeTarget> = {}): ProbeTarget {
   };
 }
 
+test("does not quote a credential that no header can carry", async () => {
+  const credential = { type: "bearer", token: "sesame\nopen" } as const;
+  const found = await probe.discover(target(`${legacy.origin}/mcp`, { credential }), REQUEST);
+  expect(found.error).toContain("cannot be sent its credential");
+  expect(JSON.stringify(found)).not.toContain("sesame");
+});
+
 test("discovers a legacy server with all pages, members kept, and ends its session", async () => {
   const found = await probe.discover(target(`${legacy.origin}/mcp`, { headers: { "X-Fixed": "yes" } }), REQUEST);
   expect(found).toMatchObject({

@@ -34,13 +34,25 @@ export const serverFields = {
     )
     .describe("Environment of the command; stored encrypted, never shown"),
   cwd: z.string().min(1).max(4096).regex(NO_NUL, NO_NUL_RULE).describe("Working directory of the command"),
-  credential: CredentialSchema.describe("What the gateway authenticates with; stored encrypted, never shown"),
+  credential: CredentialSchema.superRefine(requireSendable).describe(
+    "What the gateway authenticates with; stored encrypted, never shown",
+  ),
   groups: z.array(RefField).max(100).describe("Groups it belongs to; a new name makes a group"),
   owner: RefField.describe("Member who answers for it, by id or email"),
   status: z.enum(SERVER_STATUSES).describe("`disabled` and `quarantined` servers answer nobody"),
   allowPrivateNetwork: z.boolean().describe("Allow loopback and private addresses; needs `security` or above"),
   shareable: z.boolean().describe("Let agents share one upstream session or child process; needs `security` or above"),
 };
+
+/** What cannot be sent is refused here: the error of whoever tries to send it quotes it. */
+function requireSendable(credential: z.output<typeof CredentialSchema>, context: z.RefinementCtx): void {
+  const refuse = (message: string, ...path: string[]): void => context.addIssue({ code: "custom", message, path });
+  if (credential.type === "bearer" && !HEADER_VALUE.test(credential.token)) refuse(HEADER_VALUE_RULE, "token");
+  if (credential.type === "header" && !HEADER_VALUE.test(credential.value)) refuse(HEADER_VALUE_RULE, "value");
+  if (credential.type !== "env") return;
+  for (const [name, value] of Object.entries(credential.values))
+    if (!NO_NUL.test(value)) refuse(NO_NUL_RULE, "values", name);
+}
 
 /** Names of headers that belong to the protocol or to the connection, in lower case. */
 const PROTOCOL_HEADERS: ReadonlySet<string> = new Set([

@@ -86,6 +86,8 @@ test("gives staged events a gapless seq in the order of staging, also when nobod
 
 test("keeps the order of settlement among events of the gateway", async () => {
   await stage(3);
+  // Ids tell times apart by the millisecond.
+  await sleep(2);
   hand(1, 600);
   await sequencer.flush();
   hand(601, 5);

@@ -35,7 +35,7 @@ export class Exchange implements LiveExchange {
   /** The call of the gateway itself that this message belongs to. */
   readonly parent: ParentCall | undefined;
   /** Whether the gateway's own client, who sent this message, can pass on a tool's result; undefined for an agent's own messages. */
-  readonly isToolResult: ((result: unknown) => boolean) | undefined;
+  readonly isToolResult: ((result: unknown, isModern: boolean) => boolean) | undefined;
   /** The id of the request that is answered, as written; `null` until a request was read. */
   idText = "null";
   /** Which call the event ids of this stream belong to: by it the call is found again when the client resumes. */

@@ -2,6 +2,7 @@ import type { FinishedAnswer } from "./answer.ts";
 import { valueAt, type ResponseEnvelope } from "./envelope/envelope.ts";
 import type { Exchange } from "./exchange.ts";
 import { refusalOf } from "./fault-report.ts";
+import { MODERN_VERSION, protocolVersionOf } from "./http/request-headers.ts";
 import { errorMessage } from "./http/respond.ts";
 import type { PendingCall } from "./pending-call.ts";
 
@@ -14,10 +15,11 @@ const FAULT = { kind: "refused", text: "its result is no tool result of MCP" } a
 export function refuseResult(
   { bytes, result }: ResponseEnvelope,
   { facts, draft }: PendingCall,
-  { isToolResult }: Exchange,
+  { isToolResult, request }: Exchange,
 ): FinishedAnswer | undefined {
   if (isToolResult === undefined || result === undefined || facts.envelope.method !== "tools/call") return undefined;
-  if (isToolResult(valueAt(bytes, result))) return undefined;
+  const isModern = protocolVersionOf(request.headers) === MODERN_VERSION;
+  if (isToolResult(valueAt(bytes, result), isModern)) return undefined;
   const refusal = refusalOf(FAULT, { serverName: facts.serverName, correlationId: draft?.correlationId });
   return {
     bytes: errorMessage(facts.envelope.idText, refusal),

@@ -349,3 +349,26 @@ test.each([
   const own = await post(`${harness.url}/gateway/http/mcp`, agent.key, call(3, "read_file"));
   expect(own.messages).toEqual([{ jsonrpc: "2.0", id: 3, result: value }]);
 });
+
+test.each([
+  ["without its kind", { content: [] }, false],
+  ["of an unknown kind", { resultType: "odd", content: [] }, false],
+  ["without content", { resultType: "complete", structuredContent: {} }, false],
+  ["that asks for nothing", { resultType: "input_required" }, false],
+  ["with structured content that is no object", { resultType: "complete", content: [], structuredContent: [1] }, true],
+])("a result of 2026-07-28 %s is told and recorded as what its revision says", async (what, value, isResult) => {
+  const modern = await startUpstream((received) => {
+    const found = { supportedVersions: [VERSION], capabilities: { tools: {} }, ttlMs: 0, cacheScope: "private" };
+    const isCall = received.message.method === "tools/call";
+    sendJson(received, result(received, isCall ? value : { ...found, resultType: "complete" }));
+  });
+  const name = what.replaceAll(/[^a-z]+/g, "-");
+  const { id } = await harness.addServer({ name, url: `${modern.url}/mcp` });
+  const { key } = await harness.addAgent(`of-${name}`, [{ serverId: id }]);
+  const message = `server \`${name}\` gave no usable answer: its result is no tool result of MCP`;
+  const answer = isResult ? { result: value } : { error: { code: -32_603, message } };
+  expect((await callStateless(`${name}__read_file`, { key })).messages).toMatchObject([{ id: 2, ...answer }]);
+  const outcome = isResult ? "success" : "error";
+  expect((await harness.events("tool.call")).at(-1)).toMatchObject({ outcome });
+  await modern.close();
+});

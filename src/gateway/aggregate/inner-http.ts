@@ -12,8 +12,8 @@ export interface InnerOrigin {
   readonly client: string | undefined;
   /** The call that the message belongs to. */
   readonly parent: ParentCall | undefined;
-  /** Whether who sends it can pass on a tool's result. */
-  readonly isToolResult: (result: unknown) => boolean;
+  /** Whether who sends it can pass on a tool's result, in a conversation of 2026-07-28 or of an earlier revision. */
+  readonly isToolResult: (result: unknown, isModern: boolean) => boolean;
 }
 
 /**

@@ -76,6 +76,9 @@ test.each([
   glue("token ", "abcdefabcdef1234"),
   glue("Bearer ", "my-internal-service-token"),
   glue("Authorization: Basic ", "dXNlcjpwYXNz"),
+  glue("DB_PASSWORD=", "required!42"),
+  glue("password: ", "'string#1!x'"),
+  glue("API_KEY=", "optional.99"),
 ])("masks %s, whatever words look alike", (text) => {
   expect(maskText(text)).toContain("[masked:");
 });
@@ -95,6 +98,7 @@ test.each([
   "interface A { accessToken: string; tokenType: number; secret?: boolean }",
   "if (token === undefined || apiKey === process.env.API_KEY) return",
   "fetch(url, { credentials: 'include' })",
+  "f(token: string, secret: string[], apiKey?: string|null) => { password: string? } // password: required.",
   "max_tokens=100000 and token_count: 1234567, read by the secretary: Johnson",
   "https://api.example/items?limit=5&pageToken=CAESBkFCQ0RFRg&next_page_token=CAESBkFCQ0RFRg",
   "tokenizer=AutoTokenizer.from_pretrained('bert')",

@@ -142,8 +142,10 @@ const SECRET_NAME = [
 const QUOTE = String.raw`\\{0,7}["']?`;
 /** A comparison or an arrow is code, unless a text follows. */
 const ASSIGNS = String.raw`\s{0,3}(?:[:=]|%3[ad]|(?:===?|=>|:=)(?=\s{0,3}\\{0,7}["']))\s{0,3}`;
-/** A variable, or what code says of a secret (`token: string`). */
-const NO_VALUE = String.raw`(?!\$\{|\$[A-Z]|<|\[masked|(?:string|number|boolean|unknown|undefined|required|optional|include|same-origin|process\.env|os\.environ)(?![a-z0-9_-]))`;
+/** What code and prose say in the place of a secret. A password may begin with such a word: what stands behind tells. */
+const NO_VALUE_WORD = String.raw`(?:string|number|boolean|unknown|undefined|required|optional|include|same-origin)[.?!]?(?![^\s"'\x60,;|&)}>\[\]\\])`;
+/** A variable, or a word (`token: string`). */
+const NO_VALUE = String.raw`(?!\$\{|\$[A-Z]|<|\[masked|${NO_VALUE_WORD}|(?:process\.env|os\.environ)(?![a-z0-9_-]))`;
 /** May hold spaces where it is more than words. */
 const QUOTED = ['"', "'"]
   .map(

@@ -162,7 +162,9 @@ async function rehearse(execution: Execution): Promise<Answer> {
     });
   } catch (error) {
     if (!(error instanceof Rehearsed)) throw error;
-    return withoutSecrets(await execution.call.complete(error.answer), execution.operation.secrets);
+    const completed = await execution.call.complete(error.answer);
+    // The summary is of the call carried out, whose answer holds them.
+    return { ...withoutSecrets(completed, execution.operation.secrets), summary: completed.summary };
   }
 }
 

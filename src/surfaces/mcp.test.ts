@@ -217,7 +217,7 @@ test("the text says of a dry run that nothing was done, and of a repeated answer
   const create = async (more: object) =>
     TextOnly.parse(await client.callTool({ name: "create_thing", arguments: { name: "one", ...more } })).content[0]
       .text;
-  expect(await create({ dryRun: true })).toMatch(/^Dry run, nothing has changed\. .* created\./);
+  expect(await create({ dryRun: true })).toMatch(/^Dry run, nothing has changed\. .* created\.$/);
   expect(things.size).toBe(0);
   const first = await create({ idempotencyKey: "k" });
   expect(first).not.toMatch(/Dry run|left out/);

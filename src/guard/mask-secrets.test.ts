@@ -52,6 +52,7 @@ test.each([
   'password := "hunter2hunter2"',
   "if (token === 'hunter2hunter2') return",
   "export DB_PASS=hunter2hunter2",
+  "db_pass = 'hunter2hunter2'",
   "Server=db;Uid=sa;Pwd=hunter2hunter2;",
   "<server><password>hunter2hunter2</password></server>",
   "curl -H 'Authorization: hunter2hunter2'",
@@ -105,6 +106,7 @@ test.each([
   'console.log("token: " + value + " is here")',
   "Authorization: members of the team may read",
   "cd /srv/app && PWD=/srv/app make",
+  "first_pass = results[0]; by_pass = compute()",
   "<token-list>nothing here yet</token-list>",
 ])("leaves alone what only looks like an option: %s", (text) => {
   expect(maskText(text)).toBe(text);

@@ -197,12 +197,12 @@ export const PLACE_PATTERNS: readonly SecretPattern[] = [
     group: 1,
   },
   {
-    // Shorter words, which mean something else in most other places.
+    // Shorter words, which mean something else in most other places: code has spaces around what it assigns.
     type: "assigned-secret",
     needs: ["_pass", "-pass", "pwd"],
     marks: "=",
     pattern:
-      /(?:[_-]pass|[_-]pwd|;\s{0,3}pwd)\s{0,3}=\s{0,3}["']?((?!\$\{|\$[A-Z]|<|\[masked)[^\s"',;&}{)\]]{6,512})/gi,
+      /(?:[_-]pass|[_-]pwd|;\s{0,3}pwd)(?:=|\s{1,3}=\s{1,3}(?=["']))["']?((?!\$\{|\$[A-Z]|<|\[masked)[^\s"',;&}{)\]]{6,512})/gi,
     group: 1,
   },
   {

@@ -6,7 +6,8 @@ import { NameField, RefField, text } from "../fields.ts";
 const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$/;
 // RFC 9110 §5.5: visible characters, space and tab inside.
 const HEADER_VALUE = /^[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?$/;
-const HEADER_VALUE_RULE = "must be visible characters, with spaces and tabs between them only and no line break";
+const HEADER_VALUE_RULE =
+  "must be visible characters of Latin-1, with spaces and tabs between them only and no line break";
 const NO_NUL = /^[^\0]*$/;
 const NO_NUL_RULE = "holds a NUL character; remove it";
 

@@ -14,6 +14,9 @@ const LOCK_RETRY_MS = 250;
 
 const OLDEST_SERVER = 150_000;
 
+/** Those that hold every text; the second one keeps the bytes as they are sent, which is UTF-8. */
+const ENCODINGS = ["UTF8", "SQL_ASCII"];
+
 /** Key of the session lock that says that a Runlayer has this database; PostgreSQL keeps such locks per database. */
 const INSTANCE_LOCK = 7_420_001;
 
@@ -119,7 +122,7 @@ async function assertUsable(client: Client): Promise<void> {
   if (version < OLDEST_SERVER) {
     throw new AppError("unavailable", "the PostgreSQL server is older than version 15; use 15 or newer");
   }
-  if (encoding === "UTF8") return;
+  if (ENCODINGS.includes(encoding)) return;
   const create = "create database runlayer encoding 'UTF8' template template0";
   throw new AppError(
     "unavailable",

@@ -14,12 +14,14 @@ import { makeStdioPlace } from "../test/fixtures/mcp/stdio-place.ts";
  * What the gateway costs: the whole program as `runlayer serve` starts it, against the upstream directly, the least that a Node
  * proxy can do, and npm's mcp-proxy. That takes only stdio servers, so the gateway serves the same one, too. In every round each
  * contender gets a short turn, and every ratio is the median of what the rounds gave, so that whatever else the machine does meets all
- * alike. CPU is the kernel's account of all threads (Linux).
- * Run: node bench/gateway.ts [seconds per turn, default 0.5] [rounds, default 10]
+ * alike. What the optimizing compiler makes of a process is luck that stays with it, a tenth of its CPU: several generations of
+ * processes take part. CPU is the kernel's account of all threads (Linux).
+ * Run: node bench/gateway.ts [seconds per turn, default 0.5] [rounds of a generation, default 4] [generations, default 3]
  */
 
 const SECONDS = Number(process.argv[2] ?? 0.5);
-const ROUNDS = Number(process.argv[3] ?? 10);
+const ROUNDS = Number(process.argv[3] ?? 4);
+const GENERATIONS = Number(process.argv[4] ?? 3);
 // Until the optimizing compiler has seen the code, a young process is measured and not a server.
 const WARM_UP_SECONDS = 12;
 /** As it comes. */
@@ -42,15 +44,45 @@ interface Turn {
 }
 
 interface Row {
-  readonly contender: Contender;
+  readonly name: string;
   readonly turns: Turn[];
   rssBytes: number;
 }
+
+interface Setting {
+  readonly delay: 0 | 10;
+  readonly concurrency: number;
+  readonly rows: Row[];
+}
+
+const DELAYS = [0, 10] as const;
+const CONCURRENCIES = [1, 16, 64];
 
 const children: ChildProcess[] = [];
 const stops: (() => Promise<void>)[] = [];
 
 async function main(): Promise<void> {
+  console.log(
+    `${cpus().length} x ${cpus()[0]?.model ?? "?"}, Node ${process.versions.node}, load average ${loads()}\n`,
+  );
+  const settings = DELAYS.flatMap((delay) =>
+    CONCURRENCIES.map((concurrency): Setting => ({ delay, concurrency, rows: [] })),
+  );
+  for (let generation = 0; generation < GENERATIONS; generation += 1) {
+    const contenders = await startContenders();
+    for (const { target } of contenders) await load(target(0), 64, WARM_UP_SECONDS);
+    for (const setting of settings) await measure(contenders, setting);
+    await stopAll();
+  }
+  console.log(
+    "| upstream | c | through | calls/s | of raw | of direct | CPU µs/call | x raw | x less than mcp-proxy | with upstream | added p50 ms | added p99 ms | RSS MB |",
+  );
+  console.log("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
+  for (const setting of settings) printRows(setting);
+  console.log(`\nload average at the end ${loads()}`);
+}
+
+async function startContenders(): Promise<readonly Contender[]> {
   const upstream = await startRole("role-upstream.ts", []);
   const origin = `http://127.0.0.1:${upstream.port}`;
   const raw = await startRole("role-raw-proxy.ts", [origin]);
@@ -70,17 +102,17 @@ async function main(): Promise<void> {
     await startMcpProxy(MCP_PROXY, []),
     await startMcpProxy("same, no event store", ["--no-eventStore"]),
   );
-  for (const { target } of contenders) await load(target(0), 64, WARM_UP_SECONDS);
-  console.log(
-    `${cpus().length} x ${cpus()[0]?.model ?? "?"}, Node ${process.versions.node}, load average ${loads()}\n`,
-  );
-  console.log(
-    "| upstream | c | through | calls/s | of raw | of direct | CPU µs/call | x raw | x less than mcp-proxy | with upstream | added p50 ms | added p99 ms | RSS MB |",
-  );
-  console.log("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
-  for (const delay of [0, 10] as const)
-    for (const concurrency of [1, 16, 64]) printRows(await measure(contenders, concurrency, delay), concurrency, delay);
-  console.log(`\nload average at the end ${loads()}`);
+  return contenders;
+}
+
+async function stopAll(): Promise<void> {
+  // A gateway whose upstream is gone would say so.
+  for (const stop of stops.splice(0)) await stop();
+  for (const child of children.splice(0)) {
+    const hasExited = child.exitCode ?? child.signalCode ?? once(child, "exit");
+    child.kill("SIGKILL");
+    await hasExited;
+  }
 }
 
 function loads(): string {
@@ -89,21 +121,23 @@ function loads(): string {
     .join(" ");
 }
 
-async function measure(contenders: readonly Contender[], concurrency: number, delay: 0 | 10): Promise<Row[]> {
-  const rows = contenders.map((contender): Row => ({ contender, turns: [], rssBytes: 0 }));
-  for (const { contender } of rows) await load(contender.target(delay), concurrency, SECONDS / 4);
+async function measure(contenders: readonly Contender[], { rows, ...setting }: Setting): Promise<void> {
+  for (const { target } of contenders) await load(target(setting.delay), setting.concurrency, SECONDS / 4);
   for (let round = 0; round < ROUNDS; round += 1)
-    for (const row of rows) row.turns.push(await takeTurn(row, concurrency, delay));
-  return rows;
+    for (const [place, contender] of contenders.entries()) {
+      const row = (rows[place] ??= { name: contender.name, turns: [], rssBytes: 0 });
+      row.turns.push(await takeTurn(contender, setting));
+      const pids = contender.pids(setting.delay);
+      row.rssBytes = Math.max(row.rssBytes, ...pids.map((pid) => usageOf(pid).rssBytes));
+    }
 }
 
-async function takeTurn(row: Row, concurrency: number, delay: 0 | 10): Promise<Turn> {
-  const { pids, upstreamPids, target } = row.contender;
+async function takeTurn(contender: Contender, { delay, concurrency }: Omit<Setting, "rows">): Promise<Turn> {
+  const { pids, upstreamPids, target } = contender;
   const before = [cpuOf(pids(delay)), cpuOf(upstreamPids(delay))] as const;
   const measured = await load(target(delay), concurrency, SECONDS);
   const own = cpuOf(pids(delay)) - before[0];
   const upstream = cpuOf(upstreamPids(delay)) - before[1];
-  row.rssBytes = Math.max(0, ...pids(delay).map((pid) => usageOf(pid).rssBytes));
   return { measured, cpu: own / measured.calls, cpuWithUpstream: (own + upstream) / measured.calls };
 }
 
@@ -111,9 +145,9 @@ function cpuOf(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + usageOf(pid).cpuMicros, 0);
 }
 
-function printRows(rows: readonly Row[], concurrency: number, delay: number): void {
+function printRows({ rows, concurrency, delay }: Setting): void {
   const [direct, raw] = rows;
-  const mcpProxy = rows.find(({ contender }) => contender.name === MCP_PROXY);
+  const mcpProxy = rows.find(({ name }) => name === MCP_PROXY);
   if (direct === undefined || raw === undefined || mcpProxy === undefined) return;
   for (const row of rows) {
     const median = (of: (turn: Turn, round: number) => number): number => medianOf(row.turns.map(of));
@@ -127,7 +161,7 @@ function printRows(rows: readonly Row[], concurrency: number, delay: number): vo
     const cells = [
       `${delay} ms`,
       concurrency,
-      row.contender.name,
+      row.name,
       median(({ measured }) => rateOf(measured)).toFixed(0),
       share(raw).toFixed(2),
       share(direct).toFixed(2),
@@ -242,7 +276,6 @@ async function inSession(target: Target): Promise<Target> {
 try {
   await main();
 } finally {
-  for (const child of children) child.kill("SIGKILL");
-  for (const stop of stops) await stop();
+  await stopAll();
 }
 process.exit();

@@ -17,7 +17,7 @@ import { matchDetails, subjectOf, toDraft } from "../record.ts";
 import { asRefusal, RPC_CODES, RpcRefusal } from "../rpc-refusal.ts";
 import { askerOf, type Connection } from "./connections.ts";
 import { refusalOf } from "./inner-outcome.ts";
-import { toDeniedAnswer } from "./deny-call.ts";
+import { toDeniedAnswer } from "./unsent-call.ts";
 import type { OpenAnswers } from "./open-answers.ts";
 import { innerArgumentsOf } from "./own-arguments.ts";
 import type { SkillRunner } from "./ports.ts";

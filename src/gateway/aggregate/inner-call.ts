@@ -1,6 +1,6 @@
 import { accessAs } from "../access.ts";
 import type { GatewayContext } from "../context.ts";
-import { type CallDenial, denyCall, type UnsentToolCall } from "./deny-call.ts";
+import { type CallDenial, denyCall, type UnsentToolCall } from "./unsent-call.ts";
 import type { InnerClients } from "./inner-clients.ts";
 import { toFailure, toOutcome } from "./inner-outcome.ts";
 import { sendCall } from "./send-call.ts";

@@ -1,6 +1,6 @@
 import type { CallToolResult } from "@modelcontextprotocol/client";
 import type { GatewayContext } from "../context.ts";
-import { type CallDenial, denyCall, recordUnsent, type UnsentToolCall } from "./deny-call.ts";
+import { type CallDenial, denyCall, recordUnsent, type UnsentToolCall } from "./unsent-call.ts";
 import type { InnerClients, InnerToolCall } from "./inner-clients.ts";
 import { UnopenedError } from "./unopened-error.ts";
 

@@ -14,7 +14,7 @@ const HOLD_MAX = 1_000;
 
 /**
  * Decisions in a table of the database: dearer than a file (docs/decisions/decision-journal.md), but not lost with the node
- * that made them. An outcome is durable only with its event, so a crash within the sequencer's 100 ms makes it
+ * that made them. An outcome is durable only with its event, so a crash within the sequencer's 250 ms makes it
  * `unknown_after_crash`.
  */
 export function createTableJournal(store: Store): DecisionJournal {
